@@ -1,0 +1,119 @@
+//! Errors of the engine: what can be tried again and what a person has to decide.
+
+use std::fmt;
+
+/// What the engine does with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The connection or the server went away; retried for `retry.connectionMinutes`.
+    Connection,
+    /// Anything else that may pass by itself (deadlock, lock wait, disk full); retried for `retry.otherMinutes`.
+    Other,
+    /// Trying again cannot help; the task stops and says why.
+    Definite,
+    /// Another engine took the task over; this one must stop at once and write nothing.
+    Fenced,
+    /// The process was asked to stop; not a failure.
+    Cancelled,
+}
+
+/// An error with its class and the sentence a person reads.
+#[derive(Debug, Clone)]
+pub struct Error {
+    class: Class,
+    message: String,
+}
+
+/// Result of the engine.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Trying again cannot help.
+    pub fn definite(message: impl Into<String>) -> Self {
+        Self { class: Class::Definite, message: message.into() }
+    }
+
+    /// May pass by itself.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { class: Class::Other, message: message.into() }
+    }
+
+    /// A connection is gone.
+    pub fn connection(message: impl Into<String>) -> Self {
+        Self { class: Class::Connection, message: message.into() }
+    }
+
+    /// Another engine holds the task.
+    pub fn fenced(message: impl Into<String>) -> Self {
+        Self { class: Class::Fenced, message: message.into() }
+    }
+
+    /// Asked to stop.
+    pub fn cancelled() -> Self {
+        Self { class: Class::Cancelled, message: "stopped on request".into() }
+    }
+
+    /// The class, which decides about retrying.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Whether the engine may try again.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.class, Class::Connection | Class::Other)
+    }
+
+    /// Puts what was being done before the message: `copying shop.orders: …`.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// `.context("…")` on results.
+pub trait Context<T> {
+    /// Puts what was being done before the message.
+    fn context(self, doing: impl fmt::Display) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
+    fn context(self, doing: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| error.into().context(doing))
+    }
+}
+
+/// Server error codes that pass by themselves: lock wait time-out, deadlock, disk full, table full,
+/// too many connections, shutdown, query interrupted, read-only modes that end with a failover.
+/// (MySQL 8.0 Server Error Message Reference.)
+const OTHER_CODES: &[u16] =
+    &[1205, 1213, 1021, 1114, 1040, 1053, 1317, 1203, 1226, 1290, 1836, 3100, 3101, 1158, 1159, 1160, 1161, 1180, 1030, 1028];
+
+impl From<mysql_async::Error> for Error {
+    fn from(error: mysql_async::Error) -> Self {
+        let class = match &error {
+            mysql_async::Error::Io(_) => Class::Connection,
+            mysql_async::Error::Driver(
+                mysql_async::DriverError::ConnectionClosed
+                | mysql_async::DriverError::PoolDisconnected
+                | mysql_async::DriverError::PacketOutOfOrder,
+            ) => Class::Connection,
+            mysql_async::Error::Server(server) => match server.code {
+                // ER_SERVER_SHUTDOWN, ER_CON_COUNT, ER_NORMAL_SHUTDOWN, ER_NEW_ABORTING_CONNECTION, ER_CLIENT_INTERACTION_TIMEOUT
+                1053 | 1040 | 1077 | 1079 | 1184 | 1927 | 4031 => Class::Connection,
+                code if OTHER_CODES.contains(&code) => Class::Other,
+                _ => Class::Definite,
+            },
+            _ => Class::Definite,
+        };
+        Self { class, message: error.to_string() }
+    }
+}

@@ -1,0 +1,7 @@
+//! One migration from start to end.
+
+pub mod error;
+pub mod plan;
+pub mod schema;
+pub mod source;
+pub mod value;

@@ -1,0 +1,173 @@
+//! Objects, mapping and filters, resolved into tables. Every later step reads a [`Plan`]; it depends on none of them.
+//!
+//! `resolve` makes it from the manifest and the definitions read at the source.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+
+/// A database and a table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct TableName {
+    pub database: String,
+    pub table: String,
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.database, self.table)
+    }
+}
+
+/// Everything a task will do, resolved.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub schema: bool,
+    pub full: bool,
+    pub incremental: bool,
+    pub databases: Vec<DatabasePlan>,
+    /// Sorted by source name; `tables[i].id == i`.
+    pub tables: Vec<Arc<TablePlan>>,
+    pub views: Vec<ViewPlan>,
+    /// What the manifest asks for and this version cannot do, one sentence each with the field's path; the
+    /// precheck refuses the task with them.
+    pub unsupported: Vec<String>,
+}
+
+/// A database to create.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatabasePlan {
+    pub source: String,
+    pub destination: String,
+    pub character_set: String,
+    pub collation: String,
+    /// Selected as a whole: later tables, views and routines belong to it.
+    pub whole: bool,
+}
+
+/// A view to create.
+#[derive(Debug, Clone, Serialize)]
+pub struct ViewPlan {
+    pub source: TableName,
+    pub destination: TableName,
+    /// `SHOW CREATE VIEW` of the source.
+    pub create_statement: String,
+}
+
+/// A table and what becomes of it.
+#[derive(Debug, Clone)]
+pub struct TablePlan {
+    /// Place in `Plan::tables`.
+    pub id: u32,
+    pub source: TableName,
+    pub destination: TableName,
+    /// The source's definition at the task's start.
+    pub definition: Arc<TableDefinition>,
+    /// The columns that are read, in ordinal order; a row's cells stand in this order.
+    pub columns: Vec<ColumnPlan>,
+    /// Places in `columns` that identify a row, in index order; empty: a table without a key.
+    pub key: Vec<usize>,
+    /// Name of that index at the source.
+    pub key_index: Option<String>,
+    /// How many leading key columns a server compares the way it orders them, so that chunks can be cut
+    /// along them (not ENUM, SET, FLOAT, DOUBLE, JSON, BIT…). 0: read from one snapshot.
+    pub range_columns: usize,
+    /// A second unique index exists: rows can collide on more than the key.
+    pub secondary_unique: bool,
+    pub dml: DmlSelection,
+    /// Row condition, carried for a later version; refused by the precheck for now.
+    pub row_filter: Option<String>,
+}
+
+/// Which operations are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DmlSelection {
+    pub insert: bool,
+    pub update: bool,
+    pub delete: bool,
+}
+
+impl Default for DmlSelection {
+    fn default() -> Self {
+        Self { insert: true, update: true, delete: true }
+    }
+}
+
+/// A column that is read, and written unless the destination computes it.
+#[derive(Debug, Clone)]
+pub struct ColumnPlan {
+    /// Place in `definition.columns`, which is the place in a row image.
+    pub image: usize,
+    pub destination_name: String,
+    /// False for a generated column that is read only because it is part of the key.
+    pub write: bool,
+    pub column: Column,
+}
+
+impl TablePlan {
+    /// Whether rows are identified by a key.
+    pub fn has_key(&self) -> bool {
+        !self.key.is_empty()
+    }
+
+    /// Whether the table can be cut into chunks.
+    pub fn is_chunked(&self) -> bool {
+        self.has_key() && self.range_columns > 0
+    }
+
+    /// Whether distinct key bytes always are distinct keys for a server, so that rows can be spread over
+    /// lanes by a hash of the key's bytes. Collated strings are not: 'a' and 'A' may be one key.
+    pub fn key_bytes_are_identity(&self) -> bool {
+        self.has_key()
+            && self.key.iter().all(|&place| {
+                matches!(
+                    self.columns[place].column.kind,
+                    Kind::TinyInt { .. }
+                        | Kind::SmallInt { .. }
+                        | Kind::MediumInt { .. }
+                        | Kind::Int { .. }
+                        | Kind::BigInt { .. }
+                        | Kind::Decimal { .. }
+                        | Kind::Year
+                        | Kind::Date
+                        | Kind::Time { .. }
+                        | Kind::DateTime { .. }
+                        | Kind::Timestamp { .. }
+                        | Kind::Binary { .. }
+                        | Kind::VarBinary
+                        | Kind::Bit { .. }
+                        | Kind::Enum { .. }
+                        | Kind::Set { .. }
+                        | Kind::Uuid
+                        | Kind::Inet4
+                        | Kind::Inet6
+                )
+            })
+    }
+}
+
+/// Whether chunks can be cut along a column: the server's comparison and its index order agree, and a
+/// literal of the value compares exactly.
+pub fn is_range_safe(column: &Column) -> bool {
+    column.generated == Generated::No
+        && matches!(
+            column.kind,
+            Kind::TinyInt { .. }
+                | Kind::SmallInt { .. }
+                | Kind::MediumInt { .. }
+                | Kind::Int { .. }
+                | Kind::BigInt { .. }
+                | Kind::Decimal { .. }
+                | Kind::Year
+                | Kind::Date
+                | Kind::Time { .. }
+                | Kind::DateTime { .. }
+                | Kind::Timestamp { .. }
+                | Kind::Char
+                | Kind::Varchar
+                | Kind::Binary { .. }
+                | Kind::VarBinary
+        )
+}

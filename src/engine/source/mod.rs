@@ -1,0 +1,1 @@
+//! The MySQL family as a source: connections, positions, the binary log.

@@ -1,0 +1,12 @@
+//! Godwit moves live MySQL-family databases.
+//!
+//! The data's way: a manifest (`manifest`, types in `api`) becomes a `engine::plan`; rows come from
+//! `engine::source` through `engine::copy` (chunks) and `engine::replicate` (binary log), travel as
+//! canonical bytes (`engine::value`) and are written by `engine::destination`, in one transaction with the
+//! position (`engine::checkpoint`) and guarded by the epoch (`engine::fence`). `engine::verify` compares.
+//! `cli` starts any of it.
+
+pub mod api;
+pub mod cli;
+pub mod engine;
+pub mod manifest;
