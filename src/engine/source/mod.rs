@@ -1,1 +1,3 @@
 //! The MySQL family as a source: connections, positions, the binary log.
+
+pub mod position;
