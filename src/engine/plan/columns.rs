@@ -26,6 +26,7 @@ pub fn choose(definition: &TableDefinition, selection: Option<&ColumnSelection>,
     let chosen = |name: &str| is_chosen(selection, name);
     let row_key = definition.row_key();
     problems.extend(missing_key_columns(definition, row_key, &chosen, field));
+    problems.extend(generated_columns(definition, selection, field));
 
     let key_names: Vec<&str> = row_key.map(column_names).unwrap_or_default();
     let mut columns = Vec::new();
@@ -130,6 +131,23 @@ fn missing_key_columns(
             if missing.len() == 1 { "it" } else { "them" },
         )
     })
+}
+
+/// A generated column is not read, the destination computes it: it always stays, under its own name.
+fn generated_columns(definition: &TableDefinition, selection: Option<&ColumnSelection>, field: &str) -> Vec<String> {
+    let generated = definition.columns.iter().filter(|column| column.generated != Generated::No);
+    let problem = |name: &str| match (is_chosen(selection, name), destination_name(selection, name, field)) {
+        (false, _) => Some(format!(
+            "{field}: leaves out the generated column `{name}` of {}, which this version always takes along; include it",
+            definition.qualified()
+        )),
+        (true, Ok(new)) if new != name => Some(format!(
+            "{field}.rename: `{name}` of {} is a generated column, which this version cannot rename; remove it from there",
+            definition.qualified()
+        )),
+        (true, _) => None,
+    };
+    generated.filter_map(|column| problem(&column.name)).collect()
 }
 
 fn duplicate_names(definition: &TableDefinition, columns: &[ColumnPlan], field: &str) -> Vec<String> {

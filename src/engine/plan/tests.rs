@@ -204,6 +204,14 @@ fn refusals_name_the_field_and_the_remedy() {
             "objects: [{database: shop, tables: [{table: orders, columns: {rename: {code: Total}}}]}]",
             vec!["`code` and `total`", "columns.rename"],
         ),
+        (
+            "objects: [{database: shop, tables: [{table: orders, columns: {exclude: [double_total]}}]}]",
+            vec!["columns: leaves out the generated column `double_total`", "include it"],
+        ),
+        (
+            "objects: [{database: shop, tables: [{table: orders, columns: {rename: {'dou*': 'x$1'}}}]}]",
+            vec!["columns.rename: `double_total`"],
+        ),
         ("excludeDatabases: ['*']", vec!["selects no database"]),
     ] {
         if expected.is_empty() {
