@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod plan;
+pub mod progress;
 pub mod schema;
 pub mod source;
 pub mod value;
