@@ -1,6 +1,4 @@
 //! The MySQL family as a source: connections, positions, the binary log.
 
 pub mod position;
-
-pub mod position;
 pub mod visibility;
