@@ -10,3 +10,6 @@ pub mod lexer;
 pub mod names;
 mod options;
 pub mod rewrite;
+pub mod statement;
+mod statement_ddl;
+mod statement_parse;
