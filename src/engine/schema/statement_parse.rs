@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::engine::plan::TableName;
-use crate::engine::schema::lexer::{LexMode, Token, TokenKind, tokens, unquote};
+use crate::engine::schema::lexer::{LexMode, Token, TokenKind, string_value, tokens};
 use crate::engine::schema::statement::{Ddl, DdlKind, NameRef, NameRole, Statement, xid_key};
 
 pub(super) struct Parser<'a> {
@@ -232,7 +232,7 @@ impl<'a> Parser<'a> {
         let bytes = token.bytes(self.sql);
         self.at += 1;
         match token.kind {
-            TokenKind::String => Some(self.string_value(bytes)),
+            TokenKind::String => Some(string_value(bytes, self.no_backslash_escapes)),
             TokenKind::HexOrBit => {
                 let digits: Vec<u8> = match bytes {
                     [b'x' | b'X', b'\'', digits @ .., b'\''] | [b'0', b'x', digits @ ..] => digits.to_vec(),
@@ -244,32 +244,6 @@ impl<'a> Parser<'a> {
             }
             _ => None,
         }
-    }
-
-    fn string_value(&self, literal: &[u8]) -> Vec<u8> {
-        let literal = literal.strip_prefix(b"n").or_else(|| literal.strip_prefix(b"N")).unwrap_or(literal);
-        let plain = unquote(literal);
-        if self.no_backslash_escapes {
-            return plain;
-        }
-        let mut value = Vec::with_capacity(plain.len());
-        let mut bytes = plain.into_iter();
-        while let Some(byte) = bytes.next() {
-            value.push(match (byte, byte == b'\\') {
-                (_, true) => match bytes.next() {
-                    Some(b'0') => 0,
-                    Some(b'n') => b'\n',
-                    Some(b'r') => b'\r',
-                    Some(b't') => b'\t',
-                    Some(b'b') => 8,
-                    Some(b'Z') => 26,
-                    Some(other) => other,
-                    None => break,
-                },
-                (byte, false) => byte,
-            });
-        }
-        value
     }
 
     /// The tables that a DML statement may change, as far as its head tells.
