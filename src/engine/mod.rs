@@ -1,5 +1,6 @@
 //! One migration from start to end.
 
+pub mod copy;
 pub mod error;
 pub mod plan;
 pub mod schema;

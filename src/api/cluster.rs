@@ -1,0 +1,198 @@
+//! `DedicatedCluster`: a pool of capacity in which tasks run.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, Toleration};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::condition::Condition;
+use super::schema;
+use super::status::Phase;
+
+/// How much capacity a pool has, for whom, and where its pods run.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[allow(clippy::duplicated_attributes, reason = "kube wants the same keys in every printcolumn")]
+#[kube(
+    group = "godwit.dev",
+    version = "v1alpha1",
+    kind = "DedicatedCluster",
+    plural = "dedicatedclusters",
+    singular = "dedicatedcluster",
+    shortname = "dc",
+    category = "godwit",
+    status = "ClusterStatus",
+    derive = "PartialEq",
+    doc = "DedicatedCluster is a pool of data transmission units (DU) in which migration tasks run.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether tasks can run in the pool"
+    ),
+    printcolumn(
+        name = "Units",
+        type_ = "integer",
+        json_path = ".status.units.total",
+        description = "Units in all, overcommit included"
+    ),
+    printcolumn(name = "Used", type_ = "integer", json_path = ".status.units.used", description = "Units that tasks hold"),
+    printcolumn(name = "Free", type_ = "integer", json_path = ".status.units.free", description = "Units that a task could get"),
+    printcolumn(name = "Running", type_ = "integer", json_path = ".status.tasks.running", description = "Tasks that hold units"),
+    printcolumn(
+        name = "Queued",
+        type_ = "integer",
+        json_path = ".status.tasks.queued",
+        description = "Tasks that wait for units"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Overcommit",
+        type_ = "integer",
+        json_path = ".spec.overcommitPercent",
+        description = "Tasks on the same requests, in percent",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DedicatedClusterSpec {
+    /// Data transmission units (DU) in all. It may grow and shrink at any time; tasks that run keep what they have.
+    #[schemars(range(max = 100000))]
+    pub units: u32,
+    /// Units that are handed out, in percent of units: 200 lets twice as many tasks share the same requests.
+    #[serde(default = "no_overcommit")]
+    #[schemars(range(min = 100, max = 1000))]
+    pub overcommit_percent: u32,
+    /// What one unit is worth.
+    #[serde(default)]
+    pub unit_resources: UnitResources,
+    /// Namespaces whose tasks may use the pool, by their labels. Left out: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::label_selector")]
+    pub namespaces: Option<LabelSelector>,
+    /// Where the pods run.
+    #[serde(default)]
+    pub placement: Placement,
+}
+
+fn no_overcommit() -> u32 {
+    100
+}
+
+/// CPU and memory of one unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct UnitResources {
+    /// CPU of one unit.
+    #[schemars(schema_with = "schema::quantity")]
+    pub cpu: Quantity,
+    /// Memory of one unit.
+    #[schemars(schema_with = "schema::quantity")]
+    pub memory: Quantity,
+}
+
+impl Default for UnitResources {
+    fn default() -> Self {
+        Self { cpu: Quantity("500m".to_owned()), memory: Quantity("512Mi".to_owned()) }
+    }
+}
+
+/// Where pods run, with the meaning that the same fields have in a pod.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Placement {
+    /// Labels that a node must have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 63}))]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that the pods put up with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::tolerations")]
+    pub tolerations: Vec<Toleration>,
+    /// Nodes that are preferred or required, and pods to be near to or away from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::affinity")]
+    pub affinity: Option<Affinity>,
+    /// Name of the pods' PriorityClass. Empty: the cluster's default.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    pub priority_class_name: String,
+    /// Name of the pods' RuntimeClass. Empty: the cluster's default.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    pub runtime_class_name: String,
+}
+
+/// State of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterStatus {
+    /// The generation of the spec that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    pub observed_generation: Option<i64>,
+    /// The pool's state in one sentence for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub message: Option<String>,
+    /// Units, overcommit included.
+    pub units: ClusterUnits,
+    /// Tasks of the pool.
+    pub tasks: ClusterTasks,
+    /// Addresses of the nodes on which tasks may run: what a database administrator puts on an allow list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub node_addresses: Vec<String>,
+    /// Ready, Reconciling, Stalled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
+}
+
+/// Units of a pool, overcommit included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterUnits {
+    /// Units in all.
+    pub total: u64,
+    /// Units that tasks hold.
+    pub used: u64,
+    /// Units that a task could get; 0 while more is held than the pool has, after it shrank.
+    pub free: u64,
+}
+
+/// Tasks of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterTasks {
+    /// Tasks that hold units.
+    pub running: u64,
+    /// Tasks that wait for units.
+    pub queued: u64,
+    /// The tasks (bounded): those that run first, then those that wait in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ClusterTask>,
+}
+
+/// One task of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterTask {
+    /// The task's namespace.
+    pub namespace: String,
+    /// The task's name.
+    pub name: String,
+    /// What the task is doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Phase")]
+    pub phase: Option<Phase>,
+    /// Units that the task asks for or holds.
+    #[serde(default)]
+    pub units: u64,
+    /// Seconds between a commit on the source and its visibility at the destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    pub latency_seconds: Option<u64>,
+}

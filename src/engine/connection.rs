@@ -1,0 +1,256 @@
+//! Connections to a MySQL-family server: options, TLS, session settings, flavour.
+//!
+//! Nothing leans on a server's defaults: each role sets what its statements depend on (law 3).
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{ClientIdentity, Conn, DriverError, Opts, OptsBuilder, SslOpts};
+
+use crate::api::TlsMode;
+use crate::engine::error::{Class, Error, Result};
+use crate::manifest::ResolvedEndpoint;
+
+/// What a connection is for; decides the session's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Definitions and status: text in utf8mb4.
+    Metadata,
+    /// Rows: bytes as stored, in each column's own character set.
+    Read,
+    /// Rows into the destination: the same bytes, foreign keys and their cascades off.
+    Write,
+    /// The binary log.
+    Dump,
+}
+
+/// MySQL or MariaDB; managed services are one of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavor {
+    MySql,
+    MariaDb,
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerInfo {
+    pub flavor: Flavor,
+    /// major, minor, patch.
+    pub version: (u16, u16, u16),
+    /// `SELECT VERSION()`.
+    pub version_text: String,
+}
+
+impl ServerInfo {
+    /// Reads `8.0.36-28`, `5.5.5-10.11.6-MariaDB-log`, `11.4.5-MariaDB`.
+    pub fn parse(version_text: &str) -> Self {
+        let flavor = if version_text.contains("MariaDB") { Flavor::MariaDb } else { Flavor::MySql };
+        let text = version_text.strip_prefix("5.5.5-").filter(|_| flavor == Flavor::MariaDb).unwrap_or(version_text);
+        let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u16>().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0);
+        Self { flavor, version: (next(), next(), next()), version_text: version_text.to_owned() }
+    }
+
+    /// MySQL of at least this version.
+    pub fn is_mysql_since(&self, major: u16, minor: u16, patch: u16) -> bool {
+        self.flavor == Flavor::MySql && self.version >= (major, minor, patch)
+    }
+
+    /// MariaDB of any version.
+    pub fn is_mariadb(&self) -> bool {
+        self.flavor == Flavor::MariaDb
+    }
+
+    /// The statement that shows the log's end: `SHOW MASTER STATUS` is gone since MySQL 8.4.
+    pub fn log_status_statement(&self) -> &'static str {
+        if self.is_mysql_since(8, 2, 0) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" }
+    }
+}
+
+/// Makes connections to one endpoint.
+#[derive(Clone)]
+pub struct Connector {
+    opts: Opts,
+    plain_allowed: bool,
+    address: String,
+    side: &'static str,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connector({} {})", self.side, self.address)
+    }
+}
+
+/// A connection attempt that takes longer has failed.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+impl Connector {
+    /// `side` is `source` or `destination`, for messages.
+    pub fn new(endpoint: &ResolvedEndpoint, side: &'static str) -> Self {
+        let tls = match endpoint.tls.mode {
+            TlsMode::Disabled => None,
+            TlsMode::Preferred | TlsMode::Required => {
+                Some(SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true))
+            }
+            TlsMode::VerifyCA => Some(SslOpts::default().with_danger_skip_domain_validation(true)),
+            TlsMode::VerifyIdentity => Some(SslOpts::default()),
+        };
+        let tls = tls.map(|mut tls| {
+            if let Some(ca) = &endpoint.tls.ca_pem {
+                tls = tls.with_root_certs(vec![ca.clone().into()]).with_disable_built_in_roots(true);
+            }
+            if let Some((certificate, key)) = &endpoint.tls.client_cert {
+                tls = tls.with_client_identity(Some(ClientIdentity::new(certificate.clone().into(), key.clone().into())));
+            }
+            tls
+        });
+        let opts = OptsBuilder::default()
+            .ip_or_hostname(endpoint.host.clone())
+            .tcp_port(endpoint.port)
+            .user(Some(endpoint.username.clone()))
+            .pass(Some(endpoint.password.expose().to_owned()))
+            .prefer_socket(false)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Some(Duration::from_secs(30)))
+            .stmt_cache_size(0)
+            // The limit the driver puts on packets it receives; the server's own limit stays in force for what is sent.
+            .max_allowed_packet(Some(1 << 30))
+            .wait_timeout(Some(28_800))
+            .conn_ttl(Some(Duration::from_secs(28_800)))
+            .ssl_opts(tls);
+        Self {
+            opts: opts.into(),
+            plain_allowed: endpoint.tls.mode == TlsMode::Preferred,
+            address: format!("{}:{}", endpoint.host, endpoint.port),
+            side,
+        }
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// `source` or `destination`.
+    pub fn side(&self) -> &'static str {
+        self.side
+    }
+
+    async fn open(&self) -> Result<Conn> {
+        let attempt = tokio::time::timeout(CONNECT_TIMEOUT, Conn::new(self.opts.clone())).await;
+        let result = match attempt {
+            Err(_) => return Err(Error::connection(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+            Ok(Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))) if self.plain_allowed => {
+                let plain = OptsBuilder::from_opts(self.opts.clone()).ssl_opts(None);
+                Conn::new(plain).await
+            }
+            Ok(result) => result,
+        };
+        result.map_err(|error| match error {
+            mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => {
+                Error::definite("the server offers no TLS; enable it there or set tls.mode to Preferred or Disabled")
+            }
+            other => other.into(),
+        })
+    }
+
+    /// A connection with the role's session settings.
+    ///
+    /// # Errors
+    /// Says side and address; class [`Class::Connection`] when the server cannot be reached.
+    pub async fn connect(&self, role: Role) -> Result<Conn> {
+        let mut conn = self.open().await.map_err(|e| e.context(format!("connecting to the {} {}", self.side, self.address)))?;
+        let info = server_info(&mut conn).await?;
+        for statement in session_settings(role, &info) {
+            conn.query_drop(statement.as_str())
+                .await
+                .map_err(|e| Error::from(e).context(format!("{} {}: {statement}", self.side, self.address)))?;
+        }
+        Ok(conn)
+    }
+
+    /// Connects and asks for the version.
+    pub async fn server_info(&self) -> Result<ServerInfo> {
+        let mut conn = self.connect(Role::Metadata).await?;
+        let info = server_info(&mut conn).await?;
+        let _ = conn.disconnect().await;
+        Ok(info)
+    }
+}
+
+/// Asks a connection for the server's version.
+pub async fn server_info(conn: &mut Conn) -> Result<ServerInfo> {
+    let version: Option<String> = conn.query_first("SELECT VERSION()").await?;
+    version.map(|text| ServerInfo::parse(&text)).ok_or_else(|| Error::transient("SELECT VERSION() returned nothing"))
+}
+
+/// The statements that make a session independent of the server's defaults.
+pub fn session_settings(role: Role, info: &ServerInfo) -> Vec<String> {
+    let sql_mode = match role {
+        // Zero and invalid dates that the source holds must be accepted as they are; everything else that does not fit is an error.
+        Role::Write | Role::Metadata => "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW_INVALID_DATES",
+        Role::Read | Role::Dump => "ALLOW_INVALID_DATES",
+    };
+    let names = match role {
+        Role::Metadata | Role::Dump => "utf8mb4",
+        Role::Read | Role::Write => "binary",
+    };
+    let mut settings = vec![
+        format!("SET NAMES {names}"),
+        format!(
+            "SET SESSION sql_mode='{sql_mode}', time_zone='+00:00', autocommit=1, sql_auto_is_null=0, sql_safe_updates=0, \
+             sql_select_limit=18446744073709551615, net_write_timeout=3600, net_read_timeout=3600, wait_timeout=28800, \
+             lc_time_names='en_US', group_concat_max_len=1048576, div_precision_increment=4"
+        ),
+    ];
+    match info.flavor {
+        Flavor::MySql => settings.push("SET SESSION max_execution_time=0".into()),
+        Flavor::MariaDb => settings.push("SET SESSION max_statement_time=0".into()),
+    }
+    match role {
+        Role::Write => {
+            settings.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());
+            settings.push("SET SESSION foreign_key_checks=0, unique_checks=1, innodb_lock_wait_timeout=50".into());
+        }
+        Role::Metadata => {
+            settings.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());
+            settings.push("SET SESSION foreign_key_checks=0, unique_checks=1".into());
+            if info.is_mysql_since(8, 0, 30) {
+                // A table without a key must not be given one; one that has it must show it.
+                settings.push(
+                    "SET SESSION sql_generate_invisible_primary_key=0, show_gipk_in_create_table_and_information_schema=1".into(),
+                );
+            }
+        }
+        Role::Read => settings.push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".into()),
+        Role::Dump => {}
+    }
+    settings
+}
+
+/// Whether an error means that the account may not do what was tried.
+pub fn is_access_denied(error: &mysql_async::Error) -> bool {
+    // ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_TABLEACCESS_DENIED, ER_COLUMNACCESS_DENIED, ER_SPECIFIC_ACCESS_DENIED
+    matches!(error, mysql_async::Error::Server(e) if matches!(e.code, 1044 | 1045 | 1142 | 1143 | 1227 | 1370))
+}
+
+/// Whether the error class allows waiting for a server to come back.
+pub fn is_connection_loss(error: &Error) -> bool {
+    error.class() == Class::Connection
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        let mysql = ServerInfo::parse("8.0.36-28");
+        assert_eq!((mysql.flavor, mysql.version), (Flavor::MySql, (8, 0, 36)));
+        let maria = ServerInfo::parse("5.5.5-10.11.6-MariaDB-log");
+        assert_eq!((maria.flavor, maria.version), (Flavor::MariaDb, (10, 11, 6)));
+        assert_eq!(ServerInfo::parse("9.7.4").log_status_statement(), "SHOW BINARY LOG STATUS");
+        assert_eq!(ServerInfo::parse("8.0.15").log_status_statement(), "SHOW MASTER STATUS");
+    }
+}

@@ -1,0 +1,319 @@
+//! Cutting a table along its key, and the statements that read the pieces.
+//!
+//! Pure functions from a [`TablePlan`] to SQL bytes, and [`RowReader`], which runs such a statement. A piece
+//! is half open, `(lo, hi]`, in the *server's* order: bounds are values the server returned, never computed
+//! here, and only the first `range_columns` key columns take part. Statements are bytes, not text: literals
+//! hold values in the column's own character set (sessions run `SET NAMES binary`).
+//!
+//! Rows are read through the binary protocol, one at a time: memory holds one row per reader, and a slow
+//! consumer slows the server down.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{BinaryProtocol, Conn, QueryResult};
+
+use crate::engine::error::{Error, Result};
+use crate::engine::plan::{ColumnPlan, TableName, TablePlan};
+use crate::engine::value::literal::push_compare_literal;
+use crate::engine::value::read::{push_value, quote_identifier, select_expression};
+use crate::engine::value::{CellRef, Row, RowBuilder};
+
+/// Whose names a statement uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Source,
+    Destination,
+}
+
+impl Side {
+    /// The table's name on this side.
+    pub fn table_name(self, table: &TablePlan) -> &TableName {
+        match self {
+            Side::Source => &table.source,
+            Side::Destination => &table.destination,
+        }
+    }
+
+    /// The column's name on this side.
+    pub fn column_name(self, column: &ColumnPlan) -> &str {
+        match self {
+            Side::Source => &column.column.name,
+            Side::Destination => &column.destination_name,
+        }
+    }
+}
+
+/// A place in the key's order: the canonical cells of the first `range_columns` key columns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeyBound(Row);
+
+impl KeyBound {
+    /// The bound at a full row of the table.
+    pub fn of_row(table: &TablePlan, row: &Row) -> Self {
+        Self(row.project(range_places(table)))
+    }
+
+    /// A bound from its cells, as [`KeyBound::row`] gave them.
+    pub fn from_cells(cells: Row) -> Self {
+        Self(cells)
+    }
+
+    /// The cells.
+    pub fn row(&self) -> &Row {
+        &self.0
+    }
+}
+
+/// Places in `columns` of the key columns that chunks are cut along.
+pub fn range_places(table: &TablePlan) -> &[usize] {
+    &table.key[..table.range_columns.min(table.key.len())]
+}
+
+fn push_name(out: &mut Vec<u8>, column: &ColumnPlan, side: Side) {
+    out.extend_from_slice(quote_identifier(side.column_name(column)).as_bytes());
+}
+
+/// `name OPERATOR literal`.
+fn push_comparison(out: &mut Vec<u8>, column: &ColumnPlan, side: Side, operator: &str, cell: CellRef<'_>) {
+    push_name(out, column, side);
+    out.extend_from_slice(operator.as_bytes());
+    push_compare_literal(out, &column.column, cell);
+}
+
+type Part<'a> = (&'a ColumnPlan, CellRef<'a>);
+
+/// `(a>1 OR (a=1 AND (b>2 OR (b=2 AND c>3))))`: the form the range optimizer understands, which a row
+/// comparison is not (MySQL manual, "Range Optimization of Row Constructor Expressions"). `last` is the
+/// operator of the innermost comparison.
+fn push_expanded(out: &mut Vec<u8>, side: Side, parts: &[Part<'_>], strict: &str, last: &str) {
+    let Some(((column, cell), rest)) = parts.split_first() else { return };
+    if rest.is_empty() {
+        push_comparison(out, column, side, last, *cell);
+        return;
+    }
+    out.push(b'(');
+    push_comparison(out, column, side, strict, *cell);
+    out.extend_from_slice(b" OR (");
+    push_comparison(out, column, side, "=", *cell);
+    out.extend_from_slice(b" AND ");
+    push_expanded(out, side, rest, strict, last);
+    out.extend_from_slice(b"))");
+}
+
+/// The condition for the keys in `(lo, hi]`; empty when both are open.
+///
+/// Leading columns on which both bounds agree become plain equalities.
+pub fn range_condition(table: &TablePlan, side: Side, lo: Option<&KeyBound>, hi: Option<&KeyBound>) -> Vec<u8> {
+    fn parts<'a>(table: &'a TablePlan, bound: Option<&'a KeyBound>) -> Vec<Part<'a>> {
+        let Some(bound) = bound else { return Vec::new() };
+        range_places(table).iter().map(|&place| &table.columns[place]).zip(bound.0.cells()).collect()
+    }
+    let (lo, hi) = (parts(table, lo), parts(table, hi));
+    let mut out = Vec::with_capacity(256);
+    let mut common = 0;
+    // The last column stays: (x, x] is empty, and `a>x AND a<=x` says so.
+    while common + 1 < lo.len().min(hi.len()) && lo[common].1 == hi[common].1 {
+        if common > 0 {
+            out.extend_from_slice(b" AND ");
+        }
+        push_comparison(&mut out, lo[common].0, side, "=", lo[common].1);
+        common += 1;
+    }
+    for (rest, strict, last) in [(lo.get(common..), ">", ">"), (hi.get(common..), "<", "<=")] {
+        let Some(rest) = rest.filter(|rest| !rest.is_empty()) else { continue };
+        if !out.is_empty() {
+            out.extend_from_slice(b" AND ");
+        }
+        push_expanded(&mut out, side, rest, strict, last);
+    }
+    out
+}
+
+/// The condition for rows whose key equals one of `keys` (all key columns, in key order) by the server's
+/// own comparison: under a case-insensitive collation that is more than byte equality.
+pub fn keys_condition<'a>(table: &TablePlan, side: Side, keys: impl IntoIterator<Item = &'a Row>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    for key in keys {
+        out.extend_from_slice(if out.is_empty() { b"(" } else { b" OR (" });
+        for (number, (&place, cell)) in table.key.iter().zip(key.cells()).enumerate() {
+            if number > 0 {
+                out.extend_from_slice(b" AND ");
+            }
+            push_comparison(&mut out, &table.columns[place], side, "=", cell);
+        }
+        out.push(b')');
+    }
+    out
+}
+
+/// `` `database`.`table` `` with the hint that keeps the server on the key's index.
+pub fn table_expression(table: &TablePlan, side: Side, force_index: bool) -> String {
+    let name = side.table_name(table);
+    let mut out = format!("{}.{}", quote_identifier(&name.database), quote_identifier(&name.table));
+    if let Some(index) = table.key_index.as_deref().filter(|_| force_index) {
+        out.push_str(&format!(" FORCE INDEX ({})", quote_identifier(index)));
+    }
+    out
+}
+
+fn push_order(out: &mut Vec<u8>, table: &TablePlan, side: Side, places: &[usize]) {
+    for (number, &place) in places.iter().enumerate() {
+        out.extend_from_slice(if number == 0 { b" ORDER BY " } else { b"," });
+        push_name(out, &table.columns[place], side);
+    }
+}
+
+fn push_where(out: &mut Vec<u8>, condition: &[u8]) {
+    if !condition.is_empty() {
+        out.extend_from_slice(b" WHERE ");
+        out.extend_from_slice(condition);
+    }
+}
+
+/// How a [`select_statement`] reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SelectOptions {
+    /// Name the key's index; it must exist on that side (error 1176 otherwise).
+    pub force_index: bool,
+    /// `ORDER BY` all key columns, which is the index's order.
+    pub ordered: bool,
+}
+
+/// Reads all columns of the plan, in its order, so that [`RowReader`] makes canonical rows of them.
+pub fn select_statement(table: &TablePlan, side: Side, condition: &[u8], options: SelectOptions) -> Vec<u8> {
+    let mut out = b"SELECT ".to_vec();
+    for (number, column) in table.columns.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(select_expression(side.column_name(column), &column.column.kind).as_bytes());
+    }
+    out.extend_from_slice(b" FROM ");
+    out.extend_from_slice(table_expression(table, side, options.force_index).as_bytes());
+    push_where(&mut out, condition);
+    if options.ordered {
+        push_order(&mut out, table, side, &table.key);
+    }
+    out
+}
+
+/// Reads the range columns of the row that stands `offset` rows after the first one behind `lo`:
+/// offset `n - 1` gives the `hi` of a chunk of n rows, no row says that fewer are left.
+pub fn boundary_statement(table: &TablePlan, side: Side, lo: Option<&KeyBound>, offset: u64, force_index: bool) -> Vec<u8> {
+    let places = range_places(table);
+    let mut out = b"SELECT ".to_vec();
+    for (number, &place) in places.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        let column = &table.columns[place];
+        out.extend_from_slice(select_expression(side.column_name(column), &column.column.kind).as_bytes());
+    }
+    out.extend_from_slice(b" FROM ");
+    out.extend_from_slice(table_expression(table, side, force_index).as_bytes());
+    push_where(&mut out, &range_condition(table, side, lo, None));
+    push_order(&mut out, table, side, places);
+    out.extend_from_slice(format!(" LIMIT 1 OFFSET {offset}").as_bytes());
+    out
+}
+
+/// Counts the rows of a piece.
+pub fn count_statement(table: &TablePlan, side: Side, condition: &[u8], force_index: bool) -> Vec<u8> {
+    let mut out = b"SELECT COUNT(*) FROM ".to_vec();
+    out.extend_from_slice(table_expression(table, side, force_index).as_bytes());
+    push_where(&mut out, condition);
+    out
+}
+
+/// Rows of one statement, one at a time, as canonical rows.
+///
+/// A reader that is dropped before its end leaves rows on the wire: the connection has to be dropped too.
+pub struct RowReader<'a> {
+    result: QueryResult<'a, 'static, BinaryProtocol>,
+    table: &'a TablePlan,
+    places: Vec<usize>,
+    builder: RowBuilder,
+    scratch: Vec<u8>,
+}
+
+impl<'a> RowReader<'a> {
+    /// Runs a [`select_statement`] on a `Role::Read` connection.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn start(conn: &'a mut Conn, statement: &[u8], table: &'a TablePlan) -> Result<Self> {
+        Self::start_columns(conn, statement, table, (0..table.columns.len()).collect()).await
+    }
+
+    /// Runs a statement that selects only the columns at `places`, in that order.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn start_columns(conn: &'a mut Conn, statement: &[u8], table: &'a TablePlan, places: Vec<usize>) -> Result<Self> {
+        let result = conn.exec_iter(statement.to_vec(), ()).await?;
+        Ok(Self { result, table, places, builder: RowBuilder::default(), scratch: Vec::new() })
+    }
+
+    /// The next row; None at the end.
+    ///
+    /// # Errors
+    /// A lost connection, or a value that does not belong to the column's kind.
+    pub async fn next(&mut self) -> Result<Option<Row>> {
+        let Some(row) = self.result.next().await? else { return Ok(None) };
+        let values = row.unwrap();
+        if values.len() != self.places.len() {
+            return Err(Error::definite(format!(
+                "{}: the server sent {} columns where {} were asked for",
+                self.table.source,
+                values.len(),
+                self.places.len()
+            )));
+        }
+        for (&place, value) in self.places.iter().zip(values) {
+            push_value(&mut self.builder, value, &self.table.columns[place].column, &mut self.scratch)?;
+        }
+        Ok(Some(self.builder.take()))
+    }
+}
+
+/// Streams the rows of a [`select_statement`] into `sink`.
+///
+/// # Errors
+/// Those of the server and of the sink; the connection is unusable after one of the sink.
+pub async fn read_rows(
+    conn: &mut Conn,
+    statement: &[u8],
+    table: &TablePlan,
+    mut sink: impl FnMut(Row) -> Result<()>,
+) -> Result<()> {
+    let mut reader = RowReader::start(conn, statement, table).await?;
+    while let Some(row) = reader.next().await? {
+        sink(row)?;
+    }
+    Ok(())
+}
+
+/// The upper bound of a chunk of `rows` rows behind `lo`; None when fewer are left.
+///
+/// # Errors
+/// What the server says.
+pub async fn read_boundary(
+    conn: &mut Conn,
+    table: &TablePlan,
+    side: Side,
+    lo: Option<&KeyBound>,
+    rows: u64,
+    force_index: bool,
+) -> Result<Option<KeyBound>> {
+    let statement = boundary_statement(table, side, lo, rows.saturating_sub(1), force_index);
+    let mut reader = RowReader::start_columns(conn, &statement, table, range_places(table).to_vec()).await?;
+    let bound = reader.next().await?;
+    if bound.is_some() {
+        // LIMIT 1: this reads the end of the result, which frees the connection.
+        reader.next().await?;
+    }
+    Ok(bound.map(KeyBound))
+}
+
+#[cfg(test)]
+#[path = "range_tests.rs"]
+mod tests;

@@ -1,0 +1,179 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::engine::plan::DmlSelection;
+use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+
+fn column(name: &str, kind: Kind, character_set: Option<&str>) -> Column {
+    Column {
+        name: name.into(),
+        column_type: String::new(),
+        kind,
+        character_set: character_set.map(Into::into),
+        collation: None,
+        nullable: false,
+        generated: Generated::No,
+        invisible: false,
+        auto_increment: false,
+    }
+}
+
+/// A table whose key is its first `keys` columns; destination names have a `2` appended.
+fn table(columns: Vec<Column>, keys: usize, range_columns: usize) -> TablePlan {
+    let name = |suffix: &str| TableName { database: format!("d{suffix}"), table: format!("t`{suffix}") };
+    TablePlan {
+        id: 0,
+        source: name(""),
+        destination: name("2"),
+        definition: Arc::new(TableDefinition {
+            database: "d".into(),
+            table: "t`".into(),
+            engine: "InnoDB".into(),
+            columns: columns.clone(),
+            indexes: Vec::new(),
+            foreign_keys: Vec::new(),
+            create_statement: String::new(),
+            estimated_rows: 0,
+            average_row_bytes: 0,
+        }),
+        columns: columns
+            .into_iter()
+            .enumerate()
+            .map(|(image, column)| ColumnPlan { image, destination_name: format!("{}2", column.name), write: true, column })
+            .collect(),
+        key: (0..keys).collect(),
+        key_index: (keys > 0).then(|| "PRIMARY".into()),
+        range_columns,
+        secondary_unique: false,
+        dml: DmlSelection::default(),
+        row_filter: None,
+    }
+}
+
+fn bound(cells: &[&[u8]]) -> KeyBound {
+    KeyBound::from_cells(row(cells))
+}
+
+fn row(cells: &[&[u8]]) -> Row {
+    let mut builder = RowBuilder::default();
+    for cell in cells {
+        builder.push(Some(cell));
+    }
+    builder.finish()
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn composite() -> TablePlan {
+    table(
+        vec![
+            column("a", Kind::BigInt { unsigned: true }, None),
+            column("b", Kind::Varchar, Some("latin1")),
+            column("c", Kind::Date, None),
+            column("e", Kind::Enum { labels: vec!["x".into()] }, None),
+        ],
+        4,
+        3,
+    )
+}
+
+#[test]
+fn open_on_both_sides_is_no_condition() {
+    assert_eq!(text(range_condition(&composite(), Side::Source, None, None)), "");
+}
+
+#[test]
+fn single_column_bounds() {
+    let t = table(vec![column("id", Kind::BigInt { unsigned: true }, None)], 1, 1);
+    let (lo, hi) = (bound(&[b"7"]), bound(&[b"18446744073709551615"]));
+    assert_eq!(text(range_condition(&t, Side::Source, Some(&lo), Some(&hi))), "`id`>7 AND `id`<=18446744073709551615");
+    assert_eq!(text(range_condition(&t, Side::Destination, Some(&lo), None)), "`id2`>7");
+    assert_eq!(text(range_condition(&t, Side::Destination, None, Some(&hi))), "`id2`<=18446744073709551615");
+    // An empty piece stays a contradiction.
+    assert_eq!(text(range_condition(&t, Side::Source, Some(&lo), Some(&lo))), "`id`>7 AND `id`<=7");
+}
+
+#[test]
+fn composite_bounds_are_expanded() {
+    let lo = bound(&[b"1", b"x'y\\", b"2024-02-29"]);
+    assert_eq!(
+        text(range_condition(&composite(), Side::Source, Some(&lo), None)),
+        r"(`a`>1 OR (`a`=1 AND (`b`>_latin1'x\'y\\' OR (`b`=_latin1'x\'y\\' AND `c`>'2024-02-29'))))"
+    );
+    assert_eq!(
+        text(range_condition(&composite(), Side::Destination, None, Some(&lo))),
+        r"(`a2`<1 OR (`a2`=1 AND (`b2`<_latin1'x\'y\\' OR (`b2`=_latin1'x\'y\\' AND `c2`<='2024-02-29'))))"
+    );
+}
+
+#[test]
+fn common_leading_columns_become_equalities() {
+    let (lo, hi) = (bound(&[b"1", b"k", b"2024-01-01"]), bound(&[b"1", b"k", b"2024-01-09"]));
+    assert_eq!(
+        text(range_condition(&composite(), Side::Source, Some(&lo), Some(&hi))),
+        "`a`=1 AND `b`=_latin1'k' AND `c`>'2024-01-01' AND `c`<='2024-01-09'"
+    );
+    let hi = bound(&[b"1", b"l", b"2024-01-09"]);
+    assert_eq!(
+        text(range_condition(&composite(), Side::Source, Some(&lo), Some(&hi))),
+        "`a`=1 AND (`b`>_latin1'k' OR (`b`=_latin1'k' AND `c`>'2024-01-01')) \
+         AND (`b`<_latin1'l' OR (`b`=_latin1'l' AND `c`<='2024-01-09'))"
+    );
+}
+
+#[test]
+fn literals_keep_bytes_and_times() {
+    let t = table(
+        vec![
+            column("s", Kind::Char, Some("gbk")),
+            column("d", Kind::DateTime { fsp: 3 }, None),
+            column("v", Kind::VarBinary, None),
+        ],
+        3,
+        3,
+    );
+    let lo = bound(&[b"\x81\x5c", b"0000-00-00 00:00:00.000", b"\x00\xff"]);
+    let sql = range_condition(&t, Side::Source, Some(&lo), None);
+    let wanted: &[u8] = b"(`s`>_gbk'\x81\\\\' OR (`s`=_gbk'\x81\\\\' AND (`d`>'0000-00-00 00:00:00.000' \
+        OR (`d`='0000-00-00 00:00:00.000' AND `v`>'\\0\xff'))))";
+    assert_eq!(sql, wanted);
+}
+
+#[test]
+fn statements() {
+    let t = composite();
+    let options = SelectOptions { force_index: true, ordered: true };
+    assert_eq!(
+        text(select_statement(&t, Side::Source, b"1=1", options)),
+        "SELECT `a`,`b`,`c`,CAST(`e` AS UNSIGNED) FROM `d`.`t``` FORCE INDEX (`PRIMARY`) WHERE 1=1 ORDER BY `a`,`b`,`c`,`e`"
+    );
+    let options = SelectOptions { force_index: false, ordered: false };
+    assert_eq!(
+        text(select_statement(&t, Side::Destination, b"", options)),
+        "SELECT `a2`,`b2`,`c2`,CAST(`e2` AS UNSIGNED) FROM `d2`.`t``2`"
+    );
+    assert_eq!(
+        text(boundary_statement(&t, Side::Source, None, 999, true)),
+        "SELECT `a`,`b`,`c` FROM `d`.`t``` FORCE INDEX (`PRIMARY`) ORDER BY `a`,`b`,`c` LIMIT 1 OFFSET 999"
+    );
+    assert_eq!(text(count_statement(&t, Side::Destination, b"`a2`>1", false)), "SELECT COUNT(*) FROM `d2`.`t``2` WHERE `a2`>1");
+}
+
+#[test]
+fn keys_are_compared_on_all_columns() {
+    let t = composite();
+    let (first, second) = (row(&[b"1", b"x", b"2024-01-01", b"1"]), row(&[b"2", b"y", b"2024-01-02", b"1"]));
+    assert_eq!(
+        text(keys_condition(&t, Side::Source, [&first, &second])),
+        "(`a`=1 AND `b`=_latin1'x' AND `c`='2024-01-01' AND `e`=1) OR (`a`=2 AND `b`=_latin1'y' AND `c`='2024-01-02' AND `e`=1)"
+    );
+}
+
+#[test]
+fn a_bound_is_cut_from_a_row() {
+    let t = composite();
+    let full = row(&[b"1", b"x", b"2024-01-01", b"1"]);
+    assert_eq!(KeyBound::of_row(&t, &full), bound(&[b"1", b"x", b"2024-01-01"]));
+}

@@ -1,0 +1,176 @@
+//! The writing side of the codec: canonical bytes as SQL literals and as LOAD DATA fields.
+//!
+//! Statements run on a `Role::Write` connection (`SET NAMES binary`): a quoted string is bytes, and bytes
+//! are stored as they are after a check that they are well formed in the column's character set.
+
+use super::CellRef;
+use super::json_sql;
+use super::read::quote_identifier;
+use crate::engine::schema::definition::{Column, Kind};
+
+/// Appends `'…'` with the bytes escaped for a session without NO_BACKSLASH_ESCAPES.
+pub fn push_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len() + 2);
+    out.push(b'\'');
+    let mut start = 0;
+    for (place, &byte) in bytes.iter().enumerate() {
+        let escape = match byte {
+            0 => b'0',
+            b'\'' => b'\'',
+            b'\\' => b'\\',
+            _ => continue,
+        };
+        out.extend_from_slice(&bytes[start..place]);
+        out.push(b'\\');
+        out.push(escape);
+        start = place + 1;
+    }
+    out.extend_from_slice(&bytes[start..]);
+    out.push(b'\'');
+}
+
+/// Appends the value as BIT's number.
+fn push_bits(out: &mut Vec<u8>, bytes: &[u8]) {
+    let number = bytes.iter().take(8).fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
+    super::read::push_u64(out, number);
+}
+
+/// Appends the literal that stores this value in the column.
+pub fn push_insert_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
+    let Some(bytes) = cell else {
+        out.extend_from_slice(b"NULL");
+        return;
+    };
+    match &column.kind {
+        Kind::TinyInt { .. }
+        | Kind::SmallInt { .. }
+        | Kind::MediumInt { .. }
+        | Kind::Int { .. }
+        | Kind::BigInt { .. }
+        | Kind::Decimal { .. }
+        | Kind::Float
+        | Kind::Double
+        | Kind::Year
+        | Kind::Enum { .. }
+        | Kind::Set { .. } => out.extend_from_slice(bytes),
+        Kind::Bit { .. } => push_bits(out, bytes),
+        Kind::Json => json_sql::push_json(out, bytes),
+        Kind::Uuid | Kind::Inet4 | Kind::Inet6 => {
+            out.extend_from_slice(b"_latin1");
+            push_quoted(out, bytes);
+        }
+        Kind::Date
+        | Kind::Time { .. }
+        | Kind::DateTime { .. }
+        | Kind::Timestamp { .. }
+        | Kind::Char
+        | Kind::Varchar
+        | Kind::Text
+        | Kind::Binary { .. }
+        | Kind::VarBinary
+        | Kind::Blob
+        | Kind::Geometry
+        | Kind::Vector => push_quoted(out, bytes),
+    }
+}
+
+/// Appends the literal that compares with the column under the column's own collation.
+///
+/// The introducer gives the bytes the column's character set and leaves the collation to the column
+/// (a literal is coercible; MySQL manual, "Collation Coercibility in Expressions").
+pub fn push_compare_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
+    match (&column.kind, cell, &column.character_set) {
+        (Kind::Char | Kind::Varchar | Kind::Text, Some(bytes), Some(character_set)) => {
+            out.push(b'_');
+            out.extend_from_slice(character_set.as_bytes());
+            push_quoted(out, bytes);
+        }
+        _ => push_insert_literal(out, column, cell),
+    }
+}
+
+/// Appends a condition that holds for exactly the same stored value, byte for byte, NULL included.
+pub fn push_identity(out: &mut Vec<u8>, name: &str, column: &Column, cell: CellRef<'_>) {
+    let quoted = quote_identifier(name);
+    let Some(bytes) = cell else {
+        out.extend_from_slice(format!("{quoted} IS NULL").as_bytes());
+        return;
+    };
+    match &column.kind {
+        Kind::Char | Kind::Varchar | Kind::Text => {
+            // The first half can use an index, the second tells 'a' from 'A'.
+            out.extend_from_slice(format!("({quoted}=").as_bytes());
+            push_compare_literal(out, column, cell);
+            out.extend_from_slice(format!(" AND CAST({quoted} AS BINARY)=").as_bytes());
+            push_quoted(out, bytes);
+            out.push(b')');
+        }
+        Kind::Json => {
+            out.extend_from_slice(
+                format!("CAST({quoted} AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_bin=_utf8mb4").as_bytes(),
+            );
+            push_quoted(out, bytes);
+        }
+        Kind::Geometry | Kind::Vector => {
+            out.extend_from_slice(format!("HEX({quoted})='").as_bytes());
+            for byte in bytes {
+                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+            out.push(b'\'');
+        }
+        _ => {
+            out.extend_from_slice(format!("{quoted}=").as_bytes());
+            push_compare_literal(out, column, cell);
+        }
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+/// Whether LOAD DATA can carry the value; the rest goes through INSERT.
+pub fn fits_load_data(column: &Column, cell: CellRef<'_>) -> bool {
+    match (&column.kind, cell) {
+        (Kind::Json, Some(bytes)) => !json_sql::needs_constructor(bytes),
+        _ => true,
+    }
+}
+
+/// Appends a LOAD DATA field (tab separated, backslash escaped, `\N` for NULL).
+pub fn push_load_field(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
+    let Some(bytes) = cell else {
+        out.extend_from_slice(b"\\N");
+        return;
+    };
+    if let Kind::Bit { .. } = column.kind {
+        push_bits(out, bytes);
+        return;
+    }
+    let mut start = 0;
+    for (place, &byte) in bytes.iter().enumerate() {
+        let escape = match byte {
+            0 => b'0',
+            b'\t' => b't',
+            b'\n' => b'n',
+            b'\\' => b'\\',
+            _ => continue,
+        };
+        out.extend_from_slice(&bytes[start..place]);
+        out.push(b'\\');
+        out.push(escape);
+        start = place + 1;
+    }
+    out.extend_from_slice(&bytes[start..]);
+}
+
+/// How LOAD DATA assigns a column that cannot take its field as it stands: the expression over the
+/// user variable.
+pub fn load_expression(kind: &Kind, variable: &str) -> Option<String> {
+    match kind {
+        Kind::Enum { .. } | Kind::Set { .. } | Kind::Bit { .. } => Some(format!("CAST({variable} AS UNSIGNED)")),
+        Kind::Json => Some(format!("CONVERT({variable} USING utf8mb4)")),
+        Kind::Uuid | Kind::Inet4 | Kind::Inet6 => Some(format!("CONVERT({variable} USING latin1)")),
+        // The text "0" would be read as the year 2000.
+        Kind::Year => Some(format!("CAST({variable} AS UNSIGNED)")),
+        _ => None,
+    }
+}

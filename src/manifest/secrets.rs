@@ -1,0 +1,117 @@
+//! Secrets of a manifest file. Values are wrapped so that no `Debug`, log line or error can show them; the only way out is `expose`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::ByteString;
+use serde_json::{Map, Value};
+
+use super::error::FieldError;
+
+/// A secret text. It has no `Display` and no `Serialize`; its `Debug` prints stars.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself: hand it to the protocol, and to nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Secrets by name, each a map from key to bytes. `Debug` prints names and keys only.
+#[derive(Clone, Default)]
+pub struct Secrets(BTreeMap<String, BTreeMap<String, Vec<u8>>>);
+
+impl Secrets {
+    /// The bytes of a key, or nothing if the Secret or the key is missing.
+    pub fn get(&self, name: &str, key: &str) -> Option<&[u8]> {
+        self.0.get(name)?.get(key).map(Vec::as_slice)
+    }
+
+    /// Whether there is a Secret of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Names of all Secrets.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Keys of a Secret.
+    pub fn keys(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get(name).into_iter().flat_map(|keys| keys.keys().map(String::as_str))
+    }
+
+    /// Adds a key, for example from a mounted file.
+    pub fn insert(&mut self, name: impl Into<String>, key: impl Into<String>, value: impl Into<Vec<u8>>) {
+        self.0.entry(name.into()).or_default().insert(key.into(), value.into());
+    }
+
+    /// Adds the Secret of a YAML document, whose place in the file is `path`.
+    pub(super) fn add_document(&mut self, name: &str, document: &Map<String, Value>, path: &str) -> Vec<FieldError> {
+        if self.contains(name) {
+            return vec![FieldError::new(path, format!("Secret \"{name}\" appears twice in the file; keep one of them"))];
+        }
+        let keys = self.0.entry(name.to_owned()).or_default();
+        let mut errors = Vec::new();
+        // stringData wins over data, as on the API server.
+        for (field, decode) in [("data", decode_base64 as fn(&str) -> Option<Vec<u8>>), ("stringData", plain)] {
+            let field_path = format!("{path}.{field}");
+            let entries = match document.get(field) {
+                None | Some(Value::Null) => continue,
+                Some(Value::Object(entries)) => entries,
+                Some(_) => {
+                    errors.push(FieldError::new(field_path, "expected a mapping from key to value"));
+                    continue;
+                }
+            };
+            for (key, value) in entries {
+                let key_path = format!("{field_path}.{key}");
+                let Some(text) = value.as_str() else {
+                    errors.push(FieldError::new(key_path, "expected a text; put the value in quotes"));
+                    continue;
+                };
+                match decode(text) {
+                    Some(bytes) => {
+                        keys.insert(key.clone(), bytes);
+                    }
+                    None => errors.push(FieldError::new(
+                        key_path,
+                        "is not valid base64; encode the value, or move the key to stringData, which takes plain text",
+                    )),
+                }
+            }
+        }
+        errors
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names_and_keys = self.0.iter().map(|(name, keys)| (name, keys.keys().collect::<Vec<_>>()));
+        f.debug_map().entries(names_and_keys).finish()
+    }
+}
+
+fn plain(text: &str) -> Option<Vec<u8>> {
+    Some(text.as_bytes().to_vec())
+}
+
+/// Base64 as Kubernetes takes it: standard alphabet with padding, line breaks allowed.
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let joined: String = text.chars().filter(|character| !matches!(character, '\n' | '\r')).collect();
+    serde_json::from_value::<ByteString>(Value::String(joined)).ok().map(|bytes| bytes.0)
+}
