@@ -1,3 +1,6 @@
 //! The MySQL family as a source: connections, positions, the binary log.
 
+pub mod binlog;
 pub mod position;
+pub mod stream;
+pub mod visibility;

@@ -1,0 +1,168 @@
+//! Applies net changes: one destination transaction per window, with the lane's position in it.
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, remove_one, replace_one};
+use crate::engine::checkpoint::{Fence, fenced_error};
+use crate::engine::connection::{Connector, Role};
+use crate::engine::error::{Error, Result};
+use crate::engine::plan::{Plan, TablePlan};
+use crate::engine::replicate::change::{ChangeKind, NetChanges};
+use crate::engine::source::position::Position;
+
+/// Statements of one window are sent in one packet up to this size: one round trip for small windows.
+const PACKET_BYTES: usize = 1 << 20;
+
+/// A lane's connection to the destination.
+pub struct Applier {
+    conn: Conn,
+    fence: Fence,
+    limits: Limits,
+    /// Parts of a large transaction stand uncommitted in the session.
+    open: bool,
+}
+
+impl Applier {
+    /// Connects.
+    pub async fn connect(connector: &Connector, fence: Fence, limits: Limits) -> Result<Self> {
+        Ok(Self { conn: connector.connect(Role::Write).await?, fence, limits, open: false })
+    }
+
+    /// The statements of a table's net changes: deletes first, then rows, then the changes of tables without a key.
+    pub fn statements(&self, table: &TablePlan, changes: NetChanges) -> Vec<Statement> {
+        let mut changes = changes;
+        let in_order = std::mem::take(&mut changes.in_order);
+        let (gone, rows) = changes.split(table);
+        let mut statements = deletes(table, &gone, self.limits);
+        statements.extend(inserts(table, &rows, OnDuplicate::Update, self.limits));
+        let mut run = Vec::new();
+        for change in in_order {
+            let single = match change {
+                ChangeKind::Insert { row } => {
+                    run.push(row);
+                    continue;
+                }
+                ChangeKind::Remove { row } => remove_one(table, &row),
+                ChangeKind::Replace { before, after } => replace_one(table, &before, &after),
+                // Changes by key never stand here.
+                ChangeKind::Upsert { .. } | ChangeKind::Delete { .. } => continue,
+            };
+            statements.extend(inserts(table, &run, OnDuplicate::Fail, self.limits));
+            run.clear();
+            statements.push(single);
+        }
+        statements.extend(inserts(table, &run, OnDuplicate::Fail, self.limits));
+        statements
+    }
+
+    /// Runs the statements; `mark` commits them with the position, None leaves the transaction open for the next part.
+    pub async fn apply(
+        &mut self,
+        plan: &Plan,
+        statements: &[Statement],
+        mark: Option<(&Position, Option<&Position>)>,
+    ) -> Result<()> {
+        let mut packet = Vec::new();
+        if !self.open {
+            packet.extend_from_slice(b"START TRANSACTION;");
+            // The fence comes first: its lock is what a new engine waits for.
+            packet.extend_from_slice(&self.fence.statement(mark)?);
+        } else if mark.is_some() {
+            packet.extend_from_slice(&self.fence.statement(mark)?);
+        }
+        self.open = true;
+        for statement in statements {
+            if statement.must_find.is_some() || packet.len() + statement.sql.len() > PACKET_BYTES {
+                self.send(plan, &mut packet, statements).await?;
+            }
+            if let Some(wanted) = statement.must_find {
+                self.run_exactly(plan, statement, wanted).await?;
+                continue;
+            }
+            if !packet.is_empty() {
+                packet.push(b';');
+            }
+            packet.extend_from_slice(&statement.sql);
+        }
+        if mark.is_some() {
+            if !packet.is_empty() {
+                packet.push(b';');
+            }
+            packet.extend_from_slice(b"COMMIT");
+        }
+        self.send(plan, &mut packet, statements).await?;
+        self.open = mark.is_none();
+        Ok(())
+    }
+
+    /// Takes back what stands uncommitted.
+    pub async fn rollback(&mut self) -> Result<()> {
+        self.conn.query_drop("ROLLBACK").await?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// Whether parts of a transaction stand uncommitted.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    async fn send(&mut self, plan: &Plan, packet: &mut Vec<u8>, statements: &[Statement]) -> Result<()> {
+        if packet.is_empty() {
+            return Ok(());
+        }
+        let sql = std::mem::take(packet);
+        match self.conn.query_drop(sql).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.explain(plan, error, statements).await),
+        }
+    }
+
+    async fn run_exactly(&mut self, plan: &Plan, statement: &Statement, wanted: u64) -> Result<()> {
+        let table = &plan.tables[statement.table as usize];
+        self.conn.query_drop(statement.sql.as_slice()).await.map_err(|error| name(table, statement, error.into()))?;
+        let found = self.conn.affected_rows();
+        if found == wanted {
+            return Ok(());
+        }
+        let subject = statement.subjects.first().map(|row| describe_key(table, row)).unwrap_or_default();
+        Err(Error::definite(format!(
+            "{}: {subject}, which the source changed, is not at the destination ({found} rows found); \
+             something else has written to the destination table",
+            table.destination
+        )))
+    }
+
+    /// Finds the statement that failed, so that the error can name table and key. Everything is rolled back.
+    async fn explain(&mut self, plan: &Plan, error: mysql_async::Error, statements: &[Statement]) -> Error {
+        let original = fenced_error(error);
+        if original.class() != crate::engine::error::Class::Definite || self.conn.query_drop("ROLLBACK").await.is_err() {
+            return original;
+        }
+        self.open = false;
+        let mut found = None;
+        if self.conn.query_drop("START TRANSACTION").await.is_ok() {
+            for statement in statements {
+                if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
+                    found = Some(name(&plan.tables[statement.table as usize], statement, error.into()));
+                    break;
+                }
+            }
+            let _ = self.conn.query_drop("ROLLBACK").await;
+        }
+        found.unwrap_or(original)
+    }
+}
+
+/// Puts the table and, where the server says `at row N`, the row's key before the error.
+fn name(table: &TablePlan, statement: &Statement, error: Error) -> Error {
+    let text = error.to_string();
+    let place = text
+        .rsplit_once("at row ")
+        .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
+        .and_then(|digits| digits.parse::<usize>().ok())
+        .unwrap_or(1);
+    let key = statement.subjects.get(place.saturating_sub(1)).map(|row| describe_key(table, row)).unwrap_or_default();
+    error.context(format!("{} key {key}", table.destination))
+}

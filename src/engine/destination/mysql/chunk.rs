@@ -1,0 +1,231 @@
+//! Writes copied rows: LOAD DATA LOCAL where the server allows it, multi-row INSERT otherwise.
+//!
+//! LOAD DATA LOCAL turns errors into warnings and goes on (MySQL manual, "LOAD DATA Statement"); so every load
+//! must report as many records as were sent and not one warning, or the transaction is rolled back. The stream
+//! comes from memory and cannot fail half-way, which the driver would turn into a truncated load.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row as SqlRow};
+
+use super::statement::{Limits, OnDuplicate, Statement, describe_key, inserts, subject};
+use crate::engine::checkpoint::{Fence, fenced_error};
+use crate::engine::connection::{Connector, Role};
+use crate::engine::error::{Error, Result};
+use crate::engine::plan::TablePlan;
+use crate::engine::value::Row;
+use crate::engine::value::literal::{fits_load_data, load_expression, push_load_field};
+use crate::engine::value::read::quote_identifier;
+
+/// Size of the pieces in which LOAD DATA is sent.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// A copy writer's connection to the destination.
+pub struct ChunkWriter {
+    conn: Conn,
+    fence: Fence,
+    limits: Limits,
+    load_data: bool,
+}
+
+impl ChunkWriter {
+    /// Connects; `load_data` says whether the server allows LOAD DATA LOCAL.
+    pub async fn connect(connector: &Connector, fence: Fence, limits: Limits, load_data: bool) -> Result<Self> {
+        Ok(Self { conn: connector.connect(Role::Write).await?, fence, limits, load_data })
+    }
+
+    /// Writes the rows and runs `record` (the statement that remembers them) in one fenced transaction.
+    ///
+    /// # Errors
+    /// A value that the destination does not take names table, column and key. Nothing is written then.
+    pub async fn write(
+        &mut self,
+        table: &Arc<TablePlan>,
+        rows: &Arc<Vec<Row>>,
+        on_duplicate: OnDuplicate,
+        record: Option<&[u8]>,
+    ) -> Result<()> {
+        let mut head = b"START TRANSACTION;".to_vec();
+        head.extend_from_slice(&self.fence.statement(None)?);
+        self.conn.query_drop(head).await.map_err(fenced_error)?;
+        let written = self.write_rows(table, rows, on_duplicate).await;
+        if let Err(error) = written {
+            // Dropping the connection would do; saying it is clearer in the server's log.
+            let _ = self.conn.query_drop("ROLLBACK").await;
+            return Err(error);
+        }
+        let mut tail = record.map(<[u8]>::to_vec).unwrap_or_default();
+        if !tail.is_empty() {
+            tail.push(b';');
+        }
+        tail.extend_from_slice(b"COMMIT");
+        self.conn.query_drop(tail).await?;
+        Ok(())
+    }
+
+    async fn write_rows(&mut self, table: &Arc<TablePlan>, rows: &Arc<Vec<Row>>, on_duplicate: OnDuplicate) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mode = if table.has_key() { on_duplicate } else { OnDuplicate::Fail };
+        if !self.load_data || mode == OnDuplicate::Keep {
+            return self.insert(table, rows.iter(), mode).await;
+        }
+        let loadable: Vec<bool> = rows
+            .iter()
+            .map(|row| table.columns.iter().zip(row.cells()).all(|(c, cell)| !c.write || fits_load_data(&c.column, cell)))
+            .collect();
+        let loaded = loadable.iter().filter(|fits| **fits).count() as u64;
+        if loaded > 0 {
+            self.load(table, rows, Arc::new(loadable.clone()), loaded, mode).await?;
+        }
+        let rest = rows.iter().zip(&loadable).filter(|(_, fits)| !**fits).map(|(row, _)| row);
+        self.insert(table, rest, mode).await
+    }
+
+    async fn insert<'a>(
+        &mut self,
+        table: &TablePlan,
+        rows: impl Iterator<Item = &'a Row>,
+        on_duplicate: OnDuplicate,
+    ) -> Result<()> {
+        for statement in inserts(table, rows, on_duplicate, self.limits) {
+            if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
+                return Err(self.name_row(table, &statement, error.into()));
+            }
+            if self.conn.get_warnings() > 0 && on_duplicate == OnDuplicate::Keep {
+                self.only_duplicates(table).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn name_row(&self, table: &TablePlan, statement: &Statement, error: Error) -> Error {
+        let text = error.to_string();
+        let key = row_number(&text)
+            .and_then(|number| statement.subjects.get(number.saturating_sub(1)))
+            .map(|row| format!(" key {}", describe_key(table, row)))
+            .unwrap_or_default();
+        error.context(format!("{}{key}", table.destination))
+    }
+
+    /// INSERT IGNORE ignores more than duplicates; anything else it warns of is an error here.
+    async fn only_duplicates(&mut self, table: &TablePlan) -> Result<()> {
+        let warnings: Vec<(String, u16, String)> = self.conn.query("SHOW WARNINGS").await?;
+        match warnings.into_iter().find(|(_, code, _)| *code != 1062) {
+            None => Ok(()),
+            Some((_, code, message)) => Err(Error::definite(format!("{}: {message} ({code})", table.destination))),
+        }
+    }
+
+    async fn load(
+        &mut self,
+        table: &Arc<TablePlan>,
+        rows: &Arc<Vec<Row>>,
+        loadable: Arc<Vec<bool>>,
+        expected: u64,
+        on_duplicate: OnDuplicate,
+    ) -> Result<()> {
+        let (shared_table, shared_rows) = (Arc::clone(table), Arc::clone(rows));
+        // The driver wants a future that is Sync; so the stream, which is not, is made inside it.
+        self.conn.set_infile_handler(async move {
+            let pieces = futures_util::stream::unfold(0usize, move |start| {
+                let piece = next_piece(&shared_table, &shared_rows, &loadable, start);
+                async move { piece.map(|(bytes, next)| (Ok::<Bytes, std::io::Error>(bytes), next)) }
+            });
+            Ok(pieces.boxed())
+        });
+        self.conn
+            .query_drop(load_statement(table, on_duplicate))
+            .await
+            .map_err(|error| Error::from(error).context(&table.destination))?;
+        let info = self.conn.info().into_owned();
+        let (records, skipped) = (info_number(&info, "Records"), info_number(&info, "Skipped"));
+        let warnings = self.conn.get_warnings();
+        if warnings == 0 && records == Some(expected) && skipped == Some(0) {
+            return Ok(());
+        }
+        let shown: Option<SqlRow> = self.conn.query_first("SHOW WARNINGS").await?;
+        let first = shown.and_then(|mut row| row.take::<String, _>(2)).unwrap_or_else(|| info.clone());
+        let key = row_number(&first)
+            .and_then(|number| rows.get(number.saturating_sub(1)))
+            .map(|row| format!(" key {}", describe_key(table, &subject(table, row))))
+            .unwrap_or_default();
+        Err(Error::definite(format!("{}{key}: the destination does not take the value as it is: {first}", table.destination)))
+    }
+}
+
+/// `… at row N`.
+fn row_number(message: &str) -> Option<usize> {
+    let (_, rest) = message.rsplit_once("at row ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// A number of `Records: 3  Deleted: 0  Skipped: 0  Warnings: 0`.
+fn info_number(info: &str, name: &str) -> Option<u64> {
+    let (_, rest) = info.split_once(name)?;
+    rest.trim_start_matches([':', ' ']).split_whitespace().next()?.parse().ok()
+}
+
+/// The next piece of the load from row `start` on, and where it ends.
+fn next_piece(table: &TablePlan, rows: &[Row], loadable: &[bool], start: usize) -> Option<(Bytes, usize)> {
+    let mut piece = Vec::with_capacity(PIECE_BYTES + 4096);
+    let mut next = start;
+    while next < rows.len() && piece.len() < PIECE_BYTES {
+        if loadable[next] {
+            let mut first = true;
+            for (column, cell) in table.columns.iter().zip(rows[next].cells()) {
+                if column.write {
+                    if !first {
+                        piece.push(b'\t');
+                    }
+                    first = false;
+                    push_load_field(&mut piece, &column.column, cell);
+                }
+            }
+            piece.push(b'\n');
+        }
+        next += 1;
+    }
+    (!piece.is_empty()).then(|| (Bytes::from(piece), next))
+}
+
+fn load_statement(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
+    let mut fields = Vec::new();
+    let mut assignments = Vec::new();
+    for (place, column) in table.columns.iter().enumerate().filter(|(_, column)| column.write) {
+        let name = quote_identifier(&column.destination_name);
+        let variable = format!("@godwit_{place}");
+        match load_expression(&column.column.kind, &variable) {
+            None => fields.push(name),
+            Some(expression) => {
+                fields.push(variable);
+                assignments.push(format!("{name}={expression}"));
+            }
+        }
+    }
+    let replace = if on_duplicate == OnDuplicate::Replace { "REPLACE " } else { "" };
+    let set = if assignments.is_empty() { String::new() } else { format!(" SET {}", assignments.join(",")) };
+    format!(
+        "LOAD DATA LOCAL INFILE 'godwit' {replace}INTO TABLE {}.{} CHARACTER SET binary FIELDS TERMINATED BY '\\t' \
+         ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({}){set}",
+        quote_identifier(&table.destination.database),
+        quote_identifier(&table.destination.table),
+        fields.join(",")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_load_report_is_read() {
+        let info = "Records: 3  Deleted: 1  Skipped: 0  Warnings: 2";
+        assert_eq!((info_number(info, "Records"), info_number(info, "Skipped"), info_number(info, "Nothing")), (Some(3), Some(0), None));
+        assert_eq!(row_number("Data too long for column 'a' at row 17"), Some(17));
+    }
+}

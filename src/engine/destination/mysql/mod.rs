@@ -1,0 +1,7 @@
+//! A MySQL-family server as the destination.
+
+pub mod apply;
+pub mod chunk;
+mod statement;
+
+pub use statement::{Limits, OnDuplicate};

@@ -1,0 +1,217 @@
+//! Statements that write rows. Pure: rows and a table in, SQL bytes out.
+
+use crate::engine::copy::range::{Side, keys_condition};
+use crate::engine::plan::TablePlan;
+use crate::engine::value::Row;
+use crate::engine::value::literal::{push_compare_literal, push_identity, push_insert_literal};
+use crate::engine::value::read::quote_identifier;
+
+/// How large statements may get.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of one statement; a single row may exceed it.
+    pub statement_bytes: usize,
+    /// Rows of one statement.
+    pub rows: usize,
+}
+
+/// A statement and the rows it is about, so that an error can name them.
+#[derive(Debug)]
+pub struct Statement {
+    pub table: u32,
+    pub sql: Vec<u8>,
+    /// Keys (or whole rows, for tables without a key) in the order they stand in the statement.
+    pub subjects: Vec<Row>,
+    /// The number of rows that the statement must find; None: any.
+    pub must_find: Option<u64>,
+}
+
+/// What a row that is there already means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// It is overwritten in place (the log).
+    Update,
+    /// It is replaced (the copy: it can only be the same row, written by the log before the copy came).
+    Replace,
+    /// It stays (`conflictPolicy: IgnoreErrorsAndProceed`).
+    Keep,
+    /// It is an error (tables without a key have no duplicates).
+    Fail,
+}
+
+fn qualified(table: &TablePlan) -> String {
+    format!("{}.{}", quote_identifier(&table.destination.database), quote_identifier(&table.destination.table))
+}
+
+fn column_list(table: &TablePlan) -> String {
+    let names: Vec<String> =
+        table.columns.iter().filter(|c| c.write).map(|c| quote_identifier(&c.destination_name)).collect();
+    names.join(",")
+}
+
+fn insert_head(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
+    let verb = match on_duplicate {
+        OnDuplicate::Replace => "REPLACE INTO",
+        OnDuplicate::Keep => "INSERT IGNORE INTO",
+        OnDuplicate::Update | OnDuplicate::Fail => "INSERT INTO",
+    };
+    format!("{verb} {} ({}) VALUES ", qualified(table), column_list(table))
+}
+
+fn insert_tail(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
+    if on_duplicate != OnDuplicate::Update {
+        return String::new();
+    }
+    // Key columns too: under a case-insensitive collation 'a' may have become 'A'.
+    let assignments: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|c| c.write)
+        .map(|c| {
+            let name = quote_identifier(&c.destination_name);
+            format!("{name}=VALUES({name})")
+        })
+        .collect();
+    format!(" ON DUPLICATE KEY UPDATE {}", assignments.join(","))
+}
+
+/// Appends `(v1,v2,…)`.
+fn push_values(sql: &mut Vec<u8>, table: &TablePlan, row: &Row) {
+    sql.push(b'(');
+    let mut first = true;
+    for (column, cell) in table.columns.iter().zip(row.cells()) {
+        if column.write {
+            if !first {
+                sql.push(b',');
+            }
+            first = false;
+            push_insert_literal(sql, &column.column, cell);
+        }
+    }
+    sql.push(b')');
+}
+
+/// The key of a row; the whole row where the table has none.
+pub fn subject(table: &TablePlan, row: &Row) -> Row {
+    if table.has_key() { row.project(&table.key) } else { row.clone() }
+}
+
+/// Multi-row inserts of the rows.
+pub fn inserts<'a>(
+    table: &TablePlan,
+    rows: impl IntoIterator<Item = &'a Row>,
+    on_duplicate: OnDuplicate,
+    limits: Limits,
+) -> Vec<Statement> {
+    let head = insert_head(table, on_duplicate);
+    let tail = insert_tail(table, on_duplicate);
+    let mut statements: Vec<Statement> = Vec::new();
+    let mut open: Option<Statement> = None;
+    for row in rows {
+        let full = open
+            .as_ref()
+            .is_some_and(|s| s.subjects.len() >= limits.rows || s.sql.len() + row.size() + tail.len() > limits.statement_bytes);
+        if full && let Some(mut statement) = open.take() {
+            statement.sql.extend_from_slice(tail.as_bytes());
+            statements.push(statement);
+        }
+        let statement = open.get_or_insert_with(|| Statement {
+            table: table.id,
+            sql: head.clone().into_bytes(),
+            subjects: Vec::new(),
+            must_find: None,
+        });
+        if !statement.subjects.is_empty() {
+            statement.sql.push(b',');
+        }
+        push_values(&mut statement.sql, table, row);
+        statement.subjects.push(subject(table, row));
+    }
+    if let Some(mut statement) = open {
+        statement.sql.extend_from_slice(tail.as_bytes());
+        statements.push(statement);
+    }
+    statements
+}
+
+/// `k IN (…)` for a key of one column, which servers turn into one range scan; OR-ed conjunctions else.
+fn push_key_condition(sql: &mut Vec<u8>, table: &TablePlan, keys: &[Row]) {
+    let [place] = table.key.as_slice() else {
+        sql.extend_from_slice(&keys_condition(table, Side::Destination, keys));
+        return;
+    };
+    let column = &table.columns[*place];
+    sql.extend_from_slice(quote_identifier(&column.destination_name).as_bytes());
+    let mut separator: &[u8] = b" IN (";
+    for key in keys {
+        sql.extend_from_slice(separator);
+        separator = b",";
+        push_compare_literal(sql, &column.column, key.cells().next().flatten());
+    }
+    sql.push(b')');
+}
+
+/// Deletes rows by key.
+pub fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement> {
+    keys.chunks(limits.rows.clamp(1, 1000))
+        .map(|keys| {
+            let mut sql = format!("DELETE FROM {} WHERE ", qualified(table)).into_bytes();
+            push_key_condition(&mut sql, table, keys);
+            Statement { table: table.id, sql, subjects: keys.to_vec(), must_find: None }
+        })
+        .collect()
+}
+
+fn push_identities(sql: &mut Vec<u8>, table: &TablePlan, row: &Row) {
+    let mut first = true;
+    for (column, cell) in table.columns.iter().zip(row.cells()) {
+        if !column.write {
+            continue;
+        }
+        sql.extend_from_slice(if first { b" WHERE " } else { b" AND " });
+        first = false;
+        push_identity(sql, &column.destination_name, &column.column, cell);
+    }
+    sql.extend_from_slice(b" LIMIT 1");
+}
+
+/// Takes one row like this away.
+pub fn remove_one(table: &TablePlan, row: &Row) -> Statement {
+    let mut sql = format!("DELETE FROM {}", qualified(table)).into_bytes();
+    push_identities(&mut sql, table, row);
+    Statement { table: table.id, sql, subjects: vec![row.clone()], must_find: Some(1) }
+}
+
+/// Turns one row like `before` into `after`.
+pub fn replace_one(table: &TablePlan, before: &Row, after: &Row) -> Statement {
+    let mut sql = format!("UPDATE {} SET ", qualified(table)).into_bytes();
+    let mut first = true;
+    for (column, cell) in table.columns.iter().zip(after.cells()) {
+        if column.write {
+            if !first {
+                sql.push(b',');
+            }
+            first = false;
+            sql.extend_from_slice(quote_identifier(&column.destination_name).as_bytes());
+            sql.push(b'=');
+            push_insert_literal(&mut sql, &column.column, cell);
+        }
+    }
+    push_identities(&mut sql, table, before);
+    Statement { table: table.id, sql, subjects: vec![before.clone()], must_find: Some(1) }
+}
+
+/// A key as people read it: `(42, 'x')`; long values are cut.
+pub fn describe_key(table: &TablePlan, key: &Row) -> String {
+    let cells: Vec<String> = key
+        .cells()
+        .map(|cell| match cell {
+            None => "NULL".to_owned(),
+            Some(bytes) => {
+                let text: String = String::from_utf8_lossy(bytes).chars().take(64).collect();
+                text
+            }
+        })
+        .collect();
+    if table.has_key() { format!("({})", cells.join(", ")) } else { format!("a row ({})", cells.join(", ")) }
+}

@@ -1,0 +1,452 @@
+//! Hands transactions to the lanes, and lets copied chunks in between them.
+//!
+//! The dispatcher's position is the number everything is ordered by. For each open chunk it collects the keys
+//! that the log touches (the drop set); a hand-over freezes that set and puts a gate into the lanes at the same
+//! point of the order. docs/correctness.md has the argument.
+//!
+//! Under overload: bytes in all queues are bounded by one budget; the reader waits, then the source does.
+//! On restart: nothing here outlives the process; lanes begin at their recorded positions.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+
+use super::change::Change;
+use crate::engine::error::{Error, Result};
+use crate::engine::plan::Plan;
+use crate::engine::source::position::{Position, TransactionId, compare_files};
+use crate::engine::value::Row;
+
+/// What a lane records: its position, and from where the log must be read again when prepared XA
+/// transactions wait for their decision.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    pub sequence: u64,
+    pub position: Arc<Position>,
+    pub replay_from: Option<Arc<Position>>,
+    pub committed_at: Option<SystemTime>,
+}
+
+/// A transaction by name and by the place where it begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Began<'a> {
+    pub id: &'a TransactionId,
+    pub file: &'a str,
+    pub offset: u64,
+}
+
+/// The end of a transaction.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// Behind it.
+    pub position: Position,
+    /// From where the log must be read again after a restart, when prepared XA transactions are undecided.
+    pub replay_from: Option<Arc<Position>>,
+    pub committed_at: Option<SystemTime>,
+}
+
+/// One transaction's changes for one lane, or a part of them.
+#[derive(Debug)]
+pub struct Portion {
+    pub changes: Vec<Change>,
+    pub bytes: usize,
+    /// None: the transaction goes on in the next portion.
+    pub end: Option<Mark>,
+    /// What was applied of this transaction must be taken back (its rollback stands in the log).
+    pub aborted: bool,
+    /// Gives the bytes back to the budget when dropped.
+    pub permit: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+/// What stands in a lane's queue.
+#[derive(Debug)]
+pub enum Item {
+    Portion(Portion),
+    /// Changes to the gate's table that come later wait until the gate is open.
+    Gate(Arc<Gate>),
+}
+
+/// Keeps the changes behind a chunk until the chunk's rows are committed.
+#[derive(Debug)]
+pub struct Gate {
+    pub table: u32,
+    /// Set when a lane has committed everything before the gate (tables with secondary unique keys have one lane).
+    reached: watch::Sender<bool>,
+    opened: watch::Sender<bool>,
+}
+
+impl Gate {
+    fn new(table: u32) -> Self {
+        Self { table, reached: watch::Sender::new(false), opened: watch::Sender::new(false) }
+    }
+
+    /// A lane has come to the gate.
+    pub fn reach(&self) {
+        self.reached.send_replace(true);
+    }
+
+    /// Waits until the table's lane has come to the gate.
+    pub async fn wait_reached(&self) {
+        // The sender lives in self, so the channel cannot close.
+        let _ = self.reached.subscribe().wait_for(|reached| *reached).await;
+    }
+
+    /// Lets the changes behind through.
+    pub fn open(&self) {
+        self.opened.send_replace(true);
+    }
+
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
+        *self.opened.borrow()
+    }
+
+    /// Waits until it is open.
+    pub async fn wait_open(&self) {
+        let _ = self.opened.subscribe().wait_for(|open| *open).await;
+    }
+}
+
+/// A lane's queue.
+#[derive(Debug, Default)]
+pub struct Queue {
+    items: Mutex<VecDeque<Item>>,
+    pub filled: Notify,
+}
+
+impl Queue {
+    /// The items.
+    pub fn items(&self) -> MutexGuard<'_, VecDeque<Item>> {
+        lock(&self.items)
+    }
+
+    fn push(&self, item: Item) {
+        self.items().push_back(item);
+        self.filled.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere ends the process through the join set; the data behind the lock is still whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Identifies an open chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChunkTicket(u64);
+
+#[derive(Debug)]
+struct OpenChunk {
+    table: u32,
+    touched: HashSet<Row>,
+}
+
+#[derive(Debug)]
+struct State {
+    sequence: u64,
+    replay_from: Option<Arc<Position>>,
+    /// Sequence of the last portion pushed per lane.
+    pushed: Vec<u64>,
+    /// A transaction is partly in the queues: no gate may be put between its parts.
+    in_transaction: bool,
+    open_chunks: HashMap<ChunkTicket, OpenChunk>,
+    chunks_of_table: HashMap<u32, Vec<ChunkTicket>>,
+    next_ticket: u64,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Dispatcher {
+    lanes: Vec<Arc<Queue>>,
+    applied: Vec<watch::Sender<u64>>,
+    /// Transactions that a lane has applied before the restart are not given to it again.
+    resumed_at: Vec<Option<Position>>,
+    /// Lane of a table; None: by hash of the key.
+    lane_of_table: Vec<Option<u32>>,
+    state: Mutex<State>,
+    position: watch::Sender<Arc<Position>>,
+    between_transactions: Notify,
+    budget: Arc<Semaphore>,
+    budget_kib: u32,
+}
+
+/// Bytes become permits of a kibibyte.
+fn permits(bytes: usize, limit: u32) -> u32 {
+    u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(limit)
+}
+
+impl Dispatcher {
+    /// `resumed_at`: the lanes' recorded positions; `start`: where the log is joined.
+    pub fn new(plan: &Plan, start: Position, resumed_at: Vec<Position>, budget_bytes: usize) -> Self {
+        let lanes = resumed_at.len();
+        let budget_kib = u32::try_from(budget_bytes / 1024).unwrap_or(u32::MAX).max(1);
+        let lane_of_table = plan
+            .tables
+            .iter()
+            .map(|table| {
+                let by_table = table.secondary_unique || !table.key_bytes_are_identity();
+                by_table.then(|| table.id % lanes.max(1) as u32)
+            })
+            .collect();
+        Self {
+            lanes: (0..lanes).map(|_| Arc::new(Queue::default())).collect(),
+            applied: (0..lanes).map(|_| watch::Sender::new(0)).collect(),
+            resumed_at: resumed_at.into_iter().map(Some).collect(),
+            lane_of_table,
+            state: Mutex::new(State {
+                sequence: 0,
+                replay_from: None,
+                pushed: vec![0; lanes],
+                in_transaction: false,
+                open_chunks: HashMap::new(),
+                chunks_of_table: HashMap::new(),
+                next_ticket: 0,
+            }),
+            position: watch::Sender::new(Arc::new(start)),
+            between_transactions: Notify::new(),
+            budget: Arc::new(Semaphore::new(budget_kib as usize)),
+            budget_kib,
+        }
+    }
+
+    /// Number of lanes.
+    pub fn lanes(&self) -> u32 {
+        self.lanes.len() as u32
+    }
+
+    /// A lane's queue.
+    pub fn queue(&self, lane: u32) -> Arc<Queue> {
+        Arc::clone(&self.lanes[lane as usize])
+    }
+
+    /// Where the dispatcher stands.
+    pub fn position(&self) -> Arc<Position> {
+        Arc::clone(&self.position.borrow())
+    }
+
+    fn lane_of(&self, change: &Change) -> usize {
+        match (self.lane_of_table.get(change.table as usize).copied().flatten(), change.key()) {
+            (None, Some(key)) => (xxhash_rust::xxh3::xxh3_64(key.as_bytes()) % self.lanes.len() as u64) as usize,
+            (lane, _) => lane.unwrap_or(0) as usize,
+        }
+    }
+
+    async fn reserve(&self, bytes: usize) -> Result<Arc<OwnedSemaphorePermit>> {
+        let wanted = permits(bytes, self.budget_kib);
+        let permit =
+            Arc::clone(&self.budget).acquire_many_owned(wanted).await.map_err(|_| Error::cancelled())?;
+        Ok(Arc::new(permit))
+    }
+
+    /// Hands on a part of a transaction that is too large to hold.
+    pub async fn part(&self, changes: Vec<Change>, transaction: &Began<'_>) -> Result<()> {
+        self.push(changes, transaction, None, false).await
+    }
+
+    /// Hands on a transaction, or its last part, and moves the position behind it.
+    pub async fn end(&self, changes: Vec<Change>, transaction: &Began<'_>, end: End) -> Result<()> {
+        self.push(changes, transaction, Some(end), false).await
+    }
+
+    /// A transaction of which parts were handed on was rolled back at its end.
+    pub async fn abort(&self, changes: Vec<Change>, transaction: &Began<'_>, end: End) -> Result<()> {
+        self.push(changes, transaction, Some(end), true).await
+    }
+
+    async fn push(
+        &self,
+        changes: Vec<Change>,
+        transaction: &Began<'_>,
+        end: Option<End>,
+        aborted: bool,
+    ) -> Result<()> {
+        let bytes: usize = changes.iter().map(Change::size).sum();
+        let permit = if changes.is_empty() { None } else { Some(self.reserve(bytes).await?) };
+        let mut portions: Vec<Option<Portion>> = (0..self.lanes.len()).map(|_| None).collect();
+        let skips: Vec<bool> = self
+            .resumed_at
+            .iter()
+            .map(|at| at.as_ref().is_some_and(|position| position.covers(transaction.id, transaction.file, transaction.offset + 1)))
+            .collect();
+        let mut state = lock(&self.state);
+        for change in changes {
+            if let Some(key) = change.key()
+                && let Some(tickets) = state.chunks_of_table.get(&change.table)
+            {
+                for ticket in tickets.clone() {
+                    if let Some(chunk) = state.open_chunks.get_mut(&ticket) {
+                        chunk.touched.insert(key.clone());
+                    }
+                }
+            }
+            let lane = self.lane_of(&change);
+            if skips[lane] {
+                continue;
+            }
+            let portion = portions[lane].get_or_insert_with(|| Portion {
+                changes: Vec::new(),
+                bytes: 0,
+                end: None,
+                aborted,
+                permit: permit.clone(),
+            });
+            portion.bytes += change.size();
+            portion.changes.push(change);
+        }
+        let was_in_transaction = state.in_transaction;
+        state.in_transaction = end.is_none();
+        if let Some(end) = end {
+            state.sequence += 1;
+            state.replay_from = end.replay_from;
+            let mark = Mark {
+                sequence: state.sequence,
+                position: Arc::new(end.position),
+                replay_from: state.replay_from.clone(),
+                committed_at: end.committed_at,
+            };
+            for (lane, portion) in portions.iter_mut().enumerate() {
+                // After parts, every lane that may hold one is told of the end.
+                if portion.is_none() && was_in_transaction && !skips[lane] {
+                    *portion = Some(Portion { changes: Vec::new(), bytes: 0, end: None, aborted, permit: None });
+                }
+                if let Some(portion) = portion {
+                    portion.end = Some(mark.clone());
+                }
+            }
+            for (lane, portion) in portions.into_iter().enumerate() {
+                if let Some(portion) = portion {
+                    state.pushed[lane] = mark.sequence;
+                    self.lanes[lane].push(Item::Portion(portion));
+                }
+            }
+            self.position.send_replace(mark.position);
+            drop(state);
+            self.between_transactions.notify_waiters();
+        } else {
+            for (lane, portion) in portions.into_iter().enumerate() {
+                if let Some(portion) = portion {
+                    self.lanes[lane].push(Item::Portion(portion));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the position past log that holds nothing for the task (heartbeats, other statements).
+    pub fn advance(&self, position: Position) {
+        let state = lock(&self.state);
+        if !state.in_transaction && **self.position.borrow() != position {
+            self.position.send_replace(Arc::new(position));
+        }
+    }
+
+    /// Waits until the dispatcher has passed the place in the log.
+    pub async fn wait_passed(&self, file: &str, offset: u64) {
+        let mut receiver = self.position.subscribe();
+        let passed = |position: &Arc<Position>| match compare_files(&position.file, file) {
+            std::cmp::Ordering::Greater => true,
+            std::cmp::Ordering::Equal => position.offset >= offset,
+            std::cmp::Ordering::Less => false,
+        };
+        let _ = receiver.wait_for(passed).await;
+    }
+
+    /// Begins to collect the keys that the log touches in a table, and says from which position on.
+    pub async fn open_chunk(&self, table: u32) -> (ChunkTicket, Arc<Position>) {
+        loop {
+            let notified = self.between_transactions.notified();
+            {
+                let mut state = lock(&self.state);
+                // In the middle of a transaction some of its keys have gone by already.
+                if !state.in_transaction {
+                    let ticket = ChunkTicket(state.next_ticket);
+                    state.next_ticket += 1;
+                    state.open_chunks.insert(ticket, OpenChunk { table, touched: HashSet::new() });
+                    state.chunks_of_table.entry(table).or_default().push(ticket);
+                    return (ticket, Arc::clone(&self.position.borrow()));
+                }
+            }
+            notified.await;
+        }
+    }
+
+    /// Freezes a chunk's drop set and puts its gate into the lanes, at one point of the order.
+    pub async fn hand_over(&self, ticket: ChunkTicket) -> Result<(HashSet<Row>, Arc<Gate>)> {
+        loop {
+            let notified = self.between_transactions.notified();
+            {
+                let mut state = lock(&self.state);
+                if !state.in_transaction {
+                    let chunk = self.close(&mut state, ticket)?;
+                    let gate = Arc::new(Gate::new(chunk.table));
+                    match self.lane_of_table.get(chunk.table as usize).copied().flatten() {
+                        Some(lane) => self.lanes[lane as usize].push(Item::Gate(Arc::clone(&gate))),
+                        None => self.lanes.iter().for_each(|lane| lane.push(Item::Gate(Arc::clone(&gate)))),
+                    }
+                    return Ok((chunk.touched, gate));
+                }
+            }
+            notified.await;
+        }
+    }
+
+    fn close(&self, state: &mut State, ticket: ChunkTicket) -> Result<OpenChunk> {
+        let chunk =
+            state.open_chunks.remove(&ticket).ok_or_else(|| Error::definite("a chunk was handed over twice; this is a bug"))?;
+        if let Some(tickets) = state.chunks_of_table.get_mut(&chunk.table) {
+            tickets.retain(|other| *other != ticket);
+        }
+        if state.chunks_of_table.get(&chunk.table).is_some_and(Vec::is_empty) {
+            state.chunks_of_table.remove(&chunk.table);
+        }
+        Ok(chunk)
+    }
+
+    /// Forgets a chunk that will be read again.
+    pub fn discard_chunk(&self, ticket: ChunkTicket) {
+        let mut state = lock(&self.state);
+        let _ = self.close(&mut state, ticket);
+    }
+
+    /// A gate for the whole table without a chunk: everything before it is applied, what comes after waits.
+    pub async fn gate_table(&self, table: u32) -> Result<Arc<Gate>> {
+        let (ticket, _) = self.open_chunk(table).await;
+        self.hand_over(ticket).await.map(|(_, gate)| gate)
+    }
+
+    /// A lane has committed everything up to the mark.
+    pub fn applied(&self, lane: u32, sequence: u64) {
+        self.applied[lane as usize].send_replace(sequence);
+    }
+
+    /// With an empty queue a lane has applied all that was dispatched: the mark it may record.
+    pub fn idle_mark(&self, lane: u32) -> Option<Mark> {
+        let state = lock(&self.state);
+        if state.in_transaction || !self.lanes[lane as usize].items().is_empty() {
+            return None;
+        }
+        Some(Mark {
+            sequence: state.sequence,
+            position: self.position(),
+            replay_from: state.replay_from.clone(),
+            committed_at: None,
+        })
+    }
+
+    /// Whether every lane has applied all that was dispatched to it.
+    pub fn is_drained(&self) -> bool {
+        let state = lock(&self.state);
+        !state.in_transaction
+            && state.pushed.iter().zip(&self.applied).all(|(pushed, applied)| *applied.borrow() >= *pushed)
+    }
+
+    /// Waits until everything dispatched by now is applied.
+    pub async fn drain(&self) {
+        let pushed = lock(&self.state).pushed.clone();
+        for (pushed, applied) in pushed.into_iter().zip(&self.applied) {
+            let _ = applied.subscribe().wait_for(|sequence| *sequence >= pushed).await;
+        }
+    }
+}

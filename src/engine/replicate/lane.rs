@@ -1,0 +1,194 @@
+//! A lane: one queue, one worker, one connection to the destination.
+//!
+//! The worker takes all whole transactions that wait (a window), collapses them and commits them with the
+//! lane's position. Windows grow with the backlog and are single transactions without one. A transaction too
+//! large to hold arrives in parts, which stay in one open destination transaction until its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use super::change::{Change, Counts, NetChanges};
+use super::dispatch::{Dispatcher, Gate, Item, Mark, Portion, Queue};
+use crate::engine::destination::mysql::apply::Applier;
+use crate::engine::error::Result;
+use crate::engine::plan::Plan;
+use crate::engine::progress::Progress;
+use crate::engine::source::position::Position;
+
+/// A window holds no more bytes of changes than this.
+const WINDOW_BYTES: usize = 4 << 20;
+
+/// An idle lane records its position this often when the log moves on without it.
+const IDLE_RECORD: Duration = Duration::from_secs(2);
+
+/// The worker of one lane.
+pub struct Lane {
+    number: u32,
+    plan: Arc<Plan>,
+    dispatcher: Arc<Dispatcher>,
+    queue: Arc<Queue>,
+    applier: Applier,
+    progress: Progress,
+    gates: Vec<Arc<Gate>>,
+    recorded: Position,
+}
+
+enum Taken {
+    Window(Vec<Portion>),
+    Gate(Arc<Gate>),
+    /// The next change is behind a closed gate.
+    Blocked(Arc<Gate>),
+    Empty,
+}
+
+impl Lane {
+    /// `recorded`: the position in the lane's row.
+    pub fn new(
+        number: u32,
+        plan: Arc<Plan>,
+        dispatcher: Arc<Dispatcher>,
+        applier: Applier,
+        progress: Progress,
+        recorded: Position,
+    ) -> Self {
+        let queue = dispatcher.queue(number);
+        Self { number, plan, dispatcher, queue, applier, progress, gates: Vec::new(), recorded }
+    }
+
+    /// Works until cancelled; what is committed then is recorded, the rest is read again.
+    ///
+    /// # Errors
+    /// The first error of the destination; nothing of the failed window is applied.
+    pub async fn run(mut self, cancel: CancellationToken) -> Result<()> {
+        loop {
+            if cancel.is_cancelled() && !self.applier.is_open() {
+                return self.record_idle().await;
+            }
+            match self.take() {
+                Taken::Window(portions) => self.apply(portions).await?,
+                Taken::Gate(gate) => {
+                    gate.reach();
+                    self.gates.push(gate);
+                }
+                Taken::Blocked(gate) => tokio::select! {
+                    () = gate.wait_open() => {}
+                    () = cancel.cancelled() => return Ok(()),
+                },
+                Taken::Empty => {
+                    let queue = Arc::clone(&self.queue);
+                    tokio::select! {
+                        () = queue.filled.notified() => {}
+                        () = tokio::time::sleep(IDLE_RECORD) => self.record_idle().await?,
+                        () = cancel.cancelled() => {
+                            if self.applier.is_open() {
+                                return self.applier.rollback().await;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn closed_gate(gates: &[Arc<Gate>], portion: &Portion) -> Option<Arc<Gate>> {
+        portion.changes.iter().find_map(|change| gates.iter().find(|gate| gate.table == change.table).cloned())
+    }
+
+    fn take(&mut self) -> Taken {
+        self.gates.retain(|gate| !gate.is_open());
+        let mut items = self.queue.items();
+        let mut window: Vec<Portion> = Vec::new();
+        let mut bytes = 0;
+        loop {
+            match items.front() {
+                None => break,
+                Some(Item::Gate(_)) => {
+                    if window.is_empty()
+                        && let Some(Item::Gate(gate)) = items.pop_front()
+                    {
+                        return Taken::Gate(gate);
+                    }
+                    break;
+                }
+                Some(Item::Portion(portion)) => {
+                    if !self.gates.is_empty()
+                        && let Some(gate) = Self::closed_gate(&self.gates, portion)
+                    {
+                        if window.is_empty() {
+                            return Taken::Blocked(gate);
+                        }
+                        break;
+                    }
+                    let alone = portion.end.is_none() || portion.aborted || self.applier.is_open();
+                    if !window.is_empty() && (alone || bytes + portion.bytes > WINDOW_BYTES) {
+                        break;
+                    }
+                    let Some(Item::Portion(portion)) = items.pop_front() else { break };
+                    bytes += portion.bytes;
+                    window.push(portion);
+                    if alone {
+                        break;
+                    }
+                }
+            }
+        }
+        if window.is_empty() { Taken::Empty } else { Taken::Window(window) }
+    }
+
+    async fn apply(&mut self, portions: Vec<Portion>) -> Result<()> {
+        let mut tables: BTreeMap<u32, NetChanges> = BTreeMap::new();
+        let mut counts = Counts::default();
+        let mut marks: Vec<Mark> = Vec::new();
+        let mut permits = Vec::new();
+        let mut aborted = false;
+        for portion in portions {
+            aborted |= portion.aborted;
+            for Change { table, kind } in portion.changes {
+                counts.add(&kind);
+                tables.entry(table).or_default().add(kind);
+            }
+            marks.extend(portion.end);
+            permits.extend(portion.permit);
+        }
+        if aborted && self.applier.is_open() {
+            // The rows of transactional tables never happened; what is left in this portion did.
+            self.applier.rollback().await?;
+        }
+        let statements: Vec<_> = tables
+            .into_iter()
+            .filter_map(|(id, changes)| self.plan.tables.get(id as usize).map(|table| self.applier.statements(table, changes)))
+            .flatten()
+            .collect();
+        let last = marks.last().cloned();
+        if last.is_some() || !statements.is_empty() {
+            let mark = last.as_ref().map(|mark| (&*mark.position, mark.replay_from.as_deref()));
+            self.applier.apply(&self.plan, &statements, mark).await?;
+        }
+        self.progress.add_applied(counts.inserts, counts.updates, counts.deletes, marks.len() as u64);
+        if let Some(mark) = last {
+            self.recorded = (*mark.position).clone();
+            self.dispatcher.applied(self.number, mark.sequence);
+            let now = SystemTime::now();
+            for committed_at in marks.iter().filter_map(|mark| mark.committed_at) {
+                self.progress.record_latency(now.duration_since(committed_at).unwrap_or_default());
+            }
+        }
+        drop(permits);
+        Ok(())
+    }
+
+    /// Records the position of a lane that had nothing to do.
+    async fn record_idle(&mut self) -> Result<()> {
+        let Some(mark) = self.dispatcher.idle_mark(self.number) else { return Ok(()) };
+        if self.applier.is_open() || *mark.position == self.recorded {
+            return Ok(());
+        }
+        self.applier.apply(&self.plan, &[], Some((&mark.position, mark.replay_from.as_deref()))).await?;
+        self.recorded = (*mark.position).clone();
+        self.dispatcher.applied(self.number, mark.sequence);
+        Ok(())
+    }
+}
