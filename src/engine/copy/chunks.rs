@@ -100,8 +100,8 @@ impl Cutter {
 
     /// Learns from a chunk how many rows make the wanted size.
     pub fn learn(&mut self, rows: u64, bytes: u64) {
-        if rows > 0 {
-            self.row_bytes = (self.row_bytes + bytes / rows).div_ceil(2).max(1);
+        if let Some(measured) = bytes.checked_div(rows) {
+            self.row_bytes = (self.row_bytes + measured).div_ceil(2).max(1);
             self.rows_per_chunk = (CHUNK_BYTES / self.row_bytes).clamp(1, MAX_CHUNK_ROWS);
         }
     }
