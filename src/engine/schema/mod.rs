@@ -3,6 +3,8 @@
 //! [`lexer`] gives tokens by byte offset; everything that changes a statement splices names into it ([`edit`])
 //! and keeps all other bytes. What is not recognised is an error, never a guess.
 
+pub mod adapt;
+pub mod collation;
 pub mod column_type;
 pub mod create;
 pub mod definition;
@@ -15,3 +17,4 @@ pub mod rewrite;
 pub mod statement;
 mod statement_ddl;
 mod statement_parse;
+pub mod timeline;
