@@ -9,8 +9,8 @@ use super::select::Selection;
 use super::*;
 use crate::api::{MigrationTaskSpec, NameCase};
 use crate::engine::error::Result;
-use crate::manifest::resume_fingerprint;
 use crate::engine::schema::definition::{Index, IndexPart};
+use crate::manifest::resume_fingerprint;
 
 const AS_SOURCE: NameRules = NameRules { source: 0, destination: 0, policy: NameCase::Default };
 

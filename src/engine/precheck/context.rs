@@ -15,6 +15,8 @@ pub struct Context {
     pub spec: MigrationTaskSpec,
     pub selection: Selection,
     pub plan: Plan,
+    /// Why the objects could not be resolved; `plan` then holds the databases that the manifest names, and no tables.
+    pub unresolved: Option<String>,
     pub source: Server,
     pub source_objects: SourceObjects,
     pub destination: Server,
@@ -160,14 +162,16 @@ pub enum ManagedRetention {
     Hours(u64),
 }
 
-/// What the source holds beside tables and views, in databases that are selected as a whole.
+/// What the source holds beside tables and views, as far as the account may see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceObjects {
-    /// With the table.
+    /// Of all selected databases, with the table.
     pub triggers: Vec<(TableName, String)>,
-    /// Names as `database.name`.
+    /// Of databases that are selected as a whole; names as `database.name`.
     pub routines: Vec<String>,
     pub events: Vec<String>,
+    /// MariaDB.
+    pub sequences: Vec<String>,
 }
 
 /// A table or view that stands at the destination.

@@ -31,7 +31,14 @@ impl Finding {
     /// As it stands in the report.
     pub fn item(self, name: &str, ignore: &[String]) -> PrecheckItem {
         let ignored = self.verdict == Verdict::Warning && ignore.iter().any(|ignored| ignored == name);
-        PrecheckItem { name: name.to_owned(), verdict: self.verdict, ignored, seen: self.seen, why: self.why, remedy: self.remedy }
+        PrecheckItem {
+            name: name.to_owned(),
+            verdict: self.verdict,
+            ignored,
+            seen: self.seen,
+            why: self.why,
+            remedy: self.remedy,
+        }
     }
 }
 

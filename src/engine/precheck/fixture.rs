@@ -25,6 +25,7 @@ pub fn context() -> Context {
         selection: Selection::new(&spec, names).expect("a selection of everything"),
         spec,
         plan: plan(),
+        unresolved: None,
         source,
         source_objects: SourceObjects::default(),
         destination,
@@ -80,7 +81,8 @@ fn plan() -> Plan {
         estimated_rows: 0,
         average_row_bytes: 0,
     };
-    let planned = |(image, column): (usize, Column)| ColumnPlan { image, destination_name: column.name.clone(), write: true, column };
+    let planned =
+        |(image, column): (usize, Column)| ColumnPlan { image, destination_name: column.name.clone(), write: true, column };
     let table = TablePlan {
         id: 0,
         source: name.clone(),
@@ -177,6 +179,11 @@ pub fn foreign_key(parent: &str, rule: &str) -> ForeignKey {
 /// Puts the table at the destination.
 pub fn existing(context: &mut Context, has_rows: bool) {
     let column = |name: &str| ExistingColumn { name: name.into(), column_type: "int".into(), optional: true, generated: false };
-    let table = ExistingTable { columns: vec![column("id"), column("state")], has_rows, engine: "InnoDB".into(), ..ExistingTable::default() };
+    let table = ExistingTable {
+        columns: vec![column("id"), column("state")],
+        has_rows,
+        engine: "InnoDB".into(),
+        ..ExistingTable::default()
+    };
     context.existing.insert(context.plan.tables[0].destination.clone(), table);
 }

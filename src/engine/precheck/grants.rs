@@ -312,7 +312,8 @@ mod tests {
     fn the_most_specific_database_grant_counts_alone() {
         let two = grants(&["GRANT SELECT ON `a%`.* TO `u`@`%`", "GRANT INSERT ON `ab`.* TO `u`@`%`"]);
         assert!(!two.on_database("SELECT", "ab") && two.on_database("SELECT", "ac"));
-        let roles = grants(&["GRANT SELECT ON `a%`.* TO `u`@`%`", "GRANT INSERT ON `ab`.* TO `u`@`%`", "GRANT `r`@`%` TO `u`@`%`"]);
+        let roles =
+            grants(&["GRANT SELECT ON `a%`.* TO `u`@`%`", "GRANT INSERT ON `ab`.* TO `u`@`%`", "GRANT `r`@`%` TO `u`@`%`"]);
         assert!(roles.on_database("SELECT", "ab"));
         assert_eq!(roles.roles, ["r"]);
     }

@@ -10,6 +10,9 @@ pub mod finding;
 mod fixture;
 pub mod gather;
 pub mod grants;
+mod read_destination;
+mod read_server;
+mod read_source;
 pub mod render;
 
 use std::collections::BTreeSet;
@@ -54,14 +57,14 @@ pub fn passed(report: &PrecheckStatus) -> bool {
     !report.items.is_empty() && report.items.iter().all(render::passes)
 }
 
-/// Looks at both servers. `owned`: destination tables that this very task made in an earlier run.
+/// Looks at both servers. `destination` is None for a kind of destination that is not a MySQL-family server. `owned`: destination tables that this very task made in an earlier run.
 ///
 /// # Errors
 /// When a connection is lost in the middle; a server that cannot be reached at all is an item of the report.
 pub async fn run(
     spec: &MigrationTaskSpec,
     source: &Connector,
-    destination: &Connector,
+    destination: Option<&Connector>,
     owned: BTreeSet<TableName>,
 ) -> Result<Outcome> {
     let gathered = gather::gather(spec, source, destination, owned).await?;
@@ -75,31 +78,41 @@ pub async fn run(
             let mut items = vec![
                 gather::connected(&context.source).item("SourceConnectivity", ignore),
                 gather::connected(&context.destination).item("DestinationConnectivity", ignore),
-                Finding::passed(objects_seen(&context)).item("Objects", ignore),
+                objects(&context).item("Objects", ignore),
             ];
             items.extend(check_all(&context));
-            let Context { plan, selection, source, destination, .. } = *context;
-            Ok(Outcome { report: report(items), resolved: Some(Resolved { plan, selection, source, destination }) })
+            let Context { plan, unresolved, selection, source, destination, .. } = *context;
+            let resolved = unresolved.is_none().then_some(Resolved { plan, selection, source, destination });
+            Ok(Outcome { report: report(items), resolved })
         }
     }
 }
 
 /// Runs every check that applies.
 pub fn check_all(context: &Context) -> Vec<PrecheckItem> {
-    let applies = |check: &&checks::Check| !check.follows_log || context.incremental();
+    let applies = |check: &&checks::Check| {
+        (context.incremental() || !check.needs.log()) && (context.unresolved.is_none() || !check.needs.tables())
+    };
     let run = |check: &checks::Check| (check.run)(context).map(|found| found.item(check.name, &context.spec.precheck.ignore));
     CHECKS.iter().filter(applies).filter_map(run).collect()
 }
 
-fn objects_seen(context: &Context) -> String {
+fn objects(context: &Context) -> Finding {
+    if let Some(problem) = &context.unresolved {
+        return Finding::failed(
+            problem.replace("; spec.", "\nspec."),
+            "what is selected must exist and be readable; checks of tables were not run",
+            "correct the fields that are named",
+        );
+    }
     let plan = &context.plan;
     let count = |number: usize, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
-    format!(
-        "{}, {}, {} are selected",
+    Finding::passed(format!(
+        "{}, {}, {} selected",
         count(plan.databases.len(), "database"),
         count(plan.tables.len(), "table"),
         count(plan.views.len(), "view")
-    )
+    ))
 }
 
 /// Puts the success rate before the items; it is 100% only when the task may start.
@@ -129,7 +142,11 @@ mod tests {
     fn names_are_unique_and_camel_case() {
         let names: BTreeSet<&str> = CHECKS.iter().map(|check| check.name).collect();
         assert_eq!(names.len(), CHECKS.len());
-        assert!(names.iter().all(|name| name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(char::is_alphanumeric)));
+        assert!(
+            names
+                .iter()
+                .all(|name| name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(char::is_alphanumeric))
+        );
     }
 
     #[test]

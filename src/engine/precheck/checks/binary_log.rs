@@ -15,7 +15,11 @@ pub fn check(context: &Context) -> Option<Finding> {
         Product::Rds => "turn automated backups on; the service then writes the log".to_owned(),
         Product::Plain => "add log_bin = binlog and server_id = 1 to the server's configuration file and restart it".to_owned(),
     };
-    Some(Finding::failed("log_bin is OFF", "changes are read from the binary log; without it only Schema and Full are possible", remedy))
+    Some(Finding::failed(
+        "log_bin is OFF",
+        "changes are read from the binary log; without it only Schema and Full are possible",
+        remedy,
+    ))
 }
 
 #[cfg(test)]

@@ -26,9 +26,12 @@ mod tests {
 
     #[test]
     fn only_full_images_pass() {
-        for (value, expected) in
-            [("FULL", Verdict::Passed), ("MINIMAL", Verdict::Failed), ("NOBLOB", Verdict::Failed), ("FULL_NODUP", Verdict::Failed)]
-        {
+        for (value, expected) in [
+            ("FULL", Verdict::Passed),
+            ("MINIMAL", Verdict::Failed),
+            ("NOBLOB", Verdict::Failed),
+            ("FULL_NODUP", Verdict::Failed),
+        ] {
             let mut context = context();
             set(&mut context.source, "binlog_row_image", value);
             let found = check(&context).unwrap();

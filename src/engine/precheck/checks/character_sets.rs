@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
+use crate::engine::schema::collation::destination_collation;
 
 pub fn check(context: &Context) -> Option<Finding> {
     if !context.schema() {
@@ -27,7 +28,7 @@ pub fn check(context: &Context) -> Option<Finding> {
     used.remove("");
     let missing: Vec<String> = used
         .iter()
-        .filter(|(collation, _)| !spellings(collation).iter().any(|name| context.destination.collations.contains(name)))
+        .filter(|(collation, _)| !is_there(context, collation))
         .map(|(collation, place)| format!("{collation} (first in {place})"))
         .collect();
     if missing.is_empty() {
@@ -39,6 +40,13 @@ pub fn check(context: &Context) -> Option<Finding> {
         "change the collation at the source (ALTER TABLE … CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;), use a destination \
          that has it, or create the tables by hand and leave Schema out of spec.migrationTypes",
     ))
+}
+
+/// As it is, or in the words of the destination, into which definitions are put.
+fn is_there(context: &Context, collation: &str) -> bool {
+    let known = |name: &String| context.destination.collations.contains(name);
+    let translated = destination_collation(collation, &context.destination.info).ok();
+    spellings(collation).iter().chain(&translated).any(known)
 }
 
 /// `COLLATE=` of the table's options, which stand after the last parenthesis of the columns.
@@ -69,7 +77,9 @@ mod tests {
     fn every_collation_must_exist() {
         let mut context = context();
         assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
-        change_table(&mut context, |table| table.create_statement = "CREATE TABLE `t` (\n `a` int\n) ENGINE=InnoDB COLLATE=nice_ci COMMENT='x'".into());
+        change_table(&mut context, |table| {
+            table.create_statement = "CREATE TABLE `t` (\n `a` int\n) ENGINE=InnoDB COLLATE=nice_ci COMMENT='x'".into()
+        });
         let found = check(&context).unwrap();
         assert_eq!(found.verdict, Verdict::Failed);
         assert!(found.seen.contains("nice_ci (first in shop.orders)"), "{}", found.seen);

@@ -59,8 +59,10 @@ mod tests {
     fn asks_for_what_each_database_needs() {
         let mut context = context();
         assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
-        context.destination.grants =
-            grants(&["GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%`", "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER ON `godwit`.* TO `u`@`%`"]);
+        context.destination.grants = grants(&[
+            "GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%`",
+            "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER ON `godwit`.* TO `u`@`%`",
+        ]);
         let found = check(&context).unwrap();
         assert_eq!((found.verdict, found.remedy.as_str()), (Verdict::Failed, "GRANT DROP ON `godwit`.* TO 'u'@'%';"));
     }

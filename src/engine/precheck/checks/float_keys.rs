@@ -16,7 +16,10 @@ pub fn check(context: &Context) -> Option<Finding> {
     Some(Finding::passed(if found.is_empty() {
         "no key has a FLOAT or DOUBLE column".to_owned()
     } else {
-        format!("{}: the key has a FLOAT or DOUBLE column; it is compared bit for bit, and the table is cut along the columns before it", some(&found))
+        format!(
+            "{}: the key has a FLOAT or DOUBLE column; it is compared bit for bit, and the table is cut along the columns before it",
+            some(&found)
+        )
     }))
 }
 

@@ -20,7 +20,11 @@ pub fn check(context: &Context) -> Option<Finding> {
         return Some(Finding::passed(format!("the source logs the rows that cascades change ({})", some(&cascades))));
     }
     Some(Finding::warning(
-        format!("{} cascades at the source, which does not log the rows that cascades change: {}", context.source.describe(), some(&cascades)),
+        format!(
+            "{} cascades at the source, which does not log the rows that cascades change: {}",
+            context.source.describe(),
+            some(&cascades)
+        ),
         "when a parent row is deleted or its key changed, the child rows change at the source without a trace in its binary log; at the \
          destination they stay as they were, and `godwit verify` will show them",
         "do not delete parents or change their keys during the migration, or run `godwit verify --repair` at its end, or use a source from \

@@ -19,12 +19,19 @@ pub fn check(context: &Context) -> Option<Finding> {
         for foreign in &table.definition.foreign_keys {
             total += 1;
             if !selected.contains(&key(&foreign.parent_database, &foreign.parent_table)) {
-                lost.push(format!("{} of {} to {}.{}", foreign.name, table.source, foreign.parent_database, foreign.parent_table));
+                lost.push(format!(
+                    "{} of {} to {}.{}",
+                    foreign.name, table.source, foreign.parent_database, foreign.parent_table
+                ));
             }
         }
     }
     if lost.is_empty() {
-        let seen = if total == 0 { "no foreign keys".to_owned() } else { format!("the parents of all {total} foreign keys are selected") };
+        let seen = if total == 0 {
+            "no foreign keys".to_owned()
+        } else {
+            format!("the parents of all {total} foreign keys are selected")
+        };
         return Some(Finding::passed(seen));
     }
     Some(Finding::warning(

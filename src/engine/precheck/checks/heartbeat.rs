@@ -10,8 +10,10 @@ pub fn check(context: &Context) -> Option<Finding> {
     }
     let database = context.spec.heartbeat.database.as_str();
     let grants = &context.source.grants;
-    let lacking: Vec<&str> =
-        ["CREATE", "INSERT", "UPDATE", "SELECT"].into_iter().filter(|privilege| !grants.on_database(privilege, database)).collect();
+    let lacking: Vec<&str> = ["CREATE", "INSERT", "UPDATE", "SELECT"]
+        .into_iter()
+        .filter(|privilege| !grants.on_database(privilege, database))
+        .collect();
     if lacking.is_empty() {
         return Some(Finding::passed(format!("the account may write the heartbeat to {database}")));
     }

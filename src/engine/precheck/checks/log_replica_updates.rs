@@ -10,7 +10,8 @@ pub fn check(context: &Context) -> Option<Finding> {
         return Some(Finding::passed(format!("{name} is ON")));
     }
     let why = "what the source receives from its own source would not be in its binary log, and would never arrive";
-    let remedy = format!("add {name} = ON to the source's configuration file and restart it, or use its own source as the source");
+    let remedy =
+        format!("add {name} = ON to the source's configuration file and restart it, or use its own source as the source");
     match source.is_replica {
         Some(false) => Some(Finding::passed(format!("{name} is OFF, and the source is not a replica"))),
         Some(true) => Some(Finding::failed(format!("the source is a replica and {name} is OFF"), why, remedy)),

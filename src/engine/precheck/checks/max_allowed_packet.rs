@@ -34,9 +34,11 @@ mod tests {
 
     #[test]
     fn the_destination_must_take_as_much() {
-        for (source, destination, expected) in
-            [("67108864", "67108864", Verdict::Passed), ("4194304", "67108864", Verdict::Passed), ("67108864", "4194304", Verdict::Warning)]
-        {
+        for (source, destination, expected) in [
+            ("67108864", "67108864", Verdict::Passed),
+            ("4194304", "67108864", Verdict::Passed),
+            ("67108864", "4194304", Verdict::Warning),
+        ] {
             let mut context = context();
             set(&mut context.source, "max_allowed_packet", source);
             set(&mut context.destination, "max_allowed_packet", destination);

@@ -48,7 +48,10 @@ pub fn check(context: &Context) -> Option<Finding> {
         Finding::failed(
             format!("{} have rows at the destination already", some(&names)),
             why,
-            format!("TRUNCATE TABLE {}; (and so on) at the destination, or set conflictPolicy: IgnoreErrorsAndProceed", quote_name(found[0].0)),
+            format!(
+                "TRUNCATE TABLE {}; (and so on) at the destination, or set conflictPolicy: IgnoreErrorsAndProceed",
+                quote_name(found[0].0)
+            ),
         )
     })
 }

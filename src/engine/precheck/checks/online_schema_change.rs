@@ -45,9 +45,13 @@ mod tests {
 
     #[test]
     fn traces_of_tools() {
-        for (name, expected) in
-            [("_orders_gho", true), ("_orders_ghc", true), ("orders_gho", false), ("tp_12_ogt_orders", true), ("tp_x_ogt_orders", false)]
-        {
+        for (name, expected) in [
+            ("_orders_gho", true),
+            ("_orders_ghc", true),
+            ("orders_gho", false),
+            ("tp_12_ogt_orders", true),
+            ("tp_x_ogt_orders", false),
+        ] {
             assert_eq!(tool_of(name).is_some(), expected, "{name}");
         }
         let mut context = context();

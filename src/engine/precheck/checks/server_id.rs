@@ -8,7 +8,8 @@ pub fn check(context: &Context) -> Option<Finding> {
     match source.number("server_id") {
         Some(id) if id > 0 => {
             let others = source.replica_ids.len();
-            let replicas = if others == 0 { "no replica is registered".to_owned() } else { format!("{others} replicas are registered") };
+            let replicas =
+                if others == 0 { "no replica is registered".to_owned() } else { format!("{others} replicas are registered") };
             Some(Finding::passed(format!("server_id is {id}; {replicas}, the task takes an id of its own")))
         }
         _ => Some(Finding::failed(

@@ -49,7 +49,11 @@ pub fn inactive_roles(grants: &Grants) -> String {
     if grants.roles.is_empty() {
         return String::new();
     }
-    format!(" (of its roles {} only those count that are active at login: SET DEFAULT ROLE ALL TO {};)", some(&grants.roles), grants.account)
+    format!(
+        " (of its roles {} only those count that are active at login: SET DEFAULT ROLE ALL TO {};)",
+        some(&grants.roles),
+        grants.account
+    )
 }
 
 fn missing_global(context: &Context) -> Vec<&'static str> {
@@ -123,8 +127,10 @@ mod tests {
     fn a_table_without_a_key_needs_a_lock_where_there_are_no_gtids() {
         let mut context = context();
         keyless(&mut context);
-        context.source.grants =
-            grants(&["GRANT SELECT, SHOW VIEW, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `u`@`%`", "GRANT `r`@`%` TO `u`@`%`"]);
+        context.source.grants = grants(&[
+            "GRANT SELECT, SHOW VIEW, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `u`@`%`",
+            "GRANT `r`@`%` TO `u`@`%`",
+        ]);
         assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
         set(&mut context.source, "gtid_mode", "OFF");
         let found = check(&context).unwrap();

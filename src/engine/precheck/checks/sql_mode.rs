@@ -25,7 +25,11 @@ pub fn check(context: &Context) -> Option<Finding> {
         return Some(Finding::passed("sql_mode is the same on both sides"));
     }
     let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>().join(",");
-    let seen = format!("only at the source: {}; only at the destination: {}", or_none(only(&source, &destination)), or_none(only(&destination, &source)));
+    let seen = format!(
+        "only at the source: {}; only at the destination: {}",
+        or_none(only(&source, &destination)),
+        or_none(only(&destination, &source))
+    );
     let strict = |modes: &BTreeSet<String>| modes.contains("STRICT_TRANS_TABLES") || modes.contains("STRICT_ALL_TABLES");
     let meaning_differs = source.symmetric_difference(&destination).any(|mode| MEANING.contains(&mode.as_str()));
     if !meaning_differs && strict(&source) == strict(&destination) {

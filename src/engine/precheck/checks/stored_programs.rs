@@ -1,4 +1,4 @@
-//! Triggers, routines and events of whole databases, which this version does not migrate.
+//! Triggers, routines, events and sequences of whole databases, which this version does not migrate.
 
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
@@ -8,20 +8,31 @@ pub fn check(context: &Context) -> Option<Finding> {
         return None;
     }
     let objects = &context.source_objects;
-    let triggers: Vec<String> =
-        objects.triggers.iter().filter(|(_, name)| !name.starts_with("pt_osc_")).map(|(table, name)| format!("{}.{name}", table.database)).collect();
+    let is_whole = |name: &str| context.plan.databases.iter().any(|database| database.whole && database.source == name);
+    let triggers: Vec<String> = objects
+        .triggers
+        .iter()
+        .filter(|(table, name)| is_whole(&table.database) && !name.starts_with("pt_osc_"))
+        .map(|(table, name)| format!("{}.{name}", table.database))
+        .collect();
     let mut found = Vec::new();
-    for (kind, names) in [("triggers", &triggers), ("routines", &objects.routines), ("events", &objects.events)] {
+    let kinds = [
+        ("triggers", &triggers),
+        ("routines", &objects.routines),
+        ("events", &objects.events),
+        ("sequences", &objects.sequences),
+    ];
+    for (kind, names) in kinds {
         if !names.is_empty() {
             found.push(format!("{} {kind}: {}", names.len(), some(names)));
         }
     }
     if found.is_empty() {
-        return Some(Finding::passed("no triggers, routines or events in the databases that are selected as a whole"));
+        return Some(Finding::passed("no triggers, routines, events or sequences in the databases that are selected as a whole"));
     }
     Some(Finding::warning(
         found.join("; "),
-        "this version does not migrate triggers, routines and events: they will be missing at the destination",
+        "this version does not migrate triggers, routines, events and sequences: they will be missing at the destination",
         "create them at the destination before the application uses it (mysqldump --no-data --no-create-info --routines --events), \
          triggers only after the migration has ended, and ignore this item",
     ))

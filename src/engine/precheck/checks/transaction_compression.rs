@@ -10,7 +10,10 @@ pub fn check(context: &Context) -> Option<Finding> {
     } else {
         "compressed transactions are understood"
     };
-    Some(Finding::passed(format!("binlog_transaction_compression is {}: {meaning}", if value.is_empty() { "empty" } else { value })))
+    Some(Finding::passed(format!(
+        "binlog_transaction_compression is {}: {meaning}",
+        if value.is_empty() { "empty" } else { value }
+    )))
 }
 
 #[cfg(test)]

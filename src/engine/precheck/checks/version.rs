@@ -1,19 +1,40 @@
 //! Versions that are known to work, upgrades with what they change, downgrades and changes of family.
 
+use crate::api::Flavor;
 use crate::engine::connection::ServerInfo;
 use crate::engine::precheck::context::{Context, Server};
 use crate::engine::precheck::finding::Finding;
 
 /// `SourceVersion`.
 pub fn check_source(context: &Context) -> Option<Finding> {
-    Some(known(&context.source, "source").unwrap_or_else(|| Finding::passed(context.source.describe())))
+    let source = &context.source;
+    let contradiction = contradicts(context.spec.source.mysql.flavor, source, "spec.source.mysql.flavor");
+    Some(contradiction.or_else(|| known(source, "source")).unwrap_or_else(|| Finding::passed(source.describe())))
+}
+
+/// The manifest may say what the server is; where it says wrong, it is another server than was meant.
+fn contradicts(flavor: Flavor, server: &Server, field: &str) -> Option<Finding> {
+    let says_mariadb = match flavor {
+        Flavor::Auto => return None,
+        Flavor::MariaDB => true,
+        Flavor::MySQL | Flavor::PolarDB | Flavor::Aurora => false,
+    };
+    (says_mariadb != server.info.is_mariadb()).then(|| {
+        Finding::failed(
+            format!("{field} is {flavor:?}, but the server is {}", server.describe()),
+            "it may be another server than was meant",
+            format!("correct the address, or set {field}: Auto"),
+        )
+    })
 }
 
 /// `DestinationVersion`: also compares both.
 pub fn check_destination(context: &Context) -> Option<Finding> {
     let (source, destination) = (&context.source, &context.destination);
-    if let Some(unknown) = known(destination, "destination") {
-        return Some(unknown);
+    let flavor = context.spec.destination.mysql.as_ref().map(|mysql| mysql.flavor).unwrap_or_default();
+    let contradiction = contradicts(flavor, destination, "spec.destination.mysql.flavor");
+    if let Some(found) = contradiction.or_else(|| known(destination, "destination")) {
+        return Some(found);
     }
     let pair = format!("{} to {}", source.describe(), destination.describe());
     if source.info.flavor == destination.info.flavor && series(&destination.info) < series(&source.info) {
@@ -38,14 +59,18 @@ fn known(server: &Server, side: &str) -> Option<Finding> {
     if series(&server.info) < oldest {
         return Some(Finding::failed(
             format!("{}: too old", server.describe()),
-            format!("the {side} must be {range}: older servers write binary logs and definitions in forms that are not read here"),
+            format!(
+                "the {side} must be {range}: older servers write binary logs and definitions in forms that are not read here"
+            ),
             format!("upgrade the {side}"),
         ));
     }
     (series(&server.info) > newest).then(|| {
         Finding::warning(
             format!("{}: newer than what was tested", server.describe()),
-            format!("this version of Godwit is tested with {range}; an unknown event in the log stops the task, it is never skipped"),
+            format!(
+                "this version of Godwit is tested with {range}; an unknown event in the log stops the task, it is never skipped"
+            ),
             "use a newer Godwit, or ignore this item",
         )
     })
