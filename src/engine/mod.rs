@@ -6,6 +6,7 @@ pub mod copy;
 pub mod destination;
 pub mod error;
 pub mod plan;
+pub mod precheck;
 pub mod progress;
 pub mod replicate;
 pub mod schema;
