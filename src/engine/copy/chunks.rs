@@ -132,7 +132,8 @@ mod tests {
     fn resumed(done: &[SavedChunk]) -> (Vec<(Option<Row>, Option<Row>)>, Option<Row>, bool) {
         let table = crate::engine::plan::testing::table("id INT");
         let cutter = Cutter::new(&table, done);
-        let rest = cutter.waiting.iter().map(|r| (r.low.as_ref().map(|b| b.row().clone()), r.high.as_ref().map(|b| b.row().clone())));
+        let rest =
+            cutter.waiting.iter().map(|r| (r.low.as_ref().map(|b| b.row().clone()), r.high.as_ref().map(|b| b.row().clone())));
         (rest.collect(), cutter.last.as_ref().map(|b| b.row().clone()), cutter.finished)
     }
 

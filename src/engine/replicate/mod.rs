@@ -7,4 +7,3 @@
 pub mod change;
 pub mod dispatch;
 pub mod lane;
-
