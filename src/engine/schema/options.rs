@@ -89,7 +89,11 @@ fn partition_expression(table: &mut Rewriter, start: usize) -> Result<usize> {
         match table.column(&name) {
             Some(new_name) if new_name != name => table.edits.replace(token.span(), quote_name(&new_name)),
             Some(_) => {}
-            None => return Err(table.error(&format!("column {} cannot be left out: the table is partitioned by it", quote_name(&name)))),
+            None => {
+                return Err(
+                    table.error(&format!("column {} cannot be left out: the table is partitioned by it", quote_name(&name)))
+                );
+            }
         }
     }
     Ok(group.end)
