@@ -128,6 +128,34 @@ pub fn unquote(quoted: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// The value of a string literal: `'it''s\n'`.
+pub fn string_value(literal: &[u8], no_backslash_escapes: bool) -> Vec<u8> {
+    let literal = literal.strip_prefix(b"n").or_else(|| literal.strip_prefix(b"N")).unwrap_or(literal);
+    let (Some(&quote), true) = (literal.first(), literal.len() >= 2) else { return Vec::new() };
+    let mut value = Vec::with_capacity(literal.len());
+    let mut bytes = literal[1..literal.len() - 1].iter().copied();
+    while let Some(byte) = bytes.next() {
+        if byte == b'\\' && !no_backslash_escapes {
+            match bytes.next() {
+                Some(b'0') => value.push(0),
+                Some(b'n') => value.push(b'\n'),
+                Some(b'r') => value.push(b'\r'),
+                Some(b't') => value.push(b'\t'),
+                Some(b'b') => value.push(8),
+                Some(b'Z') => value.push(26),
+                Some(other) => value.push(other),
+                None => {}
+            }
+        } else {
+            if byte == quote {
+                bytes.next();
+            }
+            value.push(byte);
+        }
+    }
+    value
+}
+
 /// All tokens of a statement.
 pub fn tokens(sql: &[u8], mode: &LexMode) -> Vec<Token> {
     let mut lexer = Lexer { sql, mode, at: 0, open_comments: 0, after_dot: false };
@@ -415,6 +443,14 @@ mod tests {
             LexMode::from_bits((1 << 2) | (1 << 20), None),
             LexMode { ansi_quotes: true, no_backslash_escapes: true, server: None }
         );
+    }
+
+    #[test]
+    fn string_values() {
+        assert_eq!(string_value(br"'it''s\n\\\'x'", false), b"it's\n\\'x");
+        assert_eq!(string_value(br"'a\n'", true), b"a\\n");
+        assert_eq!(string_value(b"N'a'", false), b"a");
+        assert_eq!(string_value(b"'", false), b"");
     }
 
     fn assert_covers(sql: &[u8], mode: &LexMode) {

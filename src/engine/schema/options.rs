@@ -71,13 +71,9 @@ fn merge_tables(table: &mut Rewriter, start: usize) -> usize {
 /// prints the expression as it was written.
 fn partition_expression(table: &mut Rewriter, start: usize) -> Result<usize> {
     let end = table.create.options.end;
-    let Some(mut group) = table.create.group(start, end) else { return Ok(start) };
+    let Some(group) = table.create.group(start, end) else { return Ok(start) };
     if table.create.any_word(start, &["SYSTEM_TIME"]) {
         return Ok(start);
-    }
-    // ALGORITHM = 2 of KEY stands before the list, in an executable comment.
-    if group.is_empty() {
-        group = start..start;
     }
     for at in group.clone() {
         let Some(token) = table.create.tokens.get(at).copied() else { continue };
