@@ -11,4 +11,6 @@ pub mod progress;
 pub mod replicate;
 pub mod schema;
 pub mod source;
+pub mod throttle;
 pub mod value;
+pub mod verify;
