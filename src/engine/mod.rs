@@ -1,9 +1,13 @@
 //! One migration from start to end.
 
+pub mod connection;
 pub mod copy;
+mod entry;
 pub mod error;
 pub mod plan;
 pub mod progress;
 pub mod schema;
 pub mod source;
 pub mod value;
+
+pub use entry::{Outcome, Planned, Task, VerifyOptions, plan_only, precheck_only, run, verify_only};
