@@ -63,10 +63,11 @@ fn default_records_database() -> String {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "has(self.host) || has(self.credentials)", "message": "host: set it, or set credentials to a Secret that has the key host"},
+    {"rule": "has(self.host) || has(self.credentials)", "message": "host: set it, or set credentials to a Secret that has the key host", "fieldPath": ".host"},
     {
         "rule": "has(self.username) || has(self.credentials)",
-        "message": "username: set it, or set credentials to a Secret that has the key username"
+        "message": "username: set it, or set credentials to a Secret that has the key username",
+        "fieldPath": ".username"
     }
 ]))]
 pub struct MysqlEndpoint {
@@ -96,10 +97,11 @@ pub struct MysqlEndpoint {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "has(self.host) || has(self.credentials)", "message": "host: set it, or set credentials to a Secret that has the key host"},
+    {"rule": "has(self.host) || has(self.credentials)", "message": "host: set it, or set credentials to a Secret that has the key host", "fieldPath": ".host"},
     {
         "rule": "has(self.username) || has(self.credentials)",
-        "message": "username: set it, or set credentials to a Secret that has the key username"
+        "message": "username: set it, or set credentials to a Secret that has the key username",
+        "fieldPath": ".username"
     }
 ]))]
 pub struct MysqlDestination {

@@ -18,6 +18,8 @@ mod schema;
 pub mod status;
 pub mod tablestore;
 pub mod task;
+#[cfg(test)]
+mod tests;
 pub mod verification;
 
 pub use cluster::{

@@ -149,11 +149,11 @@ pub struct MigrationTaskSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), inner(length(min = 1, max = 256)))]
     pub exclude_databases: Vec<String>,
-    /// Row operations that are applied from the binary log. Left out: all. Databases and tables may say otherwise for themselves.
+    /// Row operations that are applied from the binary log. Left out: all; empty: none. Databases and tables may say otherwise for themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<DmlOperation>", length(max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub dml: Option<Vec<DmlOperation>>,
-    /// Definition statements that are applied from the binary log. Left out: all. Databases and tables may say otherwise for themselves.
+    /// Definition statements that are applied from the binary log. Left out: all; empty: none. Databases and tables may say otherwise for themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<DdlOperation>", length(max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub ddl: Option<Vec<DdlOperation>>,

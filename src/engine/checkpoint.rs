@@ -317,7 +317,8 @@ impl Record {
             lanes: Vec::new(),
             tables: Vec::new(),
         };
-        let lanes: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> = conn
+        type Stored = Option<Vec<u8>>;
+        let lanes: Vec<(Stored, Stored)> = conn
             .exec(format!("SELECT position, replay_from FROM {} WHERE task=? AND lane<{WRITER_BASE} ORDER BY lane", self.table("lane")), (task,))
             .await?;
         for (position, replay_from) in lanes {

@@ -2,6 +2,14 @@
 //!
 //! `resolve` makes it from the manifest and the definitions read at the source.
 
+pub mod columns;
+pub mod fingerprint;
+pub mod mapping;
+pub mod pattern;
+pub mod resolve;
+pub mod select;
+pub mod unsupported;
+
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -171,3 +179,6 @@ pub fn is_range_safe(column: &Column) -> bool {
                 | Kind::VarBinary
         )
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,4 +7,4 @@
 pub mod change;
 pub mod dispatch;
 pub mod lane;
-pub mod reader;
+

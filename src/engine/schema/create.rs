@@ -88,8 +88,7 @@ impl<'a> CreateTable<'a> {
         if name_start >= open {
             return Err(unreadable("no table name"));
         }
-        let mut create =
-            Self { sql, name: name_start..open, items: Vec::new(), options: close + 1..tokens.len(), tokens };
+        let mut create = Self { sql, name: name_start..open, items: Vec::new(), options: close + 1..tokens.len(), tokens };
         create.items = split_list(&create.tokens, open, close).into_iter().map(|range| create.item(range)).collect();
         Ok(create)
     }
@@ -128,9 +127,14 @@ impl<'a> CreateTable<'a> {
             if self.word(first, "PRIMARY") {
                 return ItemKind::PrimaryKey;
             }
-            let class = [("UNIQUE", IndexClass::Unique), ("FULLTEXT", IndexClass::Fulltext), ("SPATIAL", IndexClass::Spatial), ("VECTOR", IndexClass::Vector)]
-                .into_iter()
-                .find(|(word, _)| self.word(first, word));
+            let class = [
+                ("UNIQUE", IndexClass::Unique),
+                ("FULLTEXT", IndexClass::Fulltext),
+                ("SPATIAL", IndexClass::Spatial),
+                ("VECTOR", IndexClass::Vector),
+            ]
+            .into_iter()
+            .find(|(word, _)| self.word(first, word));
             if let Some((_, class)) = class {
                 return index(class, first + 2);
             }
@@ -183,7 +187,11 @@ impl<'a> CreateTable<'a> {
     pub fn parts(&self, item: &Item) -> Vec<Part> {
         let Some(group) = self.group(item.tokens.start, item.tokens.end) else { return Vec::new() };
         let part = |range: Range<usize>| {
-            let column = if self.tokens.get(range.start).is_some_and(|token| token.is_punct(b'(')) { None } else { self.name_at(range.start) };
+            let column = if self.tokens.get(range.start).is_some_and(|token| token.is_punct(b'(')) {
+                None
+            } else {
+                self.name_at(range.start)
+            };
             Part { column, tokens: range }
         };
         split_list(&self.tokens, group.start, group.end - 1).into_iter().map(part).collect()
@@ -250,13 +258,16 @@ mod tests {
         let create = CreateTable::parse(sql).unwrap();
         assert_eq!(create.column_names(), ["id", "e"]);
         let kinds: Vec<_> = create.items.iter().skip(2).map(|item| item.kind.clone()).collect();
-        assert_eq!(kinds, [
-            ItemKind::PrimaryKey,
-            ItemKind::Index { name: "u".into(), class: IndexClass::Unique },
-            ItemKind::Index { name: "f".into(), class: IndexClass::Fulltext },
-            ItemKind::ForeignKey { name: Some("x".into()) },
-            ItemKind::Check { name: Some("c".into()) },
-        ]);
+        assert_eq!(
+            kinds,
+            [
+                ItemKind::PrimaryKey,
+                ItemKind::Index { name: "u".into(), class: IndexClass::Unique },
+                ItemKind::Index { name: "f".into(), class: IndexClass::Fulltext },
+                ItemKind::ForeignKey { name: Some("x".into()) },
+                ItemKind::Check { name: Some("c".into()) },
+            ]
+        );
         let parts: Vec<_> = create.parts(&create.items[3]).into_iter().map(|part| part.column).collect();
         assert_eq!(parts, [Some("e".to_owned()), None]);
         assert_eq!(&sql[create.bytes(&create.options)], "ENGINE=InnoDB");
@@ -264,7 +275,14 @@ mod tests {
 
     #[test]
     fn what_is_no_table_is_refused() {
-        for sql in ["", "CREATE VIEW v AS SELECT 1", "CREATE TABLE t (a int", "CREATE TABLE `t (a int)", "CREATE TABLE (a int)", "SELECT (1)"] {
+        for sql in [
+            "",
+            "CREATE VIEW v AS SELECT 1",
+            "CREATE TABLE t (a int",
+            "CREATE TABLE `t (a int)",
+            "CREATE TABLE (a int)",
+            "SELECT (1)",
+        ] {
             assert!(CreateTable::parse(sql).is_err(), "{sql}");
         }
     }

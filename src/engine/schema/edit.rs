@@ -41,7 +41,8 @@ impl Edits {
 
     /// The part `within` of the statement, with the replacements that lie in it. Where two overlap, the wider wins.
     pub fn apply(&self, sql: &str, within: Range<usize>) -> String {
-        let mut list: Vec<_> = self.list.iter().filter(|(range, _)| range.start >= within.start && range.end <= within.end).collect();
+        let mut list: Vec<_> =
+            self.list.iter().filter(|(range, _)| range.start >= within.start && range.end <= within.end).collect();
         list.sort_by(|(a, _), (b, _)| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
         let mut out = String::with_capacity(within.len() + 64);
         let mut at = within.start;

@@ -128,6 +128,34 @@ pub fn unquote(quoted: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// The value of a string literal: `'it''s\n'`.
+pub fn string_value(literal: &[u8], no_backslash_escapes: bool) -> Vec<u8> {
+    let literal = literal.strip_prefix(b"n").or_else(|| literal.strip_prefix(b"N")).unwrap_or(literal);
+    let (Some(&quote), true) = (literal.first(), literal.len() >= 2) else { return Vec::new() };
+    let mut value = Vec::with_capacity(literal.len());
+    let mut bytes = literal[1..literal.len() - 1].iter().copied();
+    while let Some(byte) = bytes.next() {
+        if byte == b'\\' && !no_backslash_escapes {
+            match bytes.next() {
+                Some(b'0') => value.push(0),
+                Some(b'n') => value.push(b'\n'),
+                Some(b'r') => value.push(b'\r'),
+                Some(b't') => value.push(b'\t'),
+                Some(b'b') => value.push(8),
+                Some(b'Z') => value.push(26),
+                Some(other) => value.push(other),
+                None => {}
+            }
+        } else {
+            if byte == quote {
+                bytes.next();
+            }
+            value.push(byte);
+        }
+    }
+    value
+}
+
 /// All tokens of a statement.
 pub fn tokens(sql: &[u8], mode: &LexMode) -> Vec<Token> {
     let mut lexer = Lexer { sql, mode, at: 0, open_comments: 0, after_dot: false };
@@ -259,7 +287,10 @@ impl Lexer<'_> {
 
     /// Whether a name or its closing quote ends right before this place.
     fn follows_name(&self) -> bool {
-        self.at.checked_sub(1).and_then(|before| self.sql.get(before)).is_some_and(|&byte| is_name_byte(byte) || byte == b'`' || byte == b'"')
+        self.at
+            .checked_sub(1)
+            .and_then(|before| self.sql.get(before))
+            .is_some_and(|&byte| is_name_byte(byte) || byte == b'`' || byte == b'"')
     }
 
     fn quoted(&mut self, quote: u8, escapes: bool, kind: TokenKind) -> TokenKind {
@@ -309,7 +340,8 @@ impl Lexer<'_> {
         let start = self.at;
         self.take_while(is_name_byte);
         let run = &self.sql[start..self.at];
-        let radix = |mark: u8, digit: fn(&u8) -> bool| run.len() > 2 && run[0] == b'0' && run[1] == mark && run[2..].iter().all(digit);
+        let radix =
+            |mark: u8, digit: fn(&u8) -> bool| run.len() > 2 && run[0] == b'0' && run[1] == mark && run[2..].iter().all(digit);
         if radix(b'x', u8::is_ascii_hexdigit) || radix(b'b', |byte| matches!(byte, b'0' | b'1')) {
             return TokenKind::HexOrBit;
         }
@@ -323,7 +355,9 @@ impl Lexer<'_> {
             (true, _) => TokenKind::Number,
             (false, true) => {
                 let power = &run[digits + 1..];
-                let signed = power.is_empty() && matches!(self.peek(0), Some(b'+' | b'-')) && self.peek(1).is_some_and(|b| b.is_ascii_digit());
+                let signed = power.is_empty()
+                    && matches!(self.peek(0), Some(b'+' | b'-'))
+                    && self.peek(1).is_some_and(|b| b.is_ascii_digit());
                 if signed {
                     self.at += 1;
                     self.take_while(|byte| byte.is_ascii_digit());
@@ -372,17 +406,22 @@ mod tests {
         assert_eq!(plain("1-- 2"), ["1"]);
         assert_eq!(plain("1--2"), ["1", "-", "-", "2"]);
         assert_eq!(plain("db.1t.2e5"), ["db", ".", "1t", ".", "2e5"]);
-        assert_eq!(plain("1e5 1.5e-3 .5 0x1F 0xg x'1f' b'01' 1e 1e+5"), ["1e5", "1.5e-3", ".5", "0x1F", "0xg", "x'1f'", "b'01'", "1e", "1e+5"]);
-        assert_eq!(plain("DEFINER=`r``x`@`%` u@127.0.0.1 @@global.x @'a b'"), [
-            "DEFINER", "=", "`r``x`", "@`%`", "u", "@127.0.0.1", "@@global", ".", "x", "@'a b'"
-        ]);
+        assert_eq!(
+            plain("1e5 1.5e-3 .5 0x1F 0xg x'1f' b'01' 1e 1e+5"),
+            ["1e5", "1.5e-3", ".5", "0x1F", "0xg", "x'1f'", "b'01'", "1e", "1e+5"]
+        );
+        assert_eq!(
+            plain("DEFINER=`r``x`@`%` u@127.0.0.1 @@global.x @'a b'"),
+            ["DEFINER", "=", "`r``x`", "@`%`", "u", "@127.0.0.1", "@@global", ".", "x", "@'a b'"]
+        );
     }
 
     #[test]
     fn executable_comments_stay_in_place() {
-        assert_eq!(plain("a /*!80016 NOT /* inner */ x */ b /*M!100301 c*/ * /"), [
-            "a", "/*!80016", "NOT", "x", "*/", "b", "/*M!100301", "c", "*/", "*", "/"
-        ]);
+        assert_eq!(
+            plain("a /*!80016 NOT /* inner */ x */ b /*M!100301 c*/ * /"),
+            ["a", "/*!80016", "NOT", "x", "*/", "b", "/*M!100301", "c", "*/", "*", "/"]
+        );
         assert_eq!(plain("/*!1 a*/"), ["/*!", "1", "a", "*/"]);
         let on = |version: &str| LexMode { server: Some(ServerInfo::parse(version)), ..LexMode::default() };
         let sql = "a /*!50100 b*/ /*!80016 c*/ /*M!100301 d*/ /*!100301 e*/ /*! f*/";
@@ -400,7 +439,18 @@ mod tests {
         let raw = LexMode { no_backslash_escapes: true, ..LexMode::default() };
         assert_eq!(shown("'a\\' b", &raw), ["'a\\'", "b"]);
         assert_eq!(tokens(b"'a\\' b", &LexMode::default())[0].kind, TokenKind::Broken);
-        assert_eq!(LexMode::from_bits((1 << 2) | (1 << 20), None), LexMode { ansi_quotes: true, no_backslash_escapes: true, server: None });
+        assert_eq!(
+            LexMode::from_bits((1 << 2) | (1 << 20), None),
+            LexMode { ansi_quotes: true, no_backslash_escapes: true, server: None }
+        );
+    }
+
+    #[test]
+    fn string_values() {
+        assert_eq!(string_value(br"'it''s\n\\\'x'", false), b"it's\n\\'x");
+        assert_eq!(string_value(br"'a\n'", true), b"a\\n");
+        assert_eq!(string_value(b"N'a'", false), b"a");
+        assert_eq!(string_value(b"'", false), b"");
     }
 
     fn assert_covers(sql: &[u8], mode: &LexMode) {

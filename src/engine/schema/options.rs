@@ -71,13 +71,9 @@ fn merge_tables(table: &mut Rewriter, start: usize) -> usize {
 /// prints the expression as it was written.
 fn partition_expression(table: &mut Rewriter, start: usize) -> Result<usize> {
     let end = table.create.options.end;
-    let Some(mut group) = table.create.group(start, end) else { return Ok(start) };
+    let Some(group) = table.create.group(start, end) else { return Ok(start) };
     if table.create.any_word(start, &["SYSTEM_TIME"]) {
         return Ok(start);
-    }
-    // ALGORITHM = 2 of KEY stands before the list, in an executable comment.
-    if group.is_empty() {
-        group = start..start;
     }
     for at in group.clone() {
         let Some(token) = table.create.tokens.get(at).copied() else { continue };
@@ -89,7 +85,11 @@ fn partition_expression(table: &mut Rewriter, start: usize) -> Result<usize> {
         match table.column(&name) {
             Some(new_name) if new_name != name => table.edits.replace(token.span(), quote_name(&new_name)),
             Some(_) => {}
-            None => return Err(table.error(&format!("column {} cannot be left out: the table is partitioned by it", quote_name(&name)))),
+            None => {
+                return Err(
+                    table.error(&format!("column {} cannot be left out: the table is partitioned by it", quote_name(&name)))
+                );
+            }
         }
     }
     Ok(group.end)

@@ -227,7 +227,9 @@ impl Rewriter<'_> {
             }
             ItemKind::Other => {
                 if let Some(column) = self.edit_expression(item.tokens.start, item.tokens.end)? {
-                    return Err(self.error(&format!("column {} cannot be left out: the definition needs it", quote_name(&column))));
+                    return Err(
+                        self.error(&format!("column {} cannot be left out: the definition needs it", quote_name(&column)))
+                    );
                 }
                 Ok(true)
             }
@@ -248,7 +250,11 @@ impl Rewriter<'_> {
                 Some(group) => {
                     let end = group.end;
                     if let Some(used) = self.edit_expression(group.start, end)? {
-                        self.notes.push(format!("the check of column {} is left out: it uses column {}", quote_name(name), quote_name(&used)));
+                        self.notes.push(format!(
+                            "the check of column {} is left out: it uses column {}",
+                            quote_name(name),
+                            quote_name(&used)
+                        ));
                         self.edits.delete(self.create.bytes(&(at..end)));
                     }
                     at = end;
@@ -305,11 +311,19 @@ impl Rewriter<'_> {
             return Ok(false);
         }
         for at in theirs.clone() {
-            let Some(column) = self.create.tokens.get(at).filter(|token| !matches!(token.kind, TokenKind::Punct(_))).and_then(|_| self.create.name_at(at)) else {
+            let Some(column) = self
+                .create
+                .tokens
+                .get(at)
+                .filter(|token| !matches!(token.kind, TokenKind::Punct(_)))
+                .and_then(|_| self.create.name_at(at))
+            else {
                 continue;
             };
             match self.rules.names.column(&parent, &column) {
-                Some(new_name) if new_name != column => self.edits.replace(self.create.bytes(&(at..at + 1)), quote_name(&new_name)),
+                Some(new_name) if new_name != column => {
+                    self.edits.replace(self.create.bytes(&(at..at + 1)), quote_name(&new_name))
+                }
                 Some(_) => {}
                 None => {
                     self.notes.push(format!("{label} is left out: column {} of {parent} is left out", quote_name(&column)));
@@ -317,7 +331,10 @@ impl Rewriter<'_> {
                 }
             }
         }
-        self.edits.replace(self.create.bytes(&(references + 1..theirs.start)), format!("{} ", quote_qualified(&new_parent.database, &new_parent.table)));
+        self.edits.replace(
+            self.create.bytes(&(references + 1..theirs.start)),
+            format!("{} ", quote_qualified(&new_parent.database, &new_parent.table)),
+        );
         self.rename_constraint(item, name);
         Ok(true)
     }

@@ -1,3 +1,5 @@
 //! The MySQL family as a source: connections, positions, the binary log.
 
+pub mod binlog;
 pub mod position;
+pub mod visibility;

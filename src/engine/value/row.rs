@@ -79,6 +79,9 @@ impl<'a> Iterator for Cells<'a> {
     }
 }
 
+/// Rows larger than this are moved, not copied.
+const LARGE_ROW: usize = 64 << 10;
+
 /// Builds a row cell by cell.
 #[derive(Default, Debug, Clone)]
 pub struct RowBuilder {
@@ -127,6 +130,10 @@ impl RowBuilder {
 
     /// The row, leaving an empty builder; the row's allocation fits exactly.
     pub fn take(&mut self) -> Row {
+        // A large row keeps its allocation: copying it would double the memory it needs.
+        if self.bytes.len() > LARGE_ROW {
+            return Row(std::mem::take(&mut self.bytes));
+        }
         let row = Row(self.bytes.as_slice().to_vec());
         self.bytes.clear();
         row

@@ -129,15 +129,15 @@ impl ChunkWriter {
         expected: u64,
         on_duplicate: OnDuplicate,
     ) -> Result<()> {
-        let stream = {
-            let (table, rows) = (Arc::clone(table), Arc::clone(rows));
-            futures_util::stream::unfold(0usize, move |start| {
-                let piece = next_piece(&table, &rows, &loadable, start);
+        let (shared_table, shared_rows) = (Arc::clone(table), Arc::clone(rows));
+        // The driver wants a future that is Sync; so the stream, which is not, is made inside it.
+        self.conn.set_infile_handler(async move {
+            let pieces = futures_util::stream::unfold(0usize, move |start| {
+                let piece = next_piece(&shared_table, &shared_rows, &loadable, start);
                 async move { piece.map(|(bytes, next)| (Ok::<Bytes, std::io::Error>(bytes), next)) }
-            })
-            .boxed()
-        };
-        self.conn.set_infile_handler(async move { Ok(stream) });
+            });
+            Ok(pieces.boxed())
+        });
         self.conn
             .query_drop(load_statement(table, on_duplicate))
             .await

@@ -4,4 +4,4 @@ pub mod apply;
 pub mod chunk;
 mod statement;
 
-pub use statement::Limits;
+pub use statement::{Limits, OnDuplicate};

@@ -220,7 +220,8 @@ impl GtidSet {
                 if let Some(tag) = tag {
                     // The crate does not export its tag type by name; the conversion is inferred.
                     let owned = tag.to_string();
-                    sid = sid.with_tag(owned.try_into().map_err(|error| Error::definite(format!("GTID tag \"{tag}\": {error}")))?);
+                    sid =
+                        sid.with_tag(owned.try_into().map_err(|error| Error::definite(format!("GTID tag \"{tag}\": {error}")))?);
                 }
                 sids.push(sid);
             }
@@ -346,7 +347,14 @@ mod tests {
         assert!(!set.contains(&format!("{B}:4").parse().unwrap()));
         assert!("".parse::<GtidSet>().unwrap().is_empty());
         assert_eq!(format!("{A}:3-4,{A}:1-2:7-6").parse::<GtidSet>().unwrap().to_string(), format!("{A}:1-4"));
-        for bad in ["x", "3e11fa47:1", &format!("{A}:0"), &format!("{A}:1-x"), &format!("{A}:a-b:1"), &format!("{A}:9223372036854775807")] {
+        for bad in [
+            "x",
+            "3e11fa47:1",
+            &format!("{A}:0"),
+            &format!("{A}:1-x"),
+            &format!("{A}:a-b:1"),
+            &format!("{A}:9223372036854775807"),
+        ] {
             assert!(bad.parse::<GtidSet>().is_err(), "{bad}");
         }
     }

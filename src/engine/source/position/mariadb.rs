@@ -27,8 +27,11 @@ impl FromStr for MariaGtid {
     fn from_str(text: &str) -> Result<Self> {
         let parse = || {
             let mut parts = text.trim().split('-');
-            let gtid =
-                Self { domain: parts.next()?.parse().ok()?, server: parts.next()?.parse().ok()?, sequence: parts.next()?.parse().ok()? };
+            let gtid = Self {
+                domain: parts.next()?.parse().ok()?,
+                server: parts.next()?.parse().ok()?,
+                sequence: parts.next()?.parse().ok()?,
+            };
             parts.next().is_none().then_some(gtid)
         };
         parse().ok_or_else(|| Error::definite(format!("\"{text}\" is not a MariaDB GTID")))
@@ -77,7 +80,11 @@ impl MariaGtidPosition {
 
     /// The last transaction of each domain, by domain.
     pub fn gtids(&self) -> impl Iterator<Item = MariaGtid> {
-        self.domains.iter().map(|(domain, (server, sequence))| MariaGtid { domain: *domain, server: *server, sequence: *sequence })
+        self.domains.iter().map(|(domain, (server, sequence))| MariaGtid {
+            domain: *domain,
+            server: *server,
+            sequence: *sequence,
+        })
     }
 }
 

@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn covers_by_name_and_else_by_place() {
-        let named = Position { gtid: GtidPosition::MySql(format!("{UUID}:1-5").parse().unwrap()), file: "b.000002".into(), offset: 100 };
+        let named =
+            Position { gtid: GtidPosition::MySql(format!("{UUID}:1-5").parse().unwrap()), file: "b.000002".into(), offset: 100 };
         let id = |number| TransactionId::MySql(format!("{UUID}:{number}").parse().unwrap());
         assert!(named.covers(&id(5), "b.000009", 1));
         assert!(!named.covers(&id(6), "b.000001", 1));
@@ -202,13 +203,21 @@ mod tests {
     fn survives_json() {
         for position in [
             Position::default(),
-            Position { gtid: GtidPosition::MySql(format!("{UUID}:1-5:tag:7").parse().unwrap()), file: "b.000002".into(), offset: 1 << 40 },
+            Position {
+                gtid: GtidPosition::MySql(format!("{UUID}:1-5:tag:7").parse().unwrap()),
+                file: "b.000002".into(),
+                offset: 1 << 40,
+            },
             Position { gtid: GtidPosition::MariaDb("0-1-7,3-1-9".parse().unwrap()), file: "b.000002".into(), offset: 4 },
         ] {
             let text = serde_json::to_string(&position).unwrap();
             assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position, "{text}");
         }
-        let text = serde_json::to_string(&Position { gtid: GtidPosition::MariaDb("0-1-7".parse().unwrap()), file: "b.1".into(), offset: 4 });
+        let text = serde_json::to_string(&Position {
+            gtid: GtidPosition::MariaDb("0-1-7".parse().unwrap()),
+            file: "b.1".into(),
+            offset: 4,
+        });
         assert_eq!(text.unwrap(), r#"{"family":"mariadb","gtid":"0-1-7","file":"b.1","offset":4}"#);
     }
 }

@@ -1,0 +1,156 @@
+//! Which key ranges of a table are still to be copied.
+//!
+//! A table is cut from its beginning to its end, one cut after the other, while other workers already read
+//! the pieces cut before. After a restart the ranges between recorded chunks come first, then the cutting goes
+//! on behind the last one.
+
+use std::collections::VecDeque;
+
+use mysql_async::Conn;
+
+use super::range::{KeyBound, Side, read_boundary};
+use crate::engine::checkpoint::SavedChunk;
+use crate::engine::error::Result;
+use crate::engine::plan::TablePlan;
+
+/// Bytes of rows that a chunk is meant to hold.
+pub const CHUNK_BYTES: u64 = 8 << 20;
+
+/// No chunk has more rows: the drop set and the cut's OFFSET stay cheap.
+const MAX_CHUNK_ROWS: u64 = 100_000;
+
+/// Rows of the first chunk at most: the statistics that its size rests on may be wrong.
+const FIRST_CHUNK_ROWS: u64 = 10_000;
+
+/// Cuts are numbered this far apart, so that the pieces of a cut that came out too large find room behind it:
+/// numbers rise with the keys.
+const NUMBER_STEP: u64 = 1 << 20;
+
+/// A key range `(low, high]` to copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Range {
+    pub number: u64,
+    pub low: Option<KeyBound>,
+    pub high: Option<KeyBound>,
+}
+
+/// Cuts one table.
+#[derive(Debug)]
+pub struct Cutter {
+    next_number: u64,
+    /// End of the last cut; None: nothing is cut yet.
+    last: Option<KeyBound>,
+    finished: bool,
+    /// Ranges given back or left over from an earlier run.
+    waiting: VecDeque<Range>,
+    row_bytes: u64,
+    rows_per_chunk: u64,
+}
+
+impl Cutter {
+    /// `done`: the recorded chunks in the order of their numbers.
+    pub fn new(table: &TablePlan, done: &[SavedChunk]) -> Self {
+        let mut ordered: Vec<&SavedChunk> = done.iter().collect();
+        ordered.sort_by_key(|chunk| chunk.number);
+        let mut waiting = VecDeque::new();
+        let mut reached: Option<KeyBound> = None;
+        let mut last_number = 0;
+        let mut finished = false;
+        for chunk in ordered {
+            let low = chunk.low.clone().map(KeyBound::from_cells);
+            if low != reached {
+                // The range between two recorded chunks is one chunk now.
+                waiting.push_back(Range { number: last_number + 1, low: reached, high: low });
+            }
+            reached = chunk.high.clone().map(KeyBound::from_cells);
+            finished = chunk.high.is_none();
+            last_number = chunk.number;
+        }
+        let row_bytes = table.definition.average_row_bytes.max(16);
+        let rows_per_chunk = (CHUNK_BYTES / row_bytes).clamp(1, FIRST_CHUNK_ROWS);
+        let next_number = (last_number / NUMBER_STEP + 1) * NUMBER_STEP;
+        Self { next_number, last: reached, finished, waiting, row_bytes, rows_per_chunk }
+    }
+
+    /// Nothing is left to hand out.
+    pub fn is_exhausted(&self) -> bool {
+        self.finished && self.waiting.is_empty()
+    }
+
+    /// Bytes that a chunk of the present size probably holds.
+    pub fn expected_bytes(&self) -> u64 {
+        self.row_bytes.saturating_mul(self.rows_per_chunk)
+    }
+
+    /// The next range; None when the table is handed out.
+    pub async fn next(&mut self, conn: &mut Conn, table: &TablePlan) -> Result<Option<Range>> {
+        if let Some(range) = self.waiting.pop_front() {
+            return Ok(Some(range));
+        }
+        if self.finished {
+            return Ok(None);
+        }
+        let high = read_boundary(conn, table, Side::Source, self.last.as_ref(), self.rows_per_chunk, true).await?;
+        let range = Range { number: self.next_number, low: self.last.take(), high: high.clone() };
+        self.next_number += NUMBER_STEP;
+        self.finished = high.is_none();
+        self.last = high;
+        Ok(Some(range))
+    }
+
+    /// Learns from a chunk how many rows make the wanted size.
+    pub fn learn(&mut self, rows: u64, bytes: u64) {
+        if let Some(measured) = bytes.checked_div(rows) {
+            self.row_bytes = (self.row_bytes + measured).div_ceil(2).max(1);
+            self.rows_per_chunk = (CHUNK_BYTES / self.row_bytes).clamp(1, MAX_CHUNK_ROWS);
+        }
+    }
+
+    /// A chunk came out too large and was read only up to `reached`: the rest is a chunk of its own.
+    pub fn split(&mut self, range: &Range, reached: KeyBound) -> Range {
+        let number = range.number + 1;
+        self.waiting.push_front(Range { number, low: Some(reached.clone()), high: range.high.clone() });
+        Range { number: range.number, low: range.low.clone(), high: Some(reached) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::value::{Row, RowBuilder};
+
+    fn key(number: u32) -> Row {
+        let mut builder = RowBuilder::default();
+        builder.push(Some(number.to_string().as_bytes()));
+        builder.finish()
+    }
+
+    fn saved(number: u64, low: Option<u32>, high: Option<u32>) -> SavedChunk {
+        SavedChunk { number: number * NUMBER_STEP, low: low.map(key), high: high.map(key), rows: 1, bytes: 1 }
+    }
+
+    fn resumed(done: &[SavedChunk]) -> (Vec<(Option<Row>, Option<Row>)>, Option<Row>, bool) {
+        let table = crate::engine::plan::testing::table("id INT");
+        let cutter = Cutter::new(&table, done);
+        let rest = cutter.waiting.iter().map(|r| (r.low.as_ref().map(|b| b.row().clone()), r.high.as_ref().map(|b| b.row().clone())));
+        (rest.collect(), cutter.last.as_ref().map(|b| b.row().clone()), cutter.finished)
+    }
+
+    #[test]
+    fn a_fresh_table_is_cut_from_its_beginning() {
+        assert_eq!(resumed(&[]), (vec![], None, false));
+    }
+
+    #[test]
+    fn gaps_between_recorded_chunks_are_copied_again() {
+        let (gaps, last, finished) = resumed(&[saved(2, Some(10), Some(20)), saved(4, Some(30), Some(40))]);
+        assert_eq!(gaps, vec![(None, Some(key(10))), (Some(key(20)), Some(key(30)))]);
+        assert_eq!((last, finished), (Some(key(40)), false));
+    }
+
+    #[test]
+    fn an_open_end_ends_the_cutting() {
+        let (gaps, _, finished) = resumed(&[saved(1, None, Some(10)), saved(2, Some(10), None)]);
+        assert!(gaps.is_empty() && finished);
+    }
+}

@@ -1,0 +1,162 @@
+//! Reads chunks from the source.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::chunks::{CHUNK_BYTES, Range};
+use super::range::{KeyBound, RowReader, SelectOptions, Side, range_condition, select_statement};
+use super::{CopyContext, Job, ReadChunk};
+use crate::engine::connection::Role;
+use crate::engine::error::{Context, Error, Result};
+use crate::engine::replicate::dispatch::ChunkTicket;
+use crate::engine::source::visibility::{self, Visibility};
+use crate::engine::value::Row;
+
+/// A chunk that grows beyond this is cut where it stands.
+const LIMIT_BYTES: u64 = 2 * CHUNK_BYTES;
+
+/// One reader.
+pub struct Reader {
+    context: CopyContext,
+    jobs: Arc<Vec<Arc<Job>>>,
+    budget: Arc<Semaphore>,
+    budget_kib: u32,
+    sender: mpsc::UnboundedSender<ReadChunk>,
+}
+
+impl Reader {
+    pub fn new(
+        context: CopyContext,
+        jobs: Arc<Vec<Arc<Job>>>,
+        budget: Arc<Semaphore>,
+        budget_kib: u32,
+        sender: mpsc::UnboundedSender<ReadChunk>,
+    ) -> Self {
+        Self { context, jobs, budget, budget_kib, sender }
+    }
+
+    pub async fn run(self, _number: u32, cancel: CancellationToken) -> Result<()> {
+        let mut conn = self.context.source.connect(Role::Read).await?;
+        loop {
+            tokio::select! {
+                more = self.step(&mut conn) => if !more? {
+                    let _ = conn.disconnect().await;
+                    return Ok(());
+                },
+                () = cancel.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// Reads one chunk; false when nothing is left to read.
+    async fn step(&self, conn: &mut Conn) -> Result<bool> {
+        let Some((job, range, wanted_bytes)) = self.next_range(conn).await? else { return Ok(false) };
+        let wanted = u32::try_from(wanted_bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.budget_kib);
+        let permit = Arc::clone(&self.budget).acquire_many_owned(wanted).await.map_err(|_| Error::cancelled())?;
+        let doing = format!("reading {}", job.table.source);
+        let (range, rows, bytes, ticket, end) = self.read(conn, &job, range).await.context(doing)?;
+        job.cutter.lock().await.learn(rows.len() as u64, bytes);
+        let chunk = ReadChunk { job, range, rows, bytes, ticket, end, permit };
+        Ok(self.sender.send(chunk).is_ok())
+    }
+
+    /// The next range of the first table that has one, and the bytes it probably holds.
+    async fn next_range(&self, conn: &mut Conn) -> Result<Option<(Arc<Job>, Range, u64)>> {
+        loop {
+            let mut busy = false;
+            for job in self.jobs.iter() {
+                if job.finished.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let Ok(mut cutter) = job.cutter.try_lock() else {
+                    busy = true;
+                    continue;
+                };
+                if cutter.is_exhausted() {
+                    // A chunk in flight may yet turn out too large and leave a rest.
+                    busy |= job.in_flight.load(Ordering::SeqCst) > 0;
+                    continue;
+                }
+                let range = cutter.next(conn, &job.table).await.context(format!("cutting {} into chunks", job.table.source))?;
+                if let Some(range) = range {
+                    job.in_flight.fetch_add(1, Ordering::SeqCst);
+                    let bytes = cutter.expected_bytes();
+                    drop(cutter);
+                    return Ok(Some((Arc::clone(job), range, bytes)));
+                }
+            }
+            if !busy {
+                return Ok(None);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    async fn read(
+        &self,
+        conn: &mut Conn,
+        job: &Arc<Job>,
+        range: Range,
+    ) -> Result<(Range, Vec<Row>, u64, Option<ChunkTicket>, (String, u64))> {
+        let table = &job.table;
+        let condition = range_condition(table, Side::Source, range.low.as_ref(), range.high.as_ref());
+        let mut statement = select_statement(table, Side::Source, &condition, SelectOptions { force_index: true, ordered: true });
+        let Some(dispatcher) = &self.context.dispatcher else {
+            let (range, rows, bytes) = self.read_rows(conn, job, range, &statement).await?;
+            return Ok((range, rows, bytes, None, (String::new(), 0)));
+        };
+        // Rule 1: from here on the log's keys are collected. Rule 2: all before that is visible to the SELECT.
+        let (ticket, from) = dispatcher.open_chunk(table.id).await;
+        let mut end = None;
+        match self.context.visibility {
+            Visibility::GtidExecuted => visibility::wait_visible(conn, &from).await?,
+            Visibility::ExactSnapshot => {
+                let snapshot = visibility::open_snapshot_at_least(conn, &from).await?;
+                end = Some((snapshot.file, snapshot.offset));
+            }
+            Visibility::LockingReads => statement.extend_from_slice(b" LOCK IN SHARE MODE"),
+        }
+        let (range, rows, bytes) = self.read_rows(conn, job, range, &statement).await?;
+        // Rule 4: whatever the SELECT saw lies before this end.
+        let end = match end {
+            Some(end) => {
+                conn.query_drop("ROLLBACK").await?;
+                end
+            }
+            None => visibility::log_end(conn, &self.context.source_info).await?,
+        };
+        Ok((range, rows, bytes, Some(ticket), end))
+    }
+
+    /// The rows of a range. A range that holds far more than was expected is cut; the rest goes back to the cutter.
+    async fn read_rows(&self, conn: &mut Conn, job: &Arc<Job>, range: Range, statement: &[u8]) -> Result<(Range, Vec<Row>, u64)> {
+        let table = &job.table;
+        let mut rows: Vec<Row> = Vec::new();
+        let mut bytes = 0u64;
+        let mut reader = RowReader::start(conn, statement, table).await?;
+        while let Some(row) = reader.next().await? {
+            if bytes > LIMIT_BYTES {
+                let bound = KeyBound::of_row(table, &row);
+                let last = rows.last().map(|last| KeyBound::of_row(table, last));
+                // Rows that share the bound must stay in one chunk.
+                if let Some(reached) = last.filter(|last| *last != bound) {
+                    drop(reader);
+                    // The rest of the result is still on the wire; a new connection is cheaper than reading it.
+                    *conn = self.context.source.connect(Role::Read).await?;
+                    let range = job.cutter.lock().await.split(&range, reached);
+                    return Ok((range, rows, bytes));
+                }
+            }
+            bytes += row.size() as u64;
+            rows.push(row);
+        }
+        Ok((range, rows, bytes))
+    }
+}

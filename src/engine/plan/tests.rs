@@ -1,0 +1,297 @@
+//! Selection and resolving, from manifests as people write them.
+
+use std::sync::Arc;
+
+use super::fingerprint::Fingerprint;
+use super::mapping::NameRules;
+use super::resolve::{Catalog, CatalogDatabase, CatalogView, resolve};
+use super::select::Selection;
+use super::*;
+use crate::api::{MigrationTaskSpec, NameCase};
+use crate::engine::error::Result;
+use crate::engine::schema::definition::{Index, IndexPart};
+
+const AS_SOURCE: NameRules = NameRules { source: 0, destination: 0, policy: NameCase::Default };
+
+fn spec(objects: &str) -> MigrationTaskSpec {
+    let text =
+        format!("source: {{mysql: {{host: s, username: u}}}}\ndestination: {{mysql: {{host: d, username: u}}}}\n{objects}\n");
+    serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+fn column(name: &str, kind: Kind) -> Column {
+    Column {
+        name: name.into(),
+        column_type: String::new(),
+        kind,
+        character_set: None,
+        collation: None,
+        nullable: false,
+        generated: Generated::No,
+        invisible: false,
+        auto_increment: false,
+    }
+}
+
+fn index(name: &str, columns: &[&str]) -> Index {
+    let part = |column: &&str| IndexPart { column: Some((*column).into()), prefix: None, nullable: false };
+    Index { name: name.into(), unique: true, kind: "BTREE".into(), parts: columns.iter().map(part).collect() }
+}
+
+fn table(database: &str, table: &str) -> TableDefinition {
+    let mut double = column("double_total", Kind::BigInt { unsigned: false });
+    double.generated = Generated::Virtual;
+    TableDefinition {
+        database: database.into(),
+        table: table.into(),
+        engine: "InnoDB".into(),
+        columns: vec![
+            column("id", Kind::BigInt { unsigned: true }),
+            column("code", Kind::Varchar),
+            column("total", Kind::Decimal { precision: 10, scale: 2 }),
+            double,
+            column("rate", Kind::Double),
+        ],
+        indexes: vec![index("PRIMARY", &["id"]), index("code", &["code"])],
+        foreign_keys: vec![],
+        create_statement: String::new(),
+        estimated_rows: 10,
+        average_row_bytes: 100,
+    }
+}
+
+fn catalog(tables: &[(&str, &str)]) -> Catalog {
+    let mut databases: Vec<&str> = tables.iter().map(|(database, _)| *database).collect();
+    databases.dedup();
+    Catalog {
+        databases: databases
+            .into_iter()
+            .map(|name| CatalogDatabase {
+                name: name.into(),
+                character_set: "utf8mb4".into(),
+                collation: "utf8mb4_0900_ai_ci".into(),
+            })
+            .collect(),
+        tables: tables.iter().map(|(d, t)| Arc::new(table(d, t))).collect(),
+        views: vec![CatalogView {
+            name: TableName { database: "shop".into(), table: "totals".into() },
+            create_statement: "CREATE VIEW".into(),
+        }],
+    }
+}
+
+fn plan(objects: &str, names: NameRules, catalog: &Catalog) -> Result<Plan> {
+    let spec = spec(objects);
+    resolve(&spec, &Selection::new(&spec, names)?, catalog)
+}
+
+fn names(plan: &Plan) -> Vec<String> {
+    plan.tables.iter().map(|table| format!("{} -> {}", table.source, table.destination)).collect()
+}
+
+fn refusal(objects: &str, catalog: &Catalog) -> String {
+    plan(objects, AS_SOURCE, catalog).unwrap_err().to_string()
+}
+
+#[test]
+fn everything_that_is_not_the_systems_is_the_default() {
+    let catalog = catalog(&[("a", "t"), ("godwit", "task"), ("mysql", "user"), ("shop", "orders"), ("sys", "x")]);
+    let plan = plan("", AS_SOURCE, &catalog).unwrap();
+    assert_eq!(names(&plan), ["a.t -> a.t", "shop.orders -> shop.orders"]);
+    assert_eq!(plan.tables[1].id, 1);
+    assert!(plan.databases.iter().all(|database| database.whole));
+    assert_eq!(plan.views.len(), 1);
+}
+
+#[test]
+fn exact_names_win_over_patterns_and_the_first_pattern_wins() {
+    let spec = spec(
+        r"objects:
+- {database: 'shop_*', renameTo: 'new_$1'}
+- {database: 'sh*'}
+- {database: shop_eu, renameTo: europe, tables: [{table: 'o*', renameTo: 'x_$1'}, {table: orders, renameTo: orders_v2}, {table: '*s'}]}
+excludeDatabases: ['*_tmp']",
+    );
+    let selection = Selection::new(&spec, AS_SOURCE).unwrap();
+    let covered = |d: &str, t: &str| selection.covers(d, t).map(|m| format!("{}.{} {}", m.database, m.table, m.field));
+    assert_eq!(covered("shop_us", "t").as_deref(), Some("new_us.t spec.objects[0]"));
+    assert_eq!(covered("shed", "t").as_deref(), Some("shed.t spec.objects[1]"));
+    assert_eq!(covered("shop_eu", "orders").as_deref(), Some("europe.orders_v2 spec.objects[2].tables[1]"));
+    assert_eq!(covered("shop_eu", "offers").as_deref(), Some("europe.x_ffers spec.objects[2].tables[0]"));
+    assert_eq!(covered("shop_eu", "users").as_deref(), Some("europe.users spec.objects[2].tables[2]"));
+    assert_eq!(covered("shop_eu", "log"), None);
+    assert_eq!(covered("shop_tmp", "t"), None);
+    assert_eq!(covered("SHOP_us", "t"), None);
+    assert_eq!(selection.whole_database("shop_us").as_deref(), Some("new_us"));
+    assert_eq!(selection.whole_database("shop_eu"), None);
+}
+
+#[test]
+fn case_folds_where_the_source_folds_it() {
+    let spec = spec("objects: [{database: Shop, tables: [{table: Orders}]}]");
+    let folding = NameRules { source: 1, destination: 1, policy: NameCase::Default };
+    let selection = Selection::new(&spec, folding).unwrap();
+    assert_eq!(selection.covers("shop", "orders").map(|m| m.table).as_deref(), Some("orders"));
+    let plan = plan("objects: [{database: Shop, tables: [{table: Orders}]}]", folding, &catalog(&[("shop", "orders")])).unwrap();
+    assert_eq!(names(&plan), ["shop.orders -> shop.orders"]);
+}
+
+#[test]
+fn chosen_tables_leave_out_views_and_exclusion_wins() {
+    let catalog = catalog(&[("shop", "orders"), ("shop", "tmp_1")]);
+    let whole = plan("objects: [{database: shop, excludeTables: ['tmp_*', 'tot*']}]", AS_SOURCE, &catalog).unwrap();
+    assert_eq!(names(&whole), ["shop.orders -> shop.orders"]);
+    assert!(whole.views.is_empty());
+    let chosen = plan("objects: [{database: shop, tables: [{table: '*'}]}]", AS_SOURCE, &catalog).unwrap();
+    assert_eq!(chosen.tables.len(), 2);
+    assert!(chosen.views.is_empty() && !chosen.databases[0].whole);
+}
+
+#[test]
+fn columns_keys_and_operations() {
+    let catalog = catalog(&[("shop", "orders")]);
+    let objects = r"dml: [Insert]
+objects:
+- database: shop
+  tables:
+  - {table: orders, dml: [Insert, Delete], columns: {exclude: [CODE], rename: {total: amount, 'r*': 'x_$1'}}}";
+    let plan = plan(objects, AS_SOURCE, &catalog).unwrap();
+    let orders = &plan.tables[0];
+    let columns: Vec<_> = orders.columns.iter().map(|c| (c.image, c.destination_name.as_str(), c.write)).collect();
+    assert_eq!(columns, [(0, "id", true), (2, "amount", true), (4, "x_ate", true)]);
+    assert_eq!((orders.key.as_slice(), orders.range_columns, orders.secondary_unique), ([0].as_slice(), 1, false));
+    assert_eq!(orders.key_index.as_deref(), Some("PRIMARY"));
+    assert_eq!(orders.dml, DmlSelection { insert: true, update: false, delete: true });
+}
+
+#[test]
+fn a_second_unique_index_and_unsafe_ranges_are_seen() {
+    let mut definition = table("shop", "orders");
+    definition.indexes = vec![index("k", &["id", "rate", "total"]), index("code", &["code"])];
+    let catalog = Catalog { tables: vec![Arc::new(definition)], ..catalog(&[("shop", "orders")]) };
+    let plan = plan("", AS_SOURCE, &catalog).unwrap();
+    assert_eq!(plan.tables[0].key, [0, 3, 2]);
+    assert_eq!(plan.tables[0].range_columns, 1);
+    assert!(plan.tables[0].secondary_unique);
+}
+
+#[test]
+fn refusals_name_the_field_and_the_remedy() {
+    let catalog = catalog(&[("shop", "orders"), ("shop2", "orders")]);
+    for (objects, expected) in [
+        ("objects: [{database: nope}]", vec!["spec.objects[0].database", "`nope`"]),
+        ("objects: [{database: SHOP}]", vec!["did you mean `shop`"]),
+        (
+            "objects: [{database: shop, tables: [{table: orders}, {table: ordrs}]}]",
+            vec!["spec.objects[0].tables[1].table", "`ordrs`"],
+        ),
+        ("objects: [{database: shop, tables: [{table: totals}]}]", vec!["spec.objects[0].tables[0].table", "is a view"]),
+        ("objects: [{database: mysql}]", vec!["spec.objects[0].database", "belongs to the server"]),
+        ("objects: [{database: 'shop*', renameTo: one}, {database: shop2, renameTo: two}]", vec![]),
+        ("objects: [{database: 'sho*', renameTo: one}]", vec!["shop.orders and shop2.orders", "one.orders", "renameTo"]),
+        ("objects: [{database: 'sho*', renameTo: 'x_$2'}]", vec!["spec.objects[0].renameTo", "$2"]),
+        ("objects: [{database: shop, renameTo: godwit}]", vec!["spec.objects[0].renameTo", "recordsDatabase"]),
+        ("objects: [{database: shop, renameTo: MySQL}]", vec!["belongs to the server"]),
+        (
+            "objects: [{database: shop, tables: [{table: orders, columns: {exclude: [id]}}]}]",
+            vec!["spec.objects[0].tables[0].columns", "`id`", "`PRIMARY`", "include it"],
+        ),
+        (
+            "objects: [{database: shop, tables: [{table: orders, columns: {include: [id, cod]}}]}]",
+            vec!["spec.objects[0].tables[0].columns.include", "`cod`"],
+        ),
+        (
+            "objects: [{database: shop, tables: [{table: orders, columns: {rename: {code: Total}}}]}]",
+            vec!["`code` and `total`", "columns.rename"],
+        ),
+        (
+            "objects: [{database: shop, tables: [{table: orders, columns: {exclude: [double_total]}}]}]",
+            vec!["columns: leaves out the generated column `double_total`", "include it"],
+        ),
+        (
+            "objects: [{database: shop, tables: [{table: orders, columns: {rename: {'dou*': 'x$1'}}}]}]",
+            vec!["columns.rename: `double_total`"],
+        ),
+        ("excludeDatabases: ['*']", vec!["selects no database"]),
+    ] {
+        if expected.is_empty() {
+            plan(objects, AS_SOURCE, &catalog).unwrap();
+            continue;
+        }
+        let text = refusal(objects, &catalog);
+        for part in expected {
+            assert!(text.contains(part), "{objects}: {text}");
+        }
+    }
+}
+
+#[test]
+fn names_that_differ_in_case_only_collide_where_the_destination_folds() {
+    let catalog = catalog(&[("shop", "Orders"), ("shop", "orders")]);
+    plan("", AS_SOURCE, &catalog).unwrap();
+    let folding = NameRules { source: 0, destination: 1, policy: NameCase::AsSource };
+    let text = plan("", folding, &catalog).unwrap_err().to_string();
+    assert!(text.contains("shop.Orders and shop.orders"), "{text}");
+}
+
+#[test]
+fn what_this_version_cannot_do_is_said_by_name() {
+    let supported = plan("", AS_SOURCE, &catalog(&[("shop", "orders")])).unwrap();
+    assert_eq!(supported.unsupported, Vec::<String>::new());
+    let objects = r"objects: [{database: shop, ddl: [AlterTable], tables: [{table: orders, where: 'a=1', etl: {drop: [rate]}}]}]
+accounts: {migrate: true}
+floatPrecision: {float: 3}
+onlineDdl: {mode: GhOst}
+throttle: {full: {rowsPerSecond: 5}, incremental: {megabytesPerSecond: 1}}
+heartbeat: {enabled: true}
+verification: {incremental: true}
+alerts: {webhook: {secretName: hook}}
+cutover: {requested: true}
+ddl: []";
+    let plan = plan(objects, AS_SOURCE, &catalog(&[("shop", "orders")])).unwrap();
+    let fields: Vec<&str> = plan.unsupported.iter().map(|text| text.split(": ").next().unwrap()).collect();
+    assert_eq!(
+        fields,
+        [
+            "spec.ddl",
+            "spec.objects[0].ddl",
+            "spec.objects[0].tables[0].where",
+            "spec.objects[0].tables[0].etl",
+            "spec.accounts.migrate",
+            "spec.floatPrecision",
+            "spec.onlineDdl.mode",
+            "spec.throttle.full",
+            "spec.throttle.incremental",
+            "spec.heartbeat.enabled",
+            "spec.verification.incremental",
+            "spec.alerts.webhook",
+            "spec.cutover.requested",
+        ]
+    );
+}
+
+#[test]
+fn the_fingerprint_names_what_changed() {
+    let before = Fingerprint::of(&spec("objects: [{database: shop}]")).unwrap();
+    let same =
+        Fingerprint::of(&spec("objects: [{database: shop}]\ncluster: {units: 4}\nmigrationTypes: [Incremental, Full, Schema]"))
+            .unwrap();
+    assert_eq!(before.changed(&same), None);
+    let after = Fingerprint::of(&spec("objects: [{database: shop2}]\nnameCase: Lower")).unwrap();
+    let text = before.changed(&after).unwrap();
+    assert!(text.starts_with("spec.nameCase, spec.objects changed since this task was started;"), "{text}");
+    let kept: Fingerprint = serde_json::from_str(&serde_json::to_string(&before).unwrap()).unwrap();
+    assert_eq!(kept, before);
+}
+
+#[test]
+fn ten_thousand_tables_resolve_quickly() {
+    let tables: Vec<String> = (0..10_000).map(|number| format!("t{number}")).collect();
+    let pairs: Vec<(&str, &str)> = tables.iter().map(|table| ("shop", table.as_str())).collect();
+    let entries: Vec<String> = tables.iter().map(|table| format!("{{table: {table}}}")).collect();
+    let objects = format!("objects: [{{database: shop, tables: [{}]}}]", entries.join(", "));
+    let started = std::time::Instant::now();
+    let plan = plan(&objects, AS_SOURCE, &catalog(&pairs)).unwrap();
+    assert_eq!(plan.tables.len(), 10_000);
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}

@@ -1,0 +1,431 @@
+//! From events to transactions of changes.
+//!
+//! Knows what begins and ends a transaction in both families, prepared XA transactions, savepoints, rollbacks of
+//! statements on non-transactional tables, and which statements a task must not pass by. One instance serves one
+//! stream; after a restart a new one begins at the beginning of a transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::change::{Change, ChangeKind, Operation};
+use super::dispatch::End;
+use super::guard::{Guard, Passage};
+use crate::engine::error::{Context, Error, Result};
+use crate::engine::plan::{Plan, TablePlan};
+use crate::engine::schema::statement::{Statement, classify};
+use crate::engine::source::binlog::{Query, RowDecoder, RowsEvent, TableMap, TransactionStart};
+use crate::engine::source::position::{Position, TransactionId};
+use crate::engine::value::Row;
+
+/// A transaction with more bytes is handed on in parts.
+const PART_BYTES: usize = 8 << 20;
+
+/// Changes of prepared, undecided XA transactions are kept up to this.
+const XA_BYTES: usize = 64 << 20;
+
+/// What an event led to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing to hand on yet.
+    Open,
+    /// So many changes that they are handed on before the transaction's end.
+    Part(Vec<Change>),
+    /// The transaction is complete.
+    End { changes: Vec<Change>, end: End, aborted: bool, id: TransactionId, file: String, offset: u64 },
+}
+
+/// A table as its rows are decoded.
+struct Followed {
+    table: Arc<TablePlan>,
+    map: Arc<TableMap>,
+    decoder: RowDecoder,
+    /// Of the after image: places of the columns of secondary unique indexes.
+    unique_after: Vec<usize>,
+    transactional: bool,
+}
+
+/// The transaction at hand.
+pub struct Open {
+    pub id: TransactionId,
+    /// Place of its first event.
+    pub file: String,
+    pub offset: u64,
+    committed_at: Option<SystemTime>,
+    /// BEGIN, or MariaDB's GTID event in its place, was there: a statement does not end it.
+    begun: bool,
+    xa: Option<String>,
+    changes: Vec<Change>,
+    bytes: usize,
+    /// Parts of it were handed on.
+    parted: bool,
+    savepoints: Vec<(String, usize)>,
+}
+
+struct Prepared {
+    changes: Vec<Change>,
+    bytes: usize,
+    /// In front of the transaction: where the log has to be read again after a restart.
+    from: Arc<Position>,
+}
+
+/// See the module's page.
+pub struct Assembler {
+    plan: Arc<Plan>,
+    by_name: HashMap<(String, String), u32>,
+    guard: Guard,
+    position: Position,
+    open: Option<Open>,
+    followed: HashMap<u64, Option<Arc<Followed>>>,
+    prepared: HashMap<String, Prepared>,
+    valid_from: HashMap<u32, Position>,
+}
+
+impl Assembler {
+    /// `position`: behind everything that was taken; `valid_from`: per table, what its rows hold already.
+    pub fn new(plan: Arc<Plan>, guard: Guard, position: Position, valid_from: HashMap<u32, Position>) -> Self {
+        let by_name =
+            plan.tables.iter().map(|t| ((t.source.database.clone(), t.source.table.clone()), t.id)).collect();
+        Self {
+            plan,
+            by_name,
+            guard,
+            position,
+            open: None,
+            followed: HashMap::new(),
+            prepared: HashMap::new(),
+            valid_from,
+        }
+    }
+
+    /// The transaction at hand.
+    pub fn open(&self) -> Option<&Open> {
+        self.open.as_ref()
+    }
+
+    /// Behind the last complete transaction.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Between transactions: the log has moved on without anything for us.
+    pub fn pass(&mut self, file: &str, offset: u64) -> Option<Position> {
+        if self.open.is_some() {
+            return None;
+        }
+        file.clone_into(&mut self.position.file);
+        self.position.offset = offset;
+        Some(self.position.clone())
+    }
+
+    /// A new file: table ids start anew.
+    pub fn forget_tables(&mut self) {
+        self.followed.clear();
+    }
+
+    /// GTID event: a transaction begins at this place.
+    pub fn begin(&mut self, start: TransactionStart, file: &str, offset: u64, timestamp: u32) -> Result<()> {
+        if let Some(open) = &self.open {
+            return Err(Error::definite(format!(
+                "transaction {} in the binary log has no end before {} begins",
+                open.id, start.id
+            )));
+        }
+        let committed_at = start
+            .immediate_commit_us
+            .or(start.original_commit_us)
+            .map(|us| UNIX_EPOCH + Duration::from_micros(us))
+            .or_else(|| (timestamp > 0).then(|| UNIX_EPOCH + Duration::from_secs(u64::from(timestamp))));
+        self.open = Some(Open {
+            id: start.id,
+            file: file.to_owned(),
+            offset,
+            committed_at,
+            begun: start.maria.as_ref().is_some_and(|maria| !maria.standalone),
+            xa: None,
+            changes: Vec::new(),
+            bytes: 0,
+            parted: false,
+            savepoints: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn transaction(&mut self) -> Result<&mut Open> {
+        self.open.as_mut().ok_or_else(|| Error::definite("the binary log holds a change outside of a transaction"))
+    }
+
+    /// TABLE_MAP: prepares to decode the rows that follow.
+    pub fn table_map(&mut self, map: &Arc<TableMap>) -> Result<()> {
+        if let Some(Some(known)) = self.followed.get(&map.id)
+            && Arc::ptr_eq(&known.map, map)
+        {
+            return Ok(());
+        }
+        let id = self.by_name.get(&(map.database.clone(), map.table.clone())).copied();
+        let followed = match id.and_then(|id| self.plan.tables.get(id as usize)) {
+            None => None,
+            Some(table) => Some(Arc::new(follow(table, map)?)),
+        };
+        if followed.is_none() {
+            self.guard.rows_of(&map.database, &map.table)?;
+        }
+        self.followed.insert(map.id, followed);
+        Ok(())
+    }
+
+    /// Row event.
+    pub fn rows(&mut self, rows: &RowsEvent<'_>) -> Result<Outcome> {
+        let Some(Some(followed)) = self.followed.get(&rows.table.id) else { return Ok(Outcome::Open) };
+        let followed = Arc::clone(followed);
+        let table = &followed.table;
+        let open = self.open.as_mut().ok_or_else(|| Error::definite("the binary log holds rows outside of a transaction"))?;
+        if self.valid_from.get(&table.id).is_some_and(|from| from.covers(&open.id, &open.file, open.offset + 1)) {
+            return Ok(Outcome::Open);
+        }
+        let mut bytes = 0;
+        let changes = &mut open.changes;
+        followed.decoder.decode_rows(rows, &mut |before, after| {
+            push_changes(&followed, before, after, &mut |change| {
+                bytes += change.size();
+                changes.push(change);
+            });
+            Ok(())
+        })?;
+        open.bytes += bytes;
+        if open.bytes > PART_BYTES && open.xa.is_none() {
+            open.parted = true;
+            open.bytes = 0;
+            // Savepoints before this point are out of reach now; rolling back to one is an error then.
+            open.savepoints.clear();
+            return Ok(Outcome::Part(std::mem::take(&mut open.changes)));
+        }
+        if open.xa.is_some() && open.bytes > XA_BYTES {
+            return Err(Error::definite(format!(
+                "XA transaction {} changes more than {} MiB; this version keeps the changes of a prepared transaction in memory",
+                open.id,
+                XA_BYTES >> 20
+            )));
+        }
+        Ok(Outcome::Open)
+    }
+
+    /// XID event.
+    pub fn commit(&mut self, file: &str, offset: u64) -> Result<Outcome> {
+        self.end(file, offset, false)
+    }
+
+    fn end(&mut self, file: &str, offset: u64, aborted: bool) -> Result<Outcome> {
+        let open = self.open.take().ok_or_else(|| Error::definite("the binary log ends a transaction that has no beginning"))?;
+        self.position.gtid.insert(&open.id);
+        file.clone_into(&mut self.position.file);
+        self.position.offset = offset;
+        let aborted_parts = aborted && open.parted;
+        let end = End {
+            position: self.position.clone(),
+            replay_from: self.replay_from(),
+            committed_at: open.committed_at,
+        };
+        Ok(Outcome::End {
+            changes: open.changes,
+            end,
+            aborted: aborted_parts,
+            id: open.id,
+            file: open.file,
+            offset: open.offset,
+        })
+    }
+
+    fn replay_from(&self) -> Option<Arc<Position>> {
+        let positions: Vec<Position> = self.prepared.values().map(|prepared| (*prepared.from).clone()).collect();
+        crate::engine::source::visibility::earliest(&positions).map(Arc::new)
+    }
+
+    /// XA_PREPARE event: the changes wait for the decision.
+    pub fn xa_prepare(&mut self, xid: &str, one_phase: bool, file: &str, offset: u64) -> Result<Outcome> {
+        if one_phase {
+            return self.end(file, offset, false);
+        }
+        let from = Arc::new(self.position.clone());
+        let open = self.transaction()?;
+        let changes = std::mem::take(&mut open.changes);
+        let bytes = open.bytes;
+        let kept: usize = self.prepared.values().map(|prepared| prepared.bytes).sum();
+        if kept + bytes > XA_BYTES {
+            return Err(Error::definite(format!(
+                "prepared XA transactions hold more than {} MiB of changes; commit or roll back the ones that XA RECOVER lists on the source",
+                XA_BYTES >> 20
+            )));
+        }
+        self.prepared.insert(xid.to_owned(), Prepared { changes, bytes, from });
+        self.end(file, offset, false)
+    }
+
+    /// QUERY event.
+    pub fn query(&mut self, query: &Query<'_>, ansi_quotes: bool, file: &str, offset: u64) -> Result<Outcome> {
+        if query.sql.as_ref() == b"BEGIN" {
+            self.transaction()?.begun = true;
+            return Ok(Outcome::Open);
+        }
+        let statement = classify(&query.sql, &query.database, ansi_quotes);
+        match statement {
+            Statement::Begin => self.transaction()?.begun = true,
+            Statement::Commit => return self.end(file, offset, false),
+            Statement::Rollback => return self.rollback(file, offset),
+            Statement::Savepoint(name) => {
+                let open = self.transaction()?;
+                open.savepoints.retain(|(other, _)| *other != name);
+                open.savepoints.push((name, open.changes.len()));
+            }
+            Statement::RollbackTo(name) => self.rollback_to(&name)?,
+            Statement::ReleaseSavepoint(name) => self.transaction()?.savepoints.retain(|(other, _)| *other != name),
+            Statement::XaStart(xid) => {
+                let open = self.transaction()?;
+                open.begun = true;
+                open.xa = Some(xid);
+            }
+            Statement::XaEnd(_) => {}
+            Statement::XaPrepare(xid) => return self.xa_prepare(&xid, false, file, offset),
+            Statement::XaCommit { one_phase: true, .. } => return self.end(file, offset, false),
+            Statement::XaCommit { xid, .. } => {
+                let prepared = self.prepared.remove(&xid).ok_or_else(|| {
+                    Error::definite(format!(
+                        "XA COMMIT {xid}: the transaction was prepared before the task began to read the log, so its changes are not known; \
+                         the tables must be copied again, at a time when XA RECOVER lists nothing on the source"
+                    ))
+                })?;
+                self.transaction()?.changes = prepared.changes;
+                return self.end(file, offset, false);
+            }
+            Statement::XaRollback(xid) => {
+                self.prepared.remove(&xid);
+                return self.end(file, offset, false);
+            }
+            other => {
+                let place = format!("{}:{}", file, offset);
+                let text = String::from_utf8_lossy(&query.sql).into_owned();
+                match self.guard.statement(&other, &text)? {
+                    Passage::Free => {}
+                    Passage::Stop(reason) => {
+                        let id = self.open.as_ref().map(|open| open.id.to_string()).unwrap_or_default();
+                        return Err(Error::definite(format!("{reason} (transaction {id}, {place})")));
+                    }
+                }
+                if !self.transaction()?.begun {
+                    return self.end(file, offset, false);
+                }
+            }
+        }
+        Ok(Outcome::Open)
+    }
+
+    /// ROLLBACK in the log: what was done to non-transactional tables stays, the rest never happened.
+    fn rollback(&mut self, file: &str, offset: u64) -> Result<Outcome> {
+        let lasting = self.lasting_tables();
+        let open = self.transaction()?;
+        if open.parted && !lasting.is_empty() {
+            return Err(Error::definite(format!(
+                "transaction {} is larger than {} MiB and was rolled back after changing non-transactional tables; copy those tables again",
+                open.id,
+                PART_BYTES >> 20
+            )));
+        }
+        open.changes.retain(|change| lasting.contains(&change.table));
+        self.end(file, offset, true)
+    }
+
+    fn lasting_tables(&self) -> Vec<u32> {
+        self.followed.values().flatten().filter(|followed| !followed.transactional).map(|followed| followed.table.id).collect()
+    }
+
+    fn rollback_to(&mut self, name: &str) -> Result<()> {
+        let lasting = self.lasting_tables();
+        let open = self.transaction()?;
+        let Some(place) = open.savepoints.iter().position(|(other, _)| other == name) else {
+            return Err(Error::definite(format!(
+                "transaction {} rolls back to savepoint {name}, whose changes were handed on already",
+                open.id
+            )))
+            .context("the transaction is larger than this version can take back");
+        };
+        let keep = open.savepoints[place].1;
+        open.savepoints.truncate(place + 1);
+        let mut number = 0;
+        open.changes.retain(|change| {
+            number += 1;
+            number <= keep || lasting.contains(&change.table)
+        });
+        Ok(())
+    }
+}
+
+/// Prepares the decoder of a table: of before images only what identifies the row and what unique indexes hold.
+fn follow(table: &Arc<TablePlan>, map: &Arc<TableMap>) -> Result<Followed> {
+    let after: Vec<usize> = table.columns.iter().map(|column| column.image).collect();
+    let unique_after = if table.has_key() && table.secondary_unique { unique_places(table) } else { Vec::new() };
+    let before: Vec<usize> = if table.has_key() {
+        table.key.iter().chain(&unique_after).map(|&place| table.columns[place].image).collect()
+    } else {
+        after.clone()
+    };
+    let decoder = RowDecoder::new(&table.definition, map, &before, &after)?;
+    let transactional = !matches!(table.definition.engine.to_ascii_uppercase().as_str(), "MYISAM" | "ARIA" | "MEMORY" | "CSV" | "ARCHIVE");
+    Ok(Followed { table: Arc::clone(table), map: Arc::clone(map), decoder, unique_after, transactional })
+}
+
+/// Places of the columns that secondary unique indexes rest on; all columns where an index part is an expression.
+fn unique_places(table: &TablePlan) -> Vec<usize> {
+    let all = || (0..table.columns.len()).collect::<Vec<_>>();
+    let mut places = Vec::new();
+    for index in table.definition.indexes.iter().filter(|index| index.unique && Some(&index.name) != table.key_index.as_ref()) {
+        for part in &index.parts {
+            let place = part
+                .column
+                .as_ref()
+                .and_then(|name| table.columns.iter().position(|column| column.column.name == *name));
+            match place {
+                Some(place) => places.push(place),
+                // An expression, or a generated column: it depends on columns that are not told apart here.
+                None => return all(),
+            }
+        }
+    }
+    places.sort_unstable();
+    places.dedup();
+    places
+}
+
+fn push_changes(followed: &Followed, before: Option<Row>, after: Option<Row>, push: &mut impl FnMut(Change)) {
+    let table = &followed.table;
+    let dml = table.dml;
+    let mut send = |kind| push(Change { table: table.id, kind });
+    if !table.has_key() {
+        match (before, after) {
+            (None, Some(row)) if dml.insert => send(ChangeKind::Insert { row }),
+            (Some(row), None) if dml.delete => send(ChangeKind::Remove { row }),
+            (Some(before), Some(after)) if dml.update && before != after => send(ChangeKind::Replace { before, after }),
+            _ => {}
+        }
+        return;
+    }
+    let key_of_before = |row: &Row| row.project(&(0..table.key.len()).collect::<Vec<_>>());
+    match (before, after) {
+        (None, Some(row)) if dml.insert => {
+            let key = row.project(&table.key);
+            send(ChangeKind::Upsert { key, row, unique_touched: false, operation: Operation::Insert });
+        }
+        (Some(before), None) if dml.delete => send(ChangeKind::Delete { key: key_of_before(&before), moved: false }),
+        (Some(before), Some(row)) if dml.update => {
+            let old_key = key_of_before(&before);
+            let key = row.project(&table.key);
+            let old_unique: Vec<_> = before.cells().skip(table.key.len()).collect();
+            let cells: Vec<_> = row.cells().collect();
+            let touched = followed.unique_after.iter().zip(&old_unique).any(|(&place, old)| cells.get(place) != Some(old));
+            if old_key != key {
+                send(ChangeKind::Delete { key: old_key, moved: true });
+            }
+            send(ChangeKind::Upsert { key, row, unique_touched: touched, operation: Operation::Update });
+        }
+        _ => {}
+    }
+}

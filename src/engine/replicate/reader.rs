@@ -1,0 +1,163 @@
+//! Reads the log and feeds the dispatcher.
+//!
+//! Under overload the dispatcher makes it wait, and with it the source's dump thread. On restart it begins where
+//! the slowest lane stands.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mysql_async::binlog::events::Event as TransportEvent;
+use tokio_util::sync::CancellationToken;
+
+use super::assemble::{Assembler, Outcome};
+use super::dispatch::{Began, Dispatcher};
+use super::guard::Guard;
+use crate::engine::connection::{Connector, ServerInfo};
+use crate::engine::error::{Error, Result};
+use crate::engine::plan::Plan;
+use crate::engine::progress::Progress;
+use crate::engine::source::binlog::{Decoder, Event, RawEvent};
+use crate::engine::source::position::Position;
+use crate::engine::source::stream::{Follow, LogStream};
+
+/// `sql_mode` bit of ANSI_QUOTES (MySQL source, `sql/system_variables.h`).
+const MODE_ANSI_QUOTES: u64 = 4;
+
+/// The position in the report is refreshed this often.
+const REPORT_EVERY: Duration = Duration::from_millis(250);
+
+/// Everything the reader needs.
+pub struct Reader {
+    pub source: Connector,
+    pub source_info: ServerInfo,
+    pub plan: Arc<Plan>,
+    pub dispatcher: Arc<Dispatcher>,
+    pub guard: Guard,
+    pub valid_from: HashMap<u32, Position>,
+    pub server_id: u32,
+    pub progress: Progress,
+}
+
+impl Reader {
+    /// Reads until cancelled.
+    ///
+    /// # Errors
+    /// A lost connection, or a definite reason to stop, with the place in the log.
+    pub async fn run(self, cancel: CancellationToken) -> Result<()> {
+        let start = (*self.dispatcher.position()).clone();
+        let mut stream = LogStream::open(&self.source, &self.source_info, &start, self.server_id, Follow::Forever).await?;
+        let mut state = State {
+            assembler: Assembler::new(self.plan, self.guard, start, self.valid_from),
+            decoder: Decoder::new(),
+            dispatcher: self.dispatcher,
+            progress: self.progress,
+            reported: Instant::now(),
+        };
+        loop {
+            let event = tokio::select! {
+                event = stream.next() => event?,
+                () = cancel.cancelled() => break,
+            };
+            let Some(event) = event else {
+                return Err(Error::connection("the source closed the binary log stream"));
+            };
+            tokio::select! {
+                handled = state.handle(&mut stream, &event) => handled?,
+                () = cancel.cancelled() => break,
+            }
+        }
+        stream.close().await;
+        Ok(())
+    }
+}
+
+struct State {
+    assembler: Assembler,
+    decoder: Decoder,
+    dispatcher: Arc<Dispatcher>,
+    progress: Progress,
+    reported: Instant,
+}
+
+impl State {
+    async fn handle(&mut self, stream: &mut LogStream, transport: &TransportEvent) -> Result<()> {
+        let raw = RawEvent::from_stream(transport);
+        self.progress.add_log_bytes(u64::from(raw.event_size));
+        let event = self.decoder.decode(&raw)?;
+        if let Event::Payload(payload) = event {
+            let mut echoes = Vec::new();
+            let mut events = payload.events()?;
+            while let Some(inner) = events.next_event()? {
+                echoes.push((inner.event_type, inner.event_size));
+                let decoded = self.decoder.decode(&inner)?;
+                let (file, offset) = (stream.file().to_owned(), stream.offset());
+                let outcome = apply(&mut self.assembler, decoded, &inner, &file, offset)?;
+                self.hand_on(outcome).await?;
+            }
+            stream.expect_echoes(echoes);
+            return Ok(());
+        }
+        if let Event::Rotate(rotate) = &event {
+            stream.rotate(rotate);
+            self.assembler.forget_tables();
+        }
+        let (file, offset) = (stream.file(), stream.offset());
+        let outcome = apply(&mut self.assembler, event, &raw, file, offset)?;
+        let quiet = matches!(outcome, Outcome::Open);
+        self.hand_on(outcome).await?;
+        if quiet && let Some(position) = self.assembler.pass(file, offset) {
+            self.dispatcher.advance(position);
+        }
+        if self.reported.elapsed() > REPORT_EVERY {
+            self.reported = Instant::now();
+            let position = self.assembler.position();
+            let gtid = position.gtid.to_string();
+            self.progress.set_position((!gtid.is_empty()).then_some(gtid), position.file.clone(), position.offset);
+        }
+        Ok(())
+    }
+
+    async fn hand_on(&mut self, outcome: Outcome) -> Result<()> {
+        match outcome {
+            Outcome::Open => Ok(()),
+            Outcome::Part(changes) => {
+                let Some(open) = self.assembler.open() else { return Ok(()) };
+                let began = Began { id: &open.id, file: &open.file, offset: open.offset };
+                self.dispatcher.part(changes, &began).await
+            }
+            Outcome::End { changes, end, aborted, id, file, offset } => {
+                let began = Began { id: &id, file: &file, offset };
+                if aborted {
+                    self.dispatcher.abort(changes, &began, end).await
+                } else {
+                    self.dispatcher.end(changes, &began, end).await
+                }
+            }
+        }
+    }
+}
+
+/// What an event means for the transaction at hand. `offset` is the place behind the event.
+fn apply(assembler: &mut Assembler, event: Event<'_>, raw: &RawEvent<'_>, file: &str, offset: u64) -> Result<Outcome> {
+    match event {
+        Event::Gtid(start) => {
+            let began = offset.saturating_sub(u64::from(raw.event_size));
+            assembler.begin(start, file, began, raw.timestamp)?;
+            Ok(Outcome::Open)
+        }
+        Event::Query(query) => {
+            let ansi_quotes = query.session.sql_mode.unwrap_or_default() & MODE_ANSI_QUOTES != 0;
+            assembler.query(&query, ansi_quotes, file, offset)
+        }
+        Event::LoadQuery(query) => assembler.query(&query, false, file, offset),
+        Event::Xid(_) => assembler.commit(file, offset),
+        Event::XaPrepare(prepare) => assembler.xa_prepare(&prepare.xid, prepare.one_phase, file, offset),
+        Event::TableMap(map) => {
+            assembler.table_map(&map)?;
+            Ok(Outcome::Open)
+        }
+        Event::Rows(rows) => assembler.rows(&rows),
+        _ => Ok(Outcome::Open),
+    }
+}

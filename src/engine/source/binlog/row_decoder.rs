@@ -1,0 +1,300 @@
+//! Rows of one table: from the bytes of a row event to canonical rows, with the definition that the table
+//! had at the event's position.
+//!
+//! Built once per definition and table map; a row then costs no look-ups. All columns are walked over, only
+//! the selected ones are rendered.
+
+use super::column::{ColumnDecoder, Scratch, mismatch};
+use super::cursor::{Cursor, malformed};
+use super::json_diff;
+use super::rows::{RowsEvent, RowsKind};
+use super::table_map::{TableMap, bit};
+use crate::engine::error::{Context, Error, Result};
+use crate::engine::schema::definition::{Generated, TableDefinition};
+use crate::engine::value::{Row, RowBuilder};
+
+/// Decodes the rows of one table.
+#[derive(Debug, Clone)]
+pub struct RowDecoder {
+    table: String,
+    columns: Vec<NamedColumn>,
+    before: Selection,
+    after: Selection,
+}
+
+#[derive(Debug, Clone)]
+struct NamedColumn {
+    name: String,
+    decoder: ColumnDecoder,
+    /// Its value is no part of the table's data and some servers leave it out of the log.
+    virtual_column: bool,
+}
+
+/// Columns of an image that are wanted, in the order of the row.
+#[derive(Debug, Clone)]
+struct Selection {
+    order: Vec<usize>,
+    wanted: Vec<bool>,
+    /// The order is the image's own.
+    ascending: bool,
+}
+
+impl Selection {
+    fn new(order: &[usize], columns: usize, table: &str) -> Result<Self> {
+        let mut wanted = vec![false; columns];
+        for column in order {
+            let slot = wanted.get_mut(*column);
+            *slot.ok_or_else(|| Error::definite(format!("{table} has no column number {column}")))? = true;
+        }
+        let ascending = order.is_sorted_by(|left, right| left < right);
+        Ok(Self { order: order.to_vec(), wanted, ascending })
+    }
+}
+
+impl RowDecoder {
+    /// Checks that `map`, from the log, agrees with `definition`, and prepares to decode the columns
+    /// `selected_before` of before images (updates and deletes) and `selected_after` of after images (inserts
+    /// and updates), in these orders.
+    ///
+    /// # Errors
+    /// Definite when the log and the definition disagree about the number of columns or about a column.
+    pub fn new(
+        definition: &TableDefinition,
+        map: &TableMap,
+        selected_before: &[usize],
+        selected_after: &[usize],
+    ) -> Result<Self> {
+        let table = definition.qualified();
+        if definition.columns.len() != map.columns.len() {
+            return Err(Error::definite(format!(
+                "the binary log does not agree with the known definition of {table}: it should have {} columns, the log has {}",
+                definition.columns.len(),
+                map.columns.len()
+            )));
+        }
+        let mut columns = Vec::with_capacity(map.columns.len());
+        for (column, logged) in definition.columns.iter().zip(&map.columns) {
+            let decoder = ColumnDecoder::new(column, logged).map_err(|found| mismatch(&table, column, &found))?;
+            columns.push(NamedColumn {
+                name: column.name.clone(),
+                decoder,
+                virtual_column: column.generated == Generated::Virtual,
+            });
+        }
+        let before = Selection::new(selected_before, columns.len(), &table)?;
+        let after = Selection::new(selected_after, columns.len(), &table)?;
+        Ok(Self { table, columns, before, after })
+    }
+
+    /// Hands every row to `sink`: the before image of updates and deletes, the after image of inserts and
+    /// updates.
+    ///
+    /// # Errors
+    /// The sink's; definite when bytes are malformed or an image lacks columns.
+    pub fn decode_rows(&self, rows: &RowsEvent<'_>, sink: &mut impl FnMut(Option<Row>, Option<Row>) -> Result<()>) -> Result<()> {
+        let mut pass = Pass {
+            columns: &self.columns,
+            input: Cursor::new(&rows.rows),
+            builder: RowBuilder::default(),
+            scratch: Scratch::default(),
+            values: Vec::new(),
+            documents: Vec::new(),
+        };
+        let before_present = self.present(rows, &rows.before_present)?;
+        let after_present = self.present(rows, &rows.after_present)?;
+        let mut number = 0u64;
+        while !pass.input.is_empty() {
+            number += 1;
+            let images = pass.row(rows.kind, (&self.before, &before_present), (&self.after, &after_present));
+            let (before, after) = images.context(format_args!("row {number} of an event for {}", self.table))?;
+            sink(before, after)?;
+        }
+        Ok(())
+    }
+
+    /// Checks that an image has all columns that matter.
+    fn present(&self, rows: &RowsEvent<'_>, bitmap: &[u8]) -> Result<Vec<bool>> {
+        if rows.columns != self.columns.len() {
+            return Err(Error::definite(format!(
+                "the binary log does not agree with the known definition of {}: it should have {} columns, a row has {}",
+                self.table,
+                self.columns.len(),
+                rows.columns
+            )));
+        }
+        // An image that this kind of event does not have.
+        if bitmap.is_empty() {
+            return Ok(Vec::new());
+        }
+        let present: Vec<bool> = (0..self.columns.len()).map(|i| bit(bitmap, i)).collect();
+        let missing = self.columns.iter().zip(&present).enumerate().find(|(i, (column, present))| {
+            let selected = [&self.before, &self.after].iter().any(|selection| selection.wanted.get(*i) == Some(&true));
+            !**present && (!column.virtual_column || selected)
+        });
+        match missing {
+            Some((_, (column, _))) => Err(Error::definite(format!(
+                "rows of {} came without column `{}`: a session on the source wrote them with binlog_row_image other than FULL; \
+                 set binlog_row_image=FULL for all sessions, and copy this table again",
+                self.table, column.name
+            ))),
+            None => Ok(present),
+        }
+    }
+}
+
+/// One pass over the rows of an event.
+struct Pass<'a> {
+    columns: &'a [NamedColumn],
+    input: Cursor<'a>,
+    builder: RowBuilder,
+    scratch: Scratch,
+    /// The image's values by column, where they are rendered in another order.
+    values: Vec<Option<&'a [u8]>>,
+    /// JSON documents of the before image, by column, where the after image may refer to them.
+    documents: Vec<Option<&'a [u8]>>,
+}
+
+type Image<'s> = (&'s Selection, &'s [bool]);
+
+impl<'a> Pass<'a> {
+    fn row(
+        &mut self,
+        kind: RowsKind,
+        before: (&Selection, &Vec<bool>),
+        after: (&Selection, &Vec<bool>),
+    ) -> Result<(Option<Row>, Option<Row>)> {
+        let before: Image<'_> = (before.0, before.1);
+        let after: Image<'_> = (after.0, after.1);
+        Ok(match kind {
+            RowsKind::Insert => (None, Some(self.image(after)?)),
+            RowsKind::Delete => (Some(self.image(before)?), None),
+            RowsKind::Update => (Some(self.image(before)?), Some(self.image(after)?)),
+            RowsKind::PartialUpdate => {
+                self.walk(before.1)?;
+                let old = self.render_values(before.0)?;
+                std::mem::swap(&mut self.values, &mut self.documents);
+                (Some(old), Some(self.partial_image(after)?))
+            }
+        })
+    }
+
+    fn image(&mut self, (selection, present): Image<'_>) -> Result<Row> {
+        if !selection.ascending {
+            self.walk(present)?;
+            return self.render_values(selection);
+        }
+        let mut nulls = self.nulls(present)?;
+        for ((column, present), wanted) in self.columns.iter().zip(present).zip(&selection.wanted) {
+            if !*present {
+                continue;
+            }
+            if nulls.next() {
+                if *wanted {
+                    self.builder.push_null();
+                }
+                continue;
+            }
+            let bytes = column.decoder.take(&mut self.input).map_err(|error| named(error, column))?;
+            if *wanted {
+                column.decoder.render(bytes, &mut self.builder, &mut self.scratch).map_err(|error| named(error, column))?;
+            }
+        }
+        Ok(self.builder.take())
+    }
+
+    /// The null bits: one for each column that is present.
+    fn nulls(&mut self, present: &[bool]) -> Result<NullBits<'a>> {
+        let count = present.iter().filter(|present| **present).count();
+        if count == 0 {
+            return Err(malformed("row image without columns"));
+        }
+        Ok(NullBits { bytes: self.input.take(count.div_ceil(8))?, place: 0 })
+    }
+
+    /// Reads an image into `values`, rendering nothing.
+    fn walk(&mut self, present: &[bool]) -> Result<()> {
+        self.values.clear();
+        let mut nulls = self.nulls(present)?;
+        for (column, present) in self.columns.iter().zip(present) {
+            let value = if !*present || nulls.next() {
+                None
+            } else {
+                Some(column.decoder.take(&mut self.input).map_err(|error| named(error, column))?)
+            };
+            self.values.push(value);
+        }
+        Ok(())
+    }
+
+    fn render_values(&mut self, selection: &Selection) -> Result<Row> {
+        for i in &selection.order {
+            match (self.columns.get(*i), self.values.get(*i).copied().flatten()) {
+                (Some(column), Some(bytes)) => {
+                    column.decoder.render(bytes, &mut self.builder, &mut self.scratch).map_err(|error| named(error, column))?;
+                }
+                _ => self.builder.push_null(),
+            }
+        }
+        Ok(self.builder.take())
+    }
+
+    /// The after image of a PARTIAL_UPDATE_ROWS event: options, a bit for each JSON column of the table that
+    /// says whether it is partial, then an image in which a partial column has a length and changes.
+    fn partial_image(&mut self, (selection, present): Image<'_>) -> Result<Row> {
+        const PARTIAL_JSON: u64 = 1;
+        let json_columns = self.columns.iter().filter(|column| column.decoder.is_json).count();
+        let partial = if self.input.lenenc()? & PARTIAL_JSON != 0 { self.input.take(json_columns.div_ceil(8))? } else { &[] };
+        let mut partial = NullBits { bytes: partial, place: 0 };
+        let mut nulls = self.nulls(present)?;
+        let mut values = Vec::with_capacity(self.columns.len());
+        for (column, present) in self.columns.iter().zip(present) {
+            let is_partial = column.decoder.is_json && partial.next();
+            if !*present || nulls.next() {
+                values.push(None);
+            } else if is_partial {
+                let length = self.input.u32().map_err(|error| named(error, column))?;
+                values.push(Some((self.input.take(length as usize).map_err(|error| named(error, column))?, true)));
+            } else {
+                values.push(Some((column.decoder.take(&mut self.input).map_err(|error| named(error, column))?, false)));
+            }
+        }
+        let mut text = Vec::new();
+        for i in &selection.order {
+            let Some(column) = self.columns.get(*i) else { continue };
+            match values.get(*i).copied().flatten() {
+                None => self.builder.push_null(),
+                Some((bytes, false)) => {
+                    column.decoder.render(bytes, &mut self.builder, &mut self.scratch).map_err(|error| named(error, column))?;
+                }
+                Some((changes, true)) => {
+                    let document = self.documents.get(*i).copied().flatten();
+                    let document = document.ok_or_else(|| named(malformed("change of a JSON document that is NULL"), column))?;
+                    text.clear();
+                    json_diff::apply(document, changes, &mut text).map_err(|error| named(error, column))?;
+                    self.builder.push(Some(&text));
+                }
+            }
+        }
+        Ok(self.builder.take())
+    }
+}
+
+#[cold]
+fn named(error: Error, column: &NamedColumn) -> Error {
+    error.context(format_args!("column `{}`", column.name))
+}
+
+/// Bits in order, least significant first; beyond the end they are off.
+struct NullBits<'a> {
+    bytes: &'a [u8],
+    place: usize,
+}
+
+impl NullBits<'_> {
+    #[inline]
+    fn next(&mut self) -> bool {
+        let on = bit(self.bytes, self.place);
+        self.place += 1;
+        on
+    }
+}

@@ -1,0 +1,143 @@
+//! Row events: which table, which columns, and the bytes of the rows.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::compress;
+use super::cursor::{Cursor, malformed};
+use super::event::code;
+use super::table_map::TableMap;
+use crate::engine::error::Result;
+
+/// What happened to the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowsKind {
+    Insert,
+    Update,
+    Delete,
+    /// An update whose after image may hold changes of JSON documents instead of the documents
+    /// (`binlog_row_value_options=PARTIAL_JSON`).
+    PartialUpdate,
+}
+
+/// Changed rows of one table, still encoded.
+#[derive(Debug, Clone)]
+pub struct RowsEvent<'a> {
+    pub kind: RowsKind,
+    pub table: Arc<TableMap>,
+    pub flags: u16,
+    pub(super) columns: usize,
+    pub(super) before_present: Cow<'a, [u8]>,
+    pub(super) after_present: Cow<'a, [u8]>,
+    pub(super) rows: Cow<'a, [u8]>,
+}
+
+/// A row event's head.
+pub(super) struct RowsHead {
+    pub table_id: u64,
+    pub flags: u16,
+}
+
+impl RowsHead {
+    pub const STATEMENT_END: u16 = 0x1;
+
+    /// An event without rows that only ends the statement.
+    pub fn is_dummy(&self) -> bool {
+        matches!(self.table_id, 0x00ff_ffff | 0xffff_ffff | 0xffff_ffff_ffff)
+    }
+
+    pub fn parse(cursor: &mut Cursor<'_>, id_length: usize) -> Result<Self> {
+        Ok(Self { table_id: cursor.uint(id_length)?, flags: cursor.u16()? })
+    }
+}
+
+/// Form of a row event type.
+#[derive(Clone, Copy)]
+pub(super) struct RowsForm {
+    pub kind: RowsKind,
+    /// Extra data before the columns.
+    pub version_2: bool,
+    pub compressed: bool,
+}
+
+impl RowsForm {
+    pub fn of(event_type: u8) -> Option<Self> {
+        let (kind, version_2, compressed) = match event_type {
+            code::WRITE_ROWS_V1 => (RowsKind::Insert, false, false),
+            code::UPDATE_ROWS_V1 => (RowsKind::Update, false, false),
+            code::DELETE_ROWS_V1 => (RowsKind::Delete, false, false),
+            code::WRITE_ROWS => (RowsKind::Insert, true, false),
+            code::UPDATE_ROWS => (RowsKind::Update, true, false),
+            code::DELETE_ROWS => (RowsKind::Delete, true, false),
+            code::PARTIAL_UPDATE_ROWS => (RowsKind::PartialUpdate, true, false),
+            code::MARIA_WRITE_ROWS_COMPRESSED_V1 => (RowsKind::Insert, false, true),
+            code::MARIA_UPDATE_ROWS_COMPRESSED_V1 => (RowsKind::Update, false, true),
+            code::MARIA_DELETE_ROWS_COMPRESSED_V1 => (RowsKind::Delete, false, true),
+            code::MARIA_WRITE_ROWS_COMPRESSED => (RowsKind::Insert, true, true),
+            code::MARIA_UPDATE_ROWS_COMPRESSED => (RowsKind::Update, true, true),
+            code::MARIA_DELETE_ROWS_COMPRESSED => (RowsKind::Delete, true, true),
+            _ => return None,
+        };
+        Some(Self { kind, version_2, compressed })
+    }
+}
+
+impl<'a> RowsEvent<'a> {
+    /// `cursor` stands behind the head.
+    pub(super) fn parse(form: RowsForm, flags: u16, table: Arc<TableMap>, mut cursor: Cursor<'a>) -> Result<Self> {
+        if form.version_2 {
+            let length = usize::from(cursor.u16()?);
+            cursor.take(length.checked_sub(2).ok_or_else(|| malformed("row event's extra data"))?)?;
+        }
+        let columns = cursor.lenenc_size()?;
+        let present = cursor.take(columns.div_ceil(8))?;
+        let (before_present, after_present): (&[u8], &[u8]) = match form.kind {
+            RowsKind::Insert => (&[], present),
+            RowsKind::Delete => (present, &[]),
+            RowsKind::Update | RowsKind::PartialUpdate => (present, cursor.take(columns.div_ceil(8))?),
+        };
+        let rows = if form.compressed { Cow::Owned(compress::maria_event(cursor.rest())?) } else { Cow::Borrowed(cursor.rest()) };
+        Ok(Self {
+            kind: form.kind,
+            table,
+            flags,
+            columns,
+            before_present: Cow::Borrowed(before_present),
+            after_present: Cow::Borrowed(after_present),
+            rows,
+        })
+    }
+
+    /// Last row event of its statement.
+    pub fn ends_statement(&self) -> bool {
+        self.flags & RowsHead::STATEMENT_END != 0
+    }
+
+    /// `foreign_key_checks` of the session that made the change.
+    pub fn foreign_key_checks(&self) -> bool {
+        self.flags & 0x2 == 0
+    }
+
+    /// `unique_checks` of the session that made the change.
+    pub fn unique_checks(&self) -> bool {
+        self.flags & 0x4 == 0
+    }
+
+    /// Bytes of the rows, decompressed: what a queue that holds the event needs.
+    pub fn size(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The event with its own bytes, to be decoded later or elsewhere.
+    pub fn into_owned(self) -> RowsEvent<'static> {
+        RowsEvent {
+            kind: self.kind,
+            table: self.table,
+            flags: self.flags,
+            columns: self.columns,
+            before_present: Cow::Owned(self.before_present.into_owned()),
+            after_present: Cow::Owned(self.after_present.into_owned()),
+            rows: Cow::Owned(self.rows.into_owned()),
+        }
+    }
+}
