@@ -2,6 +2,8 @@
 //!
 //! `cargo test --test schema_real -- --ignored` (needs what e2e/lab/README.md says).
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod lab;
 
 use godwit::engine::connection::{Flavor, ServerInfo};
@@ -280,4 +282,27 @@ async fn definitions_survive_the_way() {
         }
     }
     assert!(problems.is_empty(), "{} problems\n\n{}", problems.len(), problems.join("\n\n"));
+}
+
+/// Prints what reading many definitions costs; the figure in docs comes from here.
+#[tokio::test]
+#[ignore = "takes minutes: cargo test --test schema_real -- --ignored ten_thousand --nocapture"]
+async fn ten_thousand_tables() {
+    for kind in ["mysql57", "mysql97", "mariadb114"] {
+        let server = Server::start(kind);
+        let mut conn = server.conn().await;
+        run(&mut conn, "CREATE DATABASE many").await;
+        run(&mut conn, "USE many").await;
+        let names: Vec<TableName> =
+            (0..10_000).map(|at| TableName { database: "many".into(), table: format!("t{at:05}") }).collect();
+        for name in &names {
+            let columns = "id INT PRIMARY KEY, a VARCHAR(10), b INT, c DATETIME, d TEXT, KEY (b), KEY (a, b)";
+            run(&mut conn, &format!("CREATE TABLE {} ({columns})", name.table)).await;
+        }
+        let begun = std::time::Instant::now();
+        let tables = read_tables(&mut conn, &names).await.unwrap();
+        assert_eq!(tables.len(), names.len());
+        assert!(tables.iter().all(|table| table.columns.len() == 5 && table.indexes.len() == 3));
+        eprintln!("{kind}: 10,000 definitions in {:.1} s", begun.elapsed().as_secs_f64());
+    }
 }
