@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod lab;
+mod logged;
 
 use godwit::engine::connection::{Flavor, ServerInfo};
 use godwit::engine::plan::{DatabasePlan, TableName};
@@ -215,10 +216,9 @@ async fn migrate(source: &Source, destination: &Server, names: Names) -> Vec<Str
         }
         // The sequence's database has another name, and the child of `parent` was refused.
         let expected_to_differ = source.info.flavor == Flavor::MariaDb && ["useq", "parent"].contains(&table.table.as_str());
-        if names == Names::Kept && source.info == info && !expected_to_differ {
-            if lines(&table.create_statement) != lines(&found.create_statement) {
-                problems.push(format!("{label}: text\n{}\n{}", table.create_statement, found.create_statement));
-            }
+        let same_text = lines(&table.create_statement) == lines(&found.create_statement);
+        if names == Names::Kept && source.info == info && !expected_to_differ && !same_text {
+            problems.push(format!("{label}: text\n{}\n{}", table.create_statement, found.create_statement));
         }
     }
     let views: Vec<(TableName, String)> =
