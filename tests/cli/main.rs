@@ -1,5 +1,8 @@
 //! The command line as scripts see it: exit codes, what stands on standard output and standard error, and what never stands there.
 
+// Clippy spares #[test] functions by itself, not what they call.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 mod unreachable;
 
