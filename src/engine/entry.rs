@@ -1,12 +1,17 @@
-//! Placeholder of the engine's entry points; the engine's own file replaces it.
+//! What can be asked of the engine: run a task, check it, show its plan, compare both sides.
+
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::{Error, Result};
+use super::connection::Connector;
+use super::error::{Class, Error, Result};
 use super::plan::Plan;
 use super::progress::Progress;
-use crate::api::{PrecheckReport, VerifyReport};
-use crate::manifest::Manifest;
+use super::verify::{self, Hooks, VerifyOptions};
+use super::{migrate, precheck};
+use crate::api::{MigrationTaskSpec, Phase, PrecheckReport, VerifyReport};
+use crate::manifest::{Manifest, resolve_endpoint};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -27,11 +32,81 @@ pub enum Outcome {
     PrecheckFailed,
 }
 
-/// How to compare.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct VerifyOptions {
-    /// Differences are repaired at the destination.
-    pub repair: bool,
+impl Task {
+    /// The task's specification.
+    pub fn spec(&self) -> &MigrationTaskSpec {
+        &self.manifest.task.spec
+    }
+
+    /// `namespace/name`, the task's name in its record.
+    pub fn name(&self) -> String {
+        let metadata = &self.manifest.task.metadata;
+        format!("{}/{}", metadata.namespace.as_deref().unwrap_or("default"), metadata.name.as_deref().unwrap_or("task"))
+    }
+
+    /// Connectors to both ends.
+    ///
+    /// # Errors
+    /// When the destination is not of the MySQL family, or a Secret lacks what a connection needs.
+    pub fn connectors(&self) -> Result<(Connector, Connector)> {
+        let definite = |error: crate::manifest::ManifestError| Error::definite(error.to_string());
+        let secrets = &self.manifest.secrets;
+        let source = resolve_endpoint(&self.spec().source.mysql, secrets, "spec.source.mysql").map_err(definite)?;
+        let Some(mysql) = &self.spec().destination.mysql else {
+            return Err(Error::definite("spec.destination.tablestore: this version writes to MySQL-family servers only"));
+        };
+        let destination = resolve_endpoint(&mysql.endpoint(), secrets, "spec.destination.mysql").map_err(definite)?;
+        Ok((Connector::new(&source, "source"), Connector::new(&destination, "destination")))
+    }
+}
+
+/// Pauses between attempts: first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// An attempt that worked for this long ends a series of failures.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// Runs a task to its end, to the stop that was asked for, or to an error that a person has to look at. What passes by
+/// itself is tried again for `spec.retry`; every attempt begins from the record at the destination.
+///
+/// # Errors
+/// Definite errors, and others that lasted longer than `spec.retry` allows.
+pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> Result<Outcome> {
+    let mut failing_since: Option<Instant> = None;
+    let mut attempts = 0u32;
+    loop {
+        let started = Instant::now();
+        let result = migrate::attempt(&task, &progress, &cancel).await;
+        let error = match result {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) if error.class() == Class::Cancelled || cancel.is_cancelled() => return Ok(Outcome::Stopped),
+            Err(error) => error,
+        };
+        if started.elapsed() > SETTLED {
+            failing_since = None;
+            attempts = 0;
+        }
+        let since = *failing_since.get_or_insert_with(Instant::now);
+        attempts += 1;
+        let retry = &task.spec().retry;
+        let minutes = if error.class() == Class::Connection { retry.connection_minutes } else { retry.other_minutes };
+        let allowed = Duration::from_secs(u64::from(minutes) * 60);
+        if !error.is_retryable() || since.elapsed() > allowed {
+            progress.set_failed(error.to_string());
+            return Err(error);
+        }
+        tracing::warn!(error = %error, attempt = attempts, "trying again");
+        progress.set_retrying(Some((error.to_string(), attempts)));
+        let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempts.min(10) - 1)).min(LONGEST_PAUSE);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cancel.cancelled() => {
+                progress.set_phase(Phase::Paused);
+                return Ok(Outcome::Stopped);
+            }
+        }
+    }
 }
 
 /// What would be done, for people and for programs.
@@ -42,27 +117,54 @@ pub struct Planned {
     pub json: serde_json::Value,
 }
 
-fn missing<T>() -> Result<T> {
-    Err(Error::definite("the engine is not built into this binary"))
+/// Looks at both servers and at the manifest; changes nothing.
+///
+/// # Errors
+/// When a connection is lost in the middle.
+pub async fn precheck_only(task: Task, progress: Progress) -> Result<PrecheckReport> {
+    let (source, destination) = task.connectors()?;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), Default::default()).await?;
+    progress.set_precheck(outcome.report.clone());
+    Ok(outcome.report.into())
 }
 
-pub async fn run(_task: Task, _progress: Progress, _cancel: CancellationToken) -> Result<Outcome> {
-    missing()
+/// The task resolved against both servers.
+async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> Result<precheck::Resolved> {
+    let outcome = precheck::run(task.spec(), source, Some(destination), Default::default()).await?;
+    outcome.resolved.ok_or_else(|| {
+        let failed: Vec<String> = outcome
+            .report
+            .items
+            .iter()
+            .filter(|item| item.verdict == crate::api::Verdict::Failed)
+            .map(|item| format!("{}: {}", item.name, item.seen))
+            .collect();
+        Error::definite(failed.join("; "))
+    })
 }
 
-pub async fn precheck_only(_task: Task, _progress: Progress) -> Result<PrecheckReport> {
-    missing()
+/// Resolves the task and says what it would do; changes nothing.
+///
+/// # Errors
+/// When the task cannot be resolved, or a connection is lost.
+pub async fn plan_only(task: Task) -> Result<Planned> {
+    let (source, destination) = task.connectors()?;
+    let resolved = resolved(&task, &source, &destination).await?;
+    Ok(Planned { plan: resolved.plan, text: String::new(), json: serde_json::Value::Null })
 }
 
-pub async fn plan_only(_task: Task) -> Result<Planned> {
-    missing()
-}
-
+/// Compares both sides under the task's mapping and filters.
+///
+/// # Errors
+/// When the task cannot be resolved, a server stays away, or on cancellation.
 pub async fn verify_only(
-    _task: Task,
-    _options: VerifyOptions,
+    task: Task,
+    repair: bool,
     _progress: Progress,
-    _cancel: CancellationToken,
+    cancel: CancellationToken,
 ) -> Result<VerifyReport> {
-    missing()
+    let (source, destination) = task.connectors()?;
+    let resolved = resolved(&task, &source, &destination).await?;
+    let options = VerifyOptions { repair, ..VerifyOptions::default() };
+    verify::verify(&resolved.plan, &source, &destination, options, cancel, Hooks::default()).await
 }
