@@ -34,6 +34,7 @@ clippy:
 	cargo clippy --all-targets --locked -- --deny warnings
 
 deny: $(DENY)
+	cargo fetch --locked --quiet
 	$(DENY) --offline check bans licenses sources
 
 # Built once a machine: about one minute on two cores.
