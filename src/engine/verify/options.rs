@@ -41,6 +41,8 @@ pub struct Recheck {
 pub struct VerifyOptions {
     /// Pieces compared at once; each takes one connection on either side.
     pub concurrency: usize,
+    /// Bytes of rows in one piece, about.
+    pub piece_bytes: u64,
     /// 1..100. Chunks are chosen by a hash of their place; tables of one chunk are compared whole.
     pub sample_percent: u8,
     pub mode: Mode,
@@ -64,6 +66,7 @@ impl Default for VerifyOptions {
     fn default() -> Self {
         Self {
             concurrency: 4,
+            piece_bytes: 8 << 20,
             sample_percent: 100,
             mode: Mode::Rows,
             reference: Reference::Both,
