@@ -111,6 +111,8 @@ impl Connector {
             .user(Some(endpoint.username.clone()))
             .pass(Some(endpoint.password.expose().to_owned()))
             .prefer_socket(false)
+            // UPDATE reports rows found, not rows changed.
+            .client_found_rows(true)
             .tcp_nodelay(true)
             .tcp_keepalive(Some(Duration::from_secs(30)))
             // One: with 0 the driver never closes the statements that `exec` prepares, and the server runs out of them

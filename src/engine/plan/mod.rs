@@ -8,6 +8,7 @@ pub mod mapping;
 pub mod pattern;
 pub mod resolve;
 pub mod select;
+pub mod statements;
 pub mod unsupported;
 
 use std::sync::Arc;

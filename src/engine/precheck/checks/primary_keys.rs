@@ -1,0 +1,69 @@
+//! Tables without a key work; it is said which they are, and refused only where a server stands in the way.
+
+use crate::engine::precheck::context::Context;
+use crate::engine::precheck::finding::{Finding, some};
+
+pub fn check(context: &Context) -> Option<Finding> {
+    let keyless: Vec<_> = context.plan.tables.iter().filter(|table| !table.has_key()).collect();
+    if keyless.is_empty() {
+        return Some(Finding::passed("every table has a primary key or a unique key without NULLs"));
+    }
+    let names: Vec<String> = keyless.iter().map(|table| table.source.to_string()).collect();
+    let seen = format!("{} without a key: {}", count(keyless.len()), some(&names));
+    if context.schema() && context.destination.flag("sql_require_primary_key") == Some(true) {
+        return Some(Finding::failed(
+            format!("{seen}; the destination has sql_require_primary_key = ON"),
+            "the destination refuses to create a table without a primary key",
+            context.destination.set_variable("sql_require_primary_key", "OFF"),
+        ));
+    }
+    let shaky: Vec<String> = keyless
+        .iter()
+        .filter(|table| !table.definition.engine.eq_ignore_ascii_case("InnoDB"))
+        .map(|table| format!("{} ({})", table.source, table.definition.engine))
+        .collect();
+    if !shaky.is_empty() && context.plan.full && context.incremental() {
+        return Some(Finding::warning(
+            format!("{seen}; not transactional: {}", some(&shaky)),
+            "a table without a key is read from one snapshot, which an engine without transactions does not have: rows that are written \
+             during its copy may be doubled or missed",
+            format!("ALTER TABLE {} ENGINE = InnoDB; or add a primary key", keyless_statement_name(&keyless)),
+        ));
+    }
+    Some(Finding::passed(format!(
+        "{seen}; each is read from one snapshot, and its changes are applied exactly once by whole rows, which is slower"
+    )))
+}
+
+fn keyless_statement_name(tables: &[&std::sync::Arc<crate::engine::plan::TablePlan>]) -> String {
+    let first = tables.iter().find(|table| !table.definition.engine.eq_ignore_ascii_case("InnoDB"));
+    first.map(|table| crate::engine::precheck::finding::quote_name(&table.source)).unwrap_or_default()
+}
+
+fn count(tables: usize) -> String {
+    if tables == 1 { "1 table".to_owned() } else { format!("{tables} tables") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Verdict;
+    use crate::engine::precheck::fixture::{change_table, context, keyless, set};
+
+    #[test]
+    fn tables_without_a_key_pass_unless_a_server_objects() {
+        let mut context = context();
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        keyless(&mut context);
+        let found = check(&context).unwrap();
+        assert_eq!(found.verdict, Verdict::Passed);
+        assert!(found.seen.contains("shop.orders"));
+        set(&mut context.destination, "sql_require_primary_key", "ON");
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Failed);
+        context.destination.variables.clear();
+        change_table(&mut context, |table| table.engine = "MyISAM".into());
+        let found = check(&context).unwrap();
+        assert_eq!(found.verdict, Verdict::Warning);
+        assert!(found.remedy.starts_with("ALTER TABLE `shop`.`orders` ENGINE = InnoDB;"));
+    }
+}
