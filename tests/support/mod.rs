@@ -12,7 +12,7 @@ use godwit::engine::plan::TableName;
 use godwit::engine::plan::mapping::NameRules;
 use godwit::engine::plan::resolve::{Catalog, CatalogDatabase, resolve};
 use godwit::engine::plan::select::Selection;
-use godwit::engine::schema::read::{list_tables, read_tables};
+use godwit::engine::schema::read::{ObjectKind, list_tables, read_tables};
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
@@ -90,8 +90,11 @@ pub async fn plan(server: &Server, source: &str, destination: &str) -> Plan {
     let selection = Selection::new(&spec, NameRules { source: 0, destination: 0, policy: NameCase::Default }).unwrap();
     let mut conn = server.connector("source").connect(Role::Metadata).await.unwrap();
     let listed = list_tables(&mut conn, source).await.unwrap();
-    let names: Vec<TableName> =
-        listed.iter().map(|table| TableName { database: source.into(), table: table.name.clone() }).collect();
+    let names: Vec<TableName> = listed
+        .iter()
+        .filter(|table| table.kind == ObjectKind::BaseTable)
+        .map(|table| TableName { database: source.into(), table: table.name.clone() })
+        .collect();
     let tables = read_tables(&mut conn, &names).await.unwrap().into_iter().map(Arc::new).collect();
     let database = CatalogDatabase { name: source.into(), character_set: "utf8mb4".into(), collation: "utf8mb4_bin".into() };
     resolve(&spec, &selection, &Catalog { databases: vec![database], tables, views: Vec::new() }).unwrap()

@@ -4,14 +4,15 @@
 //! and compare canonical bytes ([`streams`], [`join`]); keys that look different are read again, now and
 //! later, by one settler ([`settle`]) before they count. Tables without a key are compared as multisets
 //! ([`keyless`]). Nothing is locked and no snapshot is held; a difference that is only a change on its way
-//! disappears when it is looked at again.
+//! disappears when it is looked at again. Definitions are compared at the end ([`definitions`]).
 //!
-//! Overload: memory is bounded whatever the tables look like (16 MB of keys a worker, as much for keys that
-//! wait, about 100 MB for a table without a key that differs entirely, beside the rows in hand); what waits
+//! Overload: memory is bounded whatever the tables look like (`held_bytes` of keys a worker, as much for
+//! keys that wait, six times as much for a table without a key that differs entirely, beside the rows in hand); what waits
 //! too long stops what comes before it. Restart: [`VerifyProgress`] says up to which key each table is
 //! compared and what was found; hand it back and it goes on from there.
 
 mod cut;
+mod definitions;
 mod join;
 mod json;
 mod keyless;
@@ -142,7 +143,12 @@ pub async fn verify(
     let context = Arc::new(Context { options, hooks, cancel, throttle, deadline });
     let runs = compare_tables(&context, plan, source, destination).await?;
     let tables = runs.iter().map(|run| run.progress().report()).collect();
-    Ok(VerifyReport::new(position, tables, Vec::new()))
+    let schema = if context.options.schema {
+        definitions::compare(plan, destination, context.options.retry, &context.cancel).await?
+    } else {
+        Vec::new()
+    };
+    Ok(VerifyReport::new(position, tables, schema))
 }
 
 async fn compare_tables(

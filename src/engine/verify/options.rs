@@ -43,9 +43,14 @@ pub struct VerifyOptions {
     pub concurrency: usize,
     /// Bytes of rows in one piece, about.
     pub piece_bytes: u64,
+    /// Bytes of keys that a worker holds, and as much for keys that wait to be looked at again. A table without a
+    /// key that differs in nearly all rows takes six times as much.
+    pub held_bytes: usize,
     /// 1..100. Chunks are chosen by a hash of their place; tables of one chunk are compared whole.
     pub sample_percent: u8,
     pub mode: Mode,
+    /// Also compare definitions, secondary indexes and foreign keys included.
+    pub schema: bool,
     pub reference: Reference,
     /// Of the source; 0: no limit.
     pub rows_per_second: u64,
@@ -67,8 +72,10 @@ impl Default for VerifyOptions {
         Self {
             concurrency: 4,
             piece_bytes: 8 << 20,
+            held_bytes: 16 << 20,
             sample_percent: 100,
             mode: Mode::Rows,
+            schema: false,
             reference: Reference::Both,
             rows_per_second: 0,
             megabytes_per_second: 0,
