@@ -12,7 +12,7 @@ pub mod gather;
 pub mod grants;
 mod read_destination;
 mod read_server;
-mod read_source;
+pub mod read_source;
 pub mod render;
 
 use std::collections::BTreeSet;

@@ -21,6 +21,21 @@ use crate::engine::schema::read::{ObjectKind, list_databases, list_tables, read_
 /// # Errors
 /// Definite when a table has a column that cannot be carried.
 pub async fn catalog(conn: &mut Conn, selection: &Selection) -> Result<Catalog> {
+    let (mut catalog, wanted) = frame(conn, selection).await?;
+    catalog.tables = read_tables(conn, &wanted).await?.into_iter().map(Arc::new).collect();
+    Ok(catalog)
+}
+
+/// The same without tables, whose definitions a resumed task takes from its record.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn databases_and_views(conn: &mut Conn, selection: &Selection) -> Result<Catalog> {
+    frame(conn, selection).await.map(|(catalog, _)| catalog)
+}
+
+/// Databases and views, and the names of the tables.
+async fn frame(conn: &mut Conn, selection: &Selection) -> Result<(Catalog, Vec<TableName>)> {
     let mut catalog = Catalog::default();
     let mut wanted = Vec::new();
     for database in list_databases(conn).await? {
@@ -42,8 +57,7 @@ pub async fn catalog(conn: &mut Conn, selection: &Selection) -> Result<Catalog> 
         }
         catalog.databases.push(CatalogDatabase { name: database, character_set, collation });
     }
-    catalog.tables = read_tables(conn, &wanted).await?.into_iter().map(Arc::new).collect();
-    Ok(catalog)
+    Ok((catalog, wanted))
 }
 
 /// None when the account may not see it, which the check of privileges says.
