@@ -14,6 +14,7 @@ use godwit::engine::verify::{
     DifferenceKind, Hooks, Mode, Recheck, Reference, RowDifference, VerifyOptions, VerifyProgress, verify,
 };
 use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
 use support::{Server, plan, run};
 use tokio_util::sync::CancellationToken;
 
@@ -351,6 +352,8 @@ async fn resume_sampling_limits(server: &Server, kind: &str) {
     let table = &report.tables[0];
     assert_eq!((table.rows, table.different, table.samples.len()), (4096, 409, 5), "{kind}");
 
+    let others = VerifyOptions { tables: vec!["src.x*".into()], ..options.clone() };
+    assert!(compare(server, server, &plan, others).await.tables.is_empty());
     let sampled = compare(server, server, &plan, VerifyOptions { sample_percent: 20, ..options.clone() }).await;
     assert!((200..2_000).contains(&sampled.tables[0].rows), "{}", sampled.tables[0].rows);
 
@@ -361,6 +364,16 @@ async fn resume_sampling_limits(server: &Server, kind: &str) {
     let slow = VerifyOptions { rows_per_second: 100, max_duration: Some(Duration::from_millis(700)), ..options.clone() };
     let report = compare(server, server, &plan, slow).await;
     assert!(!report.equal && report.tables[0].error.is_some());
+    // What was stopped does not go on at the servers.
+    let reading = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT `id`%'";
+    for _ in 0..100 {
+        let running: Option<u64> = conn.query_first(reading).await.unwrap();
+        if running == Some(0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(conn.query_first(reading).await.unwrap(), Some(0_u64));
 
     run(&mut conn, "DROP TABLE dst.t").await;
     let report = compare(server, server, &plan, options).await;

@@ -27,6 +27,7 @@ mod streams;
 mod text;
 mod worker;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
@@ -41,7 +42,8 @@ use crate::api::report::VerifyReport;
 use crate::api::verification::Difference;
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Class, Error, Result};
-use crate::engine::plan::Plan;
+use crate::engine::plan::pattern::Pattern;
+use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::throttle::Throttle;
 use cut::Cutter;
 use repair::Repairer;
@@ -141,14 +143,26 @@ pub async fn verify(
     let cancel = cancel.child_token();
     let _stop_on_drop = cancel.clone().drop_guard();
     let context = Arc::new(Context { options, hooks, cancel, throttle, deadline });
-    let runs = compare_tables(&context, plan, source, destination).await?;
+    let plan = chosen(plan, &context.options.tables);
+    let runs = compare_tables(&context, &plan, source, destination).await?;
     let tables = runs.iter().map(|run| run.progress().report()).collect();
     let schema = if context.options.schema {
-        definitions::compare(plan, destination, context.options.retry, &context.cancel).await?
+        definitions::compare(&plan, destination, context.options.retry, &context.cancel).await?
     } else {
         Vec::new()
     };
     Ok(VerifyReport::new(position, tables, schema))
+}
+
+/// The plan with those of its tables that are to be compared; the views only where all are.
+fn chosen<'a>(plan: &'a Plan, patterns: &[String]) -> Cow<'a, Plan> {
+    if patterns.is_empty() {
+        return Cow::Borrowed(plan);
+    }
+    let patterns: Vec<Pattern> = patterns.iter().map(|text| Pattern::new(text)).collect();
+    let is_chosen = |table: &&Arc<TablePlan>| patterns.iter().any(|pattern| pattern.matches(&table.source.to_string(), false));
+    let tables = plan.tables.iter().filter(is_chosen).cloned().collect();
+    Cow::Owned(Plan { tables, views: Vec::new(), ..plan.clone() })
 }
 
 async fn compare_tables(
