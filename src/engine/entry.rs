@@ -165,6 +165,6 @@ pub async fn verify_only(
 ) -> Result<VerifyReport> {
     let (source, destination) = task.connectors()?;
     let resolved = resolved(&task, &source, &destination).await?;
-    let options = VerifyOptions { repair, ..VerifyOptions::default() };
+    let options = VerifyOptions { repair, ..VerifyOptions::of(&task.spec().verification) };
     verify::verify(&resolved.plan, &source, &destination, options, cancel, Hooks::default()).await
 }
