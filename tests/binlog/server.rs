@@ -43,7 +43,16 @@ impl Server {
         self.kind.strip_prefix("mysql").map(|version| version.parse().unwrap())
     }
 
+    /// A session in database d, which it makes.
     pub async fn connect(&self) -> Conn {
+        let mut connection = self.connect_outside().await;
+        connection.query_drop("CREATE DATABASE IF NOT EXISTS d").await.unwrap();
+        connection.query_drop("USE d").await.unwrap();
+        connection
+    }
+
+    /// A session without a database, which writes nothing into the log.
+    pub async fn connect_outside(&self) -> Conn {
         let options = OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")
             .tcp_port(self.port)
@@ -52,14 +61,8 @@ impl Server {
             .prefer_socket(false)
             .max_allowed_packet(Some(1 << 30));
         let mut connection = Conn::new(options).await.unwrap();
-        for statement in [
-            "SET NAMES utf8mb4",
-            "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''",
-            "CREATE DATABASE IF NOT EXISTS d",
-            "USE d",
-        ] {
-            connection.query_drop(statement).await.unwrap();
-        }
+        connection.query_drop("SET NAMES utf8mb4").await.unwrap();
+        connection.query_drop("SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''").await.unwrap();
         connection
     }
 
@@ -67,7 +70,7 @@ impl Server {
     pub async fn log(&self) -> Log {
         let mut log = Log::default();
         let request = BinlogStreamRequest::new(4_000_000).with_filename(b"binlog.000001").with_pos(4).with_non_blocking();
-        let mut connection = self.connect().await;
+        let mut connection = self.connect_outside().await;
         if self.is_maria() {
             connection.query_drop("SET @mariadb_slave_capability=4").await.unwrap();
         }
