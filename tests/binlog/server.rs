@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use godwit::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+use godwit::engine::schema::definition::{Column, Generated, Index, IndexPart, Kind, TableDefinition};
 use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
 use godwit::engine::value::read::{push_value, select_expression};
 use godwit::engine::value::{Row, RowBuilder};
@@ -193,13 +193,20 @@ impl Log {
 pub async fn definition(connection: &mut Conn, table: &str) -> TableDefinition {
     let sql = format!(
         "SELECT CAST(column_name AS CHAR), CAST(data_type AS CHAR), CAST(column_type AS CHAR), CAST(COALESCE(character_octet_length, 0) AS UNSIGNED), \
-         CAST(COALESCE(numeric_precision, 0) AS UNSIGNED), CAST(COALESCE(numeric_scale, 0) AS UNSIGNED), CAST(COALESCE(datetime_precision, 0) AS UNSIGNED), CAST(extra AS CHAR) \
+         CAST(COALESCE(numeric_precision, 0) AS UNSIGNED), CAST(COALESCE(numeric_scale, 0) AS UNSIGNED), CAST(COALESCE(datetime_precision, 0) AS UNSIGNED), CAST(extra AS CHAR), CAST(is_nullable AS CHAR) \
          FROM information_schema.columns WHERE table_schema = 'd' AND table_name = '{table}' ORDER BY ordinal_position"
     );
-    type Line = (Vec<u8>, Vec<u8>, Vec<u8>, u64, u64, u64, u64, Vec<u8>);
+    type Line = (Vec<u8>, Vec<u8>, Vec<u8>, u64, u64, u64, u64, Vec<u8>, Vec<u8>);
     let lines: Vec<Line> = connection.exec(sql, ()).await.unwrap();
+    // Servers before 8.0.13 have no functional indexes, and no such column.
+    let functional = format!(
+        "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = 'd' AND table_name = '{table}' AND expression IS NOT NULL"
+    );
+    let parts: u64 = connection.exec_first(functional, ()).await.ok().flatten().unwrap_or_default();
+    let part = IndexPart { column: None, prefix: None, nullable: true };
+    let index = Index { name: "f".into(), unique: false, kind: "BTREE".into(), parts: vec![part; parts as usize] };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let columns = lines.iter().map(|(name, data_type, column_type, octets, precision, scale, fsp, extra)| {
+    let columns = lines.iter().map(|(name, data_type, column_type, octets, precision, scale, fsp, extra, nullable)| {
         let (data_type, column_type, extra) = (text(data_type).to_lowercase(), text(column_type), text(extra).to_uppercase());
         let generated = match () {
             () if extra.contains("VIRTUAL") => Generated::Virtual,
@@ -212,7 +219,7 @@ pub async fn definition(connection: &mut Conn, table: &str) -> TableDefinition {
             column_type,
             character_set: None,
             collation: None,
-            nullable: true,
+            nullable: *nullable == b"YES",
             generated,
             invisible: extra.contains("INVISIBLE"),
             auto_increment: false,
@@ -223,7 +230,7 @@ pub async fn definition(connection: &mut Conn, table: &str) -> TableDefinition {
         table: table.into(),
         engine: "InnoDB".into(),
         columns: columns.collect(),
-        indexes: Vec::new(),
+        indexes: vec![index],
         foreign_keys: Vec::new(),
         create_statement: String::new(),
         estimated_rows: 0,

@@ -257,10 +257,6 @@ async fn generated_and_invisible_columns() {
             tables.push("CREATE TABLE g3 (id INT PRIMARY KEY, a INT, i INT INVISIBLE DEFAULT 4, z VARCHAR(10), KEY ((a * 2)), KEY ((CONCAT(z, 'x'))))");
             tables.push("CREATE TABLE g4 (id INT PRIMARY KEY, a INT, z JSON, KEY ((CAST(z->'$.a' AS UNSIGNED ARRAY))))");
         }
-        if server.mysql() > Some(57) {
-            tables
-                .push("CREATE TABLE g5 (id INT PRIMARY KEY, a INT, z VARCHAR(10), KEY ((a * 2)), UNIQUE KEY ((CONCAT(z, 'x'))))");
-        }
         if server.is_maria() {
             tables.push("CREATE TABLE g3 (id INT PRIMARY KEY, a INT, i INT INVISIBLE DEFAULT 4, z VARCHAR(10))");
         }
@@ -289,9 +285,48 @@ async fn generated_and_invisible_columns() {
                 if let Some(before) = before {
                     assert_eq!(of(before), of(&inserted[i - 2]), "{kind} {}", definition.table);
                 }
-                println!("{kind} {} {before:?} {after:?} select {wanted:?}", definition.table);
             }
             assert_eq!(changes.len(), 4);
+        }
+    }
+}
+
+/// 8.0 logs the columns behind them.
+#[tokio::test]
+#[ignore = "starts servers of the lab"]
+async fn functional_indexes() {
+    for kind in ["mysql80", "mysql97"] {
+        let server = Server::start(kind, "functional", &[]);
+        let mut connection = server.connect().await;
+        let mut expected = Vec::new();
+        for (metadata, create, later) in [
+            (
+                "FULL",
+                "t1 (id INT PRIMARY KEY, a INT, z VARCHAR(10), KEY ((a * 2)), UNIQUE KEY ((CONCAT(z, 'x'))))",
+                "z2 VARCHAR(10)",
+            ),
+            ("MINIMAL", "t2 (id INT PRIMARY KEY, a INT, z VARCHAR(10), KEY ((a * 2)), KEY ((a * 1e0)))", "w DATE"),
+        ] {
+            let table = &create[..2];
+            connection.query_drop(format!("SET GLOBAL binlog_row_metadata = {metadata}")).await.unwrap();
+            connection.query_drop(format!("CREATE TABLE {create}")).await.unwrap();
+            connection.query_drop(format!("ALTER TABLE {table} ADD COLUMN {later}")).await.unwrap();
+            connection
+                .query_drop(format!("INSERT INTO {table} VALUES (1, 5, 'zz', '2020-01-02'), (2, NULL, NULL, NULL)"))
+                .await
+                .unwrap();
+            let definition = definition(&mut connection, table).await;
+            let rows = select(&mut connection, &definition).await;
+            connection.query_drop(format!("UPDATE {table} SET id = id + 10, z = CONCAT('y', id) ORDER BY id")).await.unwrap();
+            let moved = select(&mut connection, &definition).await;
+            expected.push((definition, [rows, moved].concat()));
+        }
+        let log = server.log().await;
+        for (definition, rows) in expected {
+            let after: Vec<_> = log.decode(&definition).into_iter().map(|change| change.2.unwrap()).collect();
+            assert_eq!(after, rows, "{kind} {}", definition.table);
+            let map = log.maps.iter().find(|map| map.table == definition.table).unwrap();
+            assert_eq!(map.columns.len(), if kind == "mysql80" { 6 } else { 4 });
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) mod column_type {
     pub const TIMESTAMP2: u8 = 17;
     pub const DATETIME2: u8 = 18;
     pub const TIME2: u8 = 19;
+    /// Only of columns that hide behind a multi-valued index.
+    pub const TYPED_ARRAY: u8 = 20;
     pub const MARIA_BLOB_COMPRESSED: u8 = 140;
     pub const MARIA_VARCHAR_COMPRESSED: u8 = 141;
     pub const VECTOR: u8 = 242;
@@ -172,6 +174,16 @@ fn column_metadata(code: u8, cursor: &mut Cursor<'_>) -> Result<(u8, u16)> {
         t::TIME2 | t::DATETIME2 | t::TIMESTAMP2 => (code, u16::from(cursor.u8()?)),
         t::VARCHAR | t::VAR_STRING | t::BIT | t::MARIA_VARCHAR_COMPRESSED => (code, cursor.u16()?),
         t::NEWDECIMAL => (code, u16::from(cursor.u8()?) << 8 | u16::from(cursor.u8()?)),
+        t::TYPED_ARRAY => {
+            // The elements' type and its metadata, which has a byte more for VARCHAR.
+            let element = cursor.u8()?;
+            if element == t::VARCHAR {
+                cursor.take(3)?;
+            } else if element != t::TYPED_ARRAY {
+                column_metadata(element, cursor)?;
+            }
+            (code, 0)
+        }
         t::STRING | t::ENUM | t::SET => {
             let (real, low) = (cursor.u8()?, u16::from(cursor.u8()?));
             if real & 0x30 == 0x30 { (real, low) } else { (real | 0x30, low | u16::from((real & 0x30) ^ 0x30) << 4) }
