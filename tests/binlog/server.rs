@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use godwit::engine::schema::definition::{Column, Generated, Index, IndexPart, Kind, TableDefinition};
-use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
+use godwit::engine::source::binlog::{Decoder, Event, PayloadEcho, RawEvent, RowDecoder, RowsKind, TableMap};
 use godwit::engine::value::read::{push_value, select_expression};
 use godwit::engine::value::{Row, RowBuilder};
 use mysql_async::prelude::Queryable;
@@ -77,18 +77,18 @@ impl Server {
         let mut stream = connection.get_binlog_stream(request).await.unwrap();
         let mut decoder = Decoder::new();
         // The transport sends the events of a compressed transaction again, decompressed by itself.
-        let mut repeated = 0;
+        let mut echo = PayloadEcho::default();
         while let Some(event) = stream.next().await {
             let event = event.unwrap();
-            if repeated > 0 {
-                repeated -= 1;
+            let raw = RawEvent::from_stream(&event);
+            if !echo.is_over() {
+                echo.swallow(&raw).unwrap();
                 continue;
             }
-            let raw = RawEvent::from_stream(&event);
             if let Some(checksum) = event.checksum().filter(|_| !(raw.event_type == 4 && raw.log_pos == 0)) {
                 raw.verify_checksum(checksum).unwrap();
             }
-            repeated = log.take(&mut decoder, &raw);
+            echo = log.take(&mut decoder, &raw);
         }
         log
     }
@@ -119,23 +119,21 @@ pub struct Change {
 }
 
 impl Log {
-    /// Number of events inside, for a compressed transaction.
-    fn take(&mut self, decoder: &mut Decoder, raw: &RawEvent<'_>) -> usize {
+    /// What the transport will repeat, for a compressed transaction.
+    fn take(&mut self, decoder: &mut Decoder, raw: &RawEvent<'_>) -> PayloadEcho {
         self.positions.push((raw.event_type, raw.event_size, raw.log_pos));
         let decoded = decoder.decode(raw).unwrap_or_else(|error| panic!("{error}"));
         let Event::Payload(payload) = &decoded else {
             self.keep(decoded, false);
-            return 0;
+            return PayloadEcho::default();
         };
         self.trail.push("payload".into());
         let mut events = payload.events().unwrap();
-        let mut count = 0;
         while let Some(inner) = events.next().unwrap() {
-            count += 1;
             let decoded = decoder.decode(&inner).unwrap();
             self.keep(decoded, true);
         }
-        count
+        events.into_echo()
     }
 
     fn keep(&mut self, event: Event<'_>, payload: bool) {

@@ -37,7 +37,7 @@ pub use event::{FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH, RawEvent, verify
 pub use format::{Flavour, FormatDescription, Heartbeat, Rotate};
 pub use jsonb::JsonText;
 pub use offset::LogOffset;
-pub use payload::{Payload, PayloadEvents};
+pub use payload::{Payload, PayloadEcho, PayloadEvents};
 pub use query::{Query, QuerySession};
 pub use row_decoder::RowDecoder;
 pub use rows::{RowsEvent, RowsKind};
