@@ -112,7 +112,9 @@ impl LogStream {
             if let Some((event_type, size)) = self.echoes.pop_front() {
                 let header = event.header();
                 if (header.event_type_raw(), header.event_size()) != (event_type, size) {
-                    return Err(Error::definite("a compressed transaction could not be unpacked completely; reading stops before it"));
+                    return Err(Error::definite(
+                        "a compressed transaction could not be unpacked completely; reading stops before it",
+                    ));
                 }
                 continue;
             }
