@@ -160,6 +160,6 @@ pub async fn plan_only(task: Task) -> Result<Planned> {
 pub async fn verify_only(task: Task, repair: bool, _progress: Progress, cancel: CancellationToken) -> Result<VerifyReport> {
     let (source, destination) = task.connectors()?;
     let resolved = resolved(&task, &source, &destination).await?;
-    let options = VerifyOptions { repair, ..VerifyOptions::default() };
+    let options = VerifyOptions { repair, ..VerifyOptions::of(&task.spec().verification) };
     verify::verify(&resolved.plan, &source, &destination, options, cancel, Hooks::default()).await
 }

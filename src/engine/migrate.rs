@@ -486,12 +486,12 @@ async fn end_workers(workers: &mut JoinSet<Result<()>>) -> Result<()> {
 
 /// What to add to the source's clock to get ours, in microseconds.
 async fn clock_offset(conn: &mut mysql_async::Conn) -> Result<i64> {
-    let before = std::time::SystemTime::now();
-    let theirs: Option<f64> =
-        conn.query_first("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) AS DOUBLE)+0e0").await.or_else(|_| Ok::<_, Error>(None))?;
-    let half = before.elapsed().unwrap_or_default() / 2;
-    let ours = (before + half).duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
-    Ok(theirs.map_or(0, |seconds| ours - (seconds * 1e6) as i64))
+    let asked = std::time::SystemTime::now();
+    let microseconds = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)";
+    let theirs: Option<i64> = conn.query_first(microseconds).await?;
+    let half_way = asked + asked.elapsed().unwrap_or_default() / 2;
+    let ours = half_way.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
+    Ok(theirs.map_or(0, |theirs| ours - theirs))
 }
 
 /// A replica id that no other engine and hardly any replica has.
