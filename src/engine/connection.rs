@@ -111,6 +111,8 @@ impl Connector {
             .user(Some(endpoint.username.clone()))
             .pass(Some(endpoint.password.expose().to_owned()))
             .prefer_socket(false)
+            // UPDATE reports rows found, not rows changed.
+            .client_found_rows(true)
             .tcp_nodelay(true)
             .tcp_keepalive(Some(Duration::from_secs(30)))
             .stmt_cache_size(0)

@@ -30,8 +30,17 @@ const NUMBER_STEP: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range {
     pub number: u64,
+    /// Numbers from here on belong to ranges behind this one.
+    pub next_number: u64,
     pub low: Option<KeyBound>,
     pub high: Option<KeyBound>,
+}
+
+impl Range {
+    /// Whether there is a number left for a rest.
+    pub fn can_split(&self) -> bool {
+        self.number + 1 < self.next_number
+    }
 }
 
 /// Cuts one table.
@@ -60,7 +69,7 @@ impl Cutter {
             let low = chunk.low.clone().map(KeyBound::from_cells);
             if low != reached {
                 // The range between two recorded chunks is one chunk now.
-                waiting.push_back(Range { number: last_number + 1, low: reached, high: low });
+                waiting.push_back(Range { number: last_number + 1, next_number: chunk.number, low: reached, high: low });
             }
             reached = chunk.high.clone().map(KeyBound::from_cells);
             finished = chunk.high.is_none();
@@ -91,8 +100,9 @@ impl Cutter {
             return Ok(None);
         }
         let high = read_boundary(conn, table, Side::Source, self.last.as_ref(), self.rows_per_chunk, true).await?;
-        let range = Range { number: self.next_number, low: self.last.take(), high: high.clone() };
+        let number = self.next_number;
         self.next_number += NUMBER_STEP;
+        let range = Range { number, next_number: self.next_number, low: self.last.take(), high: high.clone() };
         self.finished = high.is_none();
         self.last = high;
         Ok(Some(range))
@@ -109,8 +119,9 @@ impl Cutter {
     /// A chunk came out too large and was read only up to `reached`: the rest is a chunk of its own.
     pub fn split(&mut self, range: &Range, reached: KeyBound) -> Range {
         let number = range.number + 1;
-        self.waiting.push_front(Range { number, low: Some(reached.clone()), high: range.high.clone() });
-        Range { number: range.number, low: range.low.clone(), high: Some(reached) }
+        let rest = Range { number, next_number: range.next_number, low: Some(reached.clone()), high: range.high.clone() };
+        self.waiting.push_front(rest);
+        Range { number: range.number, next_number: number, low: range.low.clone(), high: Some(reached) }
     }
 }
 
@@ -130,7 +141,7 @@ mod tests {
     }
 
     fn resumed(done: &[SavedChunk]) -> (Vec<(Option<Row>, Option<Row>)>, Option<Row>, bool) {
-        let table = crate::engine::plan::testing::table("id INT");
+        let table = crate::engine::copy::range::tests::keyed_by_id();
         let cutter = Cutter::new(&table, done);
         let rest =
             cutter.waiting.iter().map(|r| (r.low.as_ref().map(|b| b.row().clone()), r.high.as_ref().map(|b| b.row().clone())));

@@ -47,6 +47,8 @@ pub struct CopyContext {
     pub progress: Progress,
     /// None: nothing follows the log (no Incremental), chunks are written as they were read.
     pub dispatcher: Option<Arc<Dispatcher>>,
+    /// The log is followed, now or after the snapshots.
+    pub follows: bool,
     pub readers: u32,
     pub writers: u32,
     /// Bytes of chunks in flight.

@@ -316,4 +316,4 @@ pub async fn read_boundary(
 
 #[cfg(test)]
 #[path = "range_tests.rs"]
-mod tests;
+pub(crate) mod tests;

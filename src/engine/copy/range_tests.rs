@@ -50,6 +50,11 @@ fn table(columns: Vec<Column>, keys: usize, range_columns: usize) -> TablePlan {
     }
 }
 
+/// A table with the key `id INT`.
+pub(crate) fn keyed_by_id() -> TablePlan {
+    table(vec![column("id", Kind::Int { unsigned: false }, None)], 1, 1)
+}
+
 fn bound(cells: &[&[u8]]) -> KeyBound {
     KeyBound::from_cells(row(cells))
 }

@@ -142,7 +142,7 @@ impl Reader {
         let mut bytes = 0u64;
         let mut reader = RowReader::start(conn, statement, table).await?;
         while let Some(row) = reader.next().await? {
-            if bytes > LIMIT_BYTES {
+            if bytes > LIMIT_BYTES && range.can_split() {
                 let bound = KeyBound::of_row(table, &row);
                 let last = rows.last().map(|last| KeyBound::of_row(table, last));
                 // Rows that share the bound must stay in one chunk.

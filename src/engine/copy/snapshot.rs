@@ -1,1 +1,220 @@
+//! Tables that cannot be cut along a key: copied from one snapshot whose place in the log is exact.
+//!
+//! Runs before the log is followed. A snapshot is exact when no event of the table lies between a position that
+//! is certainly visible in it and the log's end after it was opened; otherwise it is opened again. The place is
+//! recorded with the table's last rows (`valid_from`): changes that it covers are in the rows already. A restart in
+//! the middle of a table empties the table at the destination and begins it anew.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::CopyContext;
+use super::chunks::CHUNK_BYTES;
+use super::range::{RowReader, SelectOptions, Side, select_statement};
+use crate::engine::connection::Role;
+use crate::engine::destination::mysql::OnDuplicate;
+use crate::engine::destination::mysql::chunk::ChunkWriter;
+use crate::engine::error::{Context, Error, Result};
+use crate::engine::plan::TablePlan;
+use crate::engine::progress::TableState;
+use crate::engine::source::binlog::{Decoder, Event, RawEvent};
+use crate::engine::source::position::{GtidPosition, Position, compare_files};
+use crate::engine::source::stream::{Follow, LogStream};
+use crate::engine::source::visibility::{self, Visibility};
+use crate::engine::value::Row;
+use crate::engine::value::read::quote_identifier;
+
+/// A busy table is tried this often without a lock.
+const TRIES: u32 = 60;
+
+/// Copies the tables, several at once.
+///
+/// # Errors
+/// The first error of any of them; finished tables stay.
+pub async fn run(context: &CopyContext, tables: Vec<Arc<TablePlan>>, server_id: u32, cancel: &CancellationToken) -> Result<()> {
+    let mut queue = tables;
+    queue.reverse();
+    let workers_wanted = context.readers.max(1).min(queue.len() as u32);
+    let queue = Arc::new(Mutex::new(queue));
+    let stop = cancel.child_token();
+    let mut workers: JoinSet<Result<()>> = JoinSet::new();
+    for number in 0..workers_wanted {
+        let (context, queue, stop) = (context.clone(), Arc::clone(&queue), stop.clone());
+        workers.spawn(async move {
+            let fence = context.claim.writer(number);
+            let mut writer = ChunkWriter::connect(&context.destination, fence, context.limits, context.load_data).await?;
+            loop {
+                let Some(table) = queue.lock().await.pop() else { return Ok(()) };
+                let copied = copy(&context, &table, &mut writer, server_id.wrapping_add(number + 1));
+                tokio::select! {
+                    copied = copied => copied.context(format!("copying {}", table.source))?,
+                    () = stop.cancelled() => return Ok(()),
+                }
+            }
+        });
+    }
+    let mut first_error = None;
+    while let Some(joined) = workers.join_next().await {
+        let result = joined.unwrap_or_else(|error| Err(Error::definite(format!("a copy worker failed: {error}"))));
+        if let Err(error) = result {
+            stop.cancel();
+            first_error.get_or_insert(error);
+        }
+    }
+    match first_error {
+        Some(error) => Err(error),
+        None if cancel.is_cancelled() => Err(Error::cancelled()),
+        None => Ok(()),
+    }
+}
+
+async fn copy(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkWriter, server_id: u32) -> Result<()> {
+    context.progress.table_state(table.id, TableState::Copying);
+    clear(context, table, writer).await?;
+    let mut conn = context.source.connect(Role::Read).await?;
+    let valid_from = match context.follows {
+        true => Some(open_snapshot(context, table, &mut conn, server_id).await?),
+        false => {
+            conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+            None
+        }
+    };
+    let mode = if table.has_key() { OnDuplicate::Replace } else { OnDuplicate::Fail };
+    let statement = select_statement(table, Side::Source, b"", SelectOptions { force_index: false, ordered: false });
+    let (mut total_rows, mut total_bytes) = (0u64, 0u64);
+    let mut rows: Vec<Row> = Vec::new();
+    let mut bytes = 0u64;
+    let mut reader = RowReader::start(&mut conn, &statement, table).await?;
+    while let Some(row) = reader.next().await? {
+        bytes += row.size() as u64;
+        rows.push(row);
+        if bytes >= CHUNK_BYTES {
+            let count = rows.len() as u64;
+            writer.write(table, &Arc::new(std::mem::take(&mut rows)), mode, None).await?;
+            context.progress.add_copied(table.id, count, bytes);
+            total_rows += count;
+            total_bytes += bytes;
+            bytes = 0;
+        }
+    }
+    drop(reader);
+    let count = rows.len() as u64;
+    total_rows += count;
+    total_bytes += bytes;
+    let record = context.record.snapshot_done_statement(&table.definition, total_rows, total_bytes, valid_from.as_ref())?;
+    writer.write(table, &Arc::new(rows), mode, Some(&record)).await?;
+    context.progress.add_copied(table.id, count, bytes);
+    let _ = conn.query_drop("ROLLBACK").await;
+    let _ = conn.disconnect().await;
+    Ok(())
+}
+
+/// Rows that an earlier, interrupted run has written go.
+async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkWriter) -> Result<()> {
+    let name = format!("{}.{}", quote_identifier(&table.destination.database), quote_identifier(&table.destination.table));
+    loop {
+        let mut conn = context.destination.connect(Role::Read).await?;
+        let found: Option<u8> = conn.query_first(format!("SELECT 1 FROM {name} LIMIT 1")).await?;
+        let _ = conn.disconnect().await;
+        if found.is_none() {
+            return Ok(());
+        }
+        if context.on_duplicate == OnDuplicate::Keep {
+            return Err(Error::definite(format!(
+                "{}: the destination table holds rows, and {} has no key by which they could be told from the source's; \
+                 empty the destination table or leave this table out",
+                table.destination, table.source
+            )));
+        }
+        let delete = format!("DELETE FROM {name} LIMIT 100000");
+        writer.write(table, &Arc::new(Vec::new()), OnDuplicate::Fail, Some(delete.as_bytes())).await?;
+    }
+}
+
+/// Opens a snapshot in `conn` and says from which place in the log on changes are not in it.
+async fn open_snapshot(context: &CopyContext, table: &TablePlan, conn: &mut Conn, server_id: u32) -> Result<Position> {
+    match context.visibility {
+        Visibility::ExactSnapshot => visibility::open_exact_snapshot(conn).await,
+        Visibility::LockingReads => open_locked(context, table, conn).await,
+        Visibility::GtidExecuted => {
+            for attempt in 0..TRIES {
+                let gtid = visibility::gtid_executed(conn).await?;
+                conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+                let end = visibility::log_end(conn, &context.source_info).await?;
+                let from = Position { gtid, file: String::new(), offset: 0 };
+                if !is_touched(context, table, &from, &end, server_id).await? {
+                    return Ok(from);
+                }
+                conn.query_drop("ROLLBACK").await?;
+                tokio::time::sleep(Duration::from_millis(u64::from(attempt % 7) * 3)).await;
+            }
+            open_locked(context, table, conn).await
+        }
+    }
+}
+
+/// Whether the log holds rows of the table between the position and the end.
+async fn is_touched(
+    context: &CopyContext,
+    table: &TablePlan,
+    from: &Position,
+    end: &(String, u64),
+    server_id: u32,
+) -> Result<bool> {
+    let mut stream = LogStream::open(&context.source, &context.source_info, from, server_id, Follow::ToEnd).await?;
+    let mut decoder = Decoder::new();
+    let mut found = false;
+    while let Some(transport) = stream.next().await? {
+        let raw = RawEvent::from_stream(&transport);
+        match decoder.decode(&raw)? {
+            Event::Rotate(rotate) => stream.rotate(&rotate),
+            Event::TableMap(map) => found |= is_table(&map.database, &map.table, table),
+            Event::Payload(payload) => {
+                let mut echoes = Vec::new();
+                let mut events = payload.events()?;
+                while let Some(inner) = events.next()? {
+                    echoes.push((inner.event_type, inner.event_size));
+                    if let Event::TableMap(map) = decoder.decode(&inner)? {
+                        found |= is_table(&map.database, &map.table, table);
+                    }
+                }
+                stream.expect_echoes(echoes);
+            }
+            _ => {}
+        }
+        let passed = compare_files(stream.file(), &end.0).then(stream.offset().cmp(&end.1)).is_ge();
+        if found || passed {
+            break;
+        }
+    }
+    stream.close().await;
+    Ok(found)
+}
+
+fn is_table(database: &str, name: &str, table: &TablePlan) -> bool {
+    database == table.source.database && name == table.source.table
+}
+
+/// The table is locked for writers while the snapshot is opened: nothing of it is under way then.
+async fn open_locked(context: &CopyContext, table: &TablePlan, conn: &mut Conn) -> Result<Position> {
+    let name = format!("{}.{}", quote_identifier(&table.source.database), quote_identifier(&table.source.table));
+    let mut locker = context.source.connect(Role::Read).await?;
+    locker.query_drop(format!("LOCK TABLES {name} READ")).await.context(
+        "opening an exact snapshot of a busy table without a key needs LOCK TABLES (GRANT LOCK TABLES ON the database TO the source account)",
+    )?;
+    conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+    let gtid = match context.visibility {
+        Visibility::GtidExecuted => visibility::gtid_executed(conn).await?,
+        _ => GtidPosition::None,
+    };
+    let (file, offset) = visibility::log_end(&mut locker, &context.source_info).await?;
+    locker.query_drop("UNLOCK TABLES").await?;
+    let _ = locker.disconnect().await;
+    Ok(Position { gtid, file, offset })
+}

@@ -151,16 +151,16 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
                 b'`' | b'\'' | b'"' => quote = Some(byte),
                 b'(' => depth += 1,
                 b')' => depth -= 1,
-                _ if depth == 0 && bytes[at..].len() >= word.len() => {
-                    if bytes[at..at + word.len()].eq_ignore_ascii_case(word.as_bytes()) {
-                        return Some(at);
-                    }
-                }
+                _ if depth == 0 && starts_with(&bytes[at..], word) => return Some(at),
                 _ => {}
             },
         }
     }
     None
+}
+
+fn starts_with(bytes: &[u8], word: &str) -> bool {
+    bytes.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// Upper-case names; a privilege that holds for some columns only is left out.

@@ -13,6 +13,7 @@ use super::dispatch::End;
 use super::guard::{Guard, Passage};
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::{Plan, TablePlan};
+use crate::engine::schema::lexer::LexMode;
 use crate::engine::schema::statement::{Statement, classify};
 use crate::engine::source::binlog::{Query, RowDecoder, RowsEvent, TableMap, TransactionStart};
 use crate::engine::source::position::{Position, TransactionId};
@@ -262,12 +263,12 @@ impl Assembler {
     }
 
     /// QUERY event.
-    pub fn query(&mut self, query: &Query<'_>, ansi_quotes: bool, file: &str, offset: u64) -> Result<Outcome> {
+    pub fn query(&mut self, query: &Query<'_>, mode: &LexMode, file: &str, offset: u64) -> Result<Outcome> {
         if query.sql.as_ref() == b"BEGIN" {
             self.transaction()?.begun = true;
             return Ok(Outcome::Open);
         }
-        let statement = classify(&query.sql, &query.database, ansi_quotes);
+        let statement = classify(&query.sql, &query.database, mode);
         match statement {
             Statement::Begin => self.transaction()?.begun = true,
             Statement::Commit => return self.end(file, offset, false),

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::change::Change;
 use crate::engine::error::{Error, Result};
-use crate::engine::plan::Plan;
+use crate::engine::plan::{Plan, TableName};
 use crate::engine::source::position::{Position, TransactionId, compare_files};
 use crate::engine::value::Row;
 
@@ -141,6 +141,8 @@ pub struct ChunkTicket(u64);
 struct OpenChunk {
     table: u32,
     touched: HashSet<Row>,
+    /// Keys were collected of changes that were rolled back: no lane writes those rows.
+    spoiled: bool,
 }
 
 #[derive(Debug)]
@@ -172,6 +174,13 @@ pub struct Dispatcher {
     budget_kib: u32,
 }
 
+fn lane_of_name(name: &TableName, lanes: usize) -> u32 {
+    let mut key = name.database.clone().into_bytes();
+    key.push(0);
+    key.extend_from_slice(name.table.as_bytes());
+    (xxhash_rust::xxh3::xxh3_64(&key) % lanes.max(1) as u64) as u32
+}
+
 /// Bytes become permits of a kibibyte.
 fn permits(bytes: usize, limit: u32) -> u32 {
     u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(limit)
@@ -187,7 +196,8 @@ impl Dispatcher {
             .iter()
             .map(|table| {
                 let by_table = table.secondary_unique || !table.key_bytes_are_identity();
-                by_table.then(|| table.id % lanes.max(1) as u32)
+                // By name: the lane of a table must never change while the task lives.
+                by_table.then(|| lane_of_name(&table.source, lanes))
             })
             .collect();
         Self {
@@ -290,6 +300,10 @@ impl Dispatcher {
             portion.bytes += change.size();
             portion.changes.push(change);
         }
+        if aborted {
+            // The transaction's parts put keys into the drop sets that no lane is going to write.
+            state.open_chunks.values_mut().for_each(|chunk| chunk.spoiled = true);
+        }
         let was_in_transaction = state.in_transaction;
         state.in_transaction = end.is_none();
         if let Some(end) = end {
@@ -358,7 +372,7 @@ impl Dispatcher {
                 if !state.in_transaction {
                     let ticket = ChunkTicket(state.next_ticket);
                     state.next_ticket += 1;
-                    state.open_chunks.insert(ticket, OpenChunk { table, touched: HashSet::new() });
+                    state.open_chunks.insert(ticket, OpenChunk { table, touched: HashSet::new(), spoiled: false });
                     state.chunks_of_table.entry(table).or_default().push(ticket);
                     return (ticket, Arc::clone(&self.position.borrow()));
                 }
@@ -375,6 +389,9 @@ impl Dispatcher {
                 let mut state = lock(&self.state);
                 if !state.in_transaction {
                     let chunk = self.close(&mut state, ticket)?;
+                    if chunk.spoiled {
+                        return Err(Error::transient("a large transaction was rolled back while chunks were read; they are read again"));
+                    }
                     let gate = Arc::new(Gate::new(chunk.table));
                     match self.lane_of_table.get(chunk.table as usize).copied().flatten() {
                         Some(lane) => self.lanes[lane as usize].push(Item::Gate(Arc::clone(&gate))),

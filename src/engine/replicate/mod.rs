@@ -1,9 +1,12 @@
 //! Binary log -> row changes -> net changes -> destination.
 //!
-//! `reader` turns the log into transactions of [`change::Change`]s, `dispatch` orders them against copied
-//! chunks and hands them to lanes, `lane` applies windows of them, `net` changes only, in one transaction with
-//! the lane's position.
+//! `reader` turns the log into transactions of [`change::Change`]s (`assemble`), `guard` stops before statements
+//! that cannot be followed, `dispatch` orders transactions against copied chunks and hands them to lanes, and a
+//! `lane` applies windows of them, net changes only, in one transaction with the lane's position.
 
+pub mod assemble;
 pub mod change;
 pub mod dispatch;
+pub mod guard;
 pub mod lane;
+pub mod reader;

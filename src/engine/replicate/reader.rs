@@ -17,12 +17,14 @@ use crate::engine::connection::{Connector, ServerInfo};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
+use crate::engine::schema::lexer::LexMode;
 use crate::engine::source::binlog::{Decoder, Event, RawEvent};
 use crate::engine::source::position::Position;
 use crate::engine::source::stream::{Follow, LogStream};
 
-/// `sql_mode` bit of ANSI_QUOTES (MySQL source, `sql/system_variables.h`).
+/// `sql_mode` bits (MySQL source, `sql/system_variables.h`; the same in MariaDB).
 const MODE_ANSI_QUOTES: u64 = 4;
+const MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 
 /// The position in the report is refreshed this often.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
@@ -48,6 +50,7 @@ impl Reader {
         let start = (*self.dispatcher.position()).clone();
         let mut stream = LogStream::open(&self.source, &self.source_info, &start, self.server_id, Follow::Forever).await?;
         let mut state = State {
+            info: self.source_info,
             assembler: Assembler::new(self.plan, self.guard, start, self.valid_from),
             decoder: Decoder::new(),
             dispatcher: self.dispatcher,
@@ -73,6 +76,7 @@ impl Reader {
 }
 
 struct State {
+    info: ServerInfo,
     assembler: Assembler,
     decoder: Decoder,
     dispatcher: Arc<Dispatcher>,
@@ -88,11 +92,11 @@ impl State {
         if let Event::Payload(payload) = event {
             let mut echoes = Vec::new();
             let mut events = payload.events()?;
-            while let Some(inner) = events.next_event()? {
+            while let Some(inner) = events.next()? {
                 echoes.push((inner.event_type, inner.event_size));
                 let decoded = self.decoder.decode(&inner)?;
                 let (file, offset) = (stream.file().to_owned(), stream.offset());
-                let outcome = apply(&mut self.assembler, decoded, &inner, &file, offset)?;
+                let outcome = apply(&mut self.assembler, &self.info, decoded, &inner, &file, offset)?;
                 self.hand_on(outcome).await?;
             }
             stream.expect_echoes(echoes);
@@ -103,7 +107,7 @@ impl State {
             self.assembler.forget_tables();
         }
         let (file, offset) = (stream.file(), stream.offset());
-        let outcome = apply(&mut self.assembler, event, &raw, file, offset)?;
+        let outcome = apply(&mut self.assembler, &self.info, event, &raw, file, offset)?;
         let quiet = matches!(outcome, Outcome::Open);
         self.hand_on(outcome).await?;
         if quiet && let Some(position) = self.assembler.pass(file, offset) {
@@ -139,7 +143,14 @@ impl State {
 }
 
 /// What an event means for the transaction at hand. `offset` is the place behind the event.
-fn apply(assembler: &mut Assembler, event: Event<'_>, raw: &RawEvent<'_>, file: &str, offset: u64) -> Result<Outcome> {
+fn apply(
+    assembler: &mut Assembler,
+    info: &ServerInfo,
+    event: Event<'_>,
+    raw: &RawEvent<'_>,
+    file: &str,
+    offset: u64,
+) -> Result<Outcome> {
     match event {
         Event::Gtid(start) => {
             let began = offset.saturating_sub(u64::from(raw.event_size));
@@ -147,10 +158,15 @@ fn apply(assembler: &mut Assembler, event: Event<'_>, raw: &RawEvent<'_>, file: 
             Ok(Outcome::Open)
         }
         Event::Query(query) => {
-            let ansi_quotes = query.session.sql_mode.unwrap_or_default() & MODE_ANSI_QUOTES != 0;
-            assembler.query(&query, ansi_quotes, file, offset)
+            let sql_mode = query.session.sql_mode.unwrap_or_default();
+            let mode = LexMode {
+                ansi_quotes: sql_mode & MODE_ANSI_QUOTES != 0,
+                no_backslash_escapes: sql_mode & MODE_NO_BACKSLASH_ESCAPES != 0,
+                server: Some(info.clone()),
+            };
+            assembler.query(&query, &mode, file, offset)
         }
-        Event::LoadQuery(query) => assembler.query(&query, false, file, offset),
+        Event::LoadQuery(query) => assembler.query(&query, &LexMode::default(), file, offset),
         Event::Xid(_) => assembler.commit(file, offset),
         Event::XaPrepare(prepare) => assembler.xa_prepare(&prepare.xid, prepare.one_phase, file, offset),
         Event::TableMap(map) => {

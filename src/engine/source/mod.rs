@@ -2,4 +2,5 @@
 
 pub mod binlog;
 pub mod position;
+pub mod stream;
 pub mod visibility;

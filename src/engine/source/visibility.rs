@@ -75,6 +75,13 @@ pub async fn open_exact_snapshot(conn: &mut Conn) -> Result<Position> {
 pub async fn start_position(conn: &mut Conn, info: &ServerInfo, visibility: Visibility) -> Result<Position> {
     match visibility {
         Visibility::GtidExecuted => {
+            // Without it gtid_executed can hold a transaction and lack an earlier one on the same row.
+            let ordered: Option<u8> = conn.query_first("SELECT @@GLOBAL.binlog_order_commits").await?;
+            if ordered != Some(1) {
+                return Err(Error::definite(
+                    "the source commits in another order than it logs, so no start position is exact; SET GLOBAL binlog_order_commits=ON",
+                ));
+            }
             let gtid = gtid_executed(conn).await?;
             Ok(Position { gtid, file: String::new(), offset: 0 })
         }
