@@ -115,7 +115,9 @@ impl Connector {
             .client_found_rows(true)
             .tcp_nodelay(true)
             .tcp_keepalive(Some(Duration::from_secs(30)))
-            .stmt_cache_size(0)
+            // One: with 0 the driver never closes the statements that `exec` prepares, and the server runs out of them
+            // (max_prepared_stmt_count); with 1 each is closed when the next one is prepared.
+            .stmt_cache_size(1)
             // The limit the driver puts on packets it receives; the server's own limit stays in force for what is sent.
             .max_allowed_packet(Some(1 << 30))
             .wait_timeout(Some(28_800))

@@ -26,6 +26,7 @@ use crate::engine::plan::Plan;
 
 pub use conditions::{Facts, Parts};
 pub use histogram::{BOUNDS, Histogram, HistogramSnapshot};
+pub use report::precheck_passed;
 pub use snapshot::{Counters, Snapshot};
 pub use tables::{TableSnapshot, TableState};
 
@@ -333,7 +334,7 @@ impl Progress {
     /// The whole report.
     pub fn status(&self) -> MigrationTaskStatus {
         let snapshot = self.snapshot();
-        let mut status = report::report(&snapshot);
+        let mut status = snapshot.report();
         let mut facts = lock(&self.0.facts);
         let findings = std::mem::take(&mut facts.conditions);
         status.conditions = conditions::with_times(report::findings(&snapshot), &findings, &whole_second(Timestamp::now()));

@@ -80,11 +80,13 @@ pub struct Assembler {
     followed: HashMap<u64, Option<Arc<Followed>>>,
     prepared: HashMap<String, Prepared>,
     valid_from: HashMap<u32, Position>,
+    /// Microseconds to add to the source's clock.
+    clock_offset: i64,
 }
 
 impl Assembler {
     /// `position`: behind everything that was taken; `valid_from`: per table, what its rows hold already.
-    pub fn new(plan: Arc<Plan>, guard: Guard, position: Position, valid_from: HashMap<u32, Position>) -> Self {
+    pub fn new(plan: Arc<Plan>, guard: Guard, position: Position, valid_from: HashMap<u32, Position>, clock_offset: i64) -> Self {
         let by_name =
             plan.tables.iter().map(|t| ((t.source.database.clone(), t.source.table.clone()), t.id)).collect();
         Self {
@@ -96,6 +98,7 @@ impl Assembler {
             followed: HashMap::new(),
             prepared: HashMap::new(),
             valid_from,
+            clock_offset,
         }
     }
 
@@ -135,8 +138,8 @@ impl Assembler {
         let committed_at = start
             .immediate_commit_us
             .or(start.original_commit_us)
-            .map(|us| UNIX_EPOCH + Duration::from_micros(us))
-            .or_else(|| (timestamp > 0).then(|| UNIX_EPOCH + Duration::from_secs(u64::from(timestamp))));
+            .or_else(|| (timestamp > 0).then(|| u64::from(timestamp) * 1_000_000))
+            .map(|us| UNIX_EPOCH + Duration::from_micros(us.saturating_add_signed(self.clock_offset)));
         self.open = Some(Open {
             id: start.id,
             file: file.to_owned(),

@@ -2,7 +2,7 @@
 
 use super::compress;
 use super::cursor::{Cursor, big_endian, little_endian, malformed};
-use super::jsonb;
+use super::jsonb::{self, JsonText};
 use super::numbers::{self, signed_text, unsigned_text};
 use super::table_map::{MapColumn, column_type as t};
 use super::temporal;
@@ -76,9 +76,16 @@ pub(super) struct ColumnDecoder {
 }
 
 /// Memory reused between values.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scratch {
     text: Vec<u8>,
+    pub json: JsonText,
+}
+
+impl Scratch {
+    pub fn new(json: JsonText) -> Self {
+        Self { text: Vec::new(), json }
+    }
 }
 
 impl ColumnDecoder {
@@ -132,14 +139,14 @@ impl ColumnDecoder {
             Render::Inet4 => return inet4(bytes, out),
             _ => {
                 scratch.text.clear();
-                self.render_text(bytes, &mut scratch.text)?;
+                self.render_text(bytes, scratch.json, &mut scratch.text)?;
                 out.push(Some(&scratch.text));
             }
         }
         Ok(())
     }
 
-    fn render_text(&self, bytes: &[u8], text: &mut Vec<u8>) -> Result<()> {
+    fn render_text(&self, bytes: &[u8], json: JsonText, text: &mut Vec<u8>) -> Result<()> {
         match self.render {
             Render::Float => {
                 let bits = u32::try_from(little_endian(bytes)).map_err(|_| malformed("FLOAT"))?;
@@ -148,7 +155,7 @@ impl ColumnDecoder {
             Render::Double => float_text(text, f64::from_bits(little_endian(bytes))),
             Render::Decimal { precision, scale } => numbers::decimal_text(text, bytes, precision, scale)?,
             Render::ZeroPadded { length } => pad(text, bytes, length)?,
-            Render::Json => jsonb::text(bytes, text)?,
+            Render::Json => jsonb::text(bytes, json, text)?,
             Render::Compressed => text.extend(compress::maria_column(bytes)?.unwrap_or_default()),
             Render::Uuid { always_swapped } => {
                 pad(text, bytes, 16)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cursor::Cursor;
 use super::event::{FLAG_IGNORABLE, RawEvent, code};
 use super::format::{Flavour, FormatDescription, Heartbeat, Rotate};
+use super::jsonb::JsonText;
 use super::payload::Payload;
 use super::query::Query;
 use super::rows::{RowsEvent, RowsForm, RowsHead};
@@ -54,6 +55,9 @@ pub enum Event<'a> {
 pub struct Decoder {
     flavour: Flavour,
     table_id_length: Option<usize>,
+    /// Set from outside, or by the first event of the file.
+    json: Option<JsonText>,
+    json_of_file: JsonText,
     /// Maps of the current statement.
     current: Vec<Arc<TableMap>>,
     /// Maps seen in this file, so that an unchanged one is not parsed again and callers can compare pointers.
@@ -64,6 +68,13 @@ impl Decoder {
     /// At the start of a stream.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// For a source that answers `@@version` with this today: its files may be older than it is, and JSON
+    /// must be printed as it prints it. Without this the version in the file decides.
+    #[must_use]
+    pub fn for_version(version: &str) -> Self {
+        Self { json: Some(JsonText::of_version(version)), ..Self::default() }
     }
 
     /// Family of the server that wrote the log, as the last FORMAT_DESCRIPTION said.
@@ -90,6 +101,7 @@ impl Decoder {
                 let format = FormatDescription::parse(body)?;
                 self.flavour = format.flavour;
                 self.table_id_length = Some(format.table_id_length());
+                self.json_of_file = JsonText::of_version(&format.server_version);
                 self.forget_tables();
                 Event::FormatDescription(format)
             }
@@ -172,8 +184,10 @@ impl Decoder {
         match table {
             Some(table) => {
                 let name = Arc::clone(&table);
-                let rows = RowsEvent::parse(form, head.flags, table, cursor);
-                rows.map(Event::Rows).map_err(|error| error.context(name.qualified()))
+                let mut rows =
+                    RowsEvent::parse(form, head.flags, table, cursor).map_err(|error| error.context(name.qualified()))?;
+                rows.json = self.json.unwrap_or(self.json_of_file);
+                Ok(Event::Rows(rows))
             }
             None if head.is_dummy() => Ok(Event::StatementEnd),
             None => Err(Error::definite(format!(

@@ -2,7 +2,7 @@
 //! document. The document is taken from the before image, changed, and printed.
 
 use super::cursor::{Cursor, malformed};
-use super::jsonb::{self, Value};
+use super::jsonb::{self, JsonText, Value};
 use crate::engine::error::{Error, Result};
 
 const MAX_DEPTH: usize = 110;
@@ -15,7 +15,7 @@ enum Node<'a> {
 }
 
 /// Appends the text of `document` (binary JSON) after the changes in `diffs`, as a row image has them.
-pub(super) fn apply(document: &[u8], diffs: &[u8], out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn apply(document: &[u8], diffs: &[u8], style: JsonText, out: &mut Vec<u8>) -> Result<()> {
     let mut root = node(document)?;
     let mut cursor = Cursor::new(diffs);
     while !cursor.is_empty() {
@@ -30,8 +30,7 @@ pub(super) fn apply(document: &[u8], diffs: &[u8], out: &mut Vec<u8>) -> Result<
         };
         change.apply(&mut root, &path).ok_or_else(|| unusable("a path that the document does not have", path_bytes))?;
     }
-    print(&root, out);
-    Ok(())
+    print(&root, style, out)
 }
 
 fn unusable(what: &str, path: &[u8]) -> Error {
@@ -65,21 +64,16 @@ fn build<'a>(value: Value<'a>, depth: usize, budget: &mut usize) -> Result<Node<
     }
 }
 
-fn print(node: &Node<'_>, out: &mut Vec<u8>) {
+fn print(node: &Node<'_>, style: JsonText, out: &mut Vec<u8>) -> Result<()> {
     match node {
-        // Only containers fail, and they are nodes of their own; an opaque value was checked when printed first.
-        Node::Scalar(value) => {
-            if jsonb::write_scalar(value, out).is_err() {
-                out.extend_from_slice(b"null");
-            }
-        }
+        Node::Scalar(value) => jsonb::write_scalar(value, style, out)?,
         Node::Array(elements) => {
             out.push(b'[');
             for (i, element) in elements.iter().enumerate() {
                 if i > 0 {
                     out.extend_from_slice(b", ");
                 }
-                print(element, out);
+                print(element, style, out)?;
             }
             out.push(b']');
         }
@@ -91,11 +85,12 @@ fn print(node: &Node<'_>, out: &mut Vec<u8>) {
                 }
                 jsonb::write_string(key, out);
                 out.extend_from_slice(b": ");
-                print(member, out);
+                print(member, style, out)?;
             }
             out.push(b'}');
         }
     }
+    Ok(())
 }
 
 /// A step of a path.
@@ -262,7 +257,7 @@ mod tests {
 
     fn after(diffs: &[Vec<u8>]) -> Result<String> {
         let mut out = Vec::new();
-        apply(OBJECT, &diffs.concat(), &mut out)?;
+        apply(OBJECT, &diffs.concat(), JsonText::MySql80, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -286,8 +281,8 @@ mod tests {
         #[test]
         fn malformed_changes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60), path in "[$.\\[\\]a\"\\\\0-9last -]{0,20}") {
             let mut out = Vec::new();
-            let _ = apply(OBJECT, &bytes, &mut out);
-            let _ = apply(OBJECT, &diff(2, &path, None), &mut out);
+            let _ = apply(OBJECT, &bytes, JsonText::MySql80, &mut out);
+            let _ = apply(OBJECT, &diff(2, &path, None), JsonText::MySql80, &mut out);
         }
     }
 }

@@ -9,6 +9,24 @@ use crate::engine::error::Result;
 /// The server allows 100.
 const MAX_DEPTH: usize = 110;
 
+/// How a server prints documents. The copy reads what the source prints today, so the log's documents are
+/// printed in the same way, whatever server wrote them into the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JsonText {
+    /// The double 1 as `1`; line breaks in base64 as they are (which is no JSON).
+    MySql57,
+    /// The double 1 as `1.0`; line breaks in base64 escaped.
+    #[default]
+    MySql80,
+}
+
+impl JsonText {
+    /// Of a server's `@@version`.
+    pub fn of_version(version: &str) -> Self {
+        if version.starts_with("5.") { Self::MySql57 } else { Self::MySql80 }
+    }
+}
+
 /// A value inside a document.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
@@ -32,15 +50,15 @@ pub(super) struct Container<'a> {
 }
 
 /// Appends the text of a document. No bytes at all are the JSON null, as the server reads them.
-pub(super) fn text(document: &[u8], out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn text(document: &[u8], style: JsonText, out: &mut Vec<u8>) -> Result<()> {
     if document.is_empty() {
         out.extend_from_slice(b"null");
         return Ok(());
     }
     // A valid document's parts do not overlap, so that reading it takes no more bytes than it has. This
     // stops documents whose offsets point back from growing without end.
-    let mut budget = Budget { left: document.len() };
-    write_value(&parse(document)?, out, 0, &mut budget)
+    let mut printer = Printer { left: document.len(), style };
+    printer.value(&parse(document)?, out, 0)
 }
 
 /// The value of a document with at least one byte.
@@ -157,65 +175,67 @@ impl<'a> Container<'a> {
     }
 }
 
-struct Budget {
+struct Printer {
+    /// Bytes of the document not yet read.
     left: usize,
+    style: JsonText,
 }
 
-impl Budget {
+impl Printer {
     fn spend(&mut self, bytes: usize) -> Result<()> {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| malformed("JSON whose parts overlap"))?;
         Ok(())
     }
-}
 
-fn write_value(value: &Value<'_>, out: &mut Vec<u8>, depth: usize, budget: &mut Budget) -> Result<()> {
-    match value {
-        Value::Container(container) => {
-            if depth > MAX_DEPTH {
-                return Err(malformed("JSON nested too deeply"));
-            }
-            budget.spend(container.table_size())?;
-            out.push(if container.is_object { b'{' } else { b'[' });
-            for i in 0..container.count {
-                if i > 0 {
-                    out.extend_from_slice(b", ");
-                }
-                if container.is_object {
-                    let key = container.key(i)?;
-                    budget.spend(key.len())?;
-                    write_string(key, out);
-                    out.extend_from_slice(b": ");
-                }
-                write_value(&container.value(i)?, out, depth + 1, budget)?;
-            }
-            out.push(if container.is_object { b'}' } else { b']' });
-            Ok(())
+    fn value(&mut self, value: &Value<'_>, out: &mut Vec<u8>, depth: usize) -> Result<()> {
+        match value {
+            Value::Container(container) => return self.container(container, out, depth),
+            Value::String(bytes) | Value::Opaque { data: bytes, .. } => self.spend(bytes.len())?,
+            _ => {}
         }
-        Value::String(bytes) | Value::Opaque { data: bytes, .. } => {
-            budget.spend(bytes.len())?;
-            write_scalar(value, out)
+        write_scalar(value, self.style, out)
+    }
+
+    fn container(&mut self, container: &Container<'_>, out: &mut Vec<u8>, depth: usize) -> Result<()> {
+        if depth > MAX_DEPTH {
+            return Err(malformed("JSON nested too deeply"));
         }
-        scalar => write_scalar(scalar, out),
+        self.spend(container.table_size())?;
+        out.push(if container.is_object { b'{' } else { b'[' });
+        for i in 0..container.count {
+            if i > 0 {
+                out.extend_from_slice(b", ");
+            }
+            if container.is_object {
+                let key = container.key(i)?;
+                self.spend(key.len())?;
+                write_string(key, out);
+                out.extend_from_slice(b": ");
+            }
+            self.value(&container.value(i)?, out, depth + 1)?;
+        }
+        out.push(if container.is_object { b'}' } else { b']' });
+        Ok(())
     }
 }
 
 /// Appends the text of anything but an object or array.
-pub(super) fn write_scalar(value: &Value<'_>, out: &mut Vec<u8>) -> Result<()> {
+pub(super) fn write_scalar(value: &Value<'_>, style: JsonText, out: &mut Vec<u8>) -> Result<()> {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(number) => signed_text(*number, |text| out.extend_from_slice(text)),
         Value::Uint(number) => unsigned_text(*number, |text| out.extend_from_slice(text)),
-        Value::Double(number) => write_double(*number, out),
+        Value::Double(number) => write_double(*number, style, out),
         Value::String(bytes) => write_string(bytes, out),
-        Value::Opaque { field_type, data } => write_opaque(*field_type, data, out)?,
+        Value::Opaque { field_type, data } => write_opaque(*field_type, data, style, out)?,
         Value::Container(_) => return Err(malformed("JSON container in place of a scalar")),
     }
     Ok(())
 }
 
-fn write_opaque(field_type: u8, data: &[u8], out: &mut Vec<u8>) -> Result<()> {
+fn write_opaque(field_type: u8, data: &[u8], style: JsonText, out: &mut Vec<u8>) -> Result<()> {
     let temporal = match field_type {
         t::NEWDECIMAL => {
             let mut cursor = Cursor::new(data);
@@ -229,7 +249,7 @@ fn write_opaque(field_type: u8, data: &[u8], out: &mut Vec<u8>) -> Result<()> {
             out.extend_from_slice(b"\"base64:type");
             unsigned_text(u64::from(other), |text| out.extend_from_slice(text));
             out.push(b':');
-            base64(data, out);
+            base64(data, style, out);
             out.push(b'"');
             return Ok(());
         }
@@ -244,11 +264,11 @@ fn write_opaque(field_type: u8, data: &[u8], out: &mut Vec<u8>) -> Result<()> {
 }
 
 /// The server breaks lines after 76 characters, as MIME does.
-fn base64(data: &[u8], out: &mut Vec<u8>) {
+fn base64(data: &[u8], style: JsonText, out: &mut Vec<u8>) {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (i, group) in data.chunks(3).enumerate() {
         if i > 0 && i % 19 == 0 {
-            out.push(b'\n');
+            out.extend_from_slice(if style == JsonText::MySql57 { b"\n" } else { b"\\n" });
         }
         let bits = group.iter().chain([0, 0].iter()).take(3).fold(0u32, |bits, byte| bits << 8 | u32::from(*byte));
         for place in 0..4 {
@@ -289,7 +309,7 @@ pub(super) fn write_string(bytes: &[u8], out: &mut Vec<u8>) {
 
 /// The shortest digits that read back, without an exponent where the point is near (`my_gcvt`), and `.0`
 /// where it would look like an integer.
-fn write_double(number: f64, out: &mut Vec<u8>) {
+fn write_double(number: f64, style: JsonText, out: &mut Vec<u8>) {
     use std::io::Write;
     let mut scientific = Vec::with_capacity(32);
     // Writing into a Vec cannot fail. The form is d.ddde-5.
@@ -313,10 +333,13 @@ fn write_double(number: f64, out: &mut Vec<u8>) {
         } else {
             let whole = digits.iter().copied().chain(std::iter::repeat(b'0')).take(point as usize);
             out.extend(whole);
-            out.push(b'.');
             match digits.get(point as usize..) {
-                Some([]) | None => out.push(b'0'),
-                Some(fraction) => out.extend_from_slice(fraction),
+                Some([]) | None if style == JsonText::MySql57 => {}
+                Some([]) | None => out.extend_from_slice(b".0"),
+                Some(fraction) => {
+                    out.push(b'.');
+                    out.extend_from_slice(fraction);
+                }
             }
         }
         return;
@@ -338,13 +361,13 @@ mod tests {
 
     fn double(number: f64) -> String {
         let mut out = Vec::new();
-        write_double(number, &mut out);
+        write_double(number, JsonText::MySql80, &mut out);
         String::from_utf8(out).unwrap()
     }
 
     fn s(document: &[u8]) -> String {
         let mut out = Vec::new();
-        text(document, &mut out).unwrap();
+        text(document, JsonText::MySql80, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -393,7 +416,7 @@ mod tests {
     #[test]
     fn offsets_that_point_back_end() {
         // An array of itself.
-        assert!(text(&[2, 2, 0, 10, 0, 2, 0, 0, 2, 0, 0], &mut Vec::new()).is_err());
+        assert!(text(&[2, 2, 0, 10, 0, 2, 0, 0, 2, 0, 0], JsonText::MySql80, &mut Vec::new()).is_err());
     }
 
     proptest! {
@@ -401,7 +424,7 @@ mod tests {
         fn malformed_documents_do_not_panic(kind in 0u8..16, bytes in proptest::collection::vec(0u8..40, 0..120)) {
             let mut document = vec![kind];
             document.extend(bytes);
-            let _ = text(&document, &mut Vec::new());
+            let _ = text(&document, JsonText::MySql57, &mut Vec::new());
         }
 
         #[test]

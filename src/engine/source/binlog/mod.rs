@@ -33,6 +33,7 @@ mod tests;
 pub use decoder::{Decoder, Event};
 pub use event::{FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH, RawEvent, verify_checksum};
 pub use format::{Flavour, FormatDescription, Heartbeat, Rotate};
+pub use jsonb::JsonText;
 pub use payload::{Payload, PayloadEvents};
 pub use query::{Query, QuerySession};
 pub use row_decoder::RowDecoder;

@@ -96,7 +96,7 @@ impl RowDecoder {
             columns: &self.columns,
             input: Cursor::new(&rows.rows),
             builder: RowBuilder::default(),
-            scratch: Scratch::default(),
+            scratch: Scratch::new(rows.json),
             values: Vec::new(),
             documents: Vec::new(),
         };
@@ -270,7 +270,7 @@ impl<'a> Pass<'a> {
                     let document = self.documents.get(*i).copied().flatten();
                     let document = document.ok_or_else(|| named(malformed("change of a JSON document that is NULL"), column))?;
                     text.clear();
-                    json_diff::apply(document, changes, &mut text).map_err(|error| named(error, column))?;
+                    json_diff::apply(document, changes, self.scratch.json, &mut text).map_err(|error| named(error, column))?;
                     self.builder.push(Some(&text));
                 }
             }

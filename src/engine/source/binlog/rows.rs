@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::compress;
 use super::cursor::{Cursor, malformed};
 use super::event::code;
+use super::jsonb::JsonText;
 use super::table_map::TableMap;
 use crate::engine::error::Result;
 
@@ -26,6 +27,8 @@ pub struct RowsEvent<'a> {
     pub kind: RowsKind,
     pub table: Arc<TableMap>,
     pub flags: u16,
+    /// How its JSON documents are printed.
+    pub json: JsonText,
     pub(super) columns: usize,
     pub(super) before_present: Cow<'a, [u8]>,
     pub(super) after_present: Cow<'a, [u8]>,
@@ -101,6 +104,7 @@ impl<'a> RowsEvent<'a> {
             kind: form.kind,
             table,
             flags,
+            json: JsonText::default(),
             columns,
             before_present: Cow::Borrowed(before_present),
             after_present: Cow::Borrowed(after_present),
@@ -134,6 +138,7 @@ impl<'a> RowsEvent<'a> {
             kind: self.kind,
             table: self.table,
             flags: self.flags,
+            json: self.json,
             columns: self.columns,
             before_present: Cow::Owned(self.before_present.into_owned()),
             after_present: Cow::Owned(self.after_present.into_owned()),

@@ -1,0 +1,10 @@
+//! The binary log decoder against real servers: what a SELECT shows (the copy's side) and what the log says
+//! must be the same canonical bytes, for every type.
+//!
+//! `cargo test --test binlog -- --ignored` (see e2e/lab/README.md).
+
+mod cases;
+mod json;
+mod server;
+mod sessions;
+mod values;

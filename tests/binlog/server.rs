@@ -1,0 +1,284 @@
+//! A server of the lab, its tables and its log.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use godwit::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
+use godwit::engine::value::read::{push_value, select_expression};
+use godwit::engine::value::{Row, RowBuilder};
+use mysql_async::prelude::Queryable;
+use mysql_async::{BinlogStreamRequest, Conn, OptsBuilder};
+
+/// Stopped, and its data deleted, when it goes out of scope.
+pub struct Server {
+    pub kind: &'static str,
+    name: String,
+    port: u16,
+}
+
+fn script(arguments: &[&str]) -> std::process::Output {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/lab/server.sh");
+    Command::new(path).args(arguments).output().unwrap()
+}
+
+impl Server {
+    pub fn start(kind: &'static str, group: &str, options: &[&str]) -> Self {
+        let name = format!("binlog-{group}-{kind}-{}", std::process::id());
+        let mut arguments = vec!["start", kind, &name, "--"];
+        arguments.extend(options);
+        let output = script(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        Self { kind, port: line["port"].as_u64().unwrap() as u16, name }
+    }
+
+    pub fn is_maria(&self) -> bool {
+        self.kind.starts_with("mariadb")
+    }
+
+    /// Version as far as cases depend on it: 57, 80, 97.
+    pub fn mysql(&self) -> Option<u32> {
+        self.kind.strip_prefix("mysql").map(|version| version.parse().unwrap())
+    }
+
+    pub async fn connect(&self) -> Conn {
+        let options = OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.port)
+            .user(Some("root"))
+            .pass(Some("godwit-root"))
+            .prefer_socket(false)
+            .max_allowed_packet(Some(1 << 30));
+        let mut connection = Conn::new(options).await.unwrap();
+        for statement in [
+            "SET NAMES utf8mb4",
+            "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''",
+            "CREATE DATABASE IF NOT EXISTS d",
+            "USE d",
+        ] {
+            connection.query_drop(statement).await.unwrap();
+        }
+        connection
+    }
+
+    /// Everything in the log, from its first file on.
+    pub async fn log(&self) -> Log {
+        let mut log = Log::default();
+        let request = BinlogStreamRequest::new(4_000_000).with_filename(b"binlog.000001").with_pos(4).with_non_blocking();
+        let mut connection = self.connect().await;
+        if self.is_maria() {
+            connection.query_drop("SET @mariadb_slave_capability=4").await.unwrap();
+        }
+        let mut stream = connection.get_binlog_stream(request).await.unwrap();
+        let mut decoder = Decoder::new();
+        // The transport sends the events of a compressed transaction again, decompressed by itself.
+        let mut repeated = 0;
+        while let Some(event) = stream.next().await {
+            let event = event.unwrap();
+            if repeated > 0 {
+                repeated -= 1;
+                continue;
+            }
+            let raw = RawEvent::from_stream(&event);
+            if let Some(checksum) = event.checksum().filter(|_| !(raw.event_type == 4 && raw.log_pos == 0)) {
+                raw.verify_checksum(checksum).unwrap();
+            }
+            repeated = log.take(&mut decoder, &raw);
+        }
+        log
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        script(&["stop", &self.name, "--now"]);
+    }
+}
+
+/// What the log said, in order.
+#[derive(Default)]
+pub struct Log {
+    /// Short names of all events.
+    pub trail: Vec<String>,
+    pub changes: Vec<Change>,
+    pub maps: Vec<Arc<TableMap>>,
+    pub starts: Vec<godwit::engine::source::binlog::TransactionStart>,
+    pub positions: Vec<(u8, u32, u32)>,
+}
+
+/// A row event, kept to be decoded when the table's definition is known.
+pub struct Change {
+    pub kind: RowsKind,
+    pub rows: godwit::engine::source::binlog::RowsEvent<'static>,
+    pub payload: bool,
+}
+
+impl Log {
+    /// Number of events inside, for a compressed transaction.
+    fn take(&mut self, decoder: &mut Decoder, raw: &RawEvent<'_>) -> usize {
+        self.positions.push((raw.event_type, raw.event_size, raw.log_pos));
+        let decoded = decoder.decode(raw).unwrap_or_else(|error| panic!("{error}"));
+        let Event::Payload(payload) = &decoded else {
+            self.keep(decoded, false);
+            return 0;
+        };
+        self.trail.push("payload".into());
+        let mut events = payload.events().unwrap();
+        let mut count = 0;
+        while let Some(inner) = events.next().unwrap() {
+            count += 1;
+            let decoded = decoder.decode(&inner).unwrap();
+            self.keep(decoded, true);
+        }
+        count
+    }
+
+    fn keep(&mut self, event: Event<'_>, payload: bool) {
+        let note = match event {
+            Event::Query(query) => format!("query {}", String::from_utf8_lossy(&query.sql)),
+            Event::Gtid(start) => {
+                let note = format!("start {}", start.id);
+                self.starts.push(start);
+                note
+            }
+            Event::Rows(rows) => {
+                let note = format!("{:?} {}", rows.kind, rows.table.table);
+                self.changes.push(Change { kind: rows.kind, rows: rows.into_owned(), payload });
+                note
+            }
+            Event::TableMap(map) => {
+                let note = format!("map {}", map.table);
+                self.maps.push(map);
+                note
+            }
+            Event::XaPrepare(prepare) => format!("prepare {} {}", prepare.xid, prepare.one_phase),
+            Event::Xid(_) => "xid".into(),
+            Event::RowsQuery(sql) => format!("rows query {}", String::from_utf8_lossy(sql)),
+            Event::Rotate(rotate) => format!("rotate {} {}", rotate.file, rotate.position),
+            Event::PreviousGtids(set) => format!("previous {set}"),
+            Event::GtidList(list) => format!("list {}", list.len()),
+            Event::FormatDescription(format) => format!("format {} {:?}", format.server_version, format.flavour),
+            other => format!("{other:?}"),
+        };
+        self.trail.push(note);
+    }
+
+    pub fn rows_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Change> {
+        self.changes.iter().filter(move |change| change.rows.table.table == table)
+    }
+
+    /// All changes of a table, decoded in full: kind, before, after.
+    pub fn decode(&self, definition: &TableDefinition) -> Vec<(RowsKind, Option<Row>, Option<Row>)> {
+        let all: Vec<usize> = (0..definition.columns.len()).collect();
+        let mut out = Vec::new();
+        for change in self.rows_of(&definition.table) {
+            let decoder = RowDecoder::new(definition, &change.rows.table, &all, &all).unwrap_or_else(|error| panic!("{error}"));
+            let kind = change.kind;
+            let result = decoder.decode_rows(&change.rows, &mut |before, after| {
+                out.push((kind, before, after));
+                Ok(())
+            });
+            result.unwrap_or_else(|error| panic!("{error}"));
+        }
+        out
+    }
+}
+
+/// The definition of a table, as far as decoding needs it.
+pub async fn definition(connection: &mut Conn, table: &str) -> TableDefinition {
+    let sql = format!(
+        "SELECT CAST(column_name AS CHAR), CAST(data_type AS CHAR), CAST(column_type AS CHAR), CAST(COALESCE(character_octet_length, 0) AS UNSIGNED), \
+         CAST(COALESCE(numeric_precision, 0) AS UNSIGNED), CAST(COALESCE(numeric_scale, 0) AS UNSIGNED), CAST(COALESCE(datetime_precision, 0) AS UNSIGNED), CAST(extra AS CHAR) \
+         FROM information_schema.columns WHERE table_schema = 'd' AND table_name = '{table}' ORDER BY ordinal_position"
+    );
+    type Line = (Vec<u8>, Vec<u8>, Vec<u8>, u64, u64, u64, u64, Vec<u8>);
+    let lines: Vec<Line> = connection.exec(sql, ()).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let columns = lines.iter().map(|(name, data_type, column_type, octets, precision, scale, fsp, extra)| {
+        let (data_type, column_type, extra) = (text(data_type).to_lowercase(), text(column_type), text(extra).to_uppercase());
+        let generated = match () {
+            () if extra.contains("VIRTUAL") => Generated::Virtual,
+            () if extra.contains("STORED GENERATED") || extra.contains("PERSISTENT") => Generated::Stored,
+            () => Generated::No,
+        };
+        Column {
+            kind: kind(&data_type, &column_type, *octets, *precision, *scale, *fsp as u8),
+            name: text(name),
+            column_type,
+            character_set: None,
+            collation: None,
+            nullable: true,
+            generated,
+            invisible: extra.contains("INVISIBLE"),
+            auto_increment: false,
+        }
+    });
+    TableDefinition {
+        database: "d".into(),
+        table: table.into(),
+        engine: "InnoDB".into(),
+        columns: columns.collect(),
+        indexes: Vec::new(),
+        foreign_keys: Vec::new(),
+        create_statement: String::new(),
+        estimated_rows: 0,
+        average_row_bytes: 0,
+    }
+}
+
+fn kind(data_type: &str, column_type: &str, octets: u64, precision: u64, scale: u64, fsp: u8) -> Kind {
+    let unsigned = column_type.contains("unsigned");
+    match data_type {
+        "tinyint" => Kind::TinyInt { unsigned },
+        "smallint" => Kind::SmallInt { unsigned },
+        "mediumint" => Kind::MediumInt { unsigned },
+        "int" => Kind::Int { unsigned },
+        "bigint" => Kind::BigInt { unsigned },
+        "decimal" => Kind::Decimal { precision: precision as u8, scale: scale as u8 },
+        "float" => Kind::Float,
+        "double" => Kind::Double,
+        "bit" => Kind::Bit { bits: precision as u8 },
+        "year" => Kind::Year,
+        "date" => Kind::Date,
+        "time" => Kind::Time { fsp },
+        "datetime" => Kind::DateTime { fsp },
+        "timestamp" => Kind::Timestamp { fsp },
+        "char" => Kind::Char,
+        "varchar" => Kind::Varchar,
+        "tinytext" | "text" | "mediumtext" | "longtext" => Kind::Text,
+        "binary" => Kind::Binary { length: octets as u16 },
+        "varbinary" => Kind::VarBinary,
+        "tinyblob" | "blob" | "mediumblob" | "longblob" => Kind::Blob,
+        "enum" => Kind::Enum { labels: Vec::new() },
+        "set" => Kind::Set { labels: Vec::new() },
+        "json" => Kind::Json,
+        "vector" => Kind::Vector,
+        "uuid" => Kind::Uuid,
+        "inet4" => Kind::Inet4,
+        "inet6" => Kind::Inet6,
+        _ => Kind::Geometry,
+    }
+}
+
+/// The rows as the copy sees them, by the first column.
+pub async fn select(connection: &mut Conn, definition: &TableDefinition) -> Vec<Row> {
+    let list: Vec<String> = definition
+        .columns
+        .iter()
+        .map(|column| format!("{} AS `{}`", select_expression(&column.name, &column.kind), column.name))
+        .collect();
+    let sql = format!("SELECT {} FROM d.`{}` ORDER BY {}", list.join(", "), definition.table, definition.columns[0].name);
+    let rows: Vec<mysql_async::Row> = connection.exec(sql, ()).await.unwrap();
+    let mut scratch = Vec::new();
+    rows.into_iter()
+        .map(|row| {
+            let mut builder = RowBuilder::default();
+            for (value, column) in row.unwrap().into_iter().zip(&definition.columns) {
+                push_value(&mut builder, value, column, &mut scratch).unwrap();
+            }
+            builder.finish()
+        })
+        .collect()
+}
