@@ -40,6 +40,7 @@ mod supported;
 mod time_zone;
 mod transaction_compression;
 mod version;
+mod views;
 
 use super::context::Context;
 use super::finding::Finding;
@@ -115,6 +116,7 @@ pub const CHECKS: &[Check] = &[
     check("StorageEngines", Needs::Tables, storage_engines::check),
     check("CharacterSets", Needs::Tables, character_sets::check),
     check("Definitions", Needs::Tables, definitions::check),
+    check("Views", Needs::Tables, views::check),
     check("SqlMode", Needs::Servers, sql_mode::check),
     check("TimeZone", Needs::Servers, time_zone::check),
     check("MaxAllowedPacket", Needs::Servers, max_allowed_packet::check),
