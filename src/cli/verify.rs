@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::input::{self, ManifestFile};
 use super::{Exit, Failure, LogArguments, Output, signals, text};
 use crate::api::{Difference, SchemaDifference, TableVerification, VerifyReport};
-use crate::engine::{self, VerifyOptions};
+use crate::engine;
 
 /// Examples that are shown of one table; JSON has more.
 const SAMPLES: usize = 5;
@@ -27,10 +27,9 @@ pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
     let manifest = arguments.manifest.load()?;
     log.start(true, None)?;
     let progress = input::progress(&manifest)?;
-    let options = VerifyOptions { repair: arguments.repair };
     let report = super::block_on(async {
         let cancel = signals::cancellation()?;
-        Ok(engine::verify_only(input::task(manifest, false), options, progress, cancel).await?)
+        Ok(engine::verify_only(input::task(manifest, false), arguments.repair, progress, cancel).await?)
     })?;
     match arguments.output {
         Output::Text => super::print(&render(&report)),

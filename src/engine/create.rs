@@ -10,24 +10,26 @@ use mysql_async::prelude::Queryable;
 
 use super::checkpoint::{Claim, Record, TableStage};
 use super::connection::{Connector, Role, ServerInfo};
-use super::error::{Context, Error, Result};
+use super::error::{Error, Result};
+use super::plan::statements::Statements;
 use super::plan::{Plan, TableName, TablePlan};
 use super::progress::Progress;
+use super::schema::apply;
 use super::schema::names::PlanNames;
-use super::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, TableRewrite, rewrite_create_table};
-use super::value::read::quote_identifier;
-use crate::api::{ConflictPolicy, MigrationTaskSpec, TableEngine};
+use super::schema::rewrite::{Deferred, DeferredKind, RewrittenTable};
+use super::schema::view::{Definer, order_views, rewrite_view};
+use crate::api::{ConflictPolicy, DefinerMode, MigrationTaskSpec};
 
 /// Makes objects at the destination.
 #[derive(Clone)]
 pub struct Creator {
-    pub plan: Arc<Plan>,
-    pub names: Arc<PlanNames>,
-    pub engine: Engine,
-    pub conflict_policy: ConflictPolicy,
-    pub source_info: ServerInfo,
-    pub destination_info: ServerInfo,
-    pub destination: Connector,
+    plan: Arc<Plan>,
+    /// The destination's statements, by `TablePlan::id`.
+    statements: Arc<Vec<RewrittenTable>>,
+    conflict_policy: ConflictPolicy,
+    definer: Definer,
+    destination_info: ServerInfo,
+    destination: Connector,
     pub record: Record,
     pub claim: Claim,
     pub progress: Progress,
@@ -36,43 +38,53 @@ pub struct Creator {
 /// ER_TABLE_EXISTS_ERROR.
 const TABLE_EXISTS: u16 = 1050;
 
-/// The manifest's word for the destination's engine.
-pub fn table_engine(spec: &MigrationTaskSpec) -> Engine {
-    match spec.destination.mysql.as_ref().map(|mysql| mysql.table_engine) {
-        Some(TableEngine::InnoDB) | None => Engine::Named("InnoDB".into()),
-        Some(TableEngine::XEngine) => Engine::Named("XENGINE".into()),
-        Some(TableEngine::AsSource) => Engine::AsSource,
-    }
-}
-
 impl Creator {
-    /// The destination's statements of a table.
-    pub fn rewrite(&self, table: &TablePlan) -> Result<RewrittenTable> {
-        let rules = TableRewrite {
-            source: table.source.clone(),
-            destination: table.destination.clone(),
-            key_index: table.key_index.clone(),
-            engine: self.engine.clone(),
-            // Rows that exist already need all indexes from the start; without a copy nothing is to be waited for.
-            defer_indexes: self.plan.full,
-            names: &*self.names,
-        };
-        rewrite_create_table(&table.definition.create_statement, &rules)
+    /// Prepares the statements of all objects.
+    ///
+    /// # Errors
+    /// Definite: a definition has no counterpart at the destination.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        spec: &MigrationTaskSpec,
+        plan: &Arc<Plan>,
+        source_info: &ServerInfo,
+        destination_info: &ServerInfo,
+        destination: &Connector,
+        record: &Record,
+        claim: &Claim,
+        progress: &Progress,
+    ) -> Result<Self> {
+        let mut statements = Vec::new();
+        if plan.schema {
+            let maker = Statements::new(spec, plan, source_info, destination_info);
+            for table in &plan.tables {
+                statements.push(maker.of(table)?);
+            }
+        }
+        Ok(Self {
+            plan: Arc::clone(plan),
+            statements: Arc::new(statements),
+            conflict_policy: spec.conflict_policy,
+            definer: match spec.definer {
+                DefinerMode::Invoker => Definer::Invoker,
+                DefinerMode::Keep => Definer::Keep,
+            },
+            destination_info: destination_info.clone(),
+            destination: destination.clone(),
+            record: record.clone(),
+            claim: claim.clone(),
+            progress: progress.clone(),
+        })
     }
 
     /// Databases and tables.
     pub async fn databases_and_tables(&self, stages: &mut [TableStage]) -> Result<()> {
-        let mut conn = self.destination.connect(Role::Metadata).await?;
+        let mut conn = self.session().await?;
         self.record.check(&self.claim).await?;
-        for database in &self.plan.databases {
-            conn.query_drop(format!(
-                "CREATE DATABASE IF NOT EXISTS {} CHARACTER SET {} COLLATE {}",
-                quote_identifier(&database.destination),
-                database.character_set,
-                database.collation
-            ))
-            .await
-            .context(format!("creating database {}", database.destination))?;
+        if self.plan.schema {
+            for database in &self.plan.databases {
+                apply::create_database(&mut conn, database, &self.destination_info).await?;
+            }
         }
         for (table, stage) in self.plan.tables.iter().zip(stages.iter_mut()) {
             if *stage >= TableStage::Created {
@@ -88,8 +100,7 @@ impl Creator {
 
     async fn table(&self, conn: &mut Conn, table: &Arc<TablePlan>, stage: TableStage) -> Result<()> {
         let definition = &table.definition;
-        if self.plan.schema {
-            let rewritten = self.rewrite(table)?;
+        if let Some(rewritten) = self.statements.get(table.id as usize) {
             self.record.set_table_stage(&self.claim, definition, TableStage::Creating).await?;
             let made = conn.query_drop(rewritten.create.as_str()).await;
             match made {
@@ -132,41 +143,57 @@ impl Creator {
         Ok(())
     }
 
-    async fn deferred(&self, table: &Arc<TablePlan>, wanted: impl Fn(DeferredKind) -> bool) -> Result<()> {
-        if !self.plan.schema {
-            return Ok(());
-        }
-        let rewritten = self.rewrite(table)?;
-        let steps: Vec<&Deferred> = rewritten.deferred.iter().filter(|step| wanted(step.kind)).collect();
+    async fn deferred(&self, table: &Arc<TablePlan>, wanted: fn(DeferredKind) -> bool) -> Result<()> {
+        let Some(rewritten) = self.statements.get(table.id as usize) else { return Ok(()) };
+        let steps: Vec<Deferred> = rewritten.deferred.iter().filter(|step| wanted(step.kind)).cloned().collect();
         if steps.is_empty() {
             return Ok(());
         }
         self.record.check(&self.claim).await?;
-        let mut conn = self.destination.connect(Role::Metadata).await?;
+        let mut conn = self.session().await?;
         for step in steps {
-            let existing = existing_names(&mut conn, &table.destination).await?;
-            let exists = |name: &str| existing.iter().any(|other| other.eq_ignore_ascii_case(name));
-            let Some(statement) = step.statement_without(exists) else { continue };
-            if let Err(error) = conn.query_drop(statement.as_str()).await {
-                let error = Error::from(error);
-                self.progress.schema_failed(table.destination.to_string(), &statement, error.to_string());
+            if let Err(error) = apply::run_deferred(&mut conn, &step).await {
+                self.progress.schema_failed(table.destination.to_string(), &step.statement(), error.to_string());
                 return Err(error.context(format!("adding indexes or foreign keys to {}", table.destination)));
             }
         }
         let _ = conn.disconnect().await;
         Ok(())
     }
-}
 
-/// Names of the indexes and foreign keys that a table has.
-async fn existing_names(conn: &mut Conn, table: &TableName) -> Result<Vec<String>> {
-    let names: Vec<String> = conn
-        .exec(
-            "SELECT index_name FROM information_schema.statistics WHERE table_schema=? AND table_name=? \
-             UNION SELECT constraint_name FROM information_schema.table_constraints \
-             WHERE table_schema=? AND table_name=? AND constraint_type='FOREIGN KEY'",
-            (&table.database, &table.table, &table.database, &table.table),
-        )
-        .await?;
-    Ok(names)
+    /// Views, in the order in which they rest on each other. One that the destination refuses is reported; the data is
+    /// not worth less for it.
+    pub async fn views(&self) -> Result<()> {
+        if !self.plan.schema || self.plan.views.is_empty() {
+            return Ok(());
+        }
+        let names = PlanNames::new(&self.plan);
+        let sources: Vec<(TableName, String)> =
+            self.plan.views.iter().map(|view| (view.source.clone(), view.create_statement.clone())).collect();
+        let mut statements = Vec::new();
+        for place in order_views(&sources) {
+            let view = &self.plan.views[place];
+            match rewrite_view(&view.create_statement, &view.source, &names, self.definer) {
+                Ok(statement) => statements.push((view.destination.clone(), statement)),
+                Err(error) => {
+                    self.progress.schema_failed(view.destination.to_string(), &view.create_statement, error.to_string());
+                }
+            }
+        }
+        self.record.check(&self.claim).await?;
+        let mut conn = self.session().await?;
+        // A view of that name was refused by the precheck or is this task's own, made before a crash.
+        for failure in apply::create_views(&mut conn, &statements, |_| true).await? {
+            tracing::warn!(view = %failure.object, error = %failure.error, "view not created");
+            self.progress.schema_failed(failure.object.to_string(), &failure.statement, failure.error);
+        }
+        let _ = conn.disconnect().await;
+        Ok(())
+    }
+
+    async fn session(&self) -> Result<Conn> {
+        let mut conn = self.destination.connect(Role::Metadata).await?;
+        apply::prepare_session(&mut conn).await?;
+        Ok(conn)
+    }
 }

@@ -6,9 +6,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Connector;
 use super::error::{Class, Error, Result};
-use super::migrate;
+use super::plan::Plan;
 use super::progress::Progress;
-use crate::api::{MigrationTaskSpec, Phase};
+use super::verify::{self, Hooks, VerifyOptions};
+use super::{migrate, precheck};
+use crate::api::{MigrationTaskSpec, Phase, PrecheckReport, VerifyReport};
 use crate::manifest::{Manifest, resolve_endpoint};
 
 /// What to do.
@@ -105,4 +107,64 @@ pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> R
             }
         }
     }
+}
+
+/// What would be done, for people and for programs.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    pub plan: Plan,
+    pub text: String,
+    pub json: serde_json::Value,
+}
+
+/// Looks at both servers and at the manifest; changes nothing.
+///
+/// # Errors
+/// When a connection is lost in the middle.
+pub async fn precheck_only(task: Task, progress: Progress) -> Result<PrecheckReport> {
+    let (source, destination) = task.connectors()?;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), Default::default()).await?;
+    progress.set_precheck(outcome.report.clone());
+    Ok(outcome.report.into())
+}
+
+/// The task resolved against both servers.
+async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> Result<precheck::Resolved> {
+    let outcome = precheck::run(task.spec(), source, Some(destination), Default::default()).await?;
+    outcome.resolved.ok_or_else(|| {
+        let failed: Vec<String> = outcome
+            .report
+            .items
+            .iter()
+            .filter(|item| item.verdict == crate::api::Verdict::Failed)
+            .map(|item| format!("{}: {}", item.name, item.seen))
+            .collect();
+        Error::definite(failed.join("; "))
+    })
+}
+
+/// Resolves the task and says what it would do; changes nothing.
+///
+/// # Errors
+/// When the task cannot be resolved, or a connection is lost.
+pub async fn plan_only(task: Task) -> Result<Planned> {
+    let (source, destination) = task.connectors()?;
+    let resolved = resolved(&task, &source, &destination).await?;
+    Ok(Planned { plan: resolved.plan, text: String::new(), json: serde_json::Value::Null })
+}
+
+/// Compares both sides under the task's mapping and filters.
+///
+/// # Errors
+/// When the task cannot be resolved, a server stays away, or on cancellation.
+pub async fn verify_only(
+    task: Task,
+    repair: bool,
+    _progress: Progress,
+    cancel: CancellationToken,
+) -> Result<VerifyReport> {
+    let (source, destination) = task.connectors()?;
+    let resolved = resolved(&task, &source, &destination).await?;
+    let options = VerifyOptions { repair, ..VerifyOptions::default() };
+    verify::verify(&resolved.plan, &source, &destination, options, cancel, Hooks::default()).await
 }

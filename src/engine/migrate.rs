@@ -15,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoint::{LANES, Record, Saved, Stage, TableStage};
 use super::connection::{Connector, Role, ServerInfo};
 use super::copy::{self, CopyContext};
-use super::create::{Creator, table_engine};
+use super::create::Creator;
 use super::destination::mysql::apply::Applier;
 use super::destination::mysql::{Limits, OnDuplicate};
 use super::entry::{Outcome, Task};
 use super::error::{Context, Error, Result};
+use super::plan::mapping::NameRules;
+use super::plan::resolve::resolve;
 use super::plan::select::Selection;
 use super::plan::{Plan, TablePlan, fingerprint};
 use super::precheck;
@@ -28,7 +30,6 @@ use super::replicate::dispatch::Dispatcher;
 use super::replicate::guard::Guard;
 use super::replicate::lane::Lane;
 use super::replicate::reader::Reader;
-use super::schema::names::PlanNames;
 use super::source::position::Position;
 use super::source::visibility::{self, Visibility};
 use crate::api::{ConflictPolicy, Phase};
@@ -110,7 +111,7 @@ async fn begin<'a>(
     progress.set_phase(Phase::Prechecking);
     // Before the definitions are read: a definition that changes after this point is seen in the log.
     let early_start = start_position(&source).await;
-    let outcome = precheck::run(task.spec(), &source, &destination, BTreeSet::new()).await?;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), BTreeSet::new()).await?;
     progress.set_precheck(outcome.report.clone());
     let passed = outcome.passed();
     let Some(resolved) = outcome.resolved.filter(|_| passed) else {
@@ -155,12 +156,22 @@ async fn resume<'a>(
     record: Record,
     saved: &Saved,
 ) -> Result<Attempt<'a>> {
-    let definitions = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
-    let resolved = precheck::gather::resume(task.spec(), &source, &destination, definitions).await?;
     let mut conn = source.connect(Role::Metadata).await?;
     let source_info = super::connection::server_info(&mut conn).await?;
     let identity = visibility::server_identity(&mut conn, &source_info).await?;
+    let mut destination_conn = destination.connect(Role::Metadata).await?;
+    let destination_info = super::connection::server_info(&mut destination_conn).await?;
+    let names = NameRules {
+        source: lower_case_table_names(&mut conn).await?,
+        destination: lower_case_table_names(&mut destination_conn).await?,
+        policy: task.spec().name_case,
+    };
+    let _ = destination_conn.disconnect().await;
+    let selection = Selection::new(task.spec(), names)?;
+    let recorded = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
+    let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
     let _ = conn.disconnect().await;
+    let plan = resolve(task.spec(), &selection, &catalog)?;
     let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == super::source::position::GtidPosition::None);
     if by_place && identity != saved.source_uuid {
         return Err(Error::definite(format!(
@@ -169,7 +180,6 @@ async fn resume<'a>(
             saved.source_uuid
         )));
     }
-    let destination_info = destination.server_info().await?;
     Ok(Attempt {
         task,
         progress,
@@ -177,10 +187,15 @@ async fn resume<'a>(
         destination,
         source_info,
         destination_info,
-        plan: Arc::new(resolved.plan),
-        selection: resolved.selection,
+        plan: Arc::new(plan),
+        selection,
         record,
     })
+}
+
+async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
+    let value: Option<u8> = conn.query_first("SELECT @@GLOBAL.lower_case_table_names").await?;
+    Ok(value.unwrap_or(0))
 }
 
 impl Attempt<'_> {
@@ -190,18 +205,16 @@ impl Attempt<'_> {
         // After the claim: nothing that an earlier engine still had under way can change what is read here.
         let saved = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
         let mut stages = self.stages(&saved);
-        let creator = Creator {
-            plan: Arc::clone(plan),
-            names: Arc::new(PlanNames::new(plan)),
-            engine: table_engine(self.task.spec()),
-            conflict_policy: self.task.spec().conflict_policy,
-            source_info: self.source_info.clone(),
-            destination_info: self.destination_info.clone(),
-            destination: self.destination.clone(),
-            record: self.record.clone(),
-            claim: claim.clone(),
-            progress: self.progress.clone(),
-        };
+        let creator = Creator::new(
+            self.task.spec(),
+            plan,
+            &self.source_info,
+            &self.destination_info,
+            &self.destination,
+            &self.record,
+            &claim,
+            self.progress,
+        )?;
         if saved.stage < Stage::SchemaMade {
             self.progress.set_phase(Phase::MigratingSchema);
             creator.databases_and_tables(&mut stages).await?;
@@ -377,14 +390,11 @@ impl Attempt<'_> {
     ) -> Result<Outcome> {
         let dispatcher = context.dispatcher.clone();
         if copying {
-            let copied = {
+            let copied: copy::Copied = {
                 let (creator, dispatcher) = (creator.clone(), dispatcher.clone());
-                move |table: Arc<TablePlan>| {
-                    let (creator, dispatcher) = (creator.clone(), dispatcher.clone());
-                    async move { finish_table(&creator, dispatcher.as_deref(), &table).await }
-                }
+                Arc::new(move |table| Box::pin(finish_table(creator.clone(), dispatcher.clone(), table)))
             };
-            copy::run(context, pending, cancel.clone(), copied.clone()).await?;
+            copy::run(context, pending, cancel.clone(), Arc::clone(&copied)).await?;
             // Tables from snapshots, and tables whose indexes an earlier run did not get to.
             let current = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
             let stages = self.stages(&current);
@@ -396,8 +406,7 @@ impl Attempt<'_> {
         }
         if saved.stage < Stage::Following {
             creator.foreign_keys().await?;
-            super::schema::views::create(&creator.destination, &self.plan, &creator.names, self.task.spec().definer, self.progress)
-                .await?;
+            creator.views().await?;
             self.record.set_stage(&creator.claim, Stage::Following).await?;
         }
         let Some(dispatcher) = dispatcher else { return Ok(Outcome::Completed) };
@@ -440,7 +449,7 @@ impl Attempt<'_> {
 }
 
 /// Indexes of a copied table; then there is nothing left to do for it but to follow.
-async fn finish_table(creator: &Creator, dispatcher: Option<&Dispatcher>, table: &Arc<TablePlan>) -> Result<()> {
+async fn finish_table(creator: Creator, dispatcher: Option<Arc<Dispatcher>>, table: Arc<TablePlan>) -> Result<()> {
     creator.progress.table_state(table.id, TableState::Indexing);
     let gate = match dispatcher {
         // A unique index is built over the rows of one moment.
@@ -451,7 +460,7 @@ async fn finish_table(creator: &Creator, dispatcher: Option<&Dispatcher>, table:
         }
         _ => None,
     };
-    let made = creator.indexes(table).await;
+    let made = creator.indexes(&table).await;
     if let Some(gate) = gate {
         gate.open();
     }

@@ -20,4 +20,4 @@ pub mod throttle;
 pub mod value;
 pub mod verify;
 
-pub use entry::{Outcome, Task, run};
+pub use entry::{Outcome, Planned, Task, plan_only, precheck_only, run, verify_only};

@@ -1,28 +1,25 @@
 //! Asks both servers for what the checks look at. Reads only. What the account may not see stays unknown; the checks say so.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::context::{Context, Server, SourceObjects};
 use super::finding::Finding;
 use super::read_server::{Link, connect, read_server};
 use super::{read_destination, read_source};
 use crate::api::{MigrationTaskSpec, MigrationType};
-use crate::engine::connection::{Connector, Role};
+use crate::engine::connection::Connector;
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::resolve::resolve;
 use crate::engine::plan::select::Selection;
 use crate::engine::plan::unsupported::unsupported;
 use crate::engine::plan::{DatabasePlan, Plan, TableName};
-use crate::engine::schema::definition::TableDefinition;
 
 /// How far it came.
 pub enum Gathered {
-    /// A server could not be reached: the items that are known.
+    /// A server could not be reached, or the destination is of a kind that cannot be looked at: the items that are known.
     Stopped(Vec<(&'static str, Finding)>),
     Complete(Box<Context>),
 }
@@ -34,9 +31,17 @@ pub enum Gathered {
 pub async fn gather(
     spec: &MigrationTaskSpec,
     source: &Connector,
-    destination: &Connector,
+    destination: Option<&Connector>,
     owned: BTreeSet<TableName>,
 ) -> Result<Gathered> {
+    let Some(destination) = destination else {
+        let refused = Finding::failed(
+            unsupported(spec).join("\n"),
+            "an option that is silently ignored would migrate something else than what was asked for; the other items were not run",
+            "change the manifest as stated for each field",
+        );
+        return Ok(Gathered::Stopped(vec![("Supported", refused)]));
+    };
     let (mut source_conn, mut destination_conn) = match tokio::join!(connect(source), connect(destination)) {
         (Ok(source), Ok(destination)) => (source, destination),
         (source_result, destination_result) => {
@@ -100,43 +105,6 @@ fn empty_plan(spec: &MigrationTaskSpec) -> Plan {
         views: Vec::new(),
         unsupported: unsupported(spec),
     }
-}
-
-/// The plan of a task that goes on: from the definitions that it recorded when it began, not from today's. What was dropped
-/// at the source meanwhile is still part of it; the log says what became of it.
-///
-/// # Errors
-/// When a connection is lost, or the manifest no longer fits the recorded definitions.
-pub async fn resume(
-    spec: &MigrationTaskSpec,
-    source: &Connector,
-    destination: &Connector,
-    definitions: Vec<Arc<TableDefinition>>,
-) -> Result<Resumed> {
-    let (source_conn, destination_conn) = tokio::join!(source.connect(Role::Metadata), destination.connect(Role::Metadata));
-    let (mut source_conn, mut destination_conn) = (source_conn?, destination_conn?);
-    let names = NameRules {
-        source: lower_case_table_names(&mut source_conn).await?,
-        destination: lower_case_table_names(&mut destination_conn).await?,
-        policy: spec.name_case,
-    };
-    let selection = Selection::new(spec, names)?;
-    let catalog = read_source::recorded_catalog(&mut source_conn, &selection, definitions).await?;
-    let plan = resolve(spec, &selection, &catalog)?;
-    let _ = source_conn.disconnect().await;
-    let _ = destination_conn.disconnect().await;
-    Ok(Resumed { plan, selection })
-}
-
-/// What a task that goes on works with.
-#[derive(Debug)]
-pub struct Resumed {
-    pub plan: Plan,
-    pub selection: Selection,
-}
-
-async fn lower_case_table_names(conn: &mut Conn) -> Result<u8> {
-    Ok(conn.query_first("SELECT @@GLOBAL.lower_case_table_names").await?.unwrap_or(0))
 }
 
 /// The databases that the manifest names, so that privileges on them can be looked at although they cannot be seen.

@@ -12,7 +12,7 @@ pub mod gather;
 pub mod grants;
 mod read_destination;
 mod read_server;
-mod read_source;
+pub mod read_source;
 
 use std::collections::BTreeSet;
 
@@ -57,14 +57,14 @@ pub fn passed(report: &PrecheckStatus) -> bool {
     !report.items.is_empty() && precheck_passed(report)
 }
 
-/// Looks at both servers. `owned`: destination tables that this very task made in an earlier run.
+/// Looks at both servers. `destination` is None for a kind of destination that is not a MySQL-family server. `owned`: destination tables that this very task made in an earlier run.
 ///
 /// # Errors
 /// When a connection is lost in the middle; a server that cannot be reached at all is an item of the report.
 pub async fn run(
     spec: &MigrationTaskSpec,
     source: &Connector,
-    destination: &Connector,
+    destination: Option<&Connector>,
     owned: BTreeSet<TableName>,
 ) -> Result<Outcome> {
     let gathered = gather::gather(spec, source, destination, owned).await?;
