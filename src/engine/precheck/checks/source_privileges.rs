@@ -2,7 +2,7 @@
 
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
-use crate::engine::precheck::grants::{Grants, grant_database};
+use crate::engine::precheck::grants::Grants;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let grants = &context.source.grants;
@@ -18,19 +18,19 @@ pub fn check(context: &Context) -> Option<Finding> {
     let views: Vec<&str> = context.plan.views.iter().map(|view| view.source.database.as_str()).collect();
     for database in &context.plan.databases {
         let name = database.source.as_str();
-        let mut privileges = Vec::new();
+        let mut wanted = Vec::new();
         if !reads(context, grants, name) {
-            privileges.push("SELECT");
+            wanted.push("SELECT");
         }
-        if context.schema() && views.contains(&name) && !grants.on_database("SHOW VIEW", name) {
-            privileges.push("SHOW VIEW");
+        if context.schema() && views.contains(&name) {
+            wanted.push("SHOW VIEW");
         }
-        if needs_lock(context, name) && !grants.on_database("LOCK TABLES", name) {
-            privileges.push("LOCK TABLES");
+        if needs_lock(context, name) {
+            wanted.push("LOCK TABLES");
         }
-        if !privileges.is_empty() {
-            missing.push(format!("{} on {name}", privileges.join(", ")));
-            statements.push(format!("GRANT {} ON {}.* TO {};", privileges.join(", "), grant_database(name), grants.account));
+        if let Some((what, statement)) = grants.missing_on_database(&wanted, name) {
+            missing.push(what);
+            statements.push(statement);
         }
     }
     if missing.is_empty() {
