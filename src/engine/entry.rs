@@ -161,14 +161,9 @@ pub async fn plan_only(task: Task) -> Result<Planned> {
 ///
 /// # Errors
 /// When the task cannot be resolved, a server stays away, or on cancellation.
-pub async fn verify_only(
-    task: Task,
-    repair: bool,
-    _progress: Progress,
-    cancel: CancellationToken,
-) -> Result<VerifyReport> {
+pub async fn verify_only(task: Task, repair: bool, _progress: Progress, cancel: CancellationToken) -> Result<VerifyReport> {
     let (source, destination) = task.connectors()?;
     let resolved = resolved(&task, &source, &destination).await?;
-    let options = VerifyOptions { repair, ..VerifyOptions::default() };
+    let options = VerifyOptions { repair, ..VerifyOptions::of(&task.spec().verification) };
     verify::verify(&resolved.plan, &source, &destination, options, cancel, Hooks::default()).await
 }

@@ -180,17 +180,7 @@ async fn resume<'a>(
             saved.source_uuid
         )));
     }
-    Ok(Attempt {
-        task,
-        progress,
-        source,
-        destination,
-        source_info,
-        destination_info,
-        plan: Arc::new(plan),
-        selection,
-        record,
-    })
+    Ok(Attempt { task, progress, source, destination, source_info, destination_info, plan: Arc::new(plan), selection, record })
 }
 
 async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
@@ -227,11 +217,8 @@ impl Attempt<'_> {
             }
         }
         let mut conn = self.source.connect(Role::Metadata).await?;
-        let visibility = if plan.incremental {
-            visibility::detect(&mut conn, &self.source_info).await?
-        } else {
-            Visibility::LockingReads
-        };
+        let visibility =
+            if plan.incremental { visibility::detect(&mut conn, &self.source_info).await? } else { Visibility::LockingReads };
         let clock_offset = clock_offset(&mut conn).await?;
         let _ = conn.disconnect().await;
         let (limits, load_data) = self.destination_limits().await?;
@@ -270,8 +257,7 @@ impl Attempt<'_> {
         let stop = cancel.child_token();
         if plan.incremental {
             let saved = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
-            let dispatcher =
-                self.follow(&mut workers, &stop, &saved, &claim, limits, server_id, clock_offset).await?;
+            let dispatcher = self.follow(&mut workers, &stop, &saved, &claim, limits, server_id, clock_offset).await?;
             context.dispatcher = Some(dispatcher);
         }
         let follow = context.dispatcher.clone();
@@ -333,7 +319,9 @@ impl Attempt<'_> {
         clock_offset: i64,
     ) -> Result<Arc<Dispatcher>> {
         if saved.lanes.len() != LANES as usize {
-            return Err(Error::definite("the task's record has no position to follow the log from; it was started without Incremental"));
+            return Err(Error::definite(
+                "the task's record has no position to follow the log from; it was started without Incremental",
+            ));
         }
         let positions: Vec<Position> = saved.lanes.iter().map(|(position, _)| position.clone()).collect();
         let from: Vec<Position> =
@@ -342,14 +330,8 @@ impl Attempt<'_> {
         let dispatcher = Arc::new(Dispatcher::new(&self.plan, start, positions.clone(), QUEUE_BUDGET));
         for (number, recorded) in (0u32..).zip(positions) {
             let applier = Applier::connect(&self.destination, claim.lane(number), limits).await?;
-            let lane = Lane::new(
-                number,
-                Arc::clone(&self.plan),
-                Arc::clone(&dispatcher),
-                applier,
-                self.progress.clone(),
-                recorded,
-            );
+            let lane =
+                Lane::new(number, Arc::clone(&self.plan), Arc::clone(&dispatcher), applier, self.progress.clone(), recorded);
             workers.spawn(lane.run(stop.clone()));
         }
         let valid_from: HashMap<u32, Position> = saved
@@ -358,9 +340,11 @@ impl Attempt<'_> {
             .filter_map(|table| {
                 let from = table.valid_from.clone()?;
                 let definition = &table.definition;
-                let found = self.plan.tables.iter().find(|t| {
-                    t.source.database == definition.database && t.source.table == definition.table
-                })?;
+                let found = self
+                    .plan
+                    .tables
+                    .iter()
+                    .find(|t| t.source.database == definition.database && t.source.table == definition.table)?;
                 Some((found.id, from))
             })
             .collect();
@@ -502,11 +486,12 @@ async fn end_workers(workers: &mut JoinSet<Result<()>>) -> Result<()> {
 
 /// What to add to the source's clock to get ours, in microseconds.
 async fn clock_offset(conn: &mut mysql_async::Conn) -> Result<i64> {
-    let before = std::time::SystemTime::now();
-    let theirs: Option<f64> = conn.query_first("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) AS DOUBLE)+0e0").await.or_else(|_| Ok::<_, Error>(None))?;
-    let half = before.elapsed().unwrap_or_default() / 2;
-    let ours = (before + half).duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
-    Ok(theirs.map_or(0, |seconds| ours - (seconds * 1e6) as i64))
+    let asked = std::time::SystemTime::now();
+    let microseconds = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)";
+    let theirs: Option<i64> = conn.query_first(microseconds).await?;
+    let half_way = asked + asked.elapsed().unwrap_or_default() / 2;
+    let ours = half_way.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
+    Ok(theirs.map_or(0, |theirs| ours - theirs))
 }
 
 /// A replica id that no other engine and hardly any replica has.

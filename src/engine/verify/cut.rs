@@ -19,8 +19,6 @@ use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::schema::definition::Kind;
 
-/// Bytes of rows in a piece.
-const PIECE_BYTES: u64 = 8 << 20;
 /// Rows in a piece at most.
 const PIECE_ROWS: u64 = 100_000;
 
@@ -139,7 +137,7 @@ impl Cutter {
     }
 
     async fn boundary(&mut self, run: &TableRun, lo: Option<&KeyBound>) -> Result<Option<KeyBound>> {
-        let rows = (PIECE_BYTES / run.average_row_bytes()).clamp(1, PIECE_ROWS);
+        let rows = (self.context.options.piece_bytes / run.average_row_bytes()).clamp(1, PIECE_ROWS);
         let context = self.context.clone();
         let mut patience = Patience::new(context.options.retry);
         loop {

@@ -19,8 +19,8 @@ use super::{Context, text};
 use crate::engine::error::{Error, Result};
 use crate::engine::value::Row;
 
-/// Digests held at once: about 100 MB at the worst.
-const MOST_HELD: usize = 1 << 20;
+/// A digest for so many of the bytes that may be held; a map of them takes up to 100 bytes each.
+const BYTES_A_DIGEST: usize = 16;
 /// Passes are not cut finer than this.
 const MOST_PARTS: u64 = 1 << 20;
 
@@ -70,6 +70,11 @@ struct Pass {
     surplus: Option<Surplus>,
 }
 
+/// Digests held at once.
+fn most_held(context: &Context) -> usize {
+    (context.options.held_bytes / BYTES_A_DIGEST).max(1)
+}
+
 fn add(surplus: &mut Surplus, digest: u128, change: i64) {
     let count = surplus.entry(digest).or_insert(0);
     *count += change;
@@ -83,6 +88,7 @@ async fn pass(context: &Context, sessions: &mut Sessions, ticket: &Ticket, part:
     let mut streams = Streams::open(context, run, sessions, ticket).await?;
     let (mut source, mut destination) = (Sums::default(), Sums::default());
     let mut surplus = Some(Surplus::new());
+    let most = most_held(context);
     while let Some((left, right)) = streams.next().await? {
         for (row, sums, change) in [(&left, &mut source, 1), (&right, &mut destination, -1)] {
             let Some(row) = row else { continue };
@@ -94,7 +100,7 @@ async fn pass(context: &Context, sessions: &mut Sessions, ticket: &Ticket, part:
                 add(surplus, digest, change);
             }
         }
-        if surplus.as_ref().is_some_and(|surplus| surplus.len() > MOST_HELD) {
+        if surplus.as_ref().is_some_and(|surplus| surplus.len() > most) {
             surplus = None;
         }
     }
@@ -115,7 +121,7 @@ pub async fn compare_keyless(context: &Context, sessions: &mut Sessions, ticket:
     let mut work = match first.surplus {
         Some(surplus) => vec![(whole, Some(surplus))],
         None => {
-            let of = (first.total * 2 / MOST_HELD as u64 + 1).next_power_of_two();
+            let of = (first.total * 2 / most_held(context) as u64 + 1).next_power_of_two();
             (0..of).map(|number| (Part { number, of }, None)).collect()
         }
     };

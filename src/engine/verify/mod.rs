@@ -4,14 +4,15 @@
 //! and compare canonical bytes ([`streams`], [`join`]); keys that look different are read again, now and
 //! later, by one settler ([`settle`]) before they count. Tables without a key are compared as multisets
 //! ([`keyless`]). Nothing is locked and no snapshot is held; a difference that is only a change on its way
-//! disappears when it is looked at again.
+//! disappears when it is looked at again. Definitions are compared at the end ([`definitions`]).
 //!
-//! Overload: memory is bounded whatever the tables look like (16 MB of keys a worker, as much for keys that
-//! wait, about 100 MB for a table without a key that differs entirely, beside the rows in hand); what waits
+//! Overload: memory is bounded whatever the tables look like (`held_bytes` of keys a worker, as much for
+//! keys that wait, six times as much for a table without a key that differs entirely, beside the rows in hand); what waits
 //! too long stops what comes before it. Restart: [`VerifyProgress`] says up to which key each table is
 //! compared and what was found; hand it back and it goes on from there.
 
 mod cut;
+mod definitions;
 mod join;
 mod json;
 mod keyless;
@@ -26,6 +27,7 @@ mod streams;
 mod text;
 mod worker;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
@@ -40,7 +42,8 @@ use crate::api::report::VerifyReport;
 use crate::api::verification::Difference;
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Class, Error, Result};
-use crate::engine::plan::Plan;
+use crate::engine::plan::pattern::Pattern;
+use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::throttle::Throttle;
 use cut::Cutter;
 use repair::Repairer;
@@ -140,9 +143,26 @@ pub async fn verify(
     let cancel = cancel.child_token();
     let _stop_on_drop = cancel.clone().drop_guard();
     let context = Arc::new(Context { options, hooks, cancel, throttle, deadline });
-    let runs = compare_tables(&context, plan, source, destination).await?;
+    let plan = chosen(plan, &context.options.tables);
+    let runs = compare_tables(&context, &plan, source, destination).await?;
     let tables = runs.iter().map(|run| run.progress().report()).collect();
-    Ok(VerifyReport::new(position, tables, Vec::new()))
+    let schema = if context.options.schema {
+        definitions::compare(&plan, destination, context.options.retry, &context.cancel).await?
+    } else {
+        Vec::new()
+    };
+    Ok(VerifyReport::new(position, tables, schema))
+}
+
+/// The plan with those of its tables that are to be compared; the views only where all are.
+fn chosen<'a>(plan: &'a Plan, patterns: &[String]) -> Cow<'a, Plan> {
+    if patterns.is_empty() {
+        return Cow::Borrowed(plan);
+    }
+    let patterns: Vec<Pattern> = patterns.iter().map(|text| Pattern::new(text)).collect();
+    let is_chosen = |table: &&Arc<TablePlan>| patterns.iter().any(|pattern| pattern.matches(&table.source.to_string(), false));
+    let tables = plan.tables.iter().filter(is_chosen).cloned().collect();
+    Cow::Owned(Plan { tables, views: Vec::new(), ..plan.clone() })
 }
 
 async fn compare_tables(

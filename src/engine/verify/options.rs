@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::progress::{TableProgress, VerifyProgress};
+use crate::api::{ReferenceSide, Verification, VerificationMode};
 use crate::engine::throttle::Throttle;
 
 /// How much of a table is compared.
@@ -41,9 +42,16 @@ pub struct Recheck {
 pub struct VerifyOptions {
     /// Pieces compared at once; each takes one connection on either side.
     pub concurrency: usize,
+    /// Bytes of rows in one piece, about.
+    pub piece_bytes: u64,
+    /// Bytes of keys that a worker holds, and as much for keys that wait to be looked at again. A table without a
+    /// key that differs in nearly all rows takes six times as much.
+    pub held_bytes: usize,
     /// 1..100. Chunks are chosen by a hash of their place; tables of one chunk are compared whole.
     pub sample_percent: u8,
     pub mode: Mode,
+    /// Also compare definitions, secondary indexes and foreign keys included.
+    pub schema: bool,
     pub reference: Reference,
     /// Of the source; 0: no limit.
     pub rows_per_second: u64,
@@ -52,6 +60,8 @@ pub struct VerifyOptions {
     /// After that no new piece is begun and the rest is reported as not compared.
     pub max_duration: Option<Duration>,
     pub recheck: Recheck,
+    /// Only these tables, as `database.table` with * and ?, by their source names; empty: all.
+    pub tables: Vec<String>,
     /// Differing rows of a table that stand in the report with their values; counts have no bound.
     pub sample_limit: usize,
     /// Make the destination's rows of tables with a key like the source's.
@@ -64,16 +74,46 @@ impl Default for VerifyOptions {
     fn default() -> Self {
         Self {
             concurrency: 4,
+            piece_bytes: 8 << 20,
+            held_bytes: 16 << 20,
             sample_percent: 100,
             mode: Mode::Rows,
+            schema: false,
             reference: Reference::Both,
             rows_per_second: 0,
             megabytes_per_second: 0,
             max_duration: None,
             recheck: Recheck { attempts: 3, delay: Duration::from_secs(5) },
+            tables: Vec::new(),
             sample_limit: 20,
             repair: false,
             retry: Duration::from_secs(600),
+        }
+    }
+}
+
+impl VerifyOptions {
+    /// What a manifest asks for under `spec.verification`.
+    pub fn of(spec: &Verification) -> Self {
+        let full = spec.full.clone().unwrap_or_default();
+        Self {
+            sample_percent: u8::try_from(full.sample_percent).unwrap_or(100),
+            mode: match full.mode {
+                VerificationMode::Rows => Mode::Rows,
+                VerificationMode::RowCount => Mode::RowCount,
+            },
+            schema: spec.schema,
+            reference: match full.reference {
+                ReferenceSide::Both => Reference::Both,
+                ReferenceSide::Source => Reference::Source,
+                ReferenceSide::Destination => Reference::Destination,
+            },
+            rows_per_second: full.rows_per_second,
+            megabytes_per_second: full.megabytes_per_second,
+            max_duration: (full.max_hours > 0).then(|| Duration::from_secs(u64::from(full.max_hours) * 3600)),
+            tables: spec.tables.clone(),
+            repair: spec.repair,
+            ..Self::default()
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,26 @@ impl Session {
         self.conn = None;
     }
 
+    /// Forgets the connection and has the server end what runs on it. Just dropped, the driver would read a
+    /// table to its end in the background.
+    pub fn abort(&mut self) {
+        let Some(conn) = self.conn.take() else { return };
+        let kill = format!("KILL {}", conn.id());
+        let connector = self.connector.clone();
+        drop(conn);
+        tokio::spawn(async move {
+            let killed = async {
+                let mut other = connector.connect(Role::Metadata).await?;
+                other.query_drop(kill).await?;
+                other.disconnect().await?;
+                Ok::<(), Error>(())
+            };
+            if let Err(error) = killed.await {
+                tracing::debug!(%error, "an abandoned statement could not be ended");
+            }
+        });
+    }
+
     pub async fn close(mut self) {
         if let Some(conn) = self.conn.take() {
             let _ = conn.disconnect().await;
@@ -55,6 +76,11 @@ impl Sessions {
     pub fn reset(&mut self) {
         self.source.reset();
         self.destination.reset();
+    }
+
+    pub fn abort(&mut self) {
+        self.source.abort();
+        self.destination.abort();
     }
 
     pub async fn close(self) {

@@ -26,8 +26,6 @@ const BATCH_KEYS: usize = 200;
 const BATCH_BYTES: u64 = 4 << 20;
 /// Bytes of rows after which a statement of several keys is given up and halved.
 const MOST_BYTES: usize = 32 << 20;
-/// Bytes of keys that may wait.
-const WAITING_LIMIT: usize = 16 << 20;
 
 /// A key that looked different.
 pub struct Candidate {
@@ -78,7 +76,7 @@ impl Settler {
                 biased;
                 () = cancel.cancelled() => return Err(crate::engine::error::Error::cancelled()),
                 () = tokio::time::sleep_until(due), if !self.waiting.is_empty() => {}
-                count = candidates.recv_many(&mut received, BATCH_KEYS), if open && self.waiting_bytes < WAITING_LIMIT => {
+                count = candidates.recv_many(&mut received, BATCH_KEYS), if open && self.waiting_bytes < self.context.options.held_bytes => {
                     open = count > 0;
                 }
             }

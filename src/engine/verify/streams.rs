@@ -11,8 +11,6 @@ use crate::engine::copy::range::{RowReader, Side, range_condition};
 use crate::engine::error::{Error, Result};
 use crate::engine::value::Row;
 
-/// Bytes of keys that one worker holds before it has them settled.
-const HELD_LIMIT: usize = 16 << 20;
 /// Rows after which the throttle is asked.
 const BILL_ROWS: u64 = 256;
 /// Bytes after which the throttle is asked.
@@ -98,7 +96,7 @@ pub async fn compare_keyed(
     let mut join = Join::default();
     while let Some((source, destination)) = streams.next().await? {
         join.push(run, source.as_ref(), destination.as_ref());
-        if join.held() > HELD_LIMIT {
+        if join.held() > context.options.held_bytes {
             send(&mut join, ticket, candidates).await?;
         }
     }

@@ -60,7 +60,11 @@ impl Worker {
                 work.ticket().release();
                 return Ok(());
             };
-            self.sessions.reset();
+            if error.class() == Class::Connection {
+                self.sessions.reset();
+            } else {
+                self.sessions.abort();
+            }
             let next = work.ticket().abandon();
             if error.class() == Class::Definite {
                 next.run.fail(error);
