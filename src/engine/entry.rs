@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connector;
+use super::copy::chunks::CHUNK_BYTES;
 use super::error::{Class, Error, Result};
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use super::progress::Progress;
 use super::verify::{self, Hooks, VerifyOptions};
 use super::{migrate, precheck};
@@ -159,7 +160,10 @@ async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> R
 pub async fn plan_only(task: Task) -> Result<Planned> {
     let (source, destination) = task.connectors()?;
     let resolved = resolved(&task, &source, &destination).await?;
-    Ok(Planned { plan: resolved.plan, text: String::new(), json: serde_json::Value::Null })
+    let (source, destination) = (&resolved.source.info, &resolved.destination.info);
+    let preview = plan::render::preview(task.spec(), &resolved.plan, source, destination, CHUNK_BYTES);
+    let json = serde_json::to_value(&preview).map_err(|error| Error::definite(error.to_string()))?;
+    Ok(Planned { text: preview.text(), json, plan: resolved.plan })
 }
 
 /// Compares both sides under the task's mapping and filters.

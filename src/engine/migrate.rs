@@ -192,9 +192,9 @@ async fn resume<'a>(
     };
     let _ = destination_conn.disconnect().await;
     let selection = Selection::new(task.spec(), names)?;
-    let mut catalog = precheck::read_source::databases_and_views(&mut conn, &selection).await?;
+    let recorded = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
+    let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
     let _ = conn.disconnect().await;
-    catalog.tables = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
     let plan = resolve(task.spec(), &selection, &catalog)?;
     let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == super::source::position::GtidPosition::None);
     if by_place && identity != saved.source_uuid {
