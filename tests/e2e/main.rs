@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod crash;
 mod migrate;
 #[path = "../../e2e/shop/mod.rs"]
 mod shop;

@@ -16,11 +16,13 @@ struct Pair {
     /// Only collations that both flavours have.
     portable: bool,
     xa_percent: u64,
+    /// Options of the source.
+    options: &'static [&'static str],
 }
 
 impl Pair {
     fn of(source: &'static str, destination: &'static str) -> Self {
-        Self { source, destination, ignore: &[], portable: false, xa_percent: 0 }
+        Self { source, destination, ignore: &[], portable: false, xa_percent: 0, options: &[] }
     }
 }
 
@@ -36,7 +38,7 @@ fn rate() -> u64 {
 
 async fn migrate(pair: Pair) {
     let _place = place().await;
-    let source = Server::start(pair.source, &[]);
+    let source = Server::start(pair.source, pair.options);
     let destination = Server::start(pair.destination, &[]);
     load(&source, rows(), pair.portable).await;
     let migration = Migration::new(&source, &destination).ignoring(pair.ignore);
@@ -88,7 +90,28 @@ async fn mariadb114_to_mariadb114() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql80_to_mariadb114() {
-    migrate(Pair { portable: true, ..Pair::of("mysql80", "mariadb114") }).await;
+    migrate(Pair { portable: true, ignore: &["MaxAllowedPacket"], ..Pair::of("mysql80", "mariadb114") }).await;
+}
+
+/// Places in files instead of GTIDs.
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql80_without_gtids() {
+    let options = &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
+    migrate(Pair { options, ignore: &["GtidMode"], ..Pair::of("mysql80", "mysql97") }).await;
+}
+
+/// The log in its tersest form: compressed transactions, JSON as differences.
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql97_compressed_and_partial() {
+    let options = &["--binlog-transaction-compression=ON", "--binlog-row-value-options=PARTIAL_JSON"];
+    migrate(Pair { options, ..Pair::of("mysql97", "mysql97") }).await;
+}
+
+/// The log in its most talkative form, in small files.
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql97_talkative() {
+    let options = &["--binlog-row-metadata=FULL", "--binlog-rows-query-log-events=ON", "--max-binlog-size=262144"];
+    migrate(Pair { options, ..Pair::of("mysql97", "mysql97") }).await;
 }
 
 /// Without the log: nobody writes, and the task ends by itself.

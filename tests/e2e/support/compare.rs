@@ -35,7 +35,11 @@ pub async fn differences(source: &Server, destination: &Server, database: &str) 
     }
     for (what, query) in OBJECTS {
         let query = query.replace("DATABASE", database);
-        let (here, there): (Vec<String>, Vec<String>) = (left.query(&query).await.unwrap(), right.query(&query).await.unwrap());
+        let (mut here, mut there): (Vec<String>, Vec<String>) =
+            (left.query(&query).await.unwrap(), right.query(&query).await.unwrap());
+        // Each server has its own order of text.
+        here.sort();
+        there.sort();
         if here != there {
             let missing: Vec<_> = here.iter().filter(|line| !there.contains(line)).collect();
             let extra: Vec<_> = there.iter().filter(|line| !here.contains(line)).collect();

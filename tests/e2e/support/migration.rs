@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,6 +13,8 @@ use super::server::PASSWORD;
 /// A task between two servers. Its folder goes with it.
 pub struct Migration {
     folder: tempfile::TempDir,
+    /// Each run has a report and a log of its own.
+    runs: AtomicU32,
     pub document: Value,
     pub secrets: Vec<(&'static str, Value)>,
 }
@@ -61,7 +64,12 @@ impl Migration {
             }
         });
         let login = json!({"username": "root", "password": PASSWORD});
-        Self { folder: tempfile::tempdir().unwrap(), document, secrets: vec![("source", login.clone()), ("destination", login)] }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            runs: AtomicU32::new(0),
+            document,
+            secrets: vec![("source", login.clone()), ("destination", login)],
+        }
     }
 
     /// Sets a field by its JSON pointer below `spec`.
@@ -96,10 +104,6 @@ impl Migration {
         let path = self.folder.path().join("task.yaml");
         std::fs::write(&path, text).unwrap();
         path
-    }
-
-    fn status_file(&self) -> PathBuf {
-        self.folder.path().join("status.json")
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -139,13 +143,13 @@ impl Migration {
 
     /// Starts `godwit run` in the background.
     pub fn start(&self, more: &[&str]) -> Running {
-        let status = self.status_file();
-        let _ = std::fs::remove_file(&status);
+        let number = self.runs.fetch_add(1, Ordering::SeqCst);
+        let status = self.folder.path().join(format!("status-{number}.json"));
         let mut arguments = vec!["run", "--log-level", "info"];
         arguments.extend(more);
         let mut command = self.command(&arguments);
-        let log = self.folder.path().join("log");
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let log = self.folder.path().join(format!("log-{number}"));
+        let file = std::fs::File::create(&log).unwrap();
         command.arg("--status-file").arg(&status).stdout(file.try_clone().unwrap()).stderr(file);
         Running { child: command.spawn().unwrap(), status, log, started: Instant::now() }
     }
@@ -170,7 +174,7 @@ impl Running {
         self.report()["phase"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// What was printed and logged by all runs of this task, the end of it.
+    /// The end of what was printed and logged.
     pub fn log(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let start = text.char_indices().rev().nth(6000).map_or(0, |(place, _)| place);

@@ -19,7 +19,9 @@ pub struct Server {
 
 fn script(arguments: &[&str]) -> Output {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/lab/server.sh");
-    Command::new(path).args(arguments).output().unwrap()
+    // The durable profile's own sizes are for benchmarks.
+    let sizes = [("GODWIT_LAB_BUFFER_POOL", "256M"), ("GODWIT_LAB_REDO_MB", "256")];
+    Command::new(path).args(arguments).envs(sizes).output().unwrap()
 }
 
 impl Server {
