@@ -11,7 +11,7 @@ use super::plan::{self, Plan};
 use super::progress::Progress;
 use super::verify::{self, Hooks, VerifyOptions};
 use super::{migrate, precheck};
-use crate::api::{MigrationTaskSpec, Phase, PrecheckReport, VerifyReport};
+use crate::api::{DesiredState, MigrationTaskSpec, MigrationType, Phase, PrecheckReport, VerifyReport};
 use crate::manifest::{Manifest, resolve_endpoint};
 
 /// What to do.
@@ -74,6 +74,15 @@ const SETTLED: Duration = Duration::from_secs(60);
 /// # Errors
 /// Definite errors, and others that lasted longer than `spec.retry` allows.
 pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> Result<Outcome> {
+    match task.spec().desired_state {
+        DesiredState::Running => {}
+        DesiredState::Paused => {
+            progress.set_phase(Phase::Paused);
+            progress.message("spec.desiredState is Paused; set it to Running to go on");
+            return Ok(Outcome::Stopped);
+        }
+        DesiredState::Stopped => return migrate::stop(&task, &progress).await,
+    }
     let mut failing_since: Option<Instant> = None;
     let mut attempts = 0u32;
     loop {

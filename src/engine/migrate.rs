@@ -32,7 +32,8 @@ use super::replicate::lane::Lane;
 use super::replicate::reader::Reader;
 use super::source::position::Position;
 use super::source::visibility::{self, Visibility};
-use crate::api::{ConflictPolicy, Phase};
+use super::verify::{self, Hooks, VerifyOptions};
+use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
 use crate::manifest::resume_fingerprint;
 
 /// Workers of the copy.
@@ -59,6 +60,23 @@ struct Attempt<'a> {
     record: Record,
 }
 
+/// Ends a task for good: raises its epoch, so that no engine that still runs can write, and records that none may again.
+///
+/// # Errors
+/// When the destination cannot be reached.
+pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
+    let (_, destination) = task.connectors()?;
+    let record = Record::new(destination, &task.record_database, &task.name());
+    if let Some(saved) = record.load().await?
+        && saved.stage != Stage::Stopped
+    {
+        let claim = record.claim(READERS.max(WRITERS)).await?;
+        record.set_stage(&claim, Stage::Stopped).await?;
+    }
+    progress.set_phase(Phase::Stopped);
+    Ok(Outcome::Stopped)
+}
+
 /// Runs one attempt.
 ///
 /// # Errors
@@ -77,6 +95,12 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
         Some(saved) => {
             if let Some(sentence) = fingerprint::changed(&saved.fingerprint, &now) {
                 return Err(Error::definite(sentence));
+            }
+            if saved.stage == Stage::Stopped {
+                progress.set_phase(Phase::Stopped);
+                return Err(Error::definite(
+                    "the task was stopped for good (desiredState: Stopped) and can not be started again; start a new one under another name",
+                ));
             }
             if saved.stage == Stage::Completed {
                 progress.set_phase(Phase::Completed);
@@ -393,9 +417,42 @@ impl Attempt<'_> {
             creator.views().await?;
             self.record.set_stage(&creator.claim, Stage::Following).await?;
         }
+        let verification = &self.task.spec().verification;
+        if (verification.full.is_some() || verification.schema) && saved.stage < Stage::Verified {
+            self.verify(cancel).await?;
+            self.record.set_stage(&creator.claim, Stage::Verified).await?;
+        }
         let Some(dispatcher) = dispatcher else { return Ok(Outcome::Completed) };
         self.progress.set_phase(Phase::Replicating);
         self.watch(&dispatcher, cancel).await
+    }
+
+    /// Compares both sides as the manifest asks, while the log goes on being followed.
+    async fn verify(&self, cancel: &CancellationToken) -> Result<()> {
+        self.progress.message("comparing both sides");
+        let options = VerifyOptions::of(&self.task.spec().verification);
+        let report =
+            verify::verify(&self.plan, &self.source, &self.destination, options, cancel.clone(), Hooks::default()).await?;
+        let sum = |count: fn(&TableVerification) -> u64| report.tables.iter().map(count).sum::<u64>();
+        self.progress.set_verification(VerificationStatus {
+            state: Some(VerificationState::Finished),
+            equal: Some(report.equal),
+            source_position: report.source_position.clone(),
+            tables_total: report.tables.len() as u64,
+            tables_done: report.tables.len() as u64,
+            rows_compared: sum(|table| table.rows),
+            missing: sum(|table| table.missing),
+            extra: sum(|table| table.extra),
+            different: sum(|table| table.different),
+            repaired: sum(|table| table.repaired),
+            tables: report.tables.iter().take(STATUS_LIST_LIMIT).cloned().collect(),
+            schema: report.schema.iter().take(STATUS_LIST_LIMIT).cloned().collect(),
+            ..VerificationStatus::default()
+        });
+        if !report.equal {
+            tracing::warn!("the comparison found differences; godwit verify lists them");
+        }
+        Ok(())
     }
 
     /// Follows the log: measures how far behind the destination is, until stopped or, if asked, until caught up.
