@@ -20,20 +20,28 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
+/// `999`, `4.2 k`, `201 M`: three digits.
+pub fn short(number: u64) -> String {
+    scaled(number, ["", "k", "M", "G", "T", "P", "E"])
+}
+
 /// `17 B`, `4.2 kB`, `201 MB`: decimal units, three digits.
 pub fn bytes(number: u64) -> String {
-    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    scaled(number, ["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+fn scaled(number: u64, units: [&str; 7]) -> String {
     if number < 1_000 {
-        return format!("{number} B");
+        return format!("{number} {}", units[0]).trim_end().to_owned();
     }
     let mut value = number as f64 / 1e3;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
+    let mut unit = 1;
+    while value >= 999.5 && unit + 1 < units.len() {
         value /= 1e3;
         unit += 1;
     }
     let decimals = if value < 9.95 { 1 } else { 0 };
-    format!("{value:.decimals$} {}", UNITS[unit])
+    format!("{value:.decimals$} {}", units[unit])
 }
 
 /// `0.2 s`, `12 s`, `1 m 12 s`, `2 h 05 m`, `3 d 04 h`.
@@ -76,6 +84,7 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!((counted(1, "row", "rows"), counted(0, "row", "rows")), ("1 row".into(), "0 rows".into()));
         let sizes = [17, 4_200, 9_990, 201_300_000, 999_700_000, 1_500_000_000_000].map(bytes);
+        assert_eq!((short(999), short(4_200), short(0)), ("999".into(), "4.2 k".into(), "0".into()));
         assert_eq!(sizes, ["17 B", "4.2 kB", "10 kB", "201 MB", "1.0 GB", "1.5 TB"]);
     }
 

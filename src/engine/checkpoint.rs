@@ -43,8 +43,12 @@ pub enum Stage {
     SchemaMade,
     /// Every row is copied and every index is there; only the log is followed.
     Following,
+    /// The rows were compared, as the manifest asked.
+    Verified,
     /// The task has reached its end.
     Completed,
+    /// Stopped for good: no engine may write for it again.
+    Stopped,
 }
 
 impl Stage {
@@ -53,12 +57,14 @@ impl Stage {
             Stage::Starting => "Starting",
             Stage::SchemaMade => "SchemaMade",
             Stage::Following => "Following",
+            Stage::Verified => "Verified",
             Stage::Completed => "Completed",
+            Stage::Stopped => "Stopped",
         }
     }
 
     fn parse(name: &str) -> Result<Self> {
-        [Stage::Starting, Stage::SchemaMade, Stage::Following, Stage::Completed]
+        [Stage::Starting, Stage::SchemaMade, Stage::Following, Stage::Verified, Stage::Completed, Stage::Stopped]
             .into_iter()
             .find(|stage| stage.name() == name)
             .ok_or_else(|| {

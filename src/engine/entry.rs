@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connector;
+use super::copy::chunks::CHUNK_BYTES;
 use super::error::{Class, Error, Result};
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use super::progress::Progress;
 use super::verify::{self, Hooks, VerifyOptions};
 use super::{migrate, precheck};
-use crate::api::{MigrationTaskSpec, Phase, PrecheckReport, VerifyReport};
+use crate::api::{DesiredState, MigrationTaskSpec, MigrationType, Phase, PrecheckReport, VerifyReport};
 use crate::manifest::{Manifest, resolve_endpoint};
 
 /// What to do.
@@ -73,6 +74,15 @@ const SETTLED: Duration = Duration::from_secs(60);
 /// # Errors
 /// Definite errors, and others that lasted longer than `spec.retry` allows.
 pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> Result<Outcome> {
+    match task.spec().desired_state {
+        DesiredState::Running => {}
+        DesiredState::Paused => {
+            progress.set_phase(Phase::Paused);
+            progress.message("spec.desiredState is Paused; set it to Running to go on");
+            return Ok(Outcome::Stopped);
+        }
+        DesiredState::Stopped => return migrate::stop(&task, &progress).await,
+    }
     let mut failing_since: Option<Instant> = None;
     let mut attempts = 0u32;
     loop {
@@ -150,19 +160,17 @@ async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> R
 pub async fn plan_only(task: Task) -> Result<Planned> {
     let (source, destination) = task.connectors()?;
     let resolved = resolved(&task, &source, &destination).await?;
-    Ok(Planned { plan: resolved.plan, text: String::new(), json: serde_json::Value::Null })
+    let (source, destination) = (&resolved.source.info, &resolved.destination.info);
+    let preview = plan::render::preview(task.spec(), &resolved.plan, source, destination, CHUNK_BYTES);
+    let json = serde_json::to_value(&preview).map_err(|error| Error::definite(error.to_string()))?;
+    Ok(Planned { text: preview.text(), json, plan: resolved.plan })
 }
 
 /// Compares both sides under the task's mapping and filters.
 ///
 /// # Errors
 /// When the task cannot be resolved, a server stays away, or on cancellation.
-pub async fn verify_only(
-    task: Task,
-    repair: bool,
-    _progress: Progress,
-    cancel: CancellationToken,
-) -> Result<VerifyReport> {
+pub async fn verify_only(task: Task, repair: bool, _progress: Progress, cancel: CancellationToken) -> Result<VerifyReport> {
     let (source, destination) = task.connectors()?;
     let resolved = resolved(&task, &source, &destination).await?;
     let options = VerifyOptions { repair, ..VerifyOptions::of(&task.spec().verification) };

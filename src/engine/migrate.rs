@@ -32,7 +32,8 @@ use super::replicate::lane::Lane;
 use super::replicate::reader::Reader;
 use super::source::position::Position;
 use super::source::visibility::{self, Visibility};
-use crate::api::{ConflictPolicy, Phase};
+use super::verify::{self, Hooks, VerifyOptions};
+use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
 use crate::manifest::resume_fingerprint;
 
 /// Workers of the copy.
@@ -59,6 +60,23 @@ struct Attempt<'a> {
     record: Record,
 }
 
+/// Ends a task for good: raises its epoch, so that no engine that still runs can write, and records that none may again.
+///
+/// # Errors
+/// When the destination cannot be reached.
+pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
+    let (_, destination) = task.connectors()?;
+    let record = Record::new(destination, &task.record_database, &task.name());
+    if let Some(saved) = record.load().await?
+        && saved.stage != Stage::Stopped
+    {
+        let claim = record.claim(READERS.max(WRITERS)).await?;
+        record.set_stage(&claim, Stage::Stopped).await?;
+    }
+    progress.set_phase(Phase::Stopped);
+    Ok(Outcome::Stopped)
+}
+
 /// Runs one attempt.
 ///
 /// # Errors
@@ -77,6 +95,12 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
         Some(saved) => {
             if let Some(sentence) = fingerprint::changed(&saved.fingerprint, &now) {
                 return Err(Error::definite(sentence));
+            }
+            if saved.stage == Stage::Stopped {
+                progress.set_phase(Phase::Stopped);
+                return Err(Error::definite(
+                    "the task was stopped for good (desiredState: Stopped) and can not be started again; start a new one under another name",
+                ));
             }
             if saved.stage == Stage::Completed {
                 progress.set_phase(Phase::Completed);
@@ -168,9 +192,9 @@ async fn resume<'a>(
     };
     let _ = destination_conn.disconnect().await;
     let selection = Selection::new(task.spec(), names)?;
-    let mut catalog = precheck::read_source::databases_and_views(&mut conn, &selection).await?;
+    let recorded = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
+    let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
     let _ = conn.disconnect().await;
-    catalog.tables = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
     let plan = resolve(task.spec(), &selection, &catalog)?;
     let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == super::source::position::GtidPosition::None);
     if by_place && identity != saved.source_uuid {
@@ -180,17 +204,7 @@ async fn resume<'a>(
             saved.source_uuid
         )));
     }
-    Ok(Attempt {
-        task,
-        progress,
-        source,
-        destination,
-        source_info,
-        destination_info,
-        plan: Arc::new(plan),
-        selection,
-        record,
-    })
+    Ok(Attempt { task, progress, source, destination, source_info, destination_info, plan: Arc::new(plan), selection, record })
 }
 
 async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
@@ -227,11 +241,8 @@ impl Attempt<'_> {
             }
         }
         let mut conn = self.source.connect(Role::Metadata).await?;
-        let visibility = if plan.incremental {
-            visibility::detect(&mut conn, &self.source_info).await?
-        } else {
-            Visibility::LockingReads
-        };
+        let visibility =
+            if plan.incremental { visibility::detect(&mut conn, &self.source_info).await? } else { Visibility::LockingReads };
         let clock_offset = clock_offset(&mut conn).await?;
         let _ = conn.disconnect().await;
         let (limits, load_data) = self.destination_limits().await?;
@@ -270,8 +281,7 @@ impl Attempt<'_> {
         let stop = cancel.child_token();
         if plan.incremental {
             let saved = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
-            let dispatcher =
-                self.follow(&mut workers, &stop, &saved, &claim, limits, server_id, clock_offset).await?;
+            let dispatcher = self.follow(&mut workers, &stop, &saved, &claim, limits, server_id, clock_offset).await?;
             context.dispatcher = Some(dispatcher);
         }
         let follow = context.dispatcher.clone();
@@ -333,7 +343,9 @@ impl Attempt<'_> {
         clock_offset: i64,
     ) -> Result<Arc<Dispatcher>> {
         if saved.lanes.len() != LANES as usize {
-            return Err(Error::definite("the task's record has no position to follow the log from; it was started without Incremental"));
+            return Err(Error::definite(
+                "the task's record has no position to follow the log from; it was started without Incremental",
+            ));
         }
         let positions: Vec<Position> = saved.lanes.iter().map(|(position, _)| position.clone()).collect();
         let from: Vec<Position> =
@@ -342,14 +354,8 @@ impl Attempt<'_> {
         let dispatcher = Arc::new(Dispatcher::new(&self.plan, start, positions.clone(), QUEUE_BUDGET));
         for (number, recorded) in (0u32..).zip(positions) {
             let applier = Applier::connect(&self.destination, claim.lane(number), limits).await?;
-            let lane = Lane::new(
-                number,
-                Arc::clone(&self.plan),
-                Arc::clone(&dispatcher),
-                applier,
-                self.progress.clone(),
-                recorded,
-            );
+            let lane =
+                Lane::new(number, Arc::clone(&self.plan), Arc::clone(&dispatcher), applier, self.progress.clone(), recorded);
             workers.spawn(lane.run(stop.clone()));
         }
         let valid_from: HashMap<u32, Position> = saved
@@ -358,9 +364,11 @@ impl Attempt<'_> {
             .filter_map(|table| {
                 let from = table.valid_from.clone()?;
                 let definition = &table.definition;
-                let found = self.plan.tables.iter().find(|t| {
-                    t.source.database == definition.database && t.source.table == definition.table
-                })?;
+                let found = self
+                    .plan
+                    .tables
+                    .iter()
+                    .find(|t| t.source.database == definition.database && t.source.table == definition.table)?;
                 Some((found.id, from))
             })
             .collect();
@@ -409,9 +417,42 @@ impl Attempt<'_> {
             creator.views().await?;
             self.record.set_stage(&creator.claim, Stage::Following).await?;
         }
+        let verification = &self.task.spec().verification;
+        if (verification.full.is_some() || verification.schema) && saved.stage < Stage::Verified {
+            self.verify(cancel).await?;
+            self.record.set_stage(&creator.claim, Stage::Verified).await?;
+        }
         let Some(dispatcher) = dispatcher else { return Ok(Outcome::Completed) };
         self.progress.set_phase(Phase::Replicating);
         self.watch(&dispatcher, cancel).await
+    }
+
+    /// Compares both sides as the manifest asks, while the log goes on being followed.
+    async fn verify(&self, cancel: &CancellationToken) -> Result<()> {
+        self.progress.message("comparing both sides");
+        let options = VerifyOptions::of(&self.task.spec().verification);
+        let report =
+            verify::verify(&self.plan, &self.source, &self.destination, options, cancel.clone(), Hooks::default()).await?;
+        let sum = |count: fn(&TableVerification) -> u64| report.tables.iter().map(count).sum::<u64>();
+        self.progress.set_verification(VerificationStatus {
+            state: Some(VerificationState::Finished),
+            equal: Some(report.equal),
+            source_position: report.source_position.clone(),
+            tables_total: report.tables.len() as u64,
+            tables_done: report.tables.len() as u64,
+            rows_compared: sum(|table| table.rows),
+            missing: sum(|table| table.missing),
+            extra: sum(|table| table.extra),
+            different: sum(|table| table.different),
+            repaired: sum(|table| table.repaired),
+            tables: report.tables.iter().take(STATUS_LIST_LIMIT).cloned().collect(),
+            schema: report.schema.iter().take(STATUS_LIST_LIMIT).cloned().collect(),
+            ..VerificationStatus::default()
+        });
+        if !report.equal {
+            tracing::warn!("the comparison found differences; godwit verify lists them");
+        }
+        Ok(())
     }
 
     /// Follows the log: measures how far behind the destination is, until stopped or, if asked, until caught up.
@@ -502,11 +543,12 @@ async fn end_workers(workers: &mut JoinSet<Result<()>>) -> Result<()> {
 
 /// What to add to the source's clock to get ours, in microseconds.
 async fn clock_offset(conn: &mut mysql_async::Conn) -> Result<i64> {
-    let before = std::time::SystemTime::now();
-    let theirs: Option<f64> = conn.query_first("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) AS DOUBLE)+0e0").await.or_else(|_| Ok::<_, Error>(None))?;
-    let half = before.elapsed().unwrap_or_default() / 2;
-    let ours = (before + half).duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
-    Ok(theirs.map_or(0, |seconds| ours - (seconds * 1e6) as i64))
+    let asked = std::time::SystemTime::now();
+    let microseconds = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)";
+    let theirs: Option<i64> = conn.query_first(microseconds).await?;
+    let half_way = asked + asked.elapsed().unwrap_or_default() / 2;
+    let ours = half_way.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
+    Ok(theirs.map_or(0, |theirs| ours - theirs))
 }
 
 /// A replica id that no other engine and hardly any replica has.

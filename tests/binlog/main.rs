@@ -3,6 +3,9 @@
 //!
 //! `cargo test --test binlog -- --ignored` (see e2e/lab/README.md).
 
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod cases;
 mod json;
 mod server;

@@ -4,8 +4,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use godwit::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
-use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
+use godwit::engine::schema::definition::{Column, Generated, Index, IndexPart, Kind, TableDefinition};
+use godwit::engine::source::binlog::{Decoder, Event, PayloadEcho, RawEvent, RowDecoder, RowsKind, TableMap};
 use godwit::engine::value::read::{push_value, select_expression};
 use godwit::engine::value::{Row, RowBuilder};
 use mysql_async::prelude::Queryable;
@@ -43,7 +43,16 @@ impl Server {
         self.kind.strip_prefix("mysql").map(|version| version.parse().unwrap())
     }
 
+    /// A session in database d, which it makes.
     pub async fn connect(&self) -> Conn {
+        let mut connection = self.connect_outside().await;
+        connection.query_drop("CREATE DATABASE IF NOT EXISTS d").await.unwrap();
+        connection.query_drop("USE d").await.unwrap();
+        connection
+    }
+
+    /// A session without a database, which writes nothing into the log.
+    pub async fn connect_outside(&self) -> Conn {
         let options = OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")
             .tcp_port(self.port)
@@ -52,14 +61,8 @@ impl Server {
             .prefer_socket(false)
             .max_allowed_packet(Some(1 << 30));
         let mut connection = Conn::new(options).await.unwrap();
-        for statement in [
-            "SET NAMES utf8mb4",
-            "SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''",
-            "CREATE DATABASE IF NOT EXISTS d",
-            "USE d",
-        ] {
-            connection.query_drop(statement).await.unwrap();
-        }
+        connection.query_drop("SET NAMES utf8mb4").await.unwrap();
+        connection.query_drop("SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''").await.unwrap();
         connection
     }
 
@@ -67,25 +70,25 @@ impl Server {
     pub async fn log(&self) -> Log {
         let mut log = Log::default();
         let request = BinlogStreamRequest::new(4_000_000).with_filename(b"binlog.000001").with_pos(4).with_non_blocking();
-        let mut connection = self.connect().await;
+        let mut connection = self.connect_outside().await;
         if self.is_maria() {
             connection.query_drop("SET @mariadb_slave_capability=4").await.unwrap();
         }
         let mut stream = connection.get_binlog_stream(request).await.unwrap();
         let mut decoder = Decoder::new();
         // The transport sends the events of a compressed transaction again, decompressed by itself.
-        let mut repeated = 0;
+        let mut echo = PayloadEcho::default();
         while let Some(event) = stream.next().await {
             let event = event.unwrap();
-            if repeated > 0 {
-                repeated -= 1;
+            let raw = RawEvent::from_stream(&event);
+            if !echo.is_over() {
+                echo.swallow(&raw).unwrap();
                 continue;
             }
-            let raw = RawEvent::from_stream(&event);
             if let Some(checksum) = event.checksum().filter(|_| !(raw.event_type == 4 && raw.log_pos == 0)) {
                 raw.verify_checksum(checksum).unwrap();
             }
-            repeated = log.take(&mut decoder, &raw);
+            echo = log.take(&mut decoder, &raw);
         }
         log
     }
@@ -116,23 +119,21 @@ pub struct Change {
 }
 
 impl Log {
-    /// Number of events inside, for a compressed transaction.
-    fn take(&mut self, decoder: &mut Decoder, raw: &RawEvent<'_>) -> usize {
+    /// What the transport will repeat, for a compressed transaction.
+    fn take(&mut self, decoder: &mut Decoder, raw: &RawEvent<'_>) -> PayloadEcho {
         self.positions.push((raw.event_type, raw.event_size, raw.log_pos));
         let decoded = decoder.decode(raw).unwrap_or_else(|error| panic!("{error}"));
         let Event::Payload(payload) = &decoded else {
             self.keep(decoded, false);
-            return 0;
+            return PayloadEcho::default();
         };
         self.trail.push("payload".into());
         let mut events = payload.events().unwrap();
-        let mut count = 0;
         while let Some(inner) = events.next().unwrap() {
-            count += 1;
             let decoded = decoder.decode(&inner).unwrap();
             self.keep(decoded, true);
         }
-        count
+        events.into_echo()
     }
 
     fn keep(&mut self, event: Event<'_>, payload: bool) {
@@ -190,13 +191,20 @@ impl Log {
 pub async fn definition(connection: &mut Conn, table: &str) -> TableDefinition {
     let sql = format!(
         "SELECT CAST(column_name AS CHAR), CAST(data_type AS CHAR), CAST(column_type AS CHAR), CAST(COALESCE(character_octet_length, 0) AS UNSIGNED), \
-         CAST(COALESCE(numeric_precision, 0) AS UNSIGNED), CAST(COALESCE(numeric_scale, 0) AS UNSIGNED), CAST(COALESCE(datetime_precision, 0) AS UNSIGNED), CAST(extra AS CHAR) \
+         CAST(COALESCE(numeric_precision, 0) AS UNSIGNED), CAST(COALESCE(numeric_scale, 0) AS UNSIGNED), CAST(COALESCE(datetime_precision, 0) AS UNSIGNED), CAST(extra AS CHAR), CAST(is_nullable AS CHAR) \
          FROM information_schema.columns WHERE table_schema = 'd' AND table_name = '{table}' ORDER BY ordinal_position"
     );
-    type Line = (Vec<u8>, Vec<u8>, Vec<u8>, u64, u64, u64, u64, Vec<u8>);
+    type Line = (Vec<u8>, Vec<u8>, Vec<u8>, u64, u64, u64, u64, Vec<u8>, Vec<u8>);
     let lines: Vec<Line> = connection.exec(sql, ()).await.unwrap();
+    // Servers before 8.0.13 have no functional indexes, and no such column.
+    let functional = format!(
+        "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = 'd' AND table_name = '{table}' AND expression IS NOT NULL"
+    );
+    let parts: u64 = connection.exec_first(functional, ()).await.ok().flatten().unwrap_or_default();
+    let part = IndexPart { column: None, prefix: None, nullable: true };
+    let index = Index { name: "f".into(), unique: false, kind: "BTREE".into(), parts: vec![part; parts as usize] };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let columns = lines.iter().map(|(name, data_type, column_type, octets, precision, scale, fsp, extra)| {
+    let columns = lines.iter().map(|(name, data_type, column_type, octets, precision, scale, fsp, extra, nullable)| {
         let (data_type, column_type, extra) = (text(data_type).to_lowercase(), text(column_type), text(extra).to_uppercase());
         let generated = match () {
             () if extra.contains("VIRTUAL") => Generated::Virtual,
@@ -209,7 +217,7 @@ pub async fn definition(connection: &mut Conn, table: &str) -> TableDefinition {
             column_type,
             character_set: None,
             collation: None,
-            nullable: true,
+            nullable: *nullable == b"YES",
             generated,
             invisible: extra.contains("INVISIBLE"),
             auto_increment: false,
@@ -220,7 +228,7 @@ pub async fn definition(connection: &mut Conn, table: &str) -> TableDefinition {
         table: table.into(),
         engine: "InnoDB".into(),
         columns: columns.collect(),
-        indexes: Vec::new(),
+        indexes: vec![index],
         foreign_keys: Vec::new(),
         create_statement: String::new(),
         estimated_rows: 0,

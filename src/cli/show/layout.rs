@@ -9,10 +9,10 @@ use crate::cli::text;
 /// Tables that are shown at once.
 const TABLES: usize = 6;
 /// Characters of a bar.
-const BAR: usize = 24;
+const BAR: usize = 20;
 const SMALL_BAR: usize = 12;
 
-/// One row.
+/// One row of a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Stands out at the row's start.
@@ -38,7 +38,7 @@ pub fn rows(view: &View) -> Vec<Row> {
             rows.extend(full.tables.iter().filter(active).take(TABLES).map(|table| Row::new("", table_row(table))));
         }
         (_, Phase::Replicating) => {}
-        _ => rows.push(Row::new(phase.as_str(), status.message.clone().unwrap_or_default())),
+        _ => rows.push(Row::new(label(phase), status.message.clone().unwrap_or_default())),
     }
     if status.incremental.is_some() && matches!(phase, Phase::Copying | Phase::Replicating) {
         rows.push(Row::new("Following", following(view)));
@@ -48,34 +48,42 @@ pub fn rows(view: &View) -> Vec<Row> {
 
 fn overall(full: &FullStatus, progress: &str) -> String {
     let share = progress.trim_end_matches('%').parse::<f64>().unwrap_or(0.0) / 100.0;
-    let mut text = format!(
-        "{} {progress:>6}  {}/{} tables  {} rows  {} rows/s  {}/s",
+    let left = full.eta_seconds.map(|seconds| format!("  {} left", text::time(Duration::from_secs(seconds)))).unwrap_or_default();
+    // What matters most comes first: a narrow terminal cuts the rest.
+    format!(
+        "{} {progress:>6}{left}  {}/{} tables  {} rows  {} rows/s  {}/s",
         bar(share, BAR),
         full.tables_done,
         full.tables_total,
-        text::count(full.rows_copied),
-        text::count(full.rows_per_second),
+        text::short(full.rows_copied),
+        text::short(full.rows_per_second),
         text::bytes(full.bytes_per_second),
-    );
-    if let Some(seconds) = full.eta_seconds {
-        text.push_str(&format!("  {} left", text::time(Duration::from_secs(seconds))));
-    }
-    text
+    )
 }
 
 fn table_row(table: &TableProgress) -> String {
     let name = text::fit(&table.source, 32);
     if table.state == TableState::Indexing {
-        return format!("{name:<32} {} rows, building indexes", text::count(table.rows));
+        return format!("{name:<32} {} rows, building indexes", text::short(table.rows));
     }
     let share = table.rows as f64 / table.rows_estimate.max(1) as f64;
     format!(
-        "{name:<32} {} {} of about {} rows  {} rows/s",
+        "{name:<32} {} {} of {} rows  {} rows/s",
         bar(share, SMALL_BAR),
-        text::count(table.rows),
-        text::count(table.rows_estimate),
-        text::count(table.rows_per_second),
+        text::short(table.rows),
+        text::short(table.rows_estimate),
+        text::short(table.rows_per_second),
     )
+}
+
+/// Phases as they are called on a terminal.
+fn label(phase: Phase) -> &'static str {
+    match phase {
+        Phase::MigratingSchema => "Schema",
+        Phase::PrecheckFailed => "Precheck",
+        Phase::CuttingOver => "Cut-over",
+        other => other.as_str(),
+    }
 }
 
 fn following(view: &View) -> String {
@@ -83,7 +91,7 @@ fn following(view: &View) -> String {
         view.latency.map_or_else(|| "latency not known yet".to_owned(), |latency| format!("{} behind", text::time(latency)));
     let rate = view.status.incremental.as_ref().map_or(0, |incremental| incremental.rows_per_second);
     let position = super::lines::position(&view.status).map(|at| format!("  at {at}")).unwrap_or_default();
-    format!("{behind}  {} changes/s{position}", text::count(rate))
+    format!("{behind}  {} changes/s{position}", text::short(rate))
 }
 
 fn bar(share: f64, width: usize) -> String {
@@ -103,12 +111,11 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "Copying|━━━━━━━━━━━━━━━━━─────── 73.4%  9/12 tables  1,234,567 rows  210,000 rows/s  48 MB/s  1 m 12 s left",
-                "|shop.orders                      ━━━━━━────── 500,000 of about 1,000,000 rows  110,000 rows/s",
-                "|shop.items                       70,000 rows, building indexes",
-                "Following|0.2 s behind  1,200 changes/s  at binlog.000042:1234",
+                "Copying|━━━━━━━━━━━━━━──────  73.4%  1 m 12 s left  9/12 tables  1.2 M rows  210 k rows/s  48 MB/s",
+                "|shop.orders                      ━━━━━━────── 500 k of 1.0 M rows  110 k rows/s",
+                "|shop.items                       70 k rows, building indexes",
+                "Following|0.2 s behind  1.2 k changes/s  at binlog.000042:1234",
             ]
-            .map(|text| text.replace("─ 73", "─  73"))
         );
     }
 

@@ -31,6 +31,10 @@ impl Lines {
     /// The line that is due now.
     pub fn next(&mut self, view: &View) -> Option<String> {
         let phase = view.status.phase.unwrap_or(Phase::Pending);
+        // An error has its own line on standard error.
+        if phase == Phase::Failed {
+            return None;
+        }
         let now = view.running_for;
         let text = line(view);
         let phase_since = match &self.last {

@@ -109,7 +109,7 @@ async fn draw(bars: &MultiProgress, progress: &Progress, stop: &CancellationToke
         let rows = layout::rows(&View::of(progress));
         while drawn.len() < rows.len() {
             let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{prefix:12.bold} {wide_msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
                 bar.set_style(style);
             }
             drawn.push(bars.add(bar));
@@ -121,9 +121,8 @@ async fn draw(bars: &MultiProgress, progress: &Progress, stop: &CancellationToke
             }
         }
         for (bar, row) in drawn.iter().zip(rows) {
-            bar.set_prefix(row.label);
-            bar.set_message(row.text);
-            bar.tick();
+            // One message a row: each setter draws by itself.
+            bar.set_message(format!("\x1b[1m{:11}\x1b[0m {}", row.label, row.text));
         }
     }
     for bar in drawn {

@@ -6,6 +6,7 @@ pub mod columns;
 pub mod fingerprint;
 pub mod mapping;
 pub mod pattern;
+pub mod render;
 pub mod resolve;
 pub mod select;
 pub mod statements;

@@ -5,15 +5,14 @@ use super::{Plan, TablePlan};
 use crate::api::{MigrationTaskSpec, TableEngine};
 use crate::engine::connection::ServerInfo;
 use crate::engine::error::Result;
-use crate::engine::schema::adapt::adapt_for;
+use crate::engine::schema::apply::table_statements;
 use crate::engine::schema::names::PlanNames;
-use crate::engine::schema::rewrite::{Engine, RewrittenTable, TableRewrite, rewrite_create_table};
+use crate::engine::schema::rewrite::{Engine, RewrittenTable};
 
 /// Makes the statements of one table after the other.
 pub struct Statements<'a> {
     names: PlanNames,
     engine: Engine,
-    defer_indexes: bool,
     source: &'a ServerInfo,
     destination: &'a ServerInfo,
 }
@@ -26,7 +25,7 @@ impl<'a> Statements<'a> {
             TableEngine::InnoDB => Engine::Named("InnoDB".to_owned()),
             TableEngine::XEngine => Engine::Named("XENGINE".to_owned()),
         };
-        Self { names: PlanNames::new(plan), engine, defer_indexes: plan.full, source, destination }
+        Self { names: PlanNames::new(plan), engine, source, destination }
     }
 
     /// CREATE, what follows the rows, and notes on what the destination will not have.
@@ -34,18 +33,6 @@ impl<'a> Statements<'a> {
     /// # Errors
     /// Definite: the definition has no counterpart at the destination.
     pub fn of(&self, table: &TablePlan) -> Result<RewrittenTable> {
-        let adapted = adapt_for(&table.definition.create_statement, self.source, self.destination)
-            .map_err(|error| error.context(&table.source))?;
-        let rules = TableRewrite {
-            source: table.source.clone(),
-            destination: table.destination.clone(),
-            key_index: table.key_index.clone(),
-            engine: self.engine.clone(),
-            defer_indexes: self.defer_indexes,
-            names: &self.names,
-        };
-        let mut rewritten = rewrite_create_table(&adapted.create, &rules)?;
-        rewritten.notes.extend(adapted.notes);
-        Ok(rewritten)
+        table_statements(table, &self.names, self.source, self.destination, &self.engine)
     }
 }

@@ -288,6 +288,39 @@ fn the_fingerprint_names_what_changed() {
 }
 
 #[test]
+fn the_preview_shows_names_keys_and_statements() {
+    let mut definition = table("shop", "orders");
+    definition.create_statement =
+        "CREATE TABLE `orders` (\n  `id` bigint unsigned NOT NULL,\n  `code` varchar(9) NOT NULL,\n  `total` decimal(10,2) NOT NULL,\n  \
+         `double_total` bigint GENERATED ALWAYS AS (`total` * 2) VIRTUAL,\n  `rate` double NOT NULL,\n  PRIMARY KEY (`id`),\n  \
+         UNIQUE KEY `code` (`code`)\n) ENGINE=MyISAM"
+            .into();
+    definition.estimated_rows = 1000;
+    let catalog = Catalog { tables: vec![Arc::new(definition)], views: vec![], ..catalog(&[("shop", "orders")]) };
+    let objects =
+        "objects: [{database: shop, renameTo: new, tables: [{table: orders, renameTo: o2, columns: {rename: {code: name}}}]}]";
+    let spec = spec(objects);
+    let plan = plan(objects, AS_SOURCE, &catalog).unwrap();
+    let info = crate::engine::connection::ServerInfo::parse("8.0.36");
+    let preview = super::render::preview(&spec, &plan, &info, &info, 10_000);
+    let text = preview.text();
+    for part in [
+        "Does Schema, Full, Incremental\n",
+        "\nshop      new                 utf8mb4_0900_ai_ci  chosen tables\n",
+        "\nshop.orders  new.o2              id   1000          about 10 chunks\n",
+        "CREATE TABLE `new`.`o2` (",
+        "ENGINE=InnoDB;",
+        "\nAfter the rows\n\nALTER TABLE `new`.`o2` ADD UNIQUE KEY `code` (`name`);\n",
+        "shop.orders: columns id, code as name, total, rate\n",
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    let json = serde_json::to_value(&preview).unwrap();
+    assert_eq!(json["tables"][0]["estimatedChunks"], 10);
+    assert_eq!(json["tables"][0]["deferred"][0], "ALTER TABLE `new`.`o2` ADD UNIQUE KEY `code` (`name`)");
+}
+
+#[test]
 fn ten_thousand_tables_resolve_quickly() {
     let tables: Vec<String> = (0..10_000).map(|number| format!("t{number}")).collect();
     let pairs: Vec<(&str, &str)> = tables.iter().map(|table| ("shop", table.as_str())).collect();

@@ -89,6 +89,11 @@ impl Server {
         self.number("lower_case_table_names").and_then(|value| u8::try_from(value).ok()).unwrap_or(0)
     }
 
+    /// Whether the account may change session variables that are kept from others (MySQL manual, "System Variable Privileges").
+    pub fn sets_restricted_variables(&self) -> bool {
+        self.info.is_mariadb() || self.grants.any_global(&["SUPER", "SYSTEM_VARIABLES_ADMIN", "SESSION_VARIABLES_ADMIN"])
+    }
+
     /// Version and product in a few words: `MySQL 8.0.36 (Aurora)`.
     pub fn describe(&self) -> String {
         let family = if self.info.is_mariadb() { "MariaDB" } else { "MySQL" };

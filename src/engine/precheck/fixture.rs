@@ -12,6 +12,9 @@ use crate::engine::plan::select::Selection;
 use crate::engine::plan::{ColumnPlan, DatabasePlan, DmlSelection, Plan, TableName, TablePlan, ViewPlan};
 use crate::engine::schema::definition::{Column, ForeignKey, Generated, Kind, TableDefinition};
 
+const VIEW: &str = "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW `shop`.`totals` AS \
+                    select `shop`.`orders`.`id` AS `id` from `shop`.`orders`";
+
 /// Passes every check.
 pub fn context() -> Context {
     let endpoint = MysqlEndpoint { host: Some("s".into()), ..MysqlEndpoint::default() };
@@ -109,7 +112,7 @@ fn plan() -> Plan {
             whole: true,
         }],
         tables: vec![Arc::new(table)],
-        views: vec![ViewPlan { source: view.clone(), destination: view, create_statement: "CREATE VIEW".into() }],
+        views: vec![ViewPlan { source: view.clone(), destination: view, create_statement: VIEW.into() }],
         unsupported: vec![],
     }
 }

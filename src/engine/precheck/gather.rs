@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mysql_async::Conn;
+
 use super::context::{Context, Server, SourceObjects};
 use super::finding::Finding;
 use super::read_server::{Link, connect, read_server};
@@ -86,7 +88,7 @@ pub async fn gather(
     Ok(Gathered::Complete(Box::new(context)))
 }
 
-async fn resolve_objects(spec: &MigrationTaskSpec, names: NameRules, conn: &mut mysql_async::Conn) -> Result<(Selection, Plan)> {
+async fn resolve_objects(spec: &MigrationTaskSpec, names: NameRules, conn: &mut Conn) -> Result<(Selection, Plan)> {
     let selection = Selection::new(spec, names)?;
     let catalog = read_source::catalog(conn, &selection).await?;
     let plan = resolve(spec, &selection, &catalog)?;

@@ -84,6 +84,45 @@ impl Grants {
         through_table || self.on_database(privilege, database)
     }
 
+    /// What of `wanted` is missing on a database, and the statement that gives it. None: nothing is missing.
+    ///
+    /// Of several database grants the server takes the most specific one alone, so a new grant under the exact name would
+    /// hide an older one under a pattern: it is extended where it names the database, and repeated where it is wider.
+    pub fn missing_on_database(&self, wanted: &[&str], database: &str) -> Option<(String, String)> {
+        let lacking: Vec<&str> = wanted.iter().copied().filter(|privilege| !self.on_database(privilege, database)).collect();
+        if lacking.is_empty() {
+            return None;
+        }
+        let best = self
+            .grants
+            .iter()
+            .filter_map(|grant| match &grant.scope {
+                Scope::Database(pattern) => self.specificity(pattern, database).map(|rank| (rank, pattern, grant)),
+                _ => None,
+            })
+            .max_by_key(|(rank, ..)| *rank);
+        let (privileges, target) = match best {
+            Some((_, pattern, _)) if pattern == database => (lacking.join(", "), super::finding::quote(pattern)),
+            Some((rank, _, grant)) if rank < usize::MAX => {
+                let mut all = grant.privileges.clone();
+                all.extend(wanted.iter().map(|privilege| (*privilege).to_owned()));
+                let all: Vec<String> =
+                    all.into_iter().filter(|privilege| privilege != "USAGE" && privilege != "GRANT OPTION").collect();
+                (all.join(", "), self.quoted_database(database))
+            }
+            _ => (lacking.join(", "), self.quoted_database(database)),
+        };
+        Some((format!("{} on {database}", lacking.join(", ")), format!("GRANT {privileges} ON {target}.* TO {};", self.account)))
+    }
+
+    /// A database's name as `GRANT … ON` takes it: `_` and `%` would be wildcards.
+    fn quoted_database(&self, database: &str) -> String {
+        if self.literal_databases {
+            return super::finding::quote(database);
+        }
+        super::finding::quote(&database.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%"))
+    }
+
     /// Of the database grants that match, the server takes the most specific one alone; with roles, they add up.
     fn by_database(&self, privilege: &str, database: &str) -> bool {
         let mut matching: Vec<(usize, &Grant)> = self
@@ -112,11 +151,6 @@ impl Grants {
         }
         Some(tokens.iter().position(|token| !matches!(token, Like::Char(_))).unwrap_or(usize::MAX))
     }
-}
-
-/// A database's name as `GRANT … ON` takes it: `_` and `%` would be wildcards.
-pub fn grant_database(database: &str) -> String {
-    super::finding::quote(&database.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%"))
 }
 
 fn gives(privileges: &BTreeSet<String>, privilege: &str) -> bool {
@@ -151,16 +185,16 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
                 b'`' | b'\'' | b'"' => quote = Some(byte),
                 b'(' => depth += 1,
                 b')' => depth -= 1,
-                _ if depth == 0 && bytes[at..].len() >= word.len() => {
-                    if bytes[at..at + word.len()].eq_ignore_ascii_case(word.as_bytes()) {
-                        return Some(at);
-                    }
-                }
+                _ if depth == 0 && starts_with(&bytes[at..], word) => return Some(at),
                 _ => {}
             },
         }
     }
     None
+}
+
+fn starts_with(bytes: &[u8], word: &str) -> bool {
+    bytes.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// Upper-case names; a privilege that holds for some columns only is left out.
@@ -303,7 +337,7 @@ mod tests {
         assert!(escaped.on_database("SELECT", "shop_eu") && !escaped.on_database("SELECT", "shopXeu"));
         let pattern = grants(&["GRANT SELECT ON `shop_%`.* TO `u`@`%`"]);
         assert!(pattern.on_database("SELECT", "shop1abc") && !pattern.on_database("SELECT", "shop"));
-        assert_eq!(grant_database("shop_eu`x"), r"`shop\_eu``x`");
+        assert_eq!(Grants::default().quoted_database("shop_eu`x"), r"`shop\_eu``x`");
         let literal = Grants::parse("u", &["GRANT SELECT ON `shop_%`.* TO `u`@`%`".to_owned()], true);
         assert!(!literal.on_database("SELECT", "shop1abc") && literal.on_database("SELECT", "shop_%"));
     }
@@ -316,6 +350,21 @@ mod tests {
             grants(&["GRANT SELECT ON `a%`.* TO `u`@`%`", "GRANT INSERT ON `ab`.* TO `u`@`%`", "GRANT `r`@`%` TO `u`@`%`"]);
         assert!(roles.on_database("SELECT", "ab"));
         assert_eq!(roles.roles, ["r"]);
+    }
+
+    #[test]
+    fn a_statement_never_hides_an_older_grant() {
+        let wanted = ["SELECT", "SHOW VIEW"];
+        let statement = |rows: &[&str]| grants(rows).missing_on_database(&wanted, "shop_eu").map(|(_, statement)| statement);
+        for (row, expected) in [
+            ("GRANT USAGE ON *.* TO `u`@`%`", r"GRANT SELECT, SHOW VIEW ON `shop\_eu`.* TO 'u'@'%';"),
+            (r"GRANT SELECT ON `shop\_eu`.* TO `u`@`%`", r"GRANT SHOW VIEW ON `shop\_eu`.* TO 'u'@'%';"),
+            ("GRANT SELECT ON `shop_eu`.* TO `u`@`%`", "GRANT SHOW VIEW ON `shop_eu`.* TO 'u'@'%';"),
+            ("GRANT EXECUTE ON `shop%`.* TO `u`@`%`", r"GRANT EXECUTE, SELECT, SHOW VIEW ON `shop\_eu`.* TO 'u'@'%';"),
+        ] {
+            assert_eq!(statement(&[row]).as_deref(), Some(expected), "{row}");
+        }
+        assert_eq!(statement(&["GRANT ALL PRIVILEGES ON `shop%`.* TO `u`@`%`"]), None);
     }
 
     #[test]

@@ -13,15 +13,15 @@ pub mod grants;
 mod read_destination;
 mod read_server;
 pub mod read_source;
-pub mod render;
 
 use std::collections::BTreeSet;
 
-use crate::api::{MigrationTaskSpec, PrecheckItem, PrecheckStatus};
+use crate::api::{MigrationTaskSpec, PrecheckItem, PrecheckStatus, Verdict};
 use crate::engine::connection::Connector;
 use crate::engine::error::Result;
 use crate::engine::plan::select::Selection;
 use crate::engine::plan::{Plan, TableName};
+use crate::engine::progress::precheck_passed;
 
 use self::checks::CHECKS;
 use self::context::{Context, Server};
@@ -54,7 +54,7 @@ impl Outcome {
 
 /// Every item passed, or is a warning that the manifest ignores.
 pub fn passed(report: &PrecheckStatus) -> bool {
-    !report.items.is_empty() && report.items.iter().all(render::passes)
+    !report.items.is_empty() && precheck_passed(report)
 }
 
 /// Looks at both servers. `destination` is None for a kind of destination that is not a MySQL-family server. `owned`: destination tables that this very task made in an earlier run.
@@ -117,7 +117,8 @@ fn objects(context: &Context) -> Finding {
 
 /// Puts the success rate before the items; it is 100% only when the task may start.
 fn report(items: Vec<PrecheckItem>) -> PrecheckStatus {
-    let passing = items.iter().filter(|item| render::passes(item)).count();
+    let passes = |item: &&PrecheckItem| item.verdict == Verdict::Passed || (item.verdict == Verdict::Warning && item.ignored);
+    let passing = items.iter().filter(passes).count();
     let rate = (passing * 100).checked_div(items.len()).unwrap_or(0);
     let checked_at = Some(crate::api::condition::Time(jiff::Timestamp::now()));
     PrecheckStatus { success_rate: format!("{rate}%"), checked_at, items, assessment: Vec::new() }
@@ -126,7 +127,6 @@ fn report(items: Vec<PrecheckItem>) -> PrecheckStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Verdict;
 
     #[test]
     fn a_healthy_pair_passes_every_item() {

@@ -2,69 +2,81 @@
 
 use std::sync::Arc;
 
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Row};
 
 use super::context::SourceObjects;
-use super::finding::quote_name;
-use super::read_server::permitted;
 use crate::engine::connection::ServerInfo;
 use crate::engine::error::{Context, Result};
 use crate::engine::plan::resolve::{Catalog, CatalogDatabase, CatalogView};
 use crate::engine::plan::select::Selection;
 use crate::engine::plan::{Plan, TableName};
+use crate::engine::schema::definition::TableDefinition;
 use crate::engine::schema::edit::quote_string;
 use crate::engine::schema::read::{ObjectKind, list_databases, list_tables, read_database, read_tables};
+use crate::engine::schema::read_views::read_views;
 
 /// Reads the definitions of everything that is covered.
 ///
 /// # Errors
 /// Definite when a table has a column that cannot be carried.
 pub async fn catalog(conn: &mut Conn, selection: &Selection) -> Result<Catalog> {
-    let (mut catalog, wanted) = frame(conn, selection).await?;
+    let mut catalog = databases_and_views(conn, selection).await?;
+    let mut wanted = Vec::new();
+    for database in &catalog.databases {
+        for object in list_tables(conn, &database.name).await? {
+            let is_table = matches!(object.kind, ObjectKind::BaseTable | ObjectKind::SystemVersioned);
+            if is_table && selection.covers(&database.name, &object.name).is_some() {
+                wanted.push(TableName { database: database.name.clone(), table: object.name });
+            }
+        }
+    }
     catalog.tables = read_tables(conn, &wanted).await?.into_iter().map(Arc::new).collect();
     Ok(catalog)
 }
 
-/// The same without tables, whose definitions a resumed task takes from its record.
+/// A catalog of recorded definitions. Databases that are gone at the source are part of it nevertheless.
 ///
 /// # Errors
-/// When the connection is lost.
-pub async fn databases_and_views(conn: &mut Conn, selection: &Selection) -> Result<Catalog> {
-    frame(conn, selection).await.map(|(catalog, _)| catalog)
+/// From the server.
+pub async fn recorded_catalog(conn: &mut Conn, selection: &Selection, tables: Vec<Arc<TableDefinition>>) -> Result<Catalog> {
+    let mut catalog = databases_and_views(conn, selection).await?;
+    let recorded = tables.iter().map(|table| table.database.as_str());
+    let named = selection.exact_databases().map(|(_, name)| name);
+    for name in recorded.chain(named) {
+        if !catalog.databases.iter().any(|database| database.name == name) {
+            catalog.databases.push(CatalogDatabase {
+                name: name.to_owned(),
+                character_set: String::new(),
+                collation: String::new(),
+            });
+        }
+    }
+    catalog.tables = tables;
+    Ok(catalog)
 }
 
-/// Databases and views, and the names of the tables.
-async fn frame(conn: &mut Conn, selection: &Selection) -> Result<(Catalog, Vec<TableName>)> {
+async fn databases_and_views(conn: &mut Conn, selection: &Selection) -> Result<Catalog> {
     let mut catalog = Catalog::default();
-    let mut wanted = Vec::new();
     for database in list_databases(conn).await? {
-        if selection.database(&database).is_none() {
-            continue;
-        }
+        let Some(found) = selection.database(&database) else { continue };
         let Some((character_set, collation)) = read_database(conn, &database).await? else { continue };
-        for object in list_tables(conn, &database).await? {
-            let covered = selection.covers(&database, &object.name).is_some();
-            let name = TableName { database: database.clone(), table: object.name };
-            match object.kind {
-                ObjectKind::BaseTable | ObjectKind::SystemVersioned if covered => wanted.push(name),
-                ObjectKind::View if covered => {
-                    let create_statement = show_create_view(conn, &name).await?.unwrap_or_default();
-                    catalog.views.push(CatalogView { name, create_statement });
-                }
-                _ => {}
-            }
+        if found.whole {
+            // What cannot be shown is part of the plan without a text; the check of views says why.
+            let (views, failures) = read_views(conn, &database).await?;
+            let failed = failures.into_iter().map(|failure| (failure.object, String::new()));
+            let views = views.into_iter().map(|view| (view.name, view.create_statement)).chain(failed);
+            let covered = views.filter(|(name, _)| selection.covers(&name.database, &name.table).is_some());
+            catalog.views.extend(covered.map(|(name, create_statement)| CatalogView { name, create_statement }));
+        } else {
+            // Their names only: to say that a name in the manifest is a view.
+            let views = list_tables(conn, &database).await?.into_iter().filter(|object| object.kind == ObjectKind::View);
+            let name = |table: String| TableName { database: database.clone(), table };
+            catalog.views.extend(views.map(|view| CatalogView { name: name(view.name), create_statement: String::new() }));
         }
         catalog.databases.push(CatalogDatabase { name: database, character_set, collation });
     }
-    Ok((catalog, wanted))
-}
-
-/// None when the account may not see it, which the check of privileges says.
-async fn show_create_view(conn: &mut Conn, name: &TableName) -> Result<Option<String>> {
-    let rows = permitted::<Row>(conn, &format!("SHOW CREATE VIEW {}", quote_name(name))).await?;
-    let row = rows.and_then(|rows| rows.into_iter().next());
-    Ok(row.and_then(|mut row| row.take_opt::<String, _>(1)?.ok()))
+    Ok(catalog)
 }
 
 /// Triggers of the selected databases; routines, events and sequences of those that are selected as a whole.

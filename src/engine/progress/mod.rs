@@ -368,7 +368,7 @@ impl Progress {
             failures: hot.failures.load(Relaxed),
         };
         let latency_micros = hot.latency_micros.load(Relaxed);
-        Snapshot {
+        let mut snapshot = Snapshot {
             source: self.0.source.clone(),
             destination: self.0.destination.clone(),
             running_for: self.0.started.elapsed(),
@@ -380,7 +380,12 @@ impl Progress {
             latency: (latency_micros != UNKNOWN).then(|| Duration::from_micros(latency_micros)),
             latencies: self.0.latencies.snapshot(),
             recorded: lock(&self.0.facts).clone(),
+        };
+        if snapshot.phase().is_final() || matches!(snapshot.phase(), Phase::Paused | Phase::Failed) {
+            // What has come to rest has no speed, whatever the window remembers.
+            snapshot.rates = rate::Rates::default();
         }
+        snapshot
     }
 
     fn record(&self, change: impl FnOnce(&mut Recorded)) {

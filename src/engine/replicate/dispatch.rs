@@ -390,7 +390,9 @@ impl Dispatcher {
                 if !state.in_transaction {
                     let chunk = self.close(&mut state, ticket)?;
                     if chunk.spoiled {
-                        return Err(Error::transient("a large transaction was rolled back while chunks were read; they are read again"));
+                        return Err(Error::transient(
+                            "a large transaction was rolled back while chunks were read; they are read again",
+                        ));
                     }
                     let gate = Arc::new(Gate::new(chunk.table));
                     match self.lane_of_table.get(chunk.table as usize).copied().flatten() {

@@ -108,6 +108,9 @@ impl State {
             stream.rotate(rotate);
             self.assembler.forget_tables();
         }
+        if let Event::Heartbeat(heartbeat) = &event {
+            stream.heartbeat(heartbeat);
+        }
         let (file, offset) = (stream.file(), stream.offset());
         let outcome = apply(&mut self.assembler, &self.info, event, &raw, file, offset)?;
         let quiet = matches!(outcome, Outcome::Open);

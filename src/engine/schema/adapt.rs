@@ -33,7 +33,7 @@ pub fn adapt_for(create: &str, source: &ServerInfo, destination: &ServerInfo) ->
     let mut adapter = Adapter { create, source, destination, edits: Edits::default(), notes: Vec::new() };
     adapter.say_collations();
     if source.flavor == Flavor::MySql && destination.flavor == Flavor::MariaDb {
-        adapter.to_mariadb()?;
+        adapter.translate_to_mariadb()?;
     }
     Ok(Adapted { create: adapter.edits.apply_all(adapter.create.sql), notes: adapter.notes })
 }
@@ -83,7 +83,7 @@ impl Adapter<'_> {
         self.edits.replace(end..end, format!(" COLLATE{separator}{collation}"));
     }
 
-    fn to_mariadb(&mut self) -> Result<()> {
+    fn translate_to_mariadb(&mut self) -> Result<()> {
         for at in 0..self.create.tokens.len() {
             self.collation(at)?;
         }

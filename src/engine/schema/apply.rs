@@ -11,10 +11,9 @@ use crate::engine::error::{Class, Context, Error, Result};
 use crate::engine::plan::{DatabasePlan, Plan, TableName, TablePlan};
 use crate::engine::schema::adapt::adapt_for;
 use crate::engine::schema::collation::destination_collation;
-use crate::engine::schema::create::{CreateTable, ItemKind};
-use crate::engine::schema::edit::quote_name;
+use crate::engine::schema::edit::{quote_name, quote_string};
 use crate::engine::schema::names::PlanNames;
-use crate::engine::schema::read::show_create_table;
+use crate::engine::schema::read::rows;
 use crate::engine::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, TableRewrite, rewrite_create_table};
 
 /// Definitions are taken as they are or refused: strict, so that nothing is shortened or substituted silently, but
@@ -98,8 +97,16 @@ pub fn create_database_statement(database: &DatabasePlan, destination: &ServerIn
 /// From the server, with what to do when the account may not or the name is refused.
 pub async fn create_database(conn: &mut Conn, database: &DatabasePlan, destination: &ServerInfo) -> Result<()> {
     let statement = create_database_statement(database, destination)?;
-    let advice = format!("create database {} at the destination by hand, or map it to another name", database.destination);
-    conn.query_drop(statement).await.context(advice)
+    conn.query_drop(statement).await.map_err(|error| {
+        let error = Error::from(error);
+        if error.class() != Class::Definite {
+            return error.context(format!("creating database {}", database.destination));
+        }
+        let name = &database.destination;
+        Error::definite(format!(
+            "database {name} cannot be created: {error}; create it at the destination by hand, or map it to another name"
+        ))
+    })
 }
 
 /// Whether an object was made now.
@@ -163,9 +170,7 @@ pub async fn run_deferred(conn: &mut Conn, deferred: &Deferred) -> Result<Made> 
     // finds the names taken.
     let mut last = None;
     for _ in 0..3 {
-        let shown = show_create_table(conn, table).await?;
-        let shown = shown.ok_or_else(|| Error::definite(format!("{table} is gone at the destination; copy the table again")))?;
-        let existing = existing_names(&shown, deferred.kind);
+        let existing = existing_names(conn, table, deferred.kind).await?;
         let Some(statement) = deferred.statement_without(|name| existing.iter().any(|own| own.eq_ignore_ascii_case(name))) else {
             return Ok(Made::Before);
         };
@@ -179,14 +184,25 @@ pub async fn run_deferred(conn: &mut Conn, deferred: &Deferred) -> Result<Made> 
     Err(Error::definite(format!("{statement}: {error}")))
 }
 
-fn existing_names(create: &str, kind: DeferredKind) -> Vec<String> {
-    let Ok(create) = CreateTable::parse(create) else { return Vec::new() };
-    let wanted = |item: ItemKind| match (item, kind) {
-        (ItemKind::ForeignKey { name }, DeferredKind::ForeignKeys) => name,
-        (ItemKind::Index { name, .. }, DeferredKind::Indexes | DeferredKind::SingleIndex) => Some(name),
-        _ => None,
+/// Names of a table's indexes or foreign keys. Not from SHOW CREATE TABLE, where MariaDB prints backticks in
+/// constraint names unescaped.
+async fn existing_names(conn: &mut Conn, table: &TableName, kind: DeferredKind) -> Result<Vec<String>> {
+    let place =
+        |schema: &str| format!("{schema} = {} AND table_name = {}", quote_string(&table.database), quote_string(&table.table));
+    let tables: Vec<String> =
+        rows(conn, &format!("SELECT table_name FROM information_schema.tables WHERE {}", place("table_schema"))).await?;
+    if tables.is_empty() {
+        return Err(Error::definite(format!("{table} is gone at the destination; copy the table again")));
+    }
+    let statement = match kind {
+        DeferredKind::ForeignKeys => {
+            format!("SELECT constraint_name FROM information_schema.referential_constraints WHERE {}", place("constraint_schema"))
+        }
+        DeferredKind::Indexes | DeferredKind::SingleIndex => {
+            format!("SELECT DISTINCT index_name FROM information_schema.statistics WHERE {}", place("table_schema"))
+        }
     };
-    create.items.into_iter().filter_map(|item| wanted(item.kind)).collect()
+    rows(conn, &statement).await
 }
 
 /// An object that could not be made.
@@ -236,13 +252,5 @@ mod tests {
         let at = |version: &str| create_database_statement(&database, &ServerInfo::parse(version)).unwrap();
         assert_eq!(at("9.7.4"), "CREATE DATABASE IF NOT EXISTS `d``x` CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci");
         assert!(at("11.4.5-MariaDB").ends_with("COLLATE utf8mb4_uca1400_nopad_ai_ci"));
-    }
-
-    #[test]
-    fn what_exists_is_found() {
-        let create =
-            "CREATE TABLE `t` (\n  `a` int,\n  KEY `k` (`a`),\n  CONSTRAINT `f` FOREIGN KEY (`a`) REFERENCES `p` (`a`)\n)";
-        assert_eq!(existing_names(create, DeferredKind::Indexes), ["k"]);
-        assert_eq!(existing_names(create, DeferredKind::ForeignKeys), ["f"]);
     }
 }

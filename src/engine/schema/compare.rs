@@ -164,3 +164,78 @@ fn foreign_key_difference(expected: &ForeignKey, destination: &TableDefinition) 
     let found = destination.foreign_keys.iter().any(|own| same(&own));
     (!found).then(|| format!("foreign key {} is missing or another one", expected.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::schema::definition::{Generated, IndexPart};
+    use crate::engine::schema::names::SameNames;
+
+    fn table() -> TableDefinition {
+        let column = |name: &str, column_type: &str, kind: Kind| Column {
+            name: name.into(),
+            column_type: column_type.into(),
+            kind,
+            character_set: Some("utf8".into()),
+            collation: Some("utf8_bin".into()),
+            nullable: false,
+            generated: Generated::No,
+            invisible: false,
+            auto_increment: false,
+        };
+        let part = |name: &str| IndexPart { column: Some(name.into()), prefix: None, nullable: false };
+        TableDefinition {
+            database: "d".into(),
+            table: "t".into(),
+            engine: "InnoDB".into(),
+            columns: vec![column("a", "int(11)", Kind::Int { unsigned: false }), column("b", "varchar(3)", Kind::Varchar)],
+            indexes: vec![Index { name: "k".into(), unique: false, kind: "BTREE".into(), parts: vec![part("a"), part("b")] }],
+            foreign_keys: vec![ForeignKey {
+                name: "f".into(),
+                columns: vec!["a".into()],
+                parent_database: "d".into(),
+                parent_table: "p".into(),
+                parent_columns: vec!["id".into()],
+                on_delete: "RESTRICT".into(),
+                on_update: "CASCADE".into(),
+            }],
+            create_statement: String::new(),
+            estimated_rows: 0,
+            average_row_bytes: 0,
+        }
+    }
+
+    fn found(change: impl Fn(&mut TableDefinition)) -> Vec<String> {
+        let mut other = table();
+        change(&mut other);
+        differences(&table(), &other, &SameNames, true)
+    }
+
+    #[test]
+    fn what_means_the_same_is_equal() {
+        let none = found(|other| {
+            other.columns[0].column_type = "int".into();
+            other.columns[1].character_set = Some("utf8mb3".into());
+            other.columns[1].collation = Some("utf8mb3_bin".into());
+            other.foreign_keys[0].on_delete = "NO ACTION".into();
+            other.foreign_keys[0].name = "g".into();
+        });
+        assert!(none.is_empty(), "{none:?}");
+    }
+
+    #[test]
+    fn each_difference_is_named() {
+        let one = |change: fn(&mut TableDefinition), word: &str| {
+            let list = found(change);
+            assert!(list.len() == 1 && list[0].contains(word), "{word}: {list:?}");
+        };
+        one(|other| other.columns[1].column_type = "varchar(2)".into(), "type");
+        one(|other| other.columns[1].collation = Some("utf8_general_ci".into()), "collation");
+        one(|other| other.columns[0].nullable = true, "nullable");
+        one(|other| other.columns[0].auto_increment = true, "auto_increment");
+        one(|other| other.columns.swap(0, 1), "order");
+        one(|other| other.indexes[0].unique = true, "index k");
+        one(|other| other.indexes.clear(), "missing");
+        one(|other| other.foreign_keys[0].parent_table = "q".into(), "foreign key f");
+    }
+}

@@ -17,6 +17,7 @@ pub mod create;
 pub mod definition;
 pub mod edit;
 pub mod lexer;
+pub mod lossy;
 pub mod names;
 mod options;
 pub mod read;

@@ -2,7 +2,6 @@
 
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
-use crate::engine::precheck::grants::grant_database;
 
 use super::source_privileges::inactive_roles;
 
@@ -33,10 +32,9 @@ pub fn check(context: &Context) -> Option<Finding> {
     let mut missing = Vec::new();
     let mut statements = Vec::new();
     for (database, privileges) in wanted {
-        let lacking: Vec<&str> = privileges.into_iter().filter(|privilege| !grants.on_database(privilege, database)).collect();
-        if !lacking.is_empty() {
-            missing.push(format!("{} on {database}", lacking.join(", ")));
-            statements.push(format!("GRANT {} ON {}.* TO {};", lacking.join(", "), grant_database(database), grants.account));
+        if let Some((what, statement)) = grants.missing_on_database(&privileges, database) {
+            missing.push(what);
+            statements.push(statement);
         }
     }
     if missing.is_empty() {

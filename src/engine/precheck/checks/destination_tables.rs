@@ -16,6 +16,12 @@ pub fn check(context: &Context) -> Option<Finding> {
         match context.existing.get(&table.destination) {
             Some(existing) => {
                 problems.extend(misfits(table, existing));
+                if context.plan.full && existing.has_rows && !table.is_chunked() {
+                    problems.push(format!(
+                        "{} holds rows, and {} has no key by which they could be told from the source's",
+                        table.destination, table.source
+                    ));
+                }
                 triggers.extend(existing.triggers.iter().map(|trigger| format!("{trigger} on {}", table.destination)));
             }
             None if !context.schema() => problems.push(format!("{} does not exist", table.destination)),
@@ -26,7 +32,7 @@ pub fn check(context: &Context) -> Option<Finding> {
         return Some(Finding::failed(
             some(&problems),
             "rows are written into the columns of the same names; what has no place there would be lost",
-            "create or alter the tables at the destination as `godwit plan` prints them, leave columns out with \
+            "create or alter the tables at the destination as `godwit plan` prints them, empty those without a key, leave columns out with \
              spec.objects[].tables[].columns, or add Schema to spec.migrationTypes",
         ));
     }
@@ -66,7 +72,7 @@ mod tests {
     use super::*;
     use crate::api::{MigrationType, Verdict};
     use crate::engine::precheck::context::ExistingColumn;
-    use crate::engine::precheck::fixture::{context, existing};
+    use crate::engine::precheck::fixture::{context, existing, keyless};
 
     #[test]
     fn tables_that_are_used_as_they_stand_must_fit() {
@@ -76,6 +82,12 @@ mod tests {
         assert!(check(&context).unwrap().seen.contains("shop.orders does not exist"));
         existing(&mut context, false);
         assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        existing(&mut context, true);
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        let keyed = context.plan.clone();
+        keyless(&mut context);
+        assert!(check(&context).unwrap().seen.contains("has no key"));
+        context.plan = keyed;
         let name = context.plan.tables[0].destination.clone();
         let table = context.existing.get_mut(&name).unwrap();
         table.triggers.push("t".into());

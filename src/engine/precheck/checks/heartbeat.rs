@@ -2,7 +2,6 @@
 
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::Finding;
-use crate::engine::precheck::grants::grant_database;
 
 pub fn check(context: &Context) -> Option<Finding> {
     if !context.spec.heartbeat.enabled {
@@ -10,18 +9,14 @@ pub fn check(context: &Context) -> Option<Finding> {
     }
     let database = context.spec.heartbeat.database.as_str();
     let grants = &context.source.grants;
-    let lacking: Vec<&str> = ["CREATE", "INSERT", "UPDATE", "SELECT"]
-        .into_iter()
-        .filter(|privilege| !grants.on_database(privilege, database))
-        .collect();
-    if lacking.is_empty() {
-        return Some(Finding::passed(format!("the account may write the heartbeat to {database}")));
+    match grants.missing_on_database(&["CREATE", "INSERT", "UPDATE", "SELECT"], database) {
+        None => Some(Finding::passed(format!("the account may write the heartbeat to {database}"))),
+        Some((what, statement)) => Some(Finding::failed(
+            format!("{} lacks {what}", grants.account),
+            "the heartbeat is a row that is updated on the source",
+            statement,
+        )),
     }
-    Some(Finding::failed(
-        format!("{} lacks {} on {database}", grants.account, lacking.join(", ")),
-        "the heartbeat is a row that is updated on the source",
-        format!("GRANT {} ON {}.* TO {};", lacking.join(", "), grant_database(database), grants.account),
-    ))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod destination_writable;
 mod encrypted_columns;
 mod float_keys;
 mod foreign_key_cascades;
+mod foreign_key_targets;
 mod foreign_keys;
 mod generated_columns;
 mod gtid_mode;
@@ -38,8 +39,10 @@ mod storage_engines;
 mod stored_programs;
 mod supported;
 mod time_zone;
+mod timestamp_defaults;
 mod transaction_compression;
 mod version;
+mod views;
 
 use super::context::Context;
 use super::finding::Finding;
@@ -111,12 +114,15 @@ pub const CHECKS: &[Check] = &[
     check("DestinationWritable", Needs::Servers, destination_writable::check),
     check("DestinationSpace", Needs::Tables, destination_space::check),
     check("ForeignKeys", Needs::Tables, foreign_keys::check),
+    check("ForeignKeyTargets", Needs::Tables, foreign_key_targets::check),
     check("ForeignKeyCascades", Needs::LogAndTables, foreign_key_cascades::check),
     check("StorageEngines", Needs::Tables, storage_engines::check),
     check("CharacterSets", Needs::Tables, character_sets::check),
     check("Definitions", Needs::Tables, definitions::check),
+    check("Views", Needs::Tables, views::check),
     check("SqlMode", Needs::Servers, sql_mode::check),
     check("TimeZone", Needs::Servers, time_zone::check),
+    check("TimestampDefaults", Needs::Tables, timestamp_defaults::check),
     check("MaxAllowedPacket", Needs::Servers, max_allowed_packet::check),
     check("EncryptedColumns", Needs::Tables, encrypted_columns::check),
     check("OnlineSchemaChange", Needs::Tables, online_schema_change::check),

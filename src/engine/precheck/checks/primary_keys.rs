@@ -10,11 +10,13 @@ pub fn check(context: &Context) -> Option<Finding> {
     }
     let names: Vec<String> = keyless.iter().map(|table| table.source.to_string()).collect();
     let seen = format!("{} without a key: {}", count(keyless.len()), some(&names));
-    if context.schema() && context.destination.flag("sql_require_primary_key") == Some(true) {
+    let settings = ["sql_require_primary_key", "sql_generate_invisible_primary_key"];
+    let in_the_way = settings.into_iter().find(|name| context.destination.flag(name) == Some(true));
+    if let Some(setting) = in_the_way.filter(|_| context.schema() && !context.destination.sets_restricted_variables()) {
         return Some(Finding::failed(
-            format!("{seen}; the destination has sql_require_primary_key = ON"),
-            "the destination refuses to create a table without a primary key",
-            context.destination.set_variable("sql_require_primary_key", "OFF"),
+            format!("{seen}; the destination has {setting} = ON, and the account may not turn it off for its sessions"),
+            "the destination would refuse a table without a primary key, or give it a column that the source does not have",
+            format!("GRANT SESSION_VARIABLES_ADMIN ON *.* TO {};", context.destination.grants.account),
         ));
     }
     let shaky: Vec<String> = keyless
@@ -48,7 +50,7 @@ fn count(tables: usize) -> String {
 mod tests {
     use super::*;
     use crate::api::Verdict;
-    use crate::engine::precheck::fixture::{change_table, context, keyless, set};
+    use crate::engine::precheck::fixture::{change_table, context, grants, keyless, set};
 
     #[test]
     fn tables_without_a_key_pass_unless_a_server_objects() {
@@ -58,8 +60,18 @@ mod tests {
         let found = check(&context).unwrap();
         assert_eq!(found.verdict, Verdict::Passed);
         assert!(found.seen.contains("shop.orders"));
-        set(&mut context.destination, "sql_require_primary_key", "ON");
-        assert_eq!(check(&context).unwrap().verdict, Verdict::Failed);
+        for setting in ["sql_require_primary_key", "sql_generate_invisible_primary_key"] {
+            context.destination.variables.clear();
+            set(&mut context.destination, setting, "ON");
+            context.destination.grants = grants(&["GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%`"]);
+            let found = check(&context).unwrap();
+            assert_eq!(
+                (found.verdict, found.remedy.as_str()),
+                (Verdict::Failed, "GRANT SESSION_VARIABLES_ADMIN ON *.* TO 'u'@'%';")
+            );
+            context.destination.grants = grants(&["GRANT SESSION_VARIABLES_ADMIN ON *.* TO `u`@`%`"]);
+            assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        }
         context.destination.variables.clear();
         change_table(&mut context, |table| table.engine = "MyISAM".into());
         let found = check(&context).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
-use crate::engine::precheck::grants::{Grants, grant_database};
+use crate::engine::precheck::grants::Grants;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let grants = &context.source.grants;
@@ -18,19 +18,19 @@ pub fn check(context: &Context) -> Option<Finding> {
     let views: Vec<&str> = context.plan.views.iter().map(|view| view.source.database.as_str()).collect();
     for database in &context.plan.databases {
         let name = database.source.as_str();
-        let mut privileges = Vec::new();
+        let mut wanted = Vec::new();
         if !reads(context, grants, name) {
-            privileges.push("SELECT");
+            wanted.push("SELECT");
         }
-        if context.schema() && views.contains(&name) && !grants.on_database("SHOW VIEW", name) {
-            privileges.push("SHOW VIEW");
+        if context.schema() && views.contains(&name) {
+            wanted.push("SHOW VIEW");
         }
-        if needs_lock(context, name) && !grants.on_database("LOCK TABLES", name) {
-            privileges.push("LOCK TABLES");
+        if needs_lock(context, name) {
+            wanted.push("LOCK TABLES");
         }
-        if !privileges.is_empty() {
-            missing.push(format!("{} on {name}", privileges.join(", ")));
-            statements.push(format!("GRANT {} ON {}.* TO {};", privileges.join(", "), grant_database(name), grants.account));
+        if let Some((what, statement)) = grants.missing_on_database(&wanted, name) {
+            missing.push(what);
+            statements.push(statement);
         }
     }
     if missing.is_empty() {
@@ -39,7 +39,7 @@ pub fn check(context: &Context) -> Option<Finding> {
     Some(Finding::failed(
         format!("{} lacks {}{}", grants.account, some(&missing), inactive_roles(grants)),
         "SELECT reads definitions and rows, SHOW VIEW the views, REPLICATION SLAVE the binary log, REPLICATION CLIENT (MariaDB: BINLOG \
-         MONITOR) its position; LOCK TABLES holds a table without a key still for a moment where the source has no GTIDs",
+         MONITOR) its position; LOCK TABLES, where the source has no GTIDs, reads rows together with their place in the log",
         statements.join("\n"),
     ))
 }
@@ -80,11 +80,15 @@ fn reads(context: &Context, grants: &Grants, database: &str) -> bool {
             && tables.all(|table| grants.on_table("SELECT", database, &table.source.table)))
 }
 
-/// Without GTIDs the exact position of a snapshot of a table without a key takes a lock.
+/// Without GTIDs the exact position of a table that is read from one snapshot takes a lock, and all others are read with
+/// locking reads, which 8.0 allowed to reading accounts from 8.0.22 on only (MySQL manual, "Locking Reads").
 fn needs_lock(context: &Context, database: &str) -> bool {
-    let without_key = context.plan.tables.iter().any(|table| table.source.database == database && !table.has_key());
-    let has_gtids = context.source.info.is_mariadb() || super::gtid_mode::is_on(&context.source);
-    context.incremental() && context.plan.full && without_key && !has_gtids
+    let source = &context.source;
+    if !context.incremental() || !context.plan.full || source.info.is_mariadb() || super::gtid_mode::is_on(source) {
+        return false;
+    }
+    let locking_reads = source.info.is_mysql_since(8, 0, 0) && !source.info.is_mysql_since(8, 0, 22);
+    locking_reads || context.plan.tables.iter().any(|table| table.source.database == database && !table.is_chunked())
 }
 
 #[cfg(test)]
@@ -92,7 +96,7 @@ mod tests {
     use super::*;
     use crate::api::Verdict;
     use crate::engine::connection::ServerInfo;
-    use crate::engine::precheck::fixture::{context, grants, keyless, set};
+    use crate::engine::precheck::fixture::{change_plan, context, grants, keyless, set};
 
     #[test]
     fn names_what_is_missing_and_the_statement() {
@@ -136,6 +140,11 @@ mod tests {
         let found = check(&context).unwrap();
         assert_eq!(found.remedy, "GRANT LOCK TABLES ON `shop`.* TO 'u'@'%';");
         assert!(found.seen.contains("SET DEFAULT ROLE"));
+        context.source.info = ServerInfo::parse("8.0.15");
+        change_plan(&mut context, |table| (table.key, table.range_columns) = (vec![0], 1));
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Failed);
+        context.source.info = ServerInfo::parse("5.7.44");
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
     }
 
     #[test]

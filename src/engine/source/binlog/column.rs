@@ -106,6 +106,32 @@ impl ColumnDecoder {
         Ok(Self { width, render, is_json: map.column_type == t::JSON })
     }
 
+    /// For a column of the log that the definition does not show: the one behind a part of a functional index,
+    /// which MySQL 8.0 logs and later versions do not. Only walked over. None: how long its values are is not
+    /// known for certain.
+    pub fn hidden(map: &MapColumn) -> Option<Self> {
+        let meta = map.metadata;
+        let length = usize::from(meta);
+        let fraction = temporal::fraction_length(meta as u8);
+        let width = match map.column_type {
+            t::TINY | t::YEAR => Width::Fixed(1),
+            t::SHORT => Width::Fixed(2),
+            t::INT24 | t::DATE | t::NEWDATE => Width::Fixed(3),
+            t::LONG | t::FLOAT => Width::Fixed(4),
+            t::LONGLONG | t::DOUBLE => Width::Fixed(8),
+            t::NEWDECIMAL => Width::Fixed(numbers::decimal_length((meta >> 8) as u8, meta as u8).ok()?),
+            t::BIT => Width::Fixed(usize::from((meta >> 8) * 8 + (meta & 0xff)).div_ceil(8)),
+            t::TIME2 => Width::Fixed(3 + fraction),
+            t::DATETIME2 => Width::Fixed(5 + fraction),
+            t::TIMESTAMP2 => Width::Fixed(4 + fraction),
+            t::ENUM | t::SET => Width::Fixed(length),
+            t::STRING | t::VARCHAR | t::VAR_STRING => prefix_for(meta),
+            t::BLOB | t::GEOMETRY => prefix_of(meta)?,
+            _ => return None,
+        };
+        Some(Self { width, render: Render::Bytes, is_json: false })
+    }
+
     /// The value's bytes, without their length.
     #[inline]
     pub fn take<'a>(&self, input: &mut Cursor<'a>) -> Result<&'a [u8]> {

@@ -161,7 +161,7 @@ impl Decoder {
         let map = match self.kept.get(&id) {
             Some(map) if *map.raw == *body => Arc::clone(map),
             _ => {
-                let map = Arc::new(TableMap::parse(body, self.id_length())?);
+                let map = Arc::new(TableMap::parse(body, self.id_length(), self.flavour)?);
                 if self.kept.len() >= KEPT_MAPS {
                     self.kept.clear();
                 }

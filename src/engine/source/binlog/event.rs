@@ -95,6 +95,11 @@ impl<'a> RawEvent<'a> {
         self.flags & FLAG_ARTIFICIAL != 0 || matches!(self.event_type, code::HEARTBEAT | code::HEARTBEAT_V2)
     }
 
+    /// First event of a file, which is sent at every start, wherever reading begins.
+    pub(super) fn is_head(&self) -> bool {
+        self.event_type == code::FORMAT_DESCRIPTION
+    }
+
     /// CRC32 of header and `body`.
     fn checksum_of(&self, body: &[u8], flags: u16) -> u32 {
         let mut hasher = crc32fast::Hasher::new();

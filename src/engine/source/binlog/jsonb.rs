@@ -310,18 +310,10 @@ pub(super) fn write_string(bytes: &[u8], out: &mut Vec<u8>) {
 /// The shortest digits that read back, without an exponent where the point is near (`my_gcvt`), and `.0`
 /// where it would look like an integer.
 fn write_double(number: f64, style: JsonText, out: &mut Vec<u8>) {
-    use std::io::Write;
-    let mut scientific = Vec::with_capacity(32);
-    // Writing into a Vec cannot fail. The form is d.ddde-5.
-    let _ = write!(scientific, "{:e}", number.abs());
     if number.is_sign_negative() {
         out.push(b'-');
     }
-    let split = scientific.iter().position(|byte| *byte == b'e').unwrap_or(scientific.len());
-    let (mantissa, exponent) = scientific.split_at(split);
-    let exponent: i32 =
-        std::str::from_utf8(exponent).ok().and_then(|text| text.trim_start_matches('e').parse().ok()).unwrap_or_default();
-    let digits: Vec<u8> = mantissa.iter().copied().filter(u8::is_ascii_digit).collect();
+    let (digits, exponent) = shortest_digits(number.abs());
     // Place of the point among the digits.
     let point = exponent + 1;
     let length = digits.len() as i32;
@@ -352,6 +344,27 @@ fn write_double(number: f64, style: JsonText, out: &mut Vec<u8>) {
     }
     out.push(b'e');
     signed_text(i64::from(exponent), |text| out.extend_from_slice(text));
+}
+
+/// Digits and decimal exponent of the first one. Of two shortest forms that are equally near, the server
+/// (David Gay's `dtoa`) takes the one that ends in an even digit.
+fn shortest_digits(number: f64) -> (Vec<u8>, i32) {
+    let (digits, exponent) = scientific(&format!("{number:e}"));
+    // More digits than any double has at a distance that matters: enough to tell a tie.
+    let (exact, exact_exponent) = scientific(&format!("{number:.60e}"));
+    let Some((above, [b'5', rest @ ..])) = exact.split_at_checked(digits.len()) else { return (digits, exponent) };
+    if exact_exponent != exponent || rest.iter().any(|digit| *digit != b'0') || above.last().is_none_or(|digit| digit % 2 == 1) {
+        return (digits, exponent);
+    }
+    let even = String::from_utf8_lossy(above).into_owned();
+    let reads_back = format!("{even}e{}", exponent - (even.len() as i32 - 1)).parse() == Ok(number);
+    if reads_back { (above.to_vec(), exponent) } else { (digits, exponent) }
+}
+
+/// Takes `d.ddde-5` apart.
+fn scientific(text: &str) -> (Vec<u8>, i32) {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    (mantissa.bytes().filter(u8::is_ascii_digit).collect(), exponent.parse().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -389,6 +402,7 @@ mod tests {
             (1e-16, "1e-16"),
             (1.5e300, "1.5e300"),
             (-2.5e-20, "-2.5e-20"),
+            (977_909_540_281_299.2, "977909540281299.2"),
         ] {
             assert_eq!(double(number), expected);
         }

@@ -10,6 +10,7 @@
 //! panic and never skipped. There is no state that outlives a stream: after a restart a new `Decoder` starts
 //! at the beginning of a transaction.
 
+mod align;
 mod column;
 mod compress;
 mod cursor;
@@ -19,6 +20,7 @@ mod format;
 mod json_diff;
 mod jsonb;
 mod numbers;
+mod offset;
 mod payload;
 mod query;
 mod row_decoder;
@@ -34,7 +36,8 @@ pub use decoder::{Decoder, Event};
 pub use event::{FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH, RawEvent, verify_checksum};
 pub use format::{Flavour, FormatDescription, Heartbeat, Rotate};
 pub use jsonb::JsonText;
-pub use payload::{Payload, PayloadEvents};
+pub use offset::LogOffset;
+pub use payload::{Payload, PayloadEcho, PayloadEvents};
 pub use query::{Query, QuerySession};
 pub use row_decoder::RowDecoder;
 pub use rows::{RowsEvent, RowsKind};

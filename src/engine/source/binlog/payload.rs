@@ -4,7 +4,7 @@
 use std::io::{BufReader, Read};
 
 use super::cursor::{Cursor, malformed};
-use super::event::{HEADER_LENGTH, RawEvent};
+use super::event::{HEADER_LENGTH, RawEvent, code};
 use crate::engine::error::{Error, Result};
 
 /// Events are read in pieces of at most this, so that a wrong length cannot ask for memory.
@@ -67,7 +67,14 @@ impl<'a> Payload<'a> {
                 )));
             }
         };
-        Ok(PayloadEvents { source, buffer: Vec::new(), promised: self.uncompressed_size, seen: 0, done: false })
+        Ok(PayloadEvents {
+            source,
+            buffer: Vec::new(),
+            promised: self.uncompressed_size,
+            seen: 0,
+            echo: PayloadEcho::default(),
+            done: false,
+        })
     }
 }
 
@@ -80,6 +87,7 @@ pub struct PayloadEvents<'a> {
     buffer: Vec<u8>,
     promised: u64,
     seen: u64,
+    echo: PayloadEcho,
     done: bool,
 }
 
@@ -111,7 +119,14 @@ impl PayloadEvents<'_> {
         self.buffer.clear();
         self.fill(body_length)?;
         self.seen += u64::from(event_size);
-        Ok(Some(RawEvent { timestamp, event_type, server_id, event_size, log_pos, flags, body: &self.buffer }))
+        let event = RawEvent { timestamp, event_type, server_id, event_size, log_pos, flags, body: &self.buffer };
+        self.echo.expect(&event);
+        Ok(Some(event))
+    }
+
+    /// What the transport is going to repeat, once all events have been read.
+    pub fn into_echo(self) -> PayloadEcho {
+        self.echo
     }
 
     fn fill(&mut self, mut missing: usize) -> Result<()> {
@@ -134,5 +149,49 @@ impl PayloadEvents<'_> {
             Ok(_) => Err(malformed(format!("compressed transaction is longer than the {} bytes it says", self.promised))),
             Err(error) => Err(malformed(format!("compressed transaction: {error}"))),
         }
+    }
+}
+
+/// `mysql_async` decompresses a payload too and delivers its events behind it; where it fails it delivers
+/// nothing and says nothing. These repetitions are recognised here and thrown away: anything else in their
+/// place is an error, so that no real event is thrown away with them.
+#[derive(Debug, Clone, Default)]
+pub struct PayloadEcho {
+    left: u64,
+    digest: u64,
+}
+
+impl PayloadEcho {
+    /// Whether repetitions are still to come.
+    pub fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    fn digest_of(event: &RawEvent<'_>) -> u64 {
+        let fields = u64::from(event.event_type) << 32 | u64::from(event.event_size);
+        (fields ^ u64::from(event.timestamp) << 16).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    }
+
+    fn expect(&mut self, event: &RawEvent<'_>) {
+        self.left += 1;
+        self.digest = self.digest.wrapping_add(Self::digest_of(event));
+    }
+
+    /// Takes an event that the transport delivered while the echo is not over.
+    ///
+    /// # Errors
+    /// When it is no repetition; the connection must be made anew, from the last transaction that was taken.
+    pub fn swallow(&mut self, event: &RawEvent<'_>) -> Result<()> {
+        let never_inside = event.is_artificial()
+            || matches!(
+                event.event_type,
+                code::GTID | code::GTID_TAGGED | code::ANONYMOUS_GTID | code::ROTATE | code::FORMAT_DESCRIPTION | code::STOP
+            );
+        self.left = self.left.saturating_sub(1);
+        self.digest = self.digest.wrapping_sub(Self::digest_of(event));
+        if never_inside || self.left == 0 && self.digest != 0 {
+            return Err(Error::connection("the transport lost events of a compressed transaction"));
+        }
+        Ok(())
     }
 }

@@ -4,11 +4,12 @@
 //! Built once per definition and table map; a row then costs no look-ups. All columns are walked over, only
 //! the selected ones are rendered.
 
+use super::align::align;
 use super::column::{ColumnDecoder, Scratch, mismatch};
 use super::cursor::{Cursor, malformed};
 use super::json_diff;
 use super::rows::{RowsEvent, RowsKind};
-use super::table_map::{TableMap, bit};
+use super::table_map::{MapColumn, TableMap, bit};
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::schema::definition::{Generated, TableDefinition};
 use crate::engine::value::{Row, RowBuilder};
@@ -40,14 +41,17 @@ struct Selection {
 }
 
 impl Selection {
-    fn new(order: &[usize], columns: usize, table: &str) -> Result<Self> {
+    /// `places`: where the log has the definition's columns; `columns`: how many the log has.
+    fn new(selected: &[usize], places: &[usize], columns: usize, table: &str) -> Result<Self> {
         let mut wanted = vec![false; columns];
-        for column in order {
-            let slot = wanted.get_mut(*column);
-            *slot.ok_or_else(|| Error::definite(format!("{table} has no column number {column}")))? = true;
+        let mut order = Vec::with_capacity(selected.len());
+        for column in selected {
+            let place = *places.get(*column).ok_or_else(|| Error::definite(format!("{table} has no column number {column}")))?;
+            wanted.get_mut(place).into_iter().for_each(|slot| *slot = true);
+            order.push(place);
         }
         let ascending = order.is_sorted_by(|left, right| left < right);
-        Ok(Self { order: order.to_vec(), wanted, ascending })
+        Ok(Self { order, wanted, ascending })
     }
 }
 
@@ -65,15 +69,15 @@ impl RowDecoder {
         selected_after: &[usize],
     ) -> Result<Self> {
         let table = definition.qualified();
-        if definition.columns.len() != map.columns.len() {
-            return Err(Error::definite(format!(
-                "the binary log does not agree with the known definition of {table}: it should have {} columns, the log has {}",
-                definition.columns.len(),
-                map.columns.len()
-            )));
-        }
         let mut columns = Vec::with_capacity(map.columns.len());
-        for (column, logged) in definition.columns.iter().zip(&map.columns) {
+        // Place in the log of each column of the definition.
+        let mut places = Vec::with_capacity(definition.columns.len());
+        for (logged, defined) in map.columns.iter().zip(align(definition, map)?) {
+            let Some(column) = defined.and_then(|i| definition.columns.get(i)) else {
+                columns.push(hidden(&table, logged)?);
+                continue;
+            };
+            places.push(columns.len());
             let decoder = ColumnDecoder::new(column, logged).map_err(|found| mismatch(&table, column, &found))?;
             columns.push(NamedColumn {
                 name: column.name.clone(),
@@ -81,8 +85,8 @@ impl RowDecoder {
                 virtual_column: column.generated == Generated::Virtual,
             });
         }
-        let before = Selection::new(selected_before, columns.len(), &table)?;
-        let after = Selection::new(selected_after, columns.len(), &table)?;
+        let before = Selection::new(selected_before, &places, columns.len(), &table)?;
+        let after = Selection::new(selected_after, &places, columns.len(), &table)?;
         Ok(Self { table, columns, before, after })
     }
 
@@ -116,7 +120,7 @@ impl RowDecoder {
     fn present(&self, rows: &RowsEvent<'_>, bitmap: &[u8]) -> Result<Vec<bool>> {
         if rows.columns != self.columns.len() {
             return Err(Error::definite(format!(
-                "the binary log does not agree with the known definition of {}: it should have {} columns, a row has {}",
+                "the binary log does not agree with the known definition of {}: its description has {} columns, a row has {}",
                 self.table,
                 self.columns.len(),
                 rows.columns
@@ -140,6 +144,18 @@ impl RowDecoder {
             None => Ok(present),
         }
     }
+}
+
+fn hidden(table: &str, logged: &MapColumn) -> Result<NamedColumn> {
+    let decoder = ColumnDecoder::hidden(logged).ok_or_else(|| {
+        Error::definite(format!(
+            "the binary log has the hidden column of an index of {table} with type {}, which cannot be read; \
+             drop the functional or multi-valued index on the source and copy the table again",
+            logged.column_type
+        ))
+    })?;
+    let name = logged.name.clone().unwrap_or_else(|| "(hidden)".to_owned());
+    Ok(NamedColumn { name, decoder, virtual_column: true })
 }
 
 /// One pass over the rows of an event.

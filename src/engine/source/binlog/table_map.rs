@@ -1,6 +1,7 @@
 //! TABLE_MAP: the columns of a table as the following row events have them.
 
 use super::cursor::{Cursor, malformed};
+use super::format::Flavour;
 use crate::engine::error::Result;
 
 /// Column types in the log (`enum_field_types`).
@@ -23,6 +24,8 @@ pub(super) mod column_type {
     pub const TIMESTAMP2: u8 = 17;
     pub const DATETIME2: u8 = 18;
     pub const TIME2: u8 = 19;
+    /// Only of columns that hide behind a multi-valued index.
+    pub const TYPED_ARRAY: u8 = 20;
     pub const MARIA_BLOB_COMPRESSED: u8 = 140;
     pub const MARIA_VARCHAR_COMPRESSED: u8 = 141;
     pub const VECTOR: u8 = 242;
@@ -46,6 +49,7 @@ pub struct MapColumn {
     /// What it means depends on the type: digits, length, bytes of the length.
     pub metadata: u16,
     pub nullable: bool,
+    /// Of numbers, where the source writes it (by default, too) and it is certain.
     pub unsigned: Option<bool>,
     /// Collation id.
     pub collation: Option<u32>,
@@ -82,7 +86,7 @@ impl TableMap {
         Cursor::new(body).uint(id_length)
     }
 
-    pub(super) fn parse(body: &[u8], id_length: usize) -> Result<Self> {
+    pub(super) fn parse(body: &[u8], id_length: usize, flavour: Flavour) -> Result<Self> {
         let mut cursor = Cursor::new(body);
         let id = cursor.uint(id_length)?;
         let flags = cursor.u16()?;
@@ -103,16 +107,19 @@ impl TableMap {
         while !cursor.is_empty() {
             let field = cursor.u8()?;
             let value = Cursor::new(cursor.lenenc_bytes()?);
-            map.optional(field, value)?;
+            map.optional(field, value, flavour)?;
         }
         Ok(map)
     }
 
-    fn optional(&mut self, field: u8, mut value: Cursor<'_>) -> Result<()> {
+    fn optional(&mut self, field: u8, mut value: Cursor<'_>, flavour: Flavour) -> Result<()> {
+        let is_character = if flavour == Flavour::MariaDb { is_maria_character } else { is_character };
         match field {
             1 => {
+                // 8.0 leaves YEAR out of the list, 9.7 has it: nothing is certain behind one.
                 let bits = value.rest();
-                let numeric = self.columns.iter_mut().filter(|column| is_numeric(column.column_type));
+                let certain = self.columns.iter_mut().take_while(|column| column.column_type != t::YEAR);
+                let numeric = certain.filter(|column| is_numeric(column.column_type));
                 numeric.enumerate().for_each(|(i, column)| column.unsigned = Some(bit_from_the_left(bits, i)));
             }
             2 => default_collations(&mut self.columns, is_character, value)?,
@@ -167,6 +174,16 @@ fn column_metadata(code: u8, cursor: &mut Cursor<'_>) -> Result<(u8, u16)> {
         t::TIME2 | t::DATETIME2 | t::TIMESTAMP2 => (code, u16::from(cursor.u8()?)),
         t::VARCHAR | t::VAR_STRING | t::BIT | t::MARIA_VARCHAR_COMPRESSED => (code, cursor.u16()?),
         t::NEWDECIMAL => (code, u16::from(cursor.u8()?) << 8 | u16::from(cursor.u8()?)),
+        t::TYPED_ARRAY => {
+            // The elements' type and its metadata, which has a byte more for VARCHAR.
+            let element = cursor.u8()?;
+            if element == t::VARCHAR {
+                cursor.take(3)?;
+            } else if element != t::TYPED_ARRAY {
+                column_metadata(element, cursor)?;
+            }
+            (code, 0)
+        }
         t::STRING | t::ENUM | t::SET => {
             let (real, low) = (cursor.u8()?, u16::from(cursor.u8()?));
             if real & 0x30 == 0x30 { (real, low) } else { (real | 0x30, low | u16::from((real & 0x30) ^ 0x30) << 4) }
@@ -187,15 +204,17 @@ fn column_metadata(code: u8, cursor: &mut Cursor<'_>) -> Result<(u8, u16)> {
 }
 
 fn is_numeric(code: u8) -> bool {
-    matches!(code, t::TINY | t::SHORT | t::INT24 | t::LONG | t::LONGLONG | t::NEWDECIMAL | t::FLOAT | t::DOUBLE | t::YEAR)
+    matches!(code, t::TINY | t::SHORT | t::INT24 | t::LONG | t::LONGLONG | t::NEWDECIMAL | t::FLOAT | t::DOUBLE)
 }
 
-/// GEOMETRY counts as a character column in these lists, on both families.
+/// The columns in the lists of collations, as seen on MySQL 8.0 and 9.7: VECTOR is one of them, GEOMETRY is not.
 fn is_character(code: u8) -> bool {
-    matches!(
-        code,
-        t::STRING | t::VAR_STRING | t::VARCHAR | t::BLOB | t::GEOMETRY | t::MARIA_BLOB_COMPRESSED | t::MARIA_VARCHAR_COMPRESSED
-    )
+    matches!(code, t::STRING | t::VAR_STRING | t::VARCHAR | t::BLOB | t::VECTOR)
+}
+
+/// The same on MariaDB 11.4: GEOMETRY is one of them.
+fn is_maria_character(code: u8) -> bool {
+    is_character(code) || matches!(code, t::GEOMETRY | t::MARIA_BLOB_COMPRESSED | t::MARIA_VARCHAR_COMPRESSED)
 }
 
 fn is_enum_or_set(code: u8) -> bool {

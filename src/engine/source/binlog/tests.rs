@@ -223,6 +223,17 @@ fn compressed_transactions() {
             decoder.decode(&inner).unwrap();
         }
         assert_eq!(seen, inner);
+        // The transport repeats them; anything else is an error.
+        let echo = events.into_echo();
+        let mut good = echo.clone();
+        for (event_type, body) in &inner {
+            assert!(!good.is_over());
+            good.swallow(&event(*event_type, body)).unwrap();
+        }
+        assert!(good.is_over());
+        assert!(echo.clone().swallow(&event(33, &[])).is_err());
+        let mut other = echo;
+        assert!((0..3).map(|_| other.swallow(&event(31, &[]))).any(|result| result.is_err()));
     }
     let (body, _) = payload(&inner, 7);
     let Event::Payload(unknown) = Decoder::new().decode(&event(40, &body)).unwrap() else { panic!() };
