@@ -1,7 +1,194 @@
-//! The commands.
+//! The commands: parsing, what is global to the process, and the exit code. One file a command.
+//!
+//! Standard output carries results and progress lines; standard error carries logs, progress bars and the one sentence of an error.
+
+mod crd;
+mod cutover;
+mod input;
+mod operator;
+mod plan;
+mod precheck;
+mod run;
+mod show;
+mod signals;
+mod status_file;
+mod text;
+mod verify;
+
+use std::future::Future;
+use std::io::Write;
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::engine::error::Error;
+use crate::manifest::ManifestError;
+use crate::telemetry::{self, LogFormat, LogOptions};
+
+/// Migrates live MySQL-family databases: schema, rows, binary log, proof.
+#[derive(Debug, Parser)]
+#[command(name = "godwit", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    log: LogArguments,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct LogArguments {
+    /// How log lines on standard error look
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// off, error, warn, info, debug, trace, or directives such as godwit::engine=debug,warn [default: $GODWIT_LOG, else info, else warn where progress is shown]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a task to its end: precheck, schema, rows, binary log; started again, it resumes
+    Run(run::Arguments),
+    /// Check both ends and say what to do where something is wrong; changes nothing
+    Precheck(precheck::Arguments),
+    /// Show what a task would do; changes nothing
+    Plan(plan::Arguments),
+    /// Compare both sides under the task's mapping and filters
+    Verify(verify::Arguments),
+    /// Switch the application to the destination (not available in this version)
+    Cutover(cutover::Arguments),
+    /// Run the Kubernetes controller (not available in this version)
+    Operator(operator::Arguments),
+    /// Print the CustomResourceDefinitions as YAML
+    Crd(crd::Arguments),
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    #[default]
+    Text,
+    Json,
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// Done, or stopped cleanly.
+    Success = 0,
+    Failed = 1,
+    /// The manifest or the arguments are wrong.
+    Usage = 2,
+    PrecheckFailed = 3,
+    /// Both sides differ.
+    Different = 4,
+}
+
+/// Why a command could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Wrong arguments, or a file that cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Manifest(#[from] ManifestError),
+    #[error("{0}")]
+    Engine(#[from] Error),
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::Manifest(_) => Exit::Usage,
+            Self::Engine(_) => Exit::Failed,
+        }
+    }
+}
 
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors: clap gives them 0, everything else 2.
+            let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8);
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    // One TLS provider for the whole process, before anything connects; a second installation would be refused, harmlessly.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let exit = dispatch(cli).unwrap_or_else(|failure| {
+        complain(&failure.to_string());
+        failure.exit()
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let log = cli.log;
+    match cli.command {
+        Command::Run(arguments) => run::run(arguments, log),
+        Command::Precheck(arguments) => precheck::run(arguments, log),
+        Command::Plan(arguments) => plan::run(arguments, log),
+        Command::Verify(arguments) => verify::run(arguments, log),
+        Command::Cutover(arguments) => cutover::run(arguments),
+        Command::Operator(arguments) => operator::run(arguments),
+        Command::Crd(arguments) => crd::run(arguments),
+    }
+}
+
+impl LogArguments {
+    /// Starts logging; `quiet` where something else shows the progress.
+    fn start(self, quiet: bool, bars: Option<indicatif::MultiProgress>) -> Result<(), Failure> {
+        let quiet = quiet && self.log_format == LogFormat::Text;
+        let fallback = if quiet { "warn" } else { "info" };
+        telemetry::init(LogOptions { format: self.log_format, level: self.log_level, fallback, bars }).map_err(Failure::Usage)
+    }
+}
+
+/// Runs a command's future on the runtime.
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::transient(format!("starting the runtime: {error}")))?;
+    let result = runtime.block_on(future);
+    // What still hangs in a system call must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
+}
+
+/// Writes to standard output; a reader that went away (`| head`) is no error.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+    let _ = out.flush();
+}
+
+/// Prints a value as indented JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Error::definite(format!("writing JSON: {error}")))?;
+    print(&text);
+    Ok(())
+}
+
+/// One sentence about an error, or one a line.
+fn complain(message: &str) {
+    let mut err = std::io::stderr().lock();
+    for line in message.lines() {
+        let _ = writeln!(err, "error: {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Cli::command().debug_assert();
+    }
 }

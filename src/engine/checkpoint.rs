@@ -43,8 +43,12 @@ pub enum Stage {
     SchemaMade,
     /// Every row is copied and every index is there; only the log is followed.
     Following,
+    /// The rows were compared, as the manifest asked.
+    Verified,
     /// The task has reached its end.
     Completed,
+    /// Stopped for good: no engine may write for it again.
+    Stopped,
 }
 
 impl Stage {
@@ -53,15 +57,19 @@ impl Stage {
             Stage::Starting => "Starting",
             Stage::SchemaMade => "SchemaMade",
             Stage::Following => "Following",
+            Stage::Verified => "Verified",
             Stage::Completed => "Completed",
+            Stage::Stopped => "Stopped",
         }
     }
 
     fn parse(name: &str) -> Result<Self> {
-        [Stage::Starting, Stage::SchemaMade, Stage::Following, Stage::Completed]
+        [Stage::Starting, Stage::SchemaMade, Stage::Following, Stage::Verified, Stage::Completed, Stage::Stopped]
             .into_iter()
             .find(|stage| stage.name() == name)
-            .ok_or_else(|| Error::definite(format!("the record holds an unknown stage {name:?}; it was written by a newer version")))
+            .ok_or_else(|| {
+                Error::definite(format!("the record holds an unknown stage {name:?}; it was written by a newer version"))
+            })
     }
 }
 
@@ -319,7 +327,13 @@ impl Record {
         };
         type Stored = Option<Vec<u8>>;
         let lanes: Vec<(Stored, Stored)> = conn
-            .exec(format!("SELECT position, replay_from FROM {} WHERE task=? AND lane<{WRITER_BASE} ORDER BY lane", self.table("lane")), (task,))
+            .exec(
+                format!(
+                    "SELECT position, replay_from FROM {} WHERE task=? AND lane<{WRITER_BASE} ORDER BY lane",
+                    self.table("lane")
+                ),
+                (task,),
+            )
             .await?;
         for (position, replay_from) in lanes {
             if let Some(position) = position {
@@ -452,7 +466,8 @@ impl Record {
 
     /// Records what has become of a table.
     pub async fn set_table_stage(&self, claim: &Claim, definition: &TableDefinition, stage: TableStage) -> Result<()> {
-        let statement = format!("UPDATE {} SET stage=? WHERE task=? AND source_database=? AND source_table=?", self.table("table_state"));
+        let statement =
+            format!("UPDATE {} SET stage=? WHERE task=? AND source_database=? AND source_table=?", self.table("table_state"));
         self.change(claim, statement, self.table_values(vec![stage.number().into()], definition)).await
     }
 

@@ -115,7 +115,9 @@ impl Connector {
             .client_found_rows(true)
             .tcp_nodelay(true)
             .tcp_keepalive(Some(Duration::from_secs(30)))
-            .stmt_cache_size(0)
+            // One: with 0 the driver never closes the statements that `exec` prepares, and the server runs out of them
+            // (max_prepared_stmt_count); with 1 each is closed when the next one is prepared.
+            .stmt_cache_size(1)
             // The limit the driver puts on packets it receives; the server's own limit stays in force for what is sent.
             .max_allowed_packet(Some(1 << 30))
             .wait_timeout(Some(28_800))
@@ -219,10 +221,9 @@ pub fn session_settings(role: Role, info: &ServerInfo) -> Vec<String> {
             settings.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());
             settings.push("SET SESSION foreign_key_checks=0, unique_checks=1".into());
             if info.is_mysql_since(8, 0, 30) {
-                // A table without a key must not be given one; one that has it must show it.
-                settings.push(
-                    "SET SESSION sql_generate_invisible_primary_key=0, show_gipk_in_create_table_and_information_schema=1".into(),
-                );
+                // A generated key is shown. That none is generated takes a privilege that a reading account lacks; sessions
+                // that create tables see to it (`schema::apply`).
+                settings.push("SET SESSION show_gipk_in_create_table_and_information_schema=1".into());
             }
         }
         Role::Read => settings.push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".into()),

@@ -1,13 +1,23 @@
 //! One migration from start to end.
+//!
+//! `entry` is what can be asked for; `migrate` holds the phases in their order; each folder does one of them.
 
 pub mod checkpoint;
 pub mod connection;
 pub mod copy;
+pub mod create;
 pub mod destination;
+pub mod entry;
 pub mod error;
+mod migrate;
 pub mod plan;
+pub mod precheck;
 pub mod progress;
 pub mod replicate;
 pub mod schema;
 pub mod source;
+pub mod throttle;
 pub mod value;
+pub mod verify;
+
+pub use entry::{Outcome, Planned, Task, plan_only, precheck_only, run, verify_only};

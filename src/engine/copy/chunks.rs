@@ -140,10 +140,13 @@ mod tests {
         SavedChunk { number: number * NUMBER_STEP, low: low.map(key), high: high.map(key), rows: 1, bytes: 1 }
     }
 
-    fn resumed(done: &[SavedChunk]) -> (Vec<(Option<Row>, Option<Row>)>, Option<Row>, bool) {
+    type Bounds = (Option<Row>, Option<Row>);
+
+    fn resumed(done: &[SavedChunk]) -> (Vec<Bounds>, Option<Row>, bool) {
         let table = crate::engine::copy::range::tests::keyed_by_id();
         let cutter = Cutter::new(&table, done);
-        let rest = cutter.waiting.iter().map(|r| (r.low.as_ref().map(|b| b.row().clone()), r.high.as_ref().map(|b| b.row().clone())));
+        let rest =
+            cutter.waiting.iter().map(|r| (r.low.as_ref().map(|b| b.row().clone()), r.high.as_ref().map(|b| b.row().clone())));
         (rest.collect(), cutter.last.as_ref().map(|b| b.row().clone()), cutter.finished)
     }
 

@@ -16,6 +16,7 @@ mod writer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,9 @@ pub struct CopyContext {
     pub budget_bytes: usize,
 }
 
+/// What to do with a table whose rows are all there.
+pub type Copied = Arc<dyn Fn(Arc<TablePlan>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
 /// One table on its way.
 struct Job {
     table: Arc<TablePlan>,
@@ -83,11 +87,7 @@ struct ReadChunk {
 ///
 /// # Errors
 /// The first error of any worker; recorded chunks stay.
-pub async fn run<F, Fut>(context: CopyContext, pending: Vec<Arc<TablePlan>>, cancel: CancellationToken, copied: F) -> Result<()>
-where
-    F: Fn(Arc<TablePlan>) -> Fut + Clone + Send + Sync + 'static,
-    Fut: Future<Output = Result<()>> + Send + 'static,
-{
+pub async fn run(context: CopyContext, pending: Vec<Arc<TablePlan>>, cancel: CancellationToken, copied: Copied) -> Result<()> {
     let mut jobs = Vec::new();
     for table in pending {
         let done = context.record.chunks(&table.definition).await?;
@@ -123,7 +123,7 @@ where
     drop(sender);
     for number in 0..context.writers.max(1) {
         let writer = writer::Writer::new(context.clone(), Arc::clone(&receiver));
-        workers.spawn(writer.run(number, stop.clone(), copied.clone()));
+        workers.spawn(writer.run(number, stop.clone(), Arc::clone(&copied)));
     }
     // Tables of which everything was recorded before the restart have no chunk to finish them.
     for job in jobs.iter() {

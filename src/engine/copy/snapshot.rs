@@ -174,6 +174,7 @@ async fn is_touched(
         let raw = RawEvent::from_stream(&transport);
         match decoder.decode(&raw)? {
             Event::Rotate(rotate) => stream.rotate(&rotate),
+            Event::Heartbeat(heartbeat) => stream.heartbeat(&heartbeat),
             Event::TableMap(map) => found |= is_table(&map.database, &map.table, table),
             Event::Payload(payload) => {
                 let mut echoes = Vec::new();

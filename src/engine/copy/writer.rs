@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{CopyContext, Job, ReadChunk};
+use super::{Copied, CopyContext, Job, ReadChunk};
 use crate::engine::checkpoint::SavedChunk;
 use crate::engine::destination::mysql::chunk::ChunkWriter;
 use crate::engine::error::{Error, Result};
@@ -23,11 +23,7 @@ impl Writer {
         Self { context, receiver }
     }
 
-    pub async fn run<F, Fut>(self, number: u32, cancel: CancellationToken, copied: F) -> Result<()>
-    where
-        F: Fn(Arc<TablePlan>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<()>> + Send + 'static,
-    {
+    pub async fn run(self, number: u32, cancel: CancellationToken, copied: Copied) -> Result<()> {
         let context = &self.context;
         let fence = context.claim.writer(number);
         let mut writer = ChunkWriter::connect(&context.destination, fence, context.limits, context.load_data).await?;
@@ -103,11 +99,7 @@ pub async fn is_finished(job: &Job) -> bool {
 }
 
 /// Records a copied table and tells the caller.
-pub async fn finish<F, Fut>(context: &CopyContext, job: &Job, copied: &F) -> Result<()>
-where
-    F: Fn(Arc<TablePlan>) -> Fut,
-    Fut: Future<Output = Result<()>>,
-{
+pub async fn finish(context: &CopyContext, job: &Job, copied: &Copied) -> Result<()> {
     let (rows, bytes) = (job.rows.load(Ordering::SeqCst), job.bytes.load(Ordering::SeqCst));
     context.record.finish_copy(&context.claim, &job.table.definition, rows, bytes).await?;
     copied(Arc::clone(&job.table)).await

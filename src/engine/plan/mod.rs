@@ -6,8 +6,10 @@ pub mod columns;
 pub mod fingerprint;
 pub mod mapping;
 pub mod pattern;
+pub mod render;
 pub mod resolve;
 pub mod select;
+pub mod statements;
 pub mod unsupported;
 
 use std::sync::Arc;

@@ -92,6 +92,18 @@ impl Selection {
         })
     }
 
+    /// A selection of nothing: to look at servers where the manifest's objects cannot be read.
+    pub fn nothing(spec: &MigrationTaskSpec, names: NameRules) -> Self {
+        Self {
+            entries: Vec::new(),
+            by_name: HashMap::new(),
+            excluded: Vec::new(),
+            own: BTreeSet::from([spec.destination.records_database.to_lowercase()]),
+            names,
+            everything: false,
+        }
+    }
+
     /// The rules for names it was made with.
     pub fn names(&self) -> NameRules {
         self.names

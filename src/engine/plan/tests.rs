@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::fingerprint::Fingerprint;
+use super::fingerprint::changed;
 use super::mapping::NameRules;
 use super::resolve::{Catalog, CatalogDatabase, CatalogView, resolve};
 use super::select::Selection;
@@ -10,6 +10,7 @@ use super::*;
 use crate::api::{MigrationTaskSpec, NameCase};
 use crate::engine::error::Result;
 use crate::engine::schema::definition::{Index, IndexPart};
+use crate::manifest::resume_fingerprint;
 
 const AS_SOURCE: NameRules = NameRules { source: 0, destination: 0, policy: NameCase::Default };
 
@@ -272,16 +273,51 @@ ddl: []";
 
 #[test]
 fn the_fingerprint_names_what_changed() {
-    let before = Fingerprint::of(&spec("objects: [{database: shop}]")).unwrap();
-    let same =
-        Fingerprint::of(&spec("objects: [{database: shop}]\ncluster: {units: 4}\nmigrationTypes: [Incremental, Full, Schema]"))
-            .unwrap();
-    assert_eq!(before.changed(&same), None);
-    let after = Fingerprint::of(&spec("objects: [{database: shop2}]\nnameCase: Lower")).unwrap();
-    let text = before.changed(&after).unwrap();
-    assert!(text.starts_with("spec.nameCase, spec.objects changed since this task was started;"), "{text}");
-    let kept: Fingerprint = serde_json::from_str(&serde_json::to_string(&before).unwrap()).unwrap();
-    assert_eq!(kept, before);
+    let of = |objects: &str| resume_fingerprint(&spec(objects));
+    let before = of("objects: [{database: shop}]");
+    let same = of("objects: [{database: shop, dml: [Insert]}]\ncluster: {units: 4}\nmigrationTypes: [Incremental, Full, Schema]");
+    assert_eq!(changed(&before, &same), None);
+    let text = changed(&before, &of("objects: [{database: shop2}]\nnameCase: Lower")).unwrap();
+    assert!(
+        text.starts_with("spec.nameCase, spec.objects[shop], spec.objects[shop2] changed since this task was started;"),
+        "{text}"
+    );
+    let mut newer = before.clone();
+    newer.push(("spec.invented".to_owned(), "1".to_owned()));
+    assert_eq!(changed(&before, &newer), None);
+}
+
+#[test]
+fn the_preview_shows_names_keys_and_statements() {
+    let mut definition = table("shop", "orders");
+    definition.create_statement =
+        "CREATE TABLE `orders` (\n  `id` bigint unsigned NOT NULL,\n  `code` varchar(9) NOT NULL,\n  `total` decimal(10,2) NOT NULL,\n  \
+         `double_total` bigint GENERATED ALWAYS AS (`total` * 2) VIRTUAL,\n  `rate` double NOT NULL,\n  PRIMARY KEY (`id`),\n  \
+         UNIQUE KEY `code` (`code`)\n) ENGINE=MyISAM"
+            .into();
+    definition.estimated_rows = 1000;
+    let catalog = Catalog { tables: vec![Arc::new(definition)], views: vec![], ..catalog(&[("shop", "orders")]) };
+    let objects =
+        "objects: [{database: shop, renameTo: new, tables: [{table: orders, renameTo: o2, columns: {rename: {code: name}}}]}]";
+    let spec = spec(objects);
+    let plan = plan(objects, AS_SOURCE, &catalog).unwrap();
+    let info = crate::engine::connection::ServerInfo::parse("8.0.36");
+    let preview = super::render::preview(&spec, &plan, &info, &info, 10_000);
+    let text = preview.text();
+    for part in [
+        "Does Schema, Full, Incremental\n",
+        "\nshop      new                 utf8mb4_0900_ai_ci  chosen tables\n",
+        "\nshop.orders  new.o2              id   1000          about 10 chunks\n",
+        "CREATE TABLE `new`.`o2` (",
+        "ENGINE=InnoDB;",
+        "\nAfter the rows\n\nALTER TABLE `new`.`o2` ADD UNIQUE KEY `code` (`name`);\n",
+        "shop.orders: columns id, code as name, total, rate\n",
+    ] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    let json = serde_json::to_value(&preview).unwrap();
+    assert_eq!(json["tables"][0]["estimatedChunks"], 10);
+    assert_eq!(json["tables"][0]["deferred"][0], "ALTER TABLE `new`.`o2` ADD UNIQUE KEY `code` (`name`)");
 }
 
 #[test]

@@ -26,6 +26,7 @@ use crate::engine::plan::Plan;
 
 pub use conditions::{Facts, Parts};
 pub use histogram::{BOUNDS, Histogram, HistogramSnapshot};
+pub use report::precheck_passed;
 pub use snapshot::{Counters, Snapshot};
 pub use tables::{TableSnapshot, TableState};
 
@@ -333,7 +334,7 @@ impl Progress {
     /// The whole report.
     pub fn status(&self) -> MigrationTaskStatus {
         let snapshot = self.snapshot();
-        let mut status = report::report(&snapshot);
+        let mut status = snapshot.report();
         let mut facts = lock(&self.0.facts);
         let findings = std::mem::take(&mut facts.conditions);
         status.conditions = conditions::with_times(report::findings(&snapshot), &findings, &whole_second(Timestamp::now()));
@@ -367,7 +368,7 @@ impl Progress {
             failures: hot.failures.load(Relaxed),
         };
         let latency_micros = hot.latency_micros.load(Relaxed);
-        Snapshot {
+        let mut snapshot = Snapshot {
             source: self.0.source.clone(),
             destination: self.0.destination.clone(),
             running_for: self.0.started.elapsed(),
@@ -379,7 +380,12 @@ impl Progress {
             latency: (latency_micros != UNKNOWN).then(|| Duration::from_micros(latency_micros)),
             latencies: self.0.latencies.snapshot(),
             recorded: lock(&self.0.facts).clone(),
+        };
+        if snapshot.phase().is_final() || matches!(snapshot.phase(), Phase::Paused | Phase::Failed) {
+            // What has come to rest has no speed, whatever the window remembers.
+            snapshot.rates = rate::Rates::default();
         }
+        snapshot
     }
 
     fn record(&self, change: impl FnOnce(&mut Recorded)) {

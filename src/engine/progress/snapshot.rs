@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::rate::Rates;
 use super::{HistogramSnapshot, Recorded, TableSnapshot, TableState};
-use crate::api::Phase;
+use crate::api::{MigrationTaskStatus, Phase};
 
 /// Counts of this process; they never fall.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,6 +60,11 @@ impl Snapshot {
             return rest;
         }
         if self.recorded.retry.is_some() { Phase::Retrying } else { self.recorded.stage }
+    }
+
+    /// The whole report but its conditions, which need the reports before.
+    pub fn report(&self) -> MigrationTaskStatus {
+        super::report::report(self)
     }
 
     /// How far the work has come, whatever interrupts it.

@@ -80,13 +80,14 @@ pub struct Assembler {
     followed: HashMap<u64, Option<Arc<Followed>>>,
     prepared: HashMap<String, Prepared>,
     valid_from: HashMap<u32, Position>,
+    /// Microseconds to add to the source's clock.
+    clock_offset: i64,
 }
 
 impl Assembler {
     /// `position`: behind everything that was taken; `valid_from`: per table, what its rows hold already.
-    pub fn new(plan: Arc<Plan>, guard: Guard, position: Position, valid_from: HashMap<u32, Position>) -> Self {
-        let by_name =
-            plan.tables.iter().map(|t| ((t.source.database.clone(), t.source.table.clone()), t.id)).collect();
+    pub fn new(plan: Arc<Plan>, guard: Guard, position: Position, valid_from: HashMap<u32, Position>, clock_offset: i64) -> Self {
+        let by_name = plan.tables.iter().map(|t| ((t.source.database.clone(), t.source.table.clone()), t.id)).collect();
         Self {
             plan,
             by_name,
@@ -96,6 +97,7 @@ impl Assembler {
             followed: HashMap::new(),
             prepared: HashMap::new(),
             valid_from,
+            clock_offset,
         }
     }
 
@@ -135,8 +137,8 @@ impl Assembler {
         let committed_at = start
             .immediate_commit_us
             .or(start.original_commit_us)
-            .map(|us| UNIX_EPOCH + Duration::from_micros(us))
-            .or_else(|| (timestamp > 0).then(|| UNIX_EPOCH + Duration::from_secs(u64::from(timestamp))));
+            .or_else(|| (timestamp > 0).then(|| u64::from(timestamp) * 1_000_000))
+            .map(|us| UNIX_EPOCH + Duration::from_micros(us.saturating_add_signed(self.clock_offset)));
         self.open = Some(Open {
             id: start.id,
             file: file.to_owned(),
@@ -222,19 +224,8 @@ impl Assembler {
         file.clone_into(&mut self.position.file);
         self.position.offset = offset;
         let aborted_parts = aborted && open.parted;
-        let end = End {
-            position: self.position.clone(),
-            replay_from: self.replay_from(),
-            committed_at: open.committed_at,
-        };
-        Ok(Outcome::End {
-            changes: open.changes,
-            end,
-            aborted: aborted_parts,
-            id: open.id,
-            file: open.file,
-            offset: open.offset,
-        })
+        let end = End { position: self.position.clone(), replay_from: self.replay_from(), committed_at: open.committed_at };
+        Ok(Outcome::End { changes: open.changes, end, aborted: aborted_parts, id: open.id, file: open.file, offset: open.offset })
     }
 
     fn replay_from(&self) -> Option<Arc<Position>> {
@@ -370,7 +361,8 @@ fn follow(table: &Arc<TablePlan>, map: &Arc<TableMap>) -> Result<Followed> {
         after.clone()
     };
     let decoder = RowDecoder::new(&table.definition, map, &before, &after)?;
-    let transactional = !matches!(table.definition.engine.to_ascii_uppercase().as_str(), "MYISAM" | "ARIA" | "MEMORY" | "CSV" | "ARCHIVE");
+    let transactional =
+        !matches!(table.definition.engine.to_ascii_uppercase().as_str(), "MYISAM" | "ARIA" | "MEMORY" | "CSV" | "ARCHIVE");
     Ok(Followed { table: Arc::clone(table), map: Arc::clone(map), decoder, unique_after, transactional })
 }
 
@@ -380,10 +372,7 @@ fn unique_places(table: &TablePlan) -> Vec<usize> {
     let mut places = Vec::new();
     for index in table.definition.indexes.iter().filter(|index| index.unique && Some(&index.name) != table.key_index.as_ref()) {
         for part in &index.parts {
-            let place = part
-                .column
-                .as_ref()
-                .and_then(|name| table.columns.iter().position(|column| column.column.name == *name));
+            let place = part.column.as_ref().and_then(|name| table.columns.iter().position(|column| column.column.name == *name));
             match place {
                 Some(place) => places.push(place),
                 // An expression, or a generated column: it depends on columns that are not told apart here.

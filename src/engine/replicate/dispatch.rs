@@ -245,8 +245,7 @@ impl Dispatcher {
 
     async fn reserve(&self, bytes: usize) -> Result<Arc<OwnedSemaphorePermit>> {
         let wanted = permits(bytes, self.budget_kib);
-        let permit =
-            Arc::clone(&self.budget).acquire_many_owned(wanted).await.map_err(|_| Error::cancelled())?;
+        let permit = Arc::clone(&self.budget).acquire_many_owned(wanted).await.map_err(|_| Error::cancelled())?;
         Ok(Arc::new(permit))
     }
 
@@ -265,20 +264,16 @@ impl Dispatcher {
         self.push(changes, transaction, Some(end), true).await
     }
 
-    async fn push(
-        &self,
-        changes: Vec<Change>,
-        transaction: &Began<'_>,
-        end: Option<End>,
-        aborted: bool,
-    ) -> Result<()> {
+    async fn push(&self, changes: Vec<Change>, transaction: &Began<'_>, end: Option<End>, aborted: bool) -> Result<()> {
         let bytes: usize = changes.iter().map(Change::size).sum();
         let permit = if changes.is_empty() { None } else { Some(self.reserve(bytes).await?) };
         let mut portions: Vec<Option<Portion>> = (0..self.lanes.len()).map(|_| None).collect();
         let skips: Vec<bool> = self
             .resumed_at
             .iter()
-            .map(|at| at.as_ref().is_some_and(|position| position.covers(transaction.id, transaction.file, transaction.offset + 1)))
+            .map(|at| {
+                at.as_ref().is_some_and(|position| position.covers(transaction.id, transaction.file, transaction.offset + 1))
+            })
             .collect();
         let mut state = lock(&self.state);
         for change in changes {
@@ -395,7 +390,9 @@ impl Dispatcher {
                 if !state.in_transaction {
                     let chunk = self.close(&mut state, ticket)?;
                     if chunk.spoiled {
-                        return Err(Error::transient("a large transaction was rolled back while chunks were read; they are read again"));
+                        return Err(Error::transient(
+                            "a large transaction was rolled back while chunks were read; they are read again",
+                        ));
                     }
                     let gate = Arc::new(Gate::new(chunk.table));
                     match self.lane_of_table.get(chunk.table as usize).copied().flatten() {
@@ -455,8 +452,7 @@ impl Dispatcher {
     /// Whether every lane has applied all that was dispatched to it.
     pub fn is_drained(&self) -> bool {
         let state = lock(&self.state);
-        !state.in_transaction
-            && state.pushed.iter().zip(&self.applied).all(|(pushed, applied)| *applied.borrow() >= *pushed)
+        !state.in_transaction && state.pushed.iter().zip(&self.applied).all(|(pushed, applied)| *applied.borrow() >= *pushed)
     }
 
     /// Waits until everything dispatched by now is applied.

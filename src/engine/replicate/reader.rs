@@ -38,6 +38,8 @@ pub struct Reader {
     pub guard: Guard,
     pub valid_from: HashMap<u32, Position>,
     pub server_id: u32,
+    /// Microseconds to add to the source's clock.
+    pub clock_offset: i64,
     pub progress: Progress,
 }
 
@@ -51,7 +53,7 @@ impl Reader {
         let mut stream = LogStream::open(&self.source, &self.source_info, &start, self.server_id, Follow::Forever).await?;
         let mut state = State {
             info: self.source_info,
-            assembler: Assembler::new(self.plan, self.guard, start, self.valid_from),
+            assembler: Assembler::new(self.plan, self.guard, start, self.valid_from, self.clock_offset),
             decoder: Decoder::new(),
             dispatcher: self.dispatcher,
             progress: self.progress,
@@ -105,6 +107,9 @@ impl State {
         if let Event::Rotate(rotate) = &event {
             stream.rotate(rotate);
             self.assembler.forget_tables();
+        }
+        if let Event::Heartbeat(heartbeat) = &event {
+            stream.heartbeat(heartbeat);
         }
         let (file, offset) = (stream.file(), stream.offset());
         let outcome = apply(&mut self.assembler, &self.info, event, &raw, file, offset)?;

@@ -210,7 +210,7 @@ fn condition(schema_column: &str, table_column: &str, database: &str, wanted: &H
 }
 
 /// Rows of a query; an unexpected NULL or type is an error, not a panic.
-async fn rows<T: FromRow + Send + 'static>(conn: &mut Conn, statement: &str) -> Result<Vec<T>> {
+pub(super) async fn rows<T: FromRow + Send + 'static>(conn: &mut Conn, statement: &str) -> Result<Vec<T>> {
     let raw: Vec<mysql_async::Row> = conn.query(statement).await.context(statement)?;
     let typed = raw.into_iter().map(|row| mysql_async::from_row_opt(row).map_err(|error| Error::definite(error.to_string())));
     typed.collect::<Result<Vec<T>>>().context(statement)

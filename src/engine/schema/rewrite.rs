@@ -333,7 +333,7 @@ impl Rewriter<'_> {
         }
         self.edits.replace(
             self.create.bytes(&(references + 1..theirs.start)),
-            format!("{} ", quote_qualified(&new_parent.database, &new_parent.table)),
+            quote_qualified(&new_parent.database, &new_parent.table),
         );
         self.rename_constraint(item, name);
         Ok(true)
@@ -409,3 +409,7 @@ impl Rewriter<'_> {
 fn name_length(name: Option<&str>) -> usize {
     if name.is_some() { 2 } else { 0 }
 }
+
+#[cfg(test)]
+#[path = "rewrite_tests.rs"]
+mod tests;

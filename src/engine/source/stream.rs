@@ -12,13 +12,14 @@ use mysql_async::binlog::events::Event as TransportEvent;
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStream, BinlogStreamRequest, Conn};
 
-use super::binlog::{RawEvent, Rotate};
+use super::binlog::{Heartbeat, RawEvent, Rotate};
 use super::position::{GtidPosition, Position};
 use crate::engine::connection::{Connector, Role, ServerInfo};
 use crate::engine::error::{Context, Error, Result};
 
-/// The source sends a heartbeat when it has nothing else to say for this long.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The source sends a heartbeat when it has nothing else to say for this long. Short, because a copied chunk on an
+/// idle source waits for the log to be read up to its end.
+const HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// Without any event for this long the connection is dead, whatever TCP thinks.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -111,7 +112,9 @@ impl LogStream {
             if let Some((event_type, size)) = self.echoes.pop_front() {
                 let header = event.header();
                 if (header.event_type_raw(), header.event_size()) != (event_type, size) {
-                    return Err(Error::definite("a compressed transaction could not be unpacked completely; reading stops before it"));
+                    return Err(Error::definite(
+                        "a compressed transaction could not be unpacked completely; reading stops before it",
+                    ));
                 }
                 continue;
             }
@@ -135,11 +138,27 @@ impl LogStream {
         self.offset = rotate.position;
     }
 
-    fn advance(&mut self, raw: &RawEvent<'_>) {
-        if raw.log_pos == 0 || raw.is_artificial() {
+    /// A heartbeat says how far the source has come without anything to send: transactions that the position
+    /// covers already, for example.
+    pub fn heartbeat(&mut self, heartbeat: &Heartbeat) {
+        if heartbeat.file != self.file {
             return;
         }
-        let mut offset = (self.offset & !0xffff_ffff) | u64::from(raw.log_pos);
+        match u32::try_from(heartbeat.position) {
+            Ok(low) => self.advance_to(low),
+            Err(_) => self.offset = self.offset.max(heartbeat.position),
+        }
+    }
+
+    fn advance(&mut self, raw: &RawEvent<'_>) {
+        if raw.log_pos != 0 && !raw.is_artificial() {
+            self.advance_to(raw.log_pos);
+        }
+    }
+
+    /// Places come with their low 32 bits only, and never go back within a file.
+    fn advance_to(&mut self, low: u32) {
+        let mut offset = (self.offset & !0xffff_ffff) | u64::from(low);
         if offset < self.offset {
             offset += 1 << 32;
         }

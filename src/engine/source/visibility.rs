@@ -65,8 +65,7 @@ pub async fn open_exact_snapshot(conn: &mut Conn) -> Result<Position> {
         Error::definite("the source does not say where its snapshot stands in the binary log (binlog_snapshot_file is empty)")
     })?;
     let offset: u64 = value("binlog_snapshot_position").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let gtid: Option<Option<String>> =
-        conn.exec_first("SELECT BINLOG_GTID_POS(?, ?)", (file.as_str(), offset)).await?;
+    let gtid: Option<Option<String>> = conn.exec_first("SELECT BINLOG_GTID_POS(?, ?)", (file.as_str(), offset)).await?;
     let gtid = GtidPosition::MariaDb(gtid.flatten().unwrap_or_default().parse()?);
     Ok(Position { gtid, file, offset })
 }
@@ -108,8 +107,7 @@ pub async fn wait_visible(conn: &mut Conn, position: &Position) -> Result<()> {
     let deadline = tokio::time::Instant::now() + VISIBLE_WITHIN;
     let mut pause = Duration::from_micros(200);
     loop {
-        let visible: Option<u8> =
-            conn.query_first(format!("SELECT GTID_SUBSET('{text}', @@GLOBAL.gtid_executed)")).await?;
+        let visible: Option<u8> = conn.query_first(format!("SELECT GTID_SUBSET('{text}', @@GLOBAL.gtid_executed)")).await?;
         if visible == Some(1) {
             return Ok(());
         }
@@ -147,7 +145,8 @@ pub async fn open_snapshot_at_least(conn: &mut Conn, position: &Position) -> Res
 
 /// `@@server_uuid`; MariaDB has none, there it is the server id with the host name.
 pub async fn server_identity(conn: &mut Conn, info: &ServerInfo) -> Result<String> {
-    let query = if info.is_mariadb() { "SELECT CONCAT(@@hostname, ':', @@port, ':', @@server_id)" } else { "SELECT @@server_uuid" };
+    let query =
+        if info.is_mariadb() { "SELECT CONCAT(@@hostname, ':', @@port, ':', @@server_id)" } else { "SELECT @@server_uuid" };
     let identity: Option<String> = conn.query_first(query).await?;
     Ok(identity.unwrap_or_default())
 }

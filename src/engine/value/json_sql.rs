@@ -110,7 +110,7 @@ fn push_value(out: &mut Vec<u8>, text: &[u8], place: usize) -> Option<usize> {
                 out.extend_from_slice(number);
                 out.extend_from_slice(format!(" AS DECIMAL({digits},{scale}))").as_bytes());
             } else {
-                out.extend_from_slice(b"CAST('");
+                out.extend_from_slice(b"CAST(_utf8mb4'");
                 out.extend_from_slice(number);
                 out.extend_from_slice(b"' AS JSON)");
             }
@@ -119,7 +119,7 @@ fn push_value(out: &mut Vec<u8>, text: &[u8], place: usize) -> Option<usize> {
         _ => {
             let literal: &[u8] =
                 [b"true".as_slice(), b"false", b"null"].into_iter().find(|word| text[place..].starts_with(word))?;
-            out.extend_from_slice(b"CAST('");
+            out.extend_from_slice(b"CAST(_utf8mb4'");
             out.extend_from_slice(literal);
             out.extend_from_slice(b"' AS JSON)");
             Some(place + literal.len())
@@ -181,7 +181,7 @@ mod tests {
     fn exact_numbers_are_built() {
         assert_eq!(
             sql(r#"{"a": 1.10, "b": [true, "x"]}"#),
-            r#"JSON_OBJECT(JSON_UNQUOTE(_utf8mb4'"a"'),CAST(1.10 AS DECIMAL(3,2)),JSON_UNQUOTE(_utf8mb4'"b"'),JSON_ARRAY(CAST('true' AS JSON),CAST(_utf8mb4'"x"' AS JSON)))"#
+            r#"JSON_OBJECT(JSON_UNQUOTE(_utf8mb4'"a"'),CAST(1.10 AS DECIMAL(3,2)),JSON_UNQUOTE(_utf8mb4'"b"'),JSON_ARRAY(CAST(_utf8mb4'true' AS JSON),CAST(_utf8mb4'"x"' AS JSON)))"#
         );
         assert!(needs_constructor(b"123456789012345678901234567890"));
     }

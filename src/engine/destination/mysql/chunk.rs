@@ -225,7 +225,10 @@ mod tests {
     #[test]
     fn the_load_report_is_read() {
         let info = "Records: 3  Deleted: 1  Skipped: 0  Warnings: 2";
-        assert_eq!((info_number(info, "Records"), info_number(info, "Skipped"), info_number(info, "Nothing")), (Some(3), Some(0), None));
+        assert_eq!(
+            (info_number(info, "Records"), info_number(info, "Skipped"), info_number(info, "Nothing")),
+            (Some(3), Some(0), None)
+        );
         assert_eq!(row_number("Data too long for column 'a' at row 17"), Some(17));
     }
 }

@@ -44,8 +44,7 @@ fn qualified(table: &TablePlan) -> String {
 }
 
 fn column_list(table: &TablePlan) -> String {
-    let names: Vec<String> =
-        table.columns.iter().filter(|c| c.write).map(|c| quote_identifier(&c.destination_name)).collect();
+    let names: Vec<String> = table.columns.iter().filter(|c| c.write).map(|c| quote_identifier(&c.destination_name)).collect();
     names.join(",")
 }
 

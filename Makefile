@@ -1,0 +1,56 @@
+# One word for each thing that is done with the project. `make test` is what has to pass.
+# What is missing on the machine is put into .cache, which git ignores; packages of the system are installed by e2e/lab.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+export GODWIT_LAB_CACHE ?= $(CURDIR)/.cache/lab
+TOOLS := $(CURDIR)/.cache/tools
+DENY_VERSION := 0.20.2
+DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
+.PHONY: build test test-unit test-integration lint fmt clippy deny demo bench crds clean help
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
+
+build: ## the binary: target/release/godwit
+	cargo build --release --locked
+
+test: lint test-unit test-integration ## everything that has to pass
+
+test-unit: ## tests that need no server
+	cargo test --lib --locked
+
+test-integration: ## tests against real servers, which e2e/lab provides
+	cargo test --test '*' --locked
+
+lint: fmt clippy deny ## formatting, clippy, licences and banned crates
+
+fmt:
+	cargo fmt --check
+
+clippy:
+	cargo clippy --all-targets --locked -- --deny warnings
+
+deny: $(DENY)
+	cargo fetch --locked --quiet
+	$(DENY) --offline check bans licenses sources
+
+# Built once a machine: about one minute on two cores.
+$(DENY):
+	cargo install cargo-deny --version $(DENY_VERSION) --locked --debug --root $(TOOLS)/cargo-deny-$(DENY_VERSION) \
+		--target-dir $(TOOLS)/build
+	rm -rf $(TOOLS)/build
+
+demo: build ## two servers, a small shop, a migration with changes under way
+	e2e/demo.sh
+
+bench: build ## measurements against real servers
+	benches/run.sh
+
+crds: ## crds/ anew from src/api
+	GODWIT_BLESS=1 cargo test --lib --locked api::crd
+
+clean: ## what was built; the cache of servers and tools stays
+	cargo clean

@@ -1,0 +1,62 @@
+//! From the manifest file to what the engine runs.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::engine::Task;
+use crate::engine::progress::Progress;
+use crate::manifest::{self, Manifest, ManifestError, resolve_endpoint};
+
+/// Larger files are no manifests.
+const SIZE_LIMIT: u64 = 16 << 20;
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct ManifestFile {
+    /// The manifest: a MigrationTask, and the Secrets that it names; - reads standard input
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+impl ManifestFile {
+    /// Reads and checks the manifest.
+    pub fn load(&self) -> Result<Manifest, Failure> {
+        let (name, text) = if self.file == Path::new("-") {
+            ("standard input".to_owned(), read(std::io::stdin().lock()))
+        } else {
+            (self.file.display().to_string(), std::fs::File::open(&self.file).and_then(read))
+        };
+        let text = text.map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+        Ok(manifest::load(&text, &name)?)
+    }
+
+    /// How the file is named in a command line that a person could type.
+    pub fn argument(&self) -> String {
+        self.file.display().to_string()
+    }
+}
+
+fn read(from: impl Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    from.take(SIZE_LIMIT).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The engine's task of a manifest.
+pub fn task(manifest: Manifest, until_caught_up: bool) -> Task {
+    let record_database = manifest.task.spec.destination.records_database.clone();
+    Task { manifest, until_caught_up, record_database }
+}
+
+/// Progress of a task, with the names of its two ends.
+pub fn progress(manifest: &Manifest) -> Result<Progress, ManifestError> {
+    let spec = &manifest.task.spec;
+    let address = |endpoint: manifest::ResolvedEndpoint| format!("{}:{}", endpoint.host, endpoint.port);
+    let source = address(resolve_endpoint(&spec.source.mysql, &manifest.secrets, "spec.source.mysql")?);
+    let destination = match (&spec.destination.mysql, &spec.destination.tablestore) {
+        (Some(mysql), _) => address(resolve_endpoint(&mysql.endpoint(), &manifest.secrets, "spec.destination.mysql")?),
+        (None, Some(tablestore)) => tablestore.instance.clone(),
+        (None, None) => String::new(),
+    };
+    Ok(Progress::new(source, destination))
+}

@@ -1,0 +1,199 @@
+//! The schema phase: databases and tables before the rows; secondary indexes, foreign keys and views after them.
+//!
+//! Every step is recorded before it runs and after it, and may run twice: what exists already because an earlier run
+//! was killed behind the statement is found and passed over.
+
+use std::sync::Arc;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use super::checkpoint::{Claim, Record, TableStage};
+use super::connection::{Connector, Role, ServerInfo};
+use super::error::{Error, Result};
+use super::plan::statements::Statements;
+use super::plan::{Plan, TableName, TablePlan};
+use super::progress::Progress;
+use super::schema::apply;
+use super::schema::names::PlanNames;
+use super::schema::rewrite::{Deferred, DeferredKind, RewrittenTable};
+use super::schema::view::{Definer, order_views, rewrite_view};
+use crate::api::{ConflictPolicy, DefinerMode, MigrationTaskSpec};
+
+/// Makes objects at the destination.
+#[derive(Clone)]
+pub struct Creator {
+    plan: Arc<Plan>,
+    /// The destination's statements, by `TablePlan::id`.
+    statements: Arc<Vec<RewrittenTable>>,
+    conflict_policy: ConflictPolicy,
+    definer: Definer,
+    destination_info: ServerInfo,
+    destination: Connector,
+    pub record: Record,
+    pub claim: Claim,
+    pub progress: Progress,
+}
+
+/// ER_TABLE_EXISTS_ERROR.
+const TABLE_EXISTS: u16 = 1050;
+
+impl Creator {
+    /// Prepares the statements of all objects.
+    ///
+    /// # Errors
+    /// Definite: a definition has no counterpart at the destination.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        spec: &MigrationTaskSpec,
+        plan: &Arc<Plan>,
+        source_info: &ServerInfo,
+        destination_info: &ServerInfo,
+        destination: &Connector,
+        record: &Record,
+        claim: &Claim,
+        progress: &Progress,
+    ) -> Result<Self> {
+        let mut statements = Vec::new();
+        if plan.schema {
+            let maker = Statements::new(spec, plan, source_info, destination_info);
+            for table in &plan.tables {
+                statements.push(maker.of(table)?);
+            }
+        }
+        Ok(Self {
+            plan: Arc::clone(plan),
+            statements: Arc::new(statements),
+            conflict_policy: spec.conflict_policy,
+            definer: match spec.definer {
+                DefinerMode::Invoker => Definer::Invoker,
+                DefinerMode::Keep => Definer::Keep,
+            },
+            destination_info: destination_info.clone(),
+            destination: destination.clone(),
+            record: record.clone(),
+            claim: claim.clone(),
+            progress: progress.clone(),
+        })
+    }
+
+    /// Databases and tables.
+    pub async fn databases_and_tables(&self, stages: &mut [TableStage]) -> Result<()> {
+        let mut conn = self.session().await?;
+        self.record.check(&self.claim).await?;
+        if self.plan.schema {
+            for database in &self.plan.databases {
+                apply::create_database(&mut conn, database, &self.destination_info).await?;
+            }
+        }
+        for (table, stage) in self.plan.tables.iter().zip(stages.iter_mut()) {
+            if *stage >= TableStage::Created {
+                continue;
+            }
+            self.table(&mut conn, table, *stage).await?;
+            *stage = TableStage::Created;
+        }
+        let _ = conn.disconnect().await;
+        self.progress.schema_counts(self.plan.databases.len() as u64, self.plan.tables.len() as u64, 0);
+        Ok(())
+    }
+
+    async fn table(&self, conn: &mut Conn, table: &Arc<TablePlan>, stage: TableStage) -> Result<()> {
+        let definition = &table.definition;
+        if let Some(rewritten) = self.statements.get(table.id as usize) {
+            self.record.set_table_stage(&self.claim, definition, TableStage::Creating).await?;
+            let made = conn.query_drop(rewritten.create.as_str()).await;
+            match made {
+                Ok(()) => {}
+                Err(mysql_async::Error::Server(error)) if error.code == TABLE_EXISTS => {
+                    let own = stage == TableStage::Creating;
+                    if !own && self.conflict_policy == ConflictPolicy::PrecheckAndReportErrors {
+                        return Err(Error::definite(format!(
+                            "{} appeared at the destination after the precheck; drop it, map the table to another name, or set \
+                             conflictPolicy: IgnoreErrorsAndProceed",
+                            table.destination
+                        )));
+                    }
+                }
+                Err(error) => {
+                    let error = Error::from(error);
+                    self.progress.schema_failed(table.destination.to_string(), &rewritten.create, error.to_string());
+                    return Err(error.context(format!("creating table {}", table.destination)));
+                }
+            }
+            for note in &rewritten.notes {
+                tracing::warn!(table = %table.destination, "{note}");
+            }
+        }
+        self.record.set_table_stage(&self.claim, definition, TableStage::Created).await
+    }
+
+    /// Secondary indexes of a copied table.
+    pub async fn indexes(&self, table: &Arc<TablePlan>) -> Result<()> {
+        self.deferred(table, |kind| kind != DeferredKind::ForeignKeys).await
+    }
+
+    /// Foreign keys, after all indexes of all tables.
+    pub async fn foreign_keys(&self) -> Result<()> {
+        for table in &self.plan.tables {
+            if !table.definition.foreign_keys.is_empty() {
+                self.deferred(table, |kind| kind == DeferredKind::ForeignKeys).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn deferred(&self, table: &Arc<TablePlan>, wanted: fn(DeferredKind) -> bool) -> Result<()> {
+        let Some(rewritten) = self.statements.get(table.id as usize) else { return Ok(()) };
+        let steps: Vec<Deferred> = rewritten.deferred.iter().filter(|step| wanted(step.kind)).cloned().collect();
+        if steps.is_empty() {
+            return Ok(());
+        }
+        self.record.check(&self.claim).await?;
+        let mut conn = self.session().await?;
+        for step in steps {
+            if let Err(error) = apply::run_deferred(&mut conn, &step).await {
+                self.progress.schema_failed(table.destination.to_string(), &step.statement(), error.to_string());
+                return Err(error.context(format!("adding indexes or foreign keys to {}", table.destination)));
+            }
+        }
+        let _ = conn.disconnect().await;
+        Ok(())
+    }
+
+    /// Views, in the order in which they rest on each other. One that the destination refuses is reported; the data is
+    /// not worth less for it.
+    pub async fn views(&self) -> Result<()> {
+        if !self.plan.schema || self.plan.views.is_empty() {
+            return Ok(());
+        }
+        let names = PlanNames::new(&self.plan);
+        let sources: Vec<(TableName, String)> =
+            self.plan.views.iter().map(|view| (view.source.clone(), view.create_statement.clone())).collect();
+        let mut statements = Vec::new();
+        for place in order_views(&sources) {
+            let view = &self.plan.views[place];
+            match rewrite_view(&view.create_statement, &view.source, &names, self.definer) {
+                Ok(statement) => statements.push((view.destination.clone(), statement)),
+                Err(error) => {
+                    self.progress.schema_failed(view.destination.to_string(), &view.create_statement, error.to_string());
+                }
+            }
+        }
+        self.record.check(&self.claim).await?;
+        let mut conn = self.session().await?;
+        // A view of that name was refused by the precheck or is this task's own, made before a crash.
+        for failure in apply::create_views(&mut conn, &statements, |_| true).await? {
+            tracing::warn!(view = %failure.object, error = %failure.error, "view not created");
+            self.progress.schema_failed(failure.object.to_string(), &failure.statement, failure.error);
+        }
+        let _ = conn.disconnect().await;
+        Ok(())
+    }
+
+    async fn session(&self) -> Result<Conn> {
+        let mut conn = self.destination.connect(Role::Metadata).await?;
+        apply::prepare_session(&mut conn).await?;
+        Ok(conn)
+    }
+}

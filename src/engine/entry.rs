@@ -1,0 +1,180 @@
+//! What can be asked of the engine: run a task, check it, show its plan, compare both sides.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::connection::Connector;
+use super::copy::chunks::CHUNK_BYTES;
+use super::error::{Class, Error, Result};
+use super::plan::{self, Plan};
+use super::progress::Progress;
+use super::verify::{self, Hooks, VerifyOptions};
+use super::{migrate, precheck};
+use crate::api::{DesiredState, MigrationTaskSpec, MigrationType, Phase, PrecheckReport, VerifyReport};
+use crate::manifest::{Manifest, resolve_endpoint};
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub manifest: Manifest,
+    /// Ends once everything that was committed on the source when the copy had finished is applied.
+    pub until_caught_up: bool,
+    /// Database at the destination that holds the engine's own records.
+    pub record_database: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Completed,
+    CaughtUp,
+    Stopped,
+    PrecheckFailed,
+}
+
+impl Task {
+    /// The task's specification.
+    pub fn spec(&self) -> &MigrationTaskSpec {
+        &self.manifest.task.spec
+    }
+
+    /// `namespace/name`, the task's name in its record.
+    pub fn name(&self) -> String {
+        let metadata = &self.manifest.task.metadata;
+        format!("{}/{}", metadata.namespace.as_deref().unwrap_or("default"), metadata.name.as_deref().unwrap_or("task"))
+    }
+
+    /// Connectors to both ends.
+    ///
+    /// # Errors
+    /// When the destination is not of the MySQL family, or a Secret lacks what a connection needs.
+    pub fn connectors(&self) -> Result<(Connector, Connector)> {
+        let definite = |error: crate::manifest::ManifestError| Error::definite(error.to_string());
+        let secrets = &self.manifest.secrets;
+        let source = resolve_endpoint(&self.spec().source.mysql, secrets, "spec.source.mysql").map_err(definite)?;
+        let Some(mysql) = &self.spec().destination.mysql else {
+            return Err(Error::definite("spec.destination.tablestore: this version writes to MySQL-family servers only"));
+        };
+        let destination = resolve_endpoint(&mysql.endpoint(), secrets, "spec.destination.mysql").map_err(definite)?;
+        Ok((Connector::new(&source, "source"), Connector::new(&destination, "destination")))
+    }
+}
+
+/// Pauses between attempts: first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// An attempt that worked for this long ends a series of failures.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// Runs a task to its end, to the stop that was asked for, or to an error that a person has to look at. What passes by
+/// itself is tried again for `spec.retry`; every attempt begins from the record at the destination.
+///
+/// # Errors
+/// Definite errors, and others that lasted longer than `spec.retry` allows.
+pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> Result<Outcome> {
+    match task.spec().desired_state {
+        DesiredState::Running => {}
+        DesiredState::Paused => {
+            progress.set_phase(Phase::Paused);
+            progress.message("spec.desiredState is Paused; set it to Running to go on");
+            return Ok(Outcome::Stopped);
+        }
+        DesiredState::Stopped => return migrate::stop(&task, &progress).await,
+    }
+    let mut failing_since: Option<Instant> = None;
+    let mut attempts = 0u32;
+    loop {
+        let started = Instant::now();
+        let result = migrate::attempt(&task, &progress, &cancel).await;
+        let error = match result {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) if error.class() == Class::Cancelled || cancel.is_cancelled() => return Ok(Outcome::Stopped),
+            Err(error) => error,
+        };
+        if started.elapsed() > SETTLED {
+            failing_since = None;
+            attempts = 0;
+        }
+        let since = *failing_since.get_or_insert_with(Instant::now);
+        attempts += 1;
+        let retry = &task.spec().retry;
+        let minutes = if error.class() == Class::Connection { retry.connection_minutes } else { retry.other_minutes };
+        let allowed = Duration::from_secs(u64::from(minutes) * 60);
+        if !error.is_retryable() || since.elapsed() > allowed {
+            progress.set_failed(error.to_string());
+            return Err(error);
+        }
+        tracing::warn!(error = %error, attempt = attempts, "trying again");
+        progress.set_retrying(Some((error.to_string(), attempts)));
+        let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempts.min(10) - 1)).min(LONGEST_PAUSE);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cancel.cancelled() => {
+                progress.set_phase(Phase::Paused);
+                return Ok(Outcome::Stopped);
+            }
+        }
+    }
+}
+
+/// What would be done, for people and for programs.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    pub plan: Plan,
+    pub text: String,
+    pub json: serde_json::Value,
+}
+
+/// Looks at both servers and at the manifest; changes nothing.
+///
+/// # Errors
+/// When a connection is lost in the middle.
+pub async fn precheck_only(task: Task, progress: Progress) -> Result<PrecheckReport> {
+    let (source, destination) = task.connectors()?;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), Default::default()).await?;
+    progress.set_precheck(outcome.report.clone());
+    Ok(outcome.report.into())
+}
+
+/// The task resolved against both servers.
+async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> Result<precheck::Resolved> {
+    let outcome = precheck::run(task.spec(), source, Some(destination), Default::default()).await?;
+    outcome.resolved.ok_or_else(|| {
+        let failed: Vec<String> = outcome
+            .report
+            .items
+            .iter()
+            .filter(|item| item.verdict == crate::api::Verdict::Failed)
+            .map(|item| format!("{}: {}", item.name, item.seen))
+            .collect();
+        Error::definite(failed.join("; "))
+    })
+}
+
+/// Resolves the task and says what it would do; changes nothing.
+///
+/// # Errors
+/// When the task cannot be resolved, or a connection is lost.
+pub async fn plan_only(task: Task) -> Result<Planned> {
+    let (source, destination) = task.connectors()?;
+    let resolved = resolved(&task, &source, &destination).await?;
+    let (source, destination) = (&resolved.source.info, &resolved.destination.info);
+    let preview = plan::render::preview(task.spec(), &resolved.plan, source, destination, CHUNK_BYTES);
+    let json = serde_json::to_value(&preview).map_err(|error| Error::definite(error.to_string()))?;
+    Ok(Planned { text: preview.text(), json, plan: resolved.plan })
+}
+
+/// Compares both sides under the task's mapping and filters.
+///
+/// # Errors
+/// When the task cannot be resolved, a server stays away, or on cancellation.
+pub async fn verify_only(task: Task, repair: bool, _progress: Progress, cancel: CancellationToken) -> Result<VerifyReport> {
+    let (source, destination) = task.connectors()?;
+    let resolved = resolved(&task, &source, &destination).await?;
+    let spec = task.spec();
+    let schema = spec.migrates(MigrationType::Schema);
+    let options = VerifyOptions { repair, schema, ..VerifyOptions::of(&spec.verification) };
+    verify::verify(&resolved.plan, &source, &destination, options, cancel, Hooks::default()).await
+}

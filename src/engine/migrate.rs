@@ -1,0 +1,558 @@
+//! One attempt: from the record at the destination to the task's end, or to the first error.
+//!
+//! The phases in order: precheck (of a new task), record and claim, schema, tables without a usable key, then copy and
+//! log together, indexes and foreign keys, and the log alone. All of a task's workers live inside an attempt: when one
+//! fails, all end, and the next attempt claims the task anew before it reads what was committed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mysql_async::prelude::Queryable;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::checkpoint::{LANES, Record, Saved, Stage, TableStage};
+use super::connection::{Connector, Role, ServerInfo};
+use super::copy::{self, CopyContext};
+use super::create::Creator;
+use super::destination::mysql::apply::Applier;
+use super::destination::mysql::{Limits, OnDuplicate};
+use super::entry::{Outcome, Task};
+use super::error::{Context, Error, Result};
+use super::plan::mapping::NameRules;
+use super::plan::resolve::resolve;
+use super::plan::select::Selection;
+use super::plan::{Plan, TablePlan, fingerprint};
+use super::precheck;
+use super::progress::{Progress, TableState};
+use super::replicate::dispatch::Dispatcher;
+use super::replicate::guard::Guard;
+use super::replicate::lane::Lane;
+use super::replicate::reader::Reader;
+use super::source::position::Position;
+use super::source::visibility::{self, Visibility};
+use super::verify::{self, Hooks, VerifyOptions};
+use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
+use crate::manifest::resume_fingerprint;
+
+/// Workers of the copy.
+const READERS: u32 = 3;
+const WRITERS: u32 = 4;
+
+/// Bytes of copied chunks in flight, and of changes in the lanes' queues.
+const COPY_BUDGET: usize = 64 << 20;
+const QUEUE_BUDGET: usize = 48 << 20;
+
+/// How often the log's end is asked for.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+
+/// A task that may be worked on: resolved, recorded, claimed.
+struct Attempt<'a> {
+    task: &'a Task,
+    progress: &'a Progress,
+    source: Connector,
+    destination: Connector,
+    source_info: ServerInfo,
+    destination_info: ServerInfo,
+    plan: Arc<Plan>,
+    selection: Selection,
+    record: Record,
+}
+
+/// Ends a task for good: raises its epoch, so that no engine that still runs can write, and records that none may again.
+///
+/// # Errors
+/// When the destination cannot be reached.
+pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
+    let (_, destination) = task.connectors()?;
+    let record = Record::new(destination, &task.record_database, &task.name());
+    if let Some(saved) = record.load().await?
+        && saved.stage != Stage::Stopped
+    {
+        let claim = record.claim(READERS.max(WRITERS)).await?;
+        record.set_stage(&claim, Stage::Stopped).await?;
+    }
+    progress.set_phase(Phase::Stopped);
+    Ok(Outcome::Stopped)
+}
+
+/// Runs one attempt.
+///
+/// # Errors
+/// Of any class; see [`super::entry::run`].
+pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToken) -> Result<Outcome> {
+    let (source, destination) = task.connectors()?;
+    let record = Record::new(destination.clone(), &task.record_database, &task.name());
+    let now = resume_fingerprint(task.spec());
+    let saved = match record.load().await {
+        Ok(saved) => saved,
+        // A destination that cannot be reached at the very first start is the precheck's to report.
+        Err(error) if error.is_retryable() && progress.status().precheck.is_none() && !progress_has_started(progress) => None,
+        Err(error) => return Err(error.context("reading the task's record")),
+    };
+    let attempt = match saved {
+        Some(saved) => {
+            if let Some(sentence) = fingerprint::changed(&saved.fingerprint, &now) {
+                return Err(Error::definite(sentence));
+            }
+            if saved.stage == Stage::Stopped {
+                progress.set_phase(Phase::Stopped);
+                return Err(Error::definite(
+                    "the task was stopped for good (desiredState: Stopped) and can not be started again; start a new one under another name",
+                ));
+            }
+            if saved.stage == Stage::Completed {
+                progress.set_phase(Phase::Completed);
+                progress.message("the task was completed in an earlier run");
+                return Ok(Outcome::Completed);
+            }
+            resume(task, progress, source, destination, record, &saved).await?
+        }
+        None => match begin(task, progress, source, destination, record, &now).await? {
+            Some(attempt) => attempt,
+            None => return Ok(Outcome::PrecheckFailed),
+        },
+    };
+    progress.set_plan(&attempt.plan);
+    progress.set_retrying(None);
+    attempt.work(cancel).await
+}
+
+fn progress_has_started(progress: &Progress) -> bool {
+    !matches!(progress.status().phase, None | Some(Phase::Pending | Phase::Prechecking | Phase::PrecheckFailed))
+}
+
+/// A new task: precheck, then everything that a resume needs is recorded. None: the precheck did not pass.
+async fn begin<'a>(
+    task: &'a Task,
+    progress: &'a Progress,
+    source: Connector,
+    destination: Connector,
+    record: Record,
+    now: &[(String, String)],
+) -> Result<Option<Attempt<'a>>> {
+    progress.set_phase(Phase::Prechecking);
+    // Before the definitions are read: a definition that changes after this point is seen in the log.
+    let early_start = start_position(&source).await;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), BTreeSet::new()).await?;
+    progress.set_precheck(outcome.report.clone());
+    let passed = outcome.passed();
+    let Some(resolved) = outcome.resolved.filter(|_| passed) else {
+        progress.set_phase(Phase::PrecheckFailed);
+        return Ok(None);
+    };
+    let start = if resolved.plan.incremental { Some(early_start?) } else { None };
+    let mut conn = source.connect(Role::Metadata).await?;
+    let identity = visibility::server_identity(&mut conn, &resolved.source.info).await?;
+    let _ = conn.disconnect().await;
+    record.prepare().await?;
+    let definitions: Vec<_> = resolved.plan.tables.iter().map(|table| &*table.definition).collect();
+    record.create(now, &identity, start.as_ref(), &definitions).await?;
+    Ok(Some(Attempt {
+        task,
+        progress,
+        source,
+        destination,
+        source_info: resolved.source.info,
+        destination_info: resolved.destination.info,
+        plan: Arc::new(resolved.plan),
+        selection: resolved.selection,
+        record,
+    }))
+}
+
+async fn start_position(source: &Connector) -> Result<Position> {
+    let mut conn = source.connect(Role::Metadata).await?;
+    let info = super::connection::server_info(&mut conn).await?;
+    let visibility = visibility::detect(&mut conn, &info).await?;
+    let position = visibility::start_position(&mut conn, &info, visibility).await?;
+    let _ = conn.disconnect().await;
+    Ok(position)
+}
+
+/// A recorded task: the plan is made from the recorded definitions, not from today's.
+async fn resume<'a>(
+    task: &'a Task,
+    progress: &'a Progress,
+    source: Connector,
+    destination: Connector,
+    record: Record,
+    saved: &Saved,
+) -> Result<Attempt<'a>> {
+    let mut conn = source.connect(Role::Metadata).await?;
+    let source_info = super::connection::server_info(&mut conn).await?;
+    let identity = visibility::server_identity(&mut conn, &source_info).await?;
+    let mut destination_conn = destination.connect(Role::Metadata).await?;
+    let destination_info = super::connection::server_info(&mut destination_conn).await?;
+    let names = NameRules {
+        source: lower_case_table_names(&mut conn).await?,
+        destination: lower_case_table_names(&mut destination_conn).await?,
+        policy: task.spec().name_case,
+    };
+    let _ = destination_conn.disconnect().await;
+    let selection = Selection::new(task.spec(), names)?;
+    let recorded = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
+    let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
+    let _ = conn.disconnect().await;
+    let plan = resolve(task.spec(), &selection, &catalog)?;
+    let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == super::source::position::GtidPosition::None);
+    if by_place && identity != saved.source_uuid {
+        return Err(Error::definite(format!(
+            "the source is another server ({identity}) than the one whose binary log the task follows by file and offset ({}); \
+             only a source with gtid_mode=ON can be changed under a task",
+            saved.source_uuid
+        )));
+    }
+    Ok(Attempt { task, progress, source, destination, source_info, destination_info, plan: Arc::new(plan), selection, record })
+}
+
+async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
+    let value: Option<u8> = conn.query_first("SELECT @@GLOBAL.lower_case_table_names").await?;
+    Ok(value.unwrap_or(0))
+}
+
+impl Attempt<'_> {
+    async fn work(&self, cancel: &CancellationToken) -> Result<Outcome> {
+        let plan = &self.plan;
+        let claim = self.record.claim(READERS.max(WRITERS)).await?;
+        // After the claim: nothing that an earlier engine still had under way can change what is read here.
+        let saved = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
+        let mut stages = self.stages(&saved);
+        let creator = Creator::new(
+            self.task.spec(),
+            plan,
+            &self.source_info,
+            &self.destination_info,
+            &self.destination,
+            &self.record,
+            &claim,
+            self.progress,
+        )?;
+        if saved.stage < Stage::SchemaMade {
+            self.progress.set_phase(Phase::MigratingSchema);
+            creator.databases_and_tables(&mut stages).await?;
+            self.record.set_stage(&claim, Stage::SchemaMade).await?;
+        }
+        for (table, saved) in plan.tables.iter().zip(&saved.tables) {
+            if saved.stage >= TableStage::Copied {
+                self.progress.table_resumed(table.id, saved.rows, saved.bytes);
+                self.progress.table_state(table.id, TableState::Done);
+            }
+        }
+        let mut conn = self.source.connect(Role::Metadata).await?;
+        let visibility =
+            if plan.incremental { visibility::detect(&mut conn, &self.source_info).await? } else { Visibility::LockingReads };
+        let clock_offset = clock_offset(&mut conn).await?;
+        let _ = conn.disconnect().await;
+        let (limits, load_data) = self.destination_limits().await?;
+        let server_id = server_id(&self.task.name(), claim.epoch);
+        let copying = plan.full && saved.stage < Stage::Following;
+        let mut context = CopyContext {
+            plan: Arc::clone(plan),
+            source: self.source.clone(),
+            source_info: self.source_info.clone(),
+            visibility,
+            destination: self.destination.clone(),
+            limits,
+            load_data,
+            on_duplicate: match self.task.spec().conflict_policy {
+                ConflictPolicy::PrecheckAndReportErrors => OnDuplicate::Replace,
+                ConflictPolicy::IgnoreErrorsAndProceed => OnDuplicate::Keep,
+            },
+            record: self.record.clone(),
+            claim: claim.clone(),
+            progress: self.progress.clone(),
+            dispatcher: None,
+            follows: plan.incremental,
+            readers: READERS,
+            writers: WRITERS,
+            budget_bytes: COPY_BUDGET,
+        };
+        let pending = |chunked: bool| -> Vec<Arc<TablePlan>> {
+            let open = plan.tables.iter().zip(&stages).filter(|(_, stage)| **stage < TableStage::Copied);
+            open.map(|(table, _)| Arc::clone(table)).filter(|table| table.is_chunked() == chunked).collect()
+        };
+        if copying {
+            self.progress.set_phase(Phase::Copying);
+            copy::snapshot::run(&context, pending(false), server_id, cancel).await?;
+        }
+        let mut workers: JoinSet<Result<()>> = JoinSet::new();
+        let stop = cancel.child_token();
+        if plan.incremental {
+            let saved = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
+            let dispatcher = self.follow(&mut workers, &stop, &saved, &claim, limits, server_id, clock_offset).await?;
+            context.dispatcher = Some(dispatcher);
+        }
+        let follow = context.dispatcher.clone();
+        let main = self.copy_and_finish(context, creator, pending(true), &saved, copying, cancel);
+        let outcome = tokio::select! {
+            outcome = main => outcome,
+            error = first_failure(&mut workers) => Err(error),
+        };
+        stop.cancel();
+        let ended = end_workers(&mut workers).await;
+        let outcome = outcome?;
+        ended?;
+        if let Some(dispatcher) = follow {
+            let position = dispatcher.position();
+            let gtid = position.gtid.to_string();
+            self.progress.set_position((!gtid.is_empty()).then_some(gtid), position.file.clone(), position.offset);
+        }
+        if outcome == Outcome::Completed {
+            self.record.set_stage(&claim, Stage::Completed).await?;
+            self.progress.set_phase(Phase::Completed);
+        }
+        Ok(outcome)
+    }
+
+    fn stages(&self, saved: &Saved) -> Vec<TableStage> {
+        let by_name: HashMap<(&str, &str), TableStage> = saved
+            .tables
+            .iter()
+            .map(|table| ((table.definition.database.as_str(), table.definition.table.as_str()), table.stage))
+            .collect();
+        self.plan
+            .tables
+            .iter()
+            .map(|table| {
+                let name = (table.source.database.as_str(), table.source.table.as_str());
+                by_name.get(&name).copied().unwrap_or(TableStage::Planned)
+            })
+            .collect()
+    }
+
+    async fn destination_limits(&self) -> Result<(Limits, bool)> {
+        let mut conn = self.destination.connect(Role::Metadata).await?;
+        let values: Option<(u64, u8)> = conn.query_first("SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.local_infile").await?;
+        let _ = conn.disconnect().await;
+        let (packet, local_infile) = values.unwrap_or((4 << 20, 0));
+        let statement_bytes = usize::try_from(packet / 2).unwrap_or(1 << 20).clamp(16 << 10, 1 << 20);
+        Ok((Limits { statement_bytes, rows: 1000 }, local_infile == 1))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    async fn follow(
+        &self,
+        workers: &mut JoinSet<Result<()>>,
+        stop: &CancellationToken,
+        saved: &Saved,
+        claim: &super::checkpoint::Claim,
+        limits: Limits,
+        server_id: u32,
+        clock_offset: i64,
+    ) -> Result<Arc<Dispatcher>> {
+        if saved.lanes.len() != LANES as usize {
+            return Err(Error::definite(
+                "the task's record has no position to follow the log from; it was started without Incremental",
+            ));
+        }
+        let positions: Vec<Position> = saved.lanes.iter().map(|(position, _)| position.clone()).collect();
+        let from: Vec<Position> =
+            saved.lanes.iter().map(|(position, replay)| replay.clone().unwrap_or_else(|| position.clone())).collect();
+        let start = visibility::earliest(&from).unwrap_or_default();
+        let dispatcher = Arc::new(Dispatcher::new(&self.plan, start, positions.clone(), QUEUE_BUDGET));
+        for (number, recorded) in (0u32..).zip(positions) {
+            let applier = Applier::connect(&self.destination, claim.lane(number), limits).await?;
+            let lane =
+                Lane::new(number, Arc::clone(&self.plan), Arc::clone(&dispatcher), applier, self.progress.clone(), recorded);
+            workers.spawn(lane.run(stop.clone()));
+        }
+        let valid_from: HashMap<u32, Position> = saved
+            .tables
+            .iter()
+            .filter_map(|table| {
+                let from = table.valid_from.clone()?;
+                let definition = &table.definition;
+                let found = self
+                    .plan
+                    .tables
+                    .iter()
+                    .find(|t| t.source.database == definition.database && t.source.table == definition.table)?;
+                Some((found.id, from))
+            })
+            .collect();
+        let reader = Reader {
+            source: self.source.clone(),
+            source_info: self.source_info.clone(),
+            plan: Arc::clone(&self.plan),
+            dispatcher: Arc::clone(&dispatcher),
+            guard: Guard::new(self.selection.clone(), self.progress.clone()),
+            valid_from,
+            server_id,
+            clock_offset,
+            progress: self.progress.clone(),
+        };
+        workers.spawn(reader.run(stop.clone()));
+        Ok(dispatcher)
+    }
+
+    async fn copy_and_finish(
+        &self,
+        context: CopyContext,
+        creator: Creator,
+        pending: Vec<Arc<TablePlan>>,
+        saved: &Saved,
+        copying: bool,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome> {
+        let dispatcher = context.dispatcher.clone();
+        if copying {
+            let copied: copy::Copied = {
+                let (creator, dispatcher) = (creator.clone(), dispatcher.clone());
+                Arc::new(move |table| Box::pin(finish_table(creator.clone(), dispatcher.clone(), table)))
+            };
+            copy::run(context, pending, cancel.clone(), Arc::clone(&copied)).await?;
+            // Tables from snapshots, and tables whose indexes an earlier run did not get to.
+            let current = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
+            let stages = self.stages(&current);
+            for (table, stage) in self.plan.tables.iter().zip(stages) {
+                if stage == TableStage::Copied {
+                    copied(Arc::clone(table)).await?;
+                }
+            }
+        }
+        if saved.stage < Stage::Following {
+            creator.foreign_keys().await?;
+            creator.views().await?;
+            self.record.set_stage(&creator.claim, Stage::Following).await?;
+        }
+        let verification = &self.task.spec().verification;
+        if (verification.full.is_some() || verification.schema) && saved.stage < Stage::Verified {
+            self.verify(cancel).await?;
+            self.record.set_stage(&creator.claim, Stage::Verified).await?;
+        }
+        let Some(dispatcher) = dispatcher else { return Ok(Outcome::Completed) };
+        self.progress.set_phase(Phase::Replicating);
+        self.watch(&dispatcher, cancel).await
+    }
+
+    /// Compares both sides as the manifest asks, while the log goes on being followed.
+    async fn verify(&self, cancel: &CancellationToken) -> Result<()> {
+        self.progress.message("comparing both sides");
+        let options = VerifyOptions::of(&self.task.spec().verification);
+        let report =
+            verify::verify(&self.plan, &self.source, &self.destination, options, cancel.clone(), Hooks::default()).await?;
+        let sum = |count: fn(&TableVerification) -> u64| report.tables.iter().map(count).sum::<u64>();
+        self.progress.set_verification(VerificationStatus {
+            state: Some(VerificationState::Finished),
+            equal: Some(report.equal),
+            source_position: report.source_position.clone(),
+            tables_total: report.tables.len() as u64,
+            tables_done: report.tables.len() as u64,
+            rows_compared: sum(|table| table.rows),
+            missing: sum(|table| table.missing),
+            extra: sum(|table| table.extra),
+            different: sum(|table| table.different),
+            repaired: sum(|table| table.repaired),
+            tables: report.tables.iter().take(STATUS_LIST_LIMIT).cloned().collect(),
+            schema: report.schema.iter().take(STATUS_LIST_LIMIT).cloned().collect(),
+            ..VerificationStatus::default()
+        });
+        if !report.equal {
+            tracing::warn!("the comparison found differences; godwit verify lists them");
+        }
+        Ok(())
+    }
+
+    /// Follows the log: measures how far behind the destination is, until stopped or, if asked, until caught up.
+    async fn watch(&self, dispatcher: &Dispatcher, cancel: &CancellationToken) -> Result<Outcome> {
+        let mut conn = self.source.connect(Role::Metadata).await?;
+        let mut first = true;
+        loop {
+            let asked = Instant::now();
+            let end = visibility::log_end(&mut conn, &self.source_info).await.context("asking the source for its log's end")?;
+            let reached = async {
+                dispatcher.wait_passed(&end.0, end.1).await;
+                dispatcher.drain().await;
+            };
+            tokio::pin!(reached);
+            loop {
+                tokio::select! {
+                    () = &mut reached => break,
+                    () = tokio::time::sleep(PROBE_EVERY) => self.progress.set_latency(Some(asked.elapsed())),
+                    () = cancel.cancelled() => return Ok(Outcome::Stopped),
+                }
+            }
+            let behind = asked.elapsed();
+            // Applied within the time that asking takes: nothing is outstanding.
+            self.progress.set_latency(Some(if behind < Duration::from_secs(1) { Duration::ZERO } else { behind }));
+            if first && self.task.until_caught_up {
+                return Ok(Outcome::CaughtUp);
+            }
+            first = false;
+            tokio::select! {
+                () = tokio::time::sleep(PROBE_EVERY) => {}
+                () = cancel.cancelled() => return Ok(Outcome::Stopped),
+            }
+        }
+    }
+}
+
+/// Indexes of a copied table; then there is nothing left to do for it but to follow.
+async fn finish_table(creator: Creator, dispatcher: Option<Arc<Dispatcher>>, table: Arc<TablePlan>) -> Result<()> {
+    creator.progress.table_state(table.id, TableState::Indexing);
+    let gate = match dispatcher {
+        // A unique index is built over the rows of one moment.
+        Some(dispatcher) if table.secondary_unique => {
+            let gate = dispatcher.gate_table(table.id).await?;
+            gate.wait_reached().await;
+            Some(gate)
+        }
+        _ => None,
+    };
+    let made = creator.indexes(&table).await;
+    if let Some(gate) = gate {
+        gate.open();
+    }
+    made?;
+    creator.record.set_table_stage(&creator.claim, &table.definition, TableStage::Done).await?;
+    creator.progress.table_state(table.id, TableState::Done);
+    Ok(())
+}
+
+/// The first worker that ends by itself has failed.
+async fn first_failure(workers: &mut JoinSet<Result<()>>) -> Error {
+    loop {
+        match workers.join_next().await {
+            None => std::future::pending::<()>().await,
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => return error,
+            Some(Err(error)) => return Error::definite(format!("a worker failed: {error}")),
+        }
+    }
+}
+
+/// Workers get this long to commit what they have and to record their positions.
+const END_WITHIN: Duration = Duration::from_secs(20);
+
+async fn end_workers(workers: &mut JoinSet<Result<()>>) -> Result<()> {
+    let mut result = Ok(());
+    let ending = async {
+        while let Some(joined) = workers.join_next().await {
+            if let Ok(Err(error)) = joined {
+                result = Err(error);
+            }
+        }
+    };
+    if tokio::time::timeout(END_WITHIN, ending).await.is_err() {
+        workers.abort_all();
+    }
+    result
+}
+
+/// What to add to the source's clock to get ours, in microseconds.
+async fn clock_offset(conn: &mut mysql_async::Conn) -> Result<i64> {
+    let asked = std::time::SystemTime::now();
+    let microseconds = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)";
+    let theirs: Option<i64> = conn.query_first(microseconds).await?;
+    let half_way = asked + asked.elapsed().unwrap_or_default() / 2;
+    let ours = half_way.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
+    Ok(theirs.map_or(0, |theirs| ours - theirs))
+}
+
+/// A replica id that no other engine and hardly any replica has.
+fn server_id(task: &str, epoch: u64) -> u32 {
+    let hash = xxhash_rust::xxh3::xxh3_64(format!("{task} {epoch} {}", std::process::id()).as_bytes());
+    (hash as u32 | 0x4000_0000) & 0x7fff_ff00
+}

@@ -1,0 +1,102 @@
+//! Tables that shall be used as they stand at the destination fit the source's.
+
+use crate::api::ConflictPolicy;
+use crate::engine::plan::{TableName, TablePlan};
+use crate::engine::precheck::context::{Context, ExistingTable};
+use crate::engine::precheck::finding::{Finding, some};
+
+pub fn check(context: &Context) -> Option<Finding> {
+    let keeps_tables = context.spec.conflict_policy == ConflictPolicy::IgnoreErrorsAndProceed;
+    if context.schema() && !keeps_tables {
+        return None;
+    }
+    let mut problems = Vec::new();
+    let mut triggers = Vec::new();
+    for table in &context.plan.tables {
+        match context.existing.get(&table.destination) {
+            Some(existing) => {
+                problems.extend(misfits(table, existing));
+                if context.plan.full && existing.has_rows && !table.is_chunked() {
+                    problems.push(format!(
+                        "{} holds rows, and {} has no key by which they could be told from the source's",
+                        table.destination, table.source
+                    ));
+                }
+                triggers.extend(existing.triggers.iter().map(|trigger| format!("{trigger} on {}", table.destination)));
+            }
+            None if !context.schema() => problems.push(format!("{} does not exist", table.destination)),
+            None => {}
+        }
+    }
+    if !problems.is_empty() {
+        return Some(Finding::failed(
+            some(&problems),
+            "rows are written into the columns of the same names; what has no place there would be lost",
+            "create or alter the tables at the destination as `godwit plan` prints them, empty those without a key, leave columns out with \
+             spec.objects[].tables[].columns, or add Schema to spec.migrationTypes",
+        ));
+    }
+    if !triggers.is_empty() {
+        return Some(Finding::warning(
+            format!("triggers stand at the destination: {}", some(&triggers)),
+            "they fire for every row that the task writes, and what they do was done at the source already",
+            "DROP TRIGGER … at the destination until the migration has ended",
+        ));
+    }
+    Some(Finding::passed("every table that stands at the destination has the columns that are needed"))
+}
+
+fn misfits(table: &TablePlan, existing: &ExistingTable) -> Vec<String> {
+    let name: &TableName = &table.destination;
+    if existing.is_view {
+        return vec![format!("{name} is a view")];
+    }
+    let mut problems = Vec::new();
+    for column in table.columns.iter().filter(|column| column.write) {
+        let wanted = &column.destination_name;
+        match existing.columns.iter().find(|there| there.name.eq_ignore_ascii_case(wanted)) {
+            None => problems.push(format!("{name} has no column `{wanted}`")),
+            Some(there) if there.generated => problems.push(format!("`{wanted}` of {name} is generated there")),
+            Some(_) => {}
+        }
+    }
+    let is_written = |there: &str| table.columns.iter().any(|column| column.destination_name.eq_ignore_ascii_case(there));
+    for there in existing.columns.iter().filter(|there| !there.optional && !there.generated && !is_written(&there.name)) {
+        problems.push(format!("`{}` of {name} has no default and no value from the source", there.name));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{MigrationType, Verdict};
+    use crate::engine::precheck::context::ExistingColumn;
+    use crate::engine::precheck::fixture::{context, existing, keyless};
+
+    #[test]
+    fn tables_that_are_used_as_they_stand_must_fit() {
+        let mut context = context();
+        assert_eq!(check(&context), None);
+        context.spec.migration_types = vec![MigrationType::Full];
+        assert!(check(&context).unwrap().seen.contains("shop.orders does not exist"));
+        existing(&mut context, false);
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        existing(&mut context, true);
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        let keyed = context.plan.clone();
+        keyless(&mut context);
+        assert!(check(&context).unwrap().seen.contains("has no key"));
+        context.plan = keyed;
+        let name = context.plan.tables[0].destination.clone();
+        let table = context.existing.get_mut(&name).unwrap();
+        table.triggers.push("t".into());
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Warning);
+        let table = context.existing.get_mut(&name).unwrap();
+        table.columns.remove(0);
+        table.columns.push(ExistingColumn { name: "more".into(), ..ExistingColumn::default() });
+        let found = check(&context).unwrap();
+        assert_eq!(found.verdict, Verdict::Failed);
+        assert!(found.seen.contains("no column `id`") && found.seen.contains("`more`"), "{}", found.seen);
+    }
+}

@@ -1,0 +1,32 @@
+//! Column names in the log. Read either way; told for the record.
+
+use crate::engine::precheck::context::Context;
+use crate::engine::precheck::finding::Finding;
+
+pub fn check(context: &Context) -> Option<Finding> {
+    let value = context.source.variable("binlog_row_metadata")?;
+    let meaning = if value.eq_ignore_ascii_case("FULL") {
+        "every event carries its columns' names"
+    } else {
+        "the log carries types only; names come from the definitions, which are tracked through the log"
+    };
+    Some(Finding::passed(format!("binlog_row_metadata is {}: {meaning}", if value.is_empty() { "empty" } else { value })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Verdict;
+    use crate::engine::precheck::fixture::{context, set};
+
+    #[test]
+    fn passes_either_way_and_is_left_out_where_unknown() {
+        let mut context = context();
+        for value in ["FULL", "SOMETHING"] {
+            set(&mut context.source, "binlog_row_metadata", value);
+            assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        }
+        context.source.variables.remove("binlog_row_metadata");
+        assert_eq!(check(&context), None);
+    }
+}

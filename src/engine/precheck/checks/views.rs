@@ -1,0 +1,52 @@
+//! Every view of a whole database can be created at the destination.
+
+use crate::api::DefinerMode;
+use crate::engine::precheck::context::Context;
+use crate::engine::precheck::finding::{Finding, count, some};
+use crate::engine::schema::names::PlanNames;
+use crate::engine::schema::view::{Definer, rewrite_view};
+
+pub fn check(context: &Context) -> Option<Finding> {
+    if !context.schema() || context.plan.views.is_empty() {
+        return None;
+    }
+    let names = PlanNames::new(&context.plan);
+    let definer = match context.spec.definer {
+        DefinerMode::Invoker => Definer::Invoker,
+        DefinerMode::Keep => Definer::Keep,
+    };
+    let mut problems = Vec::new();
+    for view in &context.plan.views {
+        if view.create_statement.is_empty() {
+            problems.push(format!("{}: the source cannot show its definition", view.source));
+        } else if let Err(error) = rewrite_view(&view.create_statement, &view.source, &names, definer) {
+            problems.push(error.to_string());
+        }
+    }
+    if problems.is_empty() {
+        return Some(Finding::passed(format!("{} can be written at the destination", count(context.plan.views.len(), "view"))));
+    }
+    Some(Finding::warning(
+        some(&problems),
+        "these views will be missing at the destination: they read what is not selected, or are broken at the source already",
+        "select what they read, DROP VIEW … at the source, leave them out with excludeTables, or ignore this item",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Verdict;
+    use crate::engine::precheck::fixture::context;
+
+    #[test]
+    fn views_that_cannot_be_written_are_named() {
+        let mut context = context();
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        context.plan.views[0].create_statement = context.plan.views[0].create_statement.replace("`orders`", "`gone`");
+        let found = check(&context).unwrap();
+        assert_eq!(found.verdict, Verdict::Warning);
+        context.plan.views[0].create_statement.clear();
+        assert!(check(&context).unwrap().seen.contains("shop.totals"));
+    }
+}

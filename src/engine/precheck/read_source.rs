@@ -1,0 +1,123 @@
+//! What the source holds, as far as the selection reaches.
+
+use std::sync::Arc;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use super::context::SourceObjects;
+use crate::engine::connection::ServerInfo;
+use crate::engine::error::{Context, Result};
+use crate::engine::plan::resolve::{Catalog, CatalogDatabase, CatalogView};
+use crate::engine::plan::select::Selection;
+use crate::engine::plan::{Plan, TableName};
+use crate::engine::schema::definition::TableDefinition;
+use crate::engine::schema::edit::quote_string;
+use crate::engine::schema::read::{ObjectKind, list_databases, list_tables, read_database, read_tables};
+use crate::engine::schema::read_views::read_views;
+
+/// Reads the definitions of everything that is covered.
+///
+/// # Errors
+/// Definite when a table has a column that cannot be carried.
+pub async fn catalog(conn: &mut Conn, selection: &Selection) -> Result<Catalog> {
+    let mut catalog = databases_and_views(conn, selection).await?;
+    let mut wanted = Vec::new();
+    for database in &catalog.databases {
+        for object in list_tables(conn, &database.name).await? {
+            let is_table = matches!(object.kind, ObjectKind::BaseTable | ObjectKind::SystemVersioned);
+            if is_table && selection.covers(&database.name, &object.name).is_some() {
+                wanted.push(TableName { database: database.name.clone(), table: object.name });
+            }
+        }
+    }
+    catalog.tables = read_tables(conn, &wanted).await?.into_iter().map(Arc::new).collect();
+    Ok(catalog)
+}
+
+/// A catalog of recorded definitions. Databases that are gone at the source are part of it nevertheless.
+///
+/// # Errors
+/// From the server.
+pub async fn recorded_catalog(conn: &mut Conn, selection: &Selection, tables: Vec<Arc<TableDefinition>>) -> Result<Catalog> {
+    let mut catalog = databases_and_views(conn, selection).await?;
+    let recorded = tables.iter().map(|table| table.database.as_str());
+    let named = selection.exact_databases().map(|(_, name)| name);
+    for name in recorded.chain(named) {
+        if !catalog.databases.iter().any(|database| database.name == name) {
+            catalog.databases.push(CatalogDatabase {
+                name: name.to_owned(),
+                character_set: String::new(),
+                collation: String::new(),
+            });
+        }
+    }
+    catalog.tables = tables;
+    Ok(catalog)
+}
+
+async fn databases_and_views(conn: &mut Conn, selection: &Selection) -> Result<Catalog> {
+    let mut catalog = Catalog::default();
+    for database in list_databases(conn).await? {
+        let Some(found) = selection.database(&database) else { continue };
+        let Some((character_set, collation)) = read_database(conn, &database).await? else { continue };
+        if found.whole {
+            // What cannot be shown is part of the plan without a text; the check of views says why.
+            let (views, failures) = read_views(conn, &database).await?;
+            let failed = failures.into_iter().map(|failure| (failure.object, String::new()));
+            let views = views.into_iter().map(|view| (view.name, view.create_statement)).chain(failed);
+            let covered = views.filter(|(name, _)| selection.covers(&name.database, &name.table).is_some());
+            catalog.views.extend(covered.map(|(name, create_statement)| CatalogView { name, create_statement }));
+        } else {
+            // Their names only: to say that a name in the manifest is a view.
+            let views = list_tables(conn, &database).await?.into_iter().filter(|object| object.kind == ObjectKind::View);
+            let name = |table: String| TableName { database: database.clone(), table };
+            catalog.views.extend(views.map(|view| CatalogView { name: name(view.name), create_statement: String::new() }));
+        }
+        catalog.databases.push(CatalogDatabase { name: database, character_set, collation });
+    }
+    Ok(catalog)
+}
+
+/// Triggers of the selected databases; routines, events and sequences of those that are selected as a whole.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn objects(conn: &mut Conn, info: &ServerInfo, plan: &Plan) -> Result<SourceObjects> {
+    let mut found = SourceObjects::default();
+    for database in &plan.databases {
+        let name = quote_string(&database.source);
+        let triggers: Vec<(String, String)> = conn
+            .query(format!(
+                "SELECT EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {name} ORDER BY TRIGGER_NAME"
+            ))
+            .await
+            .context("reading triggers")?;
+        found.triggers.extend(
+            triggers.into_iter().map(|(table, trigger)| (TableName { database: database.source.clone(), table }, trigger)),
+        );
+        if !database.whole {
+            continue;
+        }
+        let qualified =
+            |names: Vec<String>| names.into_iter().map(|object| format!("{}.{object}", database.source)).collect::<Vec<_>>();
+        let routines: Vec<String> = conn
+            .query(format!(
+                "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {name} ORDER BY ROUTINE_NAME"
+            ))
+            .await
+            .context("reading routines")?;
+        found.routines.extend(qualified(routines));
+        let events: Vec<String> = conn
+            .query(format!("SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {name} ORDER BY EVENT_NAME"))
+            .await
+            .context("reading events")?;
+        found.events.extend(qualified(events));
+        if info.is_mariadb() {
+            let listed = list_tables(conn, &database.source).await?;
+            let sequences = listed.into_iter().filter(|object| object.kind == ObjectKind::Sequence).map(|object| object.name);
+            found.sequences.extend(qualified(sequences.collect()));
+        }
+    }
+    Ok(found)
+}

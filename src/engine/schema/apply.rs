@@ -1,0 +1,256 @@
+//! Creates objects at the destination, one at a time, so that the caller can record intent, run, record done.
+//!
+//! DDL does not commit together with a record. After a crash the caller says which objects it had meant to make;
+//! one of those that exists already is taken as made. What an ALTER adds is looked for before it is added.
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use crate::engine::connection::{ServerInfo, server_info};
+use crate::engine::error::{Class, Context, Error, Result};
+use crate::engine::plan::{DatabasePlan, Plan, TableName, TablePlan};
+use crate::engine::schema::adapt::adapt_for;
+use crate::engine::schema::collation::destination_collation;
+use crate::engine::schema::edit::{quote_name, quote_string};
+use crate::engine::schema::names::PlanNames;
+use crate::engine::schema::read::rows;
+use crate::engine::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, TableRewrite, rewrite_create_table};
+
+/// Definitions are taken as they are or refused: strict, so that nothing is shortened or substituted silently, but
+/// with zero and invalid dates, which older tables have for defaults.
+const SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION";
+
+/// Settings that some servers lack and some accounts may not change; each has its own statement.
+const WHERE_POSSIBLE: &[&str] = &[
+    // TIMESTAMP columns are exactly what the text says.
+    "explicit_defaults_for_timestamp=1",
+    // A table without a key stays without one.
+    "sql_generate_invisible_primary_key=0",
+    "sql_require_primary_key=0",
+    // Foreign keys onto part of a key, which older servers allow.
+    "restrict_fk_on_non_standard_key=0",
+    "lock_wait_timeout=3600",
+];
+
+/// ER_TABLE_EXISTS_ERROR.
+const EXISTS: u16 = 1050;
+/// ER_DUP_KEYNAME, ER_FK_DUP_NAME, ER_DUP_KEY (InnoDB, a foreign key's name), ER_CHECK_CONSTRAINT_DUP_NAME.
+const ADDED_MEANWHILE: &[u16] = &[1061, 1826, 1022, 3822];
+
+/// Makes a session ready for definitions.
+///
+/// # Errors
+/// When the connection fails or a setting that every server has is refused.
+pub async fn prepare_session(conn: &mut Conn) -> Result<ServerInfo> {
+    let info = server_info(conn).await?;
+    let always = format!("SET NAMES utf8mb4;SET SESSION sql_mode='{SQL_MODE}', foreign_key_checks=0, unique_checks=1");
+    for statement in always.split(';') {
+        conn.query_drop(statement).await.context(statement)?;
+    }
+    for setting in WHERE_POSSIBLE {
+        match conn.query_drop(format!("SET SESSION {setting}")).await {
+            Ok(()) | Err(mysql_async::Error::Server(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(info)
+}
+
+/// The statements of one table of a plan.
+///
+/// # Errors
+/// Definite: the definition has no counterpart at the destination.
+pub fn table_statements(
+    table: &TablePlan,
+    names: &PlanNames,
+    source: &ServerInfo,
+    destination: &ServerInfo,
+    engine: &Engine,
+) -> Result<RewrittenTable> {
+    let adapted = adapt_for(&table.definition.create_statement, source, destination).context(&table.source)?;
+    let rules = TableRewrite {
+        source: table.source.clone(),
+        destination: table.destination.clone(),
+        key_index: table.key_index.clone(),
+        engine: engine.clone(),
+        defer_indexes: true,
+        names,
+    };
+    let mut rewritten = rewrite_create_table(&adapted.create, &rules)?;
+    rewritten.notes.splice(0..0, adapted.notes);
+    Ok(rewritten)
+}
+
+/// `CREATE DATABASE IF NOT EXISTS` with character set and collation.
+///
+/// # Errors
+/// Definite when the destination has no such collation.
+pub fn create_database_statement(database: &DatabasePlan, destination: &ServerInfo) -> Result<String> {
+    let collation = destination_collation(&database.collation, destination).context(format!("database {}", database.source))?;
+    let name = quote_name(&database.destination);
+    Ok(format!("CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET {} COLLATE {collation}", database.character_set))
+}
+
+/// Creates a database unless it exists.
+///
+/// # Errors
+/// From the server, with what to do when the account may not or the name is refused.
+pub async fn create_database(conn: &mut Conn, database: &DatabasePlan, destination: &ServerInfo) -> Result<()> {
+    let statement = create_database_statement(database, destination)?;
+    conn.query_drop(statement).await.map_err(|error| {
+        let error = Error::from(error);
+        if error.class() != Class::Definite {
+            return error.context(format!("creating database {}", database.destination));
+        }
+        let name = &database.destination;
+        Error::definite(format!(
+            "database {name} cannot be created: {error}; create it at the destination by hand, or map it to another name"
+        ))
+    })
+}
+
+/// Whether an object was made now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    Now,
+    /// By this task before it was interrupted.
+    Before,
+}
+
+/// Runs a CREATE TABLE or CREATE VIEW. `intended`: this task had recorded the intent before, so an object of that
+/// name is its own.
+///
+/// # Errors
+/// From the server; definite when a foreign object has the name.
+pub async fn create_object(conn: &mut Conn, name: &TableName, statement: &str, intended: bool) -> Result<Made> {
+    match conn.query_drop(statement).await {
+        Ok(()) => Ok(Made::Now),
+        Err(mysql_async::Error::Server(error)) if error.code == EXISTS && intended => Ok(Made::Before),
+        Err(mysql_async::Error::Server(error)) if error.code == EXISTS => Err(Error::definite(format!(
+            "{name} exists at the destination and was not made by this task; drop or rename it, map the table to another name, or set conflictPolicy to IgnoreErrorsAndProceed"
+        ))),
+        Err(error) => Err(Error::from(error).context(format!("creating {name}"))),
+    }
+}
+
+/// Creates a plan's databases and tables in one go; `intended` says which tables this task had begun to make
+/// before. Gives back what each table still needs after its rows.
+///
+/// # Errors
+/// As [`create_object`].
+pub async fn create_databases_and_tables(
+    conn: &mut Conn,
+    plan: &Plan,
+    source: &ServerInfo,
+    engine: &Engine,
+    intended: impl Fn(&TableName) -> bool,
+) -> Result<Vec<RewrittenTable>> {
+    let destination = prepare_session(conn).await?;
+    let names = PlanNames::new(plan);
+    for database in &plan.databases {
+        create_database(conn, database, &destination).await?;
+    }
+    let mut all = Vec::with_capacity(plan.tables.len());
+    for table in &plan.tables {
+        let statements = table_statements(table, &names, source, &destination, engine)?;
+        create_object(conn, &table.destination, &statements.create, intended(&table.destination)).await?;
+        all.push(statements);
+    }
+    Ok(all)
+}
+
+/// Runs an ALTER that was put off, without what the table has already. Indexes of all tables go before foreign
+/// keys of any: a parent needs its index.
+///
+/// # Errors
+/// From the server; definite when the table is gone.
+pub async fn run_deferred(conn: &mut Conn, deferred: &Deferred) -> Result<Made> {
+    let table = &deferred.table;
+    // A lost connection may have left the same ALTER running: it ends before ours gets the table, and then ours
+    // finds the names taken.
+    let mut last = None;
+    for _ in 0..3 {
+        let existing = existing_names(conn, table, deferred.kind).await?;
+        let Some(statement) = deferred.statement_without(|name| existing.iter().any(|own| own.eq_ignore_ascii_case(name))) else {
+            return Ok(Made::Before);
+        };
+        match conn.query_drop(&statement).await {
+            Ok(()) => return Ok(Made::Now),
+            Err(mysql_async::Error::Server(error)) if ADDED_MEANWHILE.contains(&error.code) => last = Some((error, statement)),
+            Err(error) => return Err(Error::from(error).context(statement)),
+        }
+    }
+    let (error, statement) = last.map_or_else(Default::default, |(error, statement)| (error.to_string(), statement));
+    Err(Error::definite(format!("{statement}: {error}")))
+}
+
+/// Names of a table's indexes or foreign keys. Not from SHOW CREATE TABLE, where MariaDB prints backticks in
+/// constraint names unescaped.
+async fn existing_names(conn: &mut Conn, table: &TableName, kind: DeferredKind) -> Result<Vec<String>> {
+    let place =
+        |schema: &str| format!("{schema} = {} AND table_name = {}", quote_string(&table.database), quote_string(&table.table));
+    let tables: Vec<String> =
+        rows(conn, &format!("SELECT table_name FROM information_schema.tables WHERE {}", place("table_schema"))).await?;
+    if tables.is_empty() {
+        return Err(Error::definite(format!("{table} is gone at the destination; copy the table again")));
+    }
+    let statement = match kind {
+        DeferredKind::ForeignKeys => {
+            format!("SELECT constraint_name FROM information_schema.referential_constraints WHERE {}", place("constraint_schema"))
+        }
+        DeferredKind::Indexes | DeferredKind::SingleIndex => {
+            format!("SELECT DISTINCT index_name FROM information_schema.statistics WHERE {}", place("table_schema"))
+        }
+    };
+    rows(conn, &statement).await
+}
+
+/// An object that could not be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectFailure {
+    pub object: TableName,
+    pub statement: String,
+    pub error: String,
+}
+
+/// Creates views in the order given (see [`crate::engine::schema::view::order_views`]); one that the server
+/// refuses is reported, and the others are made all the same.
+///
+/// # Errors
+/// Only what may pass by itself: a lost connection, a lock.
+pub async fn create_views(
+    conn: &mut Conn,
+    views: &[(TableName, String)],
+    intended: impl Fn(&TableName) -> bool,
+) -> Result<Vec<ObjectFailure>> {
+    let mut failures = Vec::new();
+    for (name, statement) in views {
+        match create_object(conn, name, statement, intended(name)).await {
+            Ok(_) => {}
+            Err(error) if error.class() == Class::Definite => {
+                failures.push(ObjectFailure { object: name.clone(), statement: statement.clone(), error: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(failures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn database_statement() {
+        let database = DatabasePlan {
+            source: "s".into(),
+            destination: "d`x".into(),
+            character_set: "utf8mb4".into(),
+            collation: "utf8mb4_0900_ai_ci".into(),
+            whole: true,
+        };
+        let at = |version: &str| create_database_statement(&database, &ServerInfo::parse(version)).unwrap();
+        assert_eq!(at("9.7.4"), "CREATE DATABASE IF NOT EXISTS `d``x` CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci");
+        assert!(at("11.4.5-MariaDB").ends_with("COLLATE utf8mb4_uca1400_nopad_ai_ci"));
+    }
+}

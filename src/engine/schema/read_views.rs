@@ -1,0 +1,57 @@
+//! Views, read from a server.
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use crate::engine::error::{Context, Error, Result};
+use crate::engine::plan::TableName;
+use crate::engine::schema::apply::ObjectFailure;
+use crate::engine::schema::edit::quote_qualified;
+use crate::engine::schema::read::{ObjectKind, list_tables, prepare_session, text_at};
+
+/// A view as the server shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewDefinition {
+    pub name: TableName,
+    /// `SHOW CREATE VIEW`, all names qualified.
+    pub create_statement: String,
+    /// The session that made it; literals carry their own character set in the text.
+    pub character_set_client: String,
+    pub collation_connection: String,
+}
+
+/// The views of a database, by name, and those that the server itself cannot show.
+///
+/// # Errors
+/// From the server.
+pub async fn read_views(conn: &mut Conn, database: &str) -> Result<(Vec<ViewDefinition>, Vec<ObjectFailure>)> {
+    prepare_session(conn).await?;
+    // Names are printed without the database when it is the session's own.
+    let current: Option<Option<String>> = conn.query_first("SELECT DATABASE()").await?;
+    if current.flatten().is_some() {
+        conn.query_drop("USE information_schema").await?;
+    }
+    let mut views = Vec::new();
+    let mut failures = Vec::new();
+    for listed in list_tables(conn, database).await?.into_iter().filter(|table| table.kind == ObjectKind::View) {
+        let name = TableName { database: database.to_owned(), table: listed.name };
+        let statement = format!("SHOW CREATE VIEW {}", quote_qualified(&name.database, &name.table));
+        let row: Option<mysql_async::Row> = match conn.query_first(statement.as_str()).await {
+            Ok(row) => row,
+            Err(mysql_async::Error::Server(error)) => {
+                failures.push(ObjectFailure { object: name, statement, error: error.to_string() });
+                continue;
+            }
+            Err(error) => return Err(Error::from(error)).context(statement),
+        };
+        let Some(row) = row else { continue };
+        let text = |place: usize| text_at(&row, place).unwrap_or_default();
+        views.push(ViewDefinition {
+            name,
+            create_statement: text(1),
+            character_set_client: text(2),
+            collation_connection: text(3),
+        });
+    }
+    Ok((views, failures))
+}

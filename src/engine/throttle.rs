@@ -1,0 +1,119 @@
+//! Limits on how fast rows are read or written, changed while work goes on.
+//!
+//! A caller takes first and then waits until the debt is paid off, so one huge row passes and is paid for
+//! afterwards. All callers of one [`Throttle`] share its rate. Holds no data; nothing survives a restart.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The longest sleep at once: a raised limit is felt this soon.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// A second's worth divided by this may be used at once after a pause.
+const BURST_DIVISOR: f64 = 10.0;
+
+/// Units per second; 0: no limit.
+#[derive(Debug, Default)]
+pub struct Rate(AtomicU64);
+
+/// Rows and bytes per second.
+#[derive(Debug)]
+pub struct Throttle {
+    rows: Rate,
+    bytes: Rate,
+    debts: Mutex<Debts>,
+}
+
+#[derive(Debug)]
+struct Debts {
+    at: Instant,
+    rows: f64,
+    bytes: f64,
+}
+
+impl Rate {
+    fn get(&self) -> f64 {
+        self.0.load(Ordering::Relaxed) as f64
+    }
+
+    /// What remains of `debt` after `seconds`.
+    fn pay(&self, debt: f64, seconds: f64) -> f64 {
+        let rate = self.get();
+        if rate == 0.0 { 0.0 } else { (debt - seconds * rate).max(-rate / BURST_DIVISOR) }
+    }
+
+    /// Seconds until `debt` is paid.
+    fn wait(&self, debt: f64) -> f64 {
+        let rate = self.get();
+        if rate == 0.0 { 0.0 } else { (debt / rate).max(0.0) }
+    }
+}
+
+impl Throttle {
+    /// Limits per second; 0: none.
+    pub fn new(rows: u64, bytes: u64) -> Self {
+        let debts = Debts { at: Instant::now(), rows: 0.0, bytes: 0.0 };
+        Self { rows: Rate(rows.into()), bytes: Rate(bytes.into()), debts: Mutex::new(debts) }
+    }
+
+    /// Changes the limits; who waits now feels it within a quarter of a second.
+    pub fn set(&self, rows: u64, bytes: u64) {
+        self.rows.0.store(rows, Ordering::Relaxed);
+        self.bytes.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Adds to the debts, after paying for the time since; gives what is still to be waited for.
+    fn charge(&self, rows: u64, bytes: u64) -> Duration {
+        let mut debts = self.debts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = Instant::now();
+        let seconds = now.duration_since(debts.at).as_secs_f64();
+        debts.at = now;
+        debts.rows = self.rows.pay(debts.rows, seconds) + rows as f64;
+        debts.bytes = self.bytes.pay(debts.bytes, seconds) + bytes as f64;
+        let wait = self.rows.wait(debts.rows).max(self.bytes.wait(debts.bytes));
+        Duration::from_secs_f64(wait.min(SLICE.as_secs_f64()))
+    }
+
+    /// Takes rows and bytes, then waits until the rates allow them. Dropped while waiting: they stay taken.
+    pub async fn acquire(&self, rows: u64, bytes: u64) {
+        let mut wait = self.charge(rows, bytes);
+        while !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+            wait = self.charge(0, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_rate_is_kept() {
+        let throttle = Throttle::new(2_000, 0);
+        let start = std::time::Instant::now();
+        for _ in 0..10 {
+            throttle.acquire(100, 1 << 40).await;
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        assert!((0.4..1.5).contains(&seconds), "{seconds}");
+    }
+
+    #[tokio::test]
+    async fn no_limit_never_waits_and_a_raised_one_frees() {
+        let throttle = std::sync::Arc::new(Throttle::new(1, 0));
+        let waiting = tokio::spawn({
+            let throttle = throttle.clone();
+            async move { throttle.acquire(3_600, 0).await }
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        throttle.set(0, 0);
+        tokio::time::timeout(Duration::from_secs(2), waiting).await.unwrap().unwrap();
+        let start = std::time::Instant::now();
+        throttle.acquire(1 << 50, 1 << 50).await;
+        assert!(start.elapsed() < Duration::from_millis(100));
+    }
+}

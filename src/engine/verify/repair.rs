@@ -1,0 +1,173 @@
+//! Makes rows of the destination like the source's, for tables with a key.
+//!
+//! One transaction a batch: the destination's rows are locked first and must still be what was seen; then
+//! the source is read again, which shows a state at or after everything applied so far, and that is written.
+//! Afterwards both sides are compared once more: only what is equal then counts as repaired.
+
+use std::collections::{HashMap, HashSet};
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use super::Context;
+use super::run::TableRun;
+use super::session::{Patience, Session, Sessions};
+use super::settle::{Candidate, Found, fetch_rows, look};
+use crate::engine::copy::range::{Side, keys_condition};
+use crate::engine::error::{Class, Error, Result};
+use crate::engine::plan::TablePlan;
+use crate::engine::value::Row;
+use crate::engine::value::literal::{push_identity, push_insert_literal};
+use crate::engine::value::read::quote_identifier;
+
+/// Writes rows that differ.
+pub struct Repairer {
+    pub writer: Session,
+}
+
+impl Repairer {
+    /// Repairs what was found; gives the keys that are equal afterwards.
+    ///
+    /// # Errors
+    /// A server that stays away; what a server refuses to store stays unrepaired and is logged.
+    pub async fn repair(
+        &mut self,
+        context: &Context,
+        run: &TableRun,
+        sessions: &mut Sessions,
+        differing: &[(Candidate, Found)],
+    ) -> Result<HashSet<Row>> {
+        let mut patience = Patience::new(context.options.retry);
+        loop {
+            match self.attempt(context, run, sessions, differing).await {
+                Ok(repaired) => return Ok(repaired),
+                Err(error) => patience.wait(error, &context.cancel).await?,
+            }
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        context: &Context,
+        run: &TableRun,
+        sessions: &mut Sessions,
+        differing: &[(Candidate, Found)],
+    ) -> Result<HashSet<Row>> {
+        let all: Vec<&(Candidate, Found)> = differing.iter().collect();
+        if let Err(error) = self.write(context, run, sessions, &all).await {
+            // One row may stand in the way of the others: each by itself.
+            refused(run, &error)?;
+            for one in differing {
+                if let Err(error) = self.write(context, run, sessions, &[one]).await {
+                    refused(run, &error)?;
+                }
+            }
+        }
+        let keys: Vec<Row> = differing.iter().map(|(candidate, _)| candidate.key.clone()).collect();
+        let still = match look(run, sessions, &keys).await {
+            Ok(still) => still,
+            Err(error) => {
+                sessions.reset();
+                return Err(error);
+            }
+        };
+        Ok(keys.into_iter().filter(|key| !still.contains_key(key)).collect())
+    }
+
+    async fn write(
+        &mut self,
+        context: &Context,
+        run: &TableRun,
+        sessions: &mut Sessions,
+        batch: &[&(Candidate, Found)],
+    ) -> Result<()> {
+        let result = self.write_transaction(run, sessions, batch).await;
+        if result.is_err() {
+            // Rolls back whatever was begun.
+            self.writer.reset();
+            sessions.reset();
+        }
+        context.throttle.acquire(batch.len() as u64, 0).await;
+        result
+    }
+
+    async fn write_transaction(&mut self, run: &TableRun, sessions: &mut Sessions, batch: &[&(Candidate, Found)]) -> Result<()> {
+        let table = &*run.plan;
+        let keys: Vec<Row> = batch.iter().map(|(candidate, _)| candidate.key.clone()).collect();
+        let writer = self.writer.get().await?;
+        writer.query_drop("START TRANSACTION").await?;
+        let mut locking = run.select(Side::Destination, &keys_condition(table, Side::Destination, &keys));
+        locking.extend_from_slice(b" FOR UPDATE");
+        let too_large = || Error::definite("the rows are too large to be repaired together");
+        let held = fetch_rows(run, writer, &locking, &keys).await?.ok_or_else(too_large)?;
+        let reading = run.select(Side::Source, &keys_condition(table, Side::Source, &keys));
+        let wanted = fetch_rows(run, sessions.source.get().await?, &reading, &keys).await?.ok_or_else(too_large)?;
+        let unchanged = |(candidate, found): &&&(Candidate, Found)| held.get(&candidate.key) == found.destination.as_ref();
+        let keys: Vec<&Row> = batch.iter().filter(unchanged).map(|(candidate, _)| &candidate.key).collect();
+        apply(run, writer, &keys, &held, &wanted).await?;
+        writer.query_drop("COMMIT").await?;
+        Ok(())
+    }
+}
+
+/// Deletes first, so that values of secondary unique keys can change places.
+async fn apply(
+    run: &TableRun,
+    writer: &mut Conn,
+    keys: &[&Row],
+    held: &HashMap<Row, Row>,
+    wanted: &HashMap<Row, Row>,
+) -> Result<()> {
+    let differs = |key: &Row| match (held.get(key), wanted.get(key)) {
+        (Some(left), Some(right)) => !run.rows_equal(left, right),
+        (left, right) => left.is_some() || right.is_some(),
+    };
+    let keys: Vec<&Row> = keys.iter().copied().filter(|key| differs(key)).collect();
+    for key in keys.iter().filter(|key| held.contains_key(**key)) {
+        writer.query_drop(delete_statement(&run.plan, key)).await?;
+    }
+    for row in keys.iter().filter_map(|key| wanted.get(*key)) {
+        writer.query_drop(insert_statement(&run.plan, row)).await?;
+    }
+    Ok(())
+}
+
+/// Ok when the error only means that these rows cannot be written.
+fn refused(run: &TableRun, error: &Error) -> Result<()> {
+    if error.class() != Class::Definite {
+        return Err(error.clone());
+    }
+    tracing::warn!(table = %run.plan.destination, %error, "rows could not be repaired");
+    Ok(())
+}
+
+fn table_name(table: &TablePlan) -> String {
+    format!("{}.{}", quote_identifier(&table.destination.database), quote_identifier(&table.destination.table))
+}
+
+fn delete_statement(table: &TablePlan, key: &Row) -> Vec<u8> {
+    let mut sql = format!("DELETE FROM {} WHERE ", table_name(table)).into_bytes();
+    for (number, (&place, cell)) in table.key.iter().zip(key.cells()).enumerate() {
+        if number > 0 {
+            sql.extend_from_slice(b" AND ");
+        }
+        let column = &table.columns[place];
+        push_identity(&mut sql, &column.destination_name, &column.column, cell);
+    }
+    sql
+}
+
+fn insert_statement(table: &TablePlan, row: &Row) -> Vec<u8> {
+    let names: Vec<String> =
+        table.columns.iter().filter(|column| column.write).map(|column| quote_identifier(&column.destination_name)).collect();
+    let mut sql = format!("INSERT INTO {} ({}) VALUES (", table_name(table), names.join(",")).into_bytes();
+    let written = table.columns.iter().zip(row.cells()).filter(|(column, _)| column.write);
+    for (number, (column, cell)) in written.enumerate() {
+        if number > 0 {
+            sql.push(b',');
+        }
+        push_insert_literal(&mut sql, &column.column, cell);
+    }
+    sql.push(b')');
+    sql
+}

@@ -1,0 +1,181 @@
+//! The metrics, made from [`Progress`] at each scrape. No object's name is ever a label.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode as encode_registry;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::api::Phase;
+use crate::engine::progress::{BOUNDS, Progress, Snapshot, TableState};
+
+/// Of the OpenMetrics text format.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const PHASES: [Phase; 13] = [
+    Phase::Pending,
+    Phase::Queued,
+    Phase::Prechecking,
+    Phase::PrecheckFailed,
+    Phase::MigratingSchema,
+    Phase::Copying,
+    Phase::Replicating,
+    Phase::CuttingOver,
+    Phase::Completed,
+    Phase::Paused,
+    Phase::Stopped,
+    Phase::Retrying,
+    Phase::Failed,
+];
+
+/// All metrics as OpenMetrics text.
+pub fn encode(progress: Progress) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("godwit");
+    registry.register_collector(Box::new(FromProgress(progress)));
+    let mut text = String::new();
+    encode_registry(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct FromProgress(Progress);
+
+impl Collector for FromProgress {
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        let snapshot = self.0.snapshot();
+        let mut metrics = Metrics(encoder);
+        copy(&mut metrics, &snapshot)?;
+        apply(&mut metrics, &snapshot)?;
+        latency(&mut metrics, &snapshot)?;
+        state(&mut metrics, &snapshot)
+    }
+}
+
+fn copy(metrics: &mut Metrics<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let counters = snapshot.counters;
+    metrics.counter("copied_rows", "Rows that this process copied in the full copy", counters.rows)?;
+    metrics.counter("copied_bytes", "Bytes of those rows", counters.bytes)?;
+    metrics.gauge("copy_done_ratio", "Share of the full copy that is done", snapshot.share_done())?;
+    let tables = |state: TableState| snapshot.tables.iter().filter(|table| table.state == state).count() as f64;
+    metrics.gauges(
+        "copy_tables",
+        "Tables of the full copy by what is being done with them",
+        "state",
+        &[
+            ("Waiting", tables(TableState::Pending)),
+            ("Copying", tables(TableState::Copying)),
+            ("Indexing", tables(TableState::Indexing)),
+            ("Done", tables(TableState::Done)),
+        ],
+    )
+}
+
+fn apply(metrics: &mut Metrics<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let counters = snapshot.counters;
+    metrics.counters(
+        "applied_rows",
+        "Row changes from the binary log that this process applied",
+        "operation",
+        &[("insert", counters.inserts), ("update", counters.updates), ("delete", counters.deletes)],
+    )?;
+    metrics.counter("applied_transactions", "Transactions of the source that this process applied", counters.transactions)?;
+    metrics.counters(
+        "ddl_statements",
+        "Definition statements from the binary log",
+        "outcome",
+        &[("applied", counters.ddl), ("skipped", counters.ddl_skipped)],
+    )?;
+    metrics.counter("log_read_bytes", "Bytes of the binary log that this process read", counters.log_bytes)
+}
+
+fn latency(metrics: &mut Metrics<'_>, snapshot: &Snapshot) -> fmt::Result {
+    // Not known is no sample: a scraper then sees a gap and not a zero.
+    if let Some(latency) = snapshot.latency {
+        let help = "How far the destination is behind the source";
+        let mut metric = metrics.0.encode_descriptor("latency", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+        metric.encode_gauge(&latency.as_secs_f64())?;
+    }
+    let help = "Time between a transaction's commit on the source and its visibility at the destination";
+    let mut metric = metrics.0.encode_descriptor("apply_latency", help, Some(&Unit::Seconds), MetricType::Histogram)?;
+    let histogram = &snapshot.latencies;
+    let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(histogram.buckets).collect();
+    metric.encode_histogram::<NoLabelSet>(histogram.sum, histogram.count(), &buckets, None)
+}
+
+fn state(metrics: &mut Metrics<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let now = snapshot.phase();
+    let phases = PHASES.map(|phase| (phase.as_str(), f64::from(u8::from(phase == now))));
+    metrics.gauges("phase", "1 for the phase that the task is in, 0 for the others", "phase", &phases)?;
+    metrics.counter("retries", "How often something was tried again", snapshot.counters.retries)?;
+    metrics.counter("failures", "How often the task gave up", snapshot.counters.failures)?;
+    metrics.gauge("uptime_seconds", "Time since this process started", snapshot.running_for.as_secs_f64().floor())?;
+    metrics.gauges("build_info", "The version that runs", "version", &[(env!("CARGO_PKG_VERSION"), 1.0)])
+}
+
+/// Writes one metric a call.
+struct Metrics<'a>(DescriptorEncoder<'a>);
+
+impl Metrics<'_> {
+    fn metric(&mut self, name: &'static str, help: &str, kind: MetricType) -> Result<MetricEncoder<'_>, fmt::Error> {
+        self.0.encode_descriptor(name, help, None, kind)
+    }
+
+    fn counter(&mut self, name: &'static str, help: &str, value: u64) -> fmt::Result {
+        self.metric(name, help, MetricType::Counter)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    }
+
+    fn counters(&mut self, name: &'static str, help: &str, label: &str, values: &[(&str, u64)]) -> fmt::Result {
+        let mut metric = self.metric(name, help, MetricType::Counter)?;
+        for (text, value) in values {
+            metric.encode_family(&[(label, *text)])?.encode_counter::<NoLabelSet, _, u64>(value, None)?;
+        }
+        Ok(())
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
+        self.metric(name, help, MetricType::Gauge)?.encode_gauge(&value)
+    }
+
+    fn gauges(&mut self, name: &'static str, help: &str, label: &str, values: &[(&str, f64)]) -> fmt::Result {
+        let mut metric = self.metric(name, help, MetricType::Gauge)?;
+        for (text, value) in values {
+            metric.encode_family(&[(label, *text)])?.encode_gauge(value)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_a_scraper_sees() {
+        let progress = Progress::new("a:3306".into(), "b:3306".into());
+        progress.set_phase(Phase::Replicating);
+        progress.add_applied(3, 2, 1, 4);
+        progress.record_latency(Duration::from_millis(3));
+        progress.record_latency(Duration::from_secs(7200));
+        assert!(!encode(progress.clone()).unwrap().contains("\ngodwit_latency_seconds"));
+        progress.set_latency(Some(Duration::from_millis(250)));
+        let text = encode(progress).unwrap();
+        for line in [
+            "godwit_applied_rows_total{operation=\"update\"} 2",
+            "godwit_applied_transactions_total 4",
+            "godwit_latency_seconds 0.25",
+            "godwit_apply_latency_seconds_bucket{le=\"0.005\"} 1",
+            "godwit_apply_latency_seconds_bucket{le=\"+Inf\"} 2",
+            "godwit_apply_latency_seconds_count 2",
+            "godwit_phase{phase=\"Replicating\"} 1",
+            "godwit_phase{phase=\"Failed\"} 0",
+            "godwit_copied_rows_total 0",
+        ] {
+            assert!(text.lines().any(|found| found.starts_with(line)), "{line} is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The built binary between real servers (e2e/lab/README.md): a shop that is written to all the time.
+//!
+//! `cargo test --test e2e`; `cargo test --test e2e migrate::` and so on for a part.
+
+#![allow(dead_code, unused_imports)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod migrate;
+#[path = "../../e2e/shop/mod.rs"]
+mod shop;
+mod support;

@@ -1,0 +1,107 @@
+//! Every pair of versions, with writers from before the first row is copied until after the last.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::writers::load;
+use crate::support::{Migration, Server, Writers, assert_equal, number, place, sleep};
+
+/// One pair of versions, and how the migration is set up.
+struct Pair {
+    source: &'static str,
+    destination: &'static str,
+    /// Warnings of the precheck that such a pair has by its nature.
+    ignore: &'static [&'static str],
+    /// Only collations that both flavours have.
+    portable: bool,
+    xa_percent: u64,
+}
+
+impl Pair {
+    fn of(source: &'static str, destination: &'static str) -> Self {
+        Self { source, destination, ignore: &[], portable: false, xa_percent: 0 }
+    }
+}
+
+/// Rows of the shop; `GODWIT_TEST_ROWS` changes it.
+fn rows() -> u64 {
+    number("GODWIT_TEST_ROWS", 30_000)
+}
+
+/// Changed rows a second while the migration runs.
+fn rate() -> u64 {
+    number("GODWIT_TEST_RATE", 1500)
+}
+
+async fn migrate(pair: Pair) {
+    let _place = place().await;
+    let source = Server::start(pair.source, &[]);
+    let destination = Server::start(pair.destination, &[]);
+    load(&source, rows(), pair.portable).await;
+    let migration = Migration::new(&source, &destination).ignoring(pair.ignore);
+    let writers = Writers::start(&source, 4, rate(), 11, pair.xa_percent);
+    sleep(0.5).await;
+    let mut running = migration.start(&[]);
+    running.until_phase("Replicating", Duration::from_secs(60)).await;
+    sleep(4.0).await;
+    running.terminate().await;
+    // What is written while the engine is down is there after the resume.
+    sleep(1.0).await;
+    let totals = writers.stop().await;
+    assert!(totals.rows.deleted > 0 && totals.rolled_back_rows > 0, "{totals:?}");
+    migration.run_until_caught_up().await.expect(0).says("Caught up");
+    let compared = assert_equal(&source, &destination, "shop").await;
+    assert!(compared > rows() / 2);
+    migration.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql57_to_mysql80() {
+    migrate(Pair::of("mysql57", "mysql80")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql80_to_mysql80() {
+    migrate(Pair::of("mysql80", "mysql80")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql80_to_mysql97() {
+    migrate(Pair::of("mysql80", "mysql97")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql97_to_mysql97() {
+    migrate(Pair::of("mysql97", "mysql97")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql97_to_mysql97_with_xa() {
+    migrate(Pair { xa_percent: 10, ..Pair::of("mysql97", "mysql97") }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb114_to_mariadb114() {
+    migrate(Pair::of("mariadb114", "mariadb114")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql80_to_mariadb114() {
+    migrate(Pair { portable: true, ..Pair::of("mysql80", "mariadb114") }).await;
+}
+
+/// Without the log: nobody writes, and the task ends by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_log_it_completes() {
+    let _place = place().await;
+    let source = Server::start("mysql97", &[]);
+    let destination = Server::start("mysql97", &[]);
+    load(&source, rows(), false).await;
+    let migration = Migration::new(&source, &destination).with("/migrationTypes", json!(["Schema", "Full"]));
+    migration.run().await.expect(0).says("Completed");
+    assert_equal(&source, &destination, "shop").await;
+    // Started again, it has nothing to do.
+    migration.run().await.expect(0);
+    migration.verify().await;
+}

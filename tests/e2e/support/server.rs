@@ -1,0 +1,119 @@
+//! One server of the lab.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder};
+
+pub const PASSWORD: &str = "godwit-root";
+
+/// Stopped, and its data deleted, when it goes out of scope.
+pub struct Server {
+    pub kind: String,
+    pub port: u16,
+    pub datadir: String,
+    name: String,
+}
+
+fn script(arguments: &[&str]) -> Output {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/lab/server.sh");
+    Command::new(path).args(arguments).output().unwrap()
+}
+
+impl Server {
+    /// With fast settings, which survive a SIGKILL but not a power cut.
+    pub fn start(kind: &str, options: &[&str]) -> Self {
+        Self::start_with(kind, &[], options)
+    }
+
+    pub fn start_with(kind: &str, settings: &[&str], options: &[&str]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("e2e-{}-{}-{kind}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+        let mut arguments = vec!["start", kind, &name];
+        arguments.extend(settings);
+        arguments.push("--");
+        arguments.extend(options);
+        let output = script(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut server = Self { kind: kind.to_owned(), port: 0, datadir: String::new(), name };
+        server.read(&output);
+        server
+    }
+
+    fn read(&mut self, output: &Output) {
+        let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        self.port = line["port"].as_u64().unwrap() as u16;
+        self.datadir = line["datadir"].as_str().unwrap().to_owned();
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        let output = script(&["kill", &self.name]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts it again: same port, same data.
+    pub fn restart(&self, options: &[&str]) {
+        let mut arguments = vec!["restart", &self.name, "--"];
+        arguments.extend(options);
+        let output = script(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    pub fn url(&self) -> String {
+        format!("mysql://root:{PASSWORD}@127.0.0.1:{}", self.port)
+    }
+
+    pub fn has_data_directory(&self) -> bool {
+        Path::new(&self.datadir).is_dir()
+    }
+
+    pub async fn connect(&self) -> Conn {
+        let options = OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.port)
+            .user(Some("root"))
+            .pass(Some(PASSWORD))
+            .prefer_socket(false)
+            .stmt_cache_size(0)
+            .max_allowed_packet(Some(1 << 30));
+        let mut conn = Conn::new(options).await.unwrap();
+        conn.query_drop("SET NAMES utf8mb4").await.unwrap();
+        conn.query_drop("SET SESSION time_zone='+00:00', sql_mode=''").await.unwrap();
+        conn
+    }
+
+    /// Statements in order.
+    pub async fn run(&self, statements: &[&str]) {
+        let mut conn = self.connect().await;
+        for statement in statements {
+            conn.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        conn.disconnect().await.unwrap();
+    }
+
+    /// The first column of what a query returns, as text.
+    pub async fn list(&self, query: &str) -> Vec<String> {
+        let mut conn = self.connect().await;
+        let list = conn.query(query).await.unwrap_or_else(|error| panic!("{query}: {error}"));
+        conn.disconnect().await.unwrap();
+        list
+    }
+
+    /// Databases other than the server's own.
+    pub async fn databases(&self) -> Vec<String> {
+        self.list(
+            "SELECT CAST(schema_name AS CHAR) FROM information_schema.schemata \
+             WHERE schema_name NOT IN ('mysql','sys','information_schema','performance_schema','test') ORDER BY 1",
+        )
+        .await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        script(&["stop", &self.name, "--now"]);
+    }
+}

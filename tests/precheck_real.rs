@@ -1,0 +1,332 @@
+//! The precheck on real servers: what it finds, and that its remedies are the statements that mend it.
+//!
+//! `cargo test --test precheck_real -- --ignored` (see e2e/lab/README.md).
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use godwit::api::{PrecheckItem, Verdict};
+use godwit::engine::connection::Connector;
+use godwit::engine::plan::TableName;
+use godwit::engine::precheck::{self, Outcome};
+use godwit::manifest::{self, resolve_endpoint};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder};
+
+/// Stopped, and its data deleted, when it goes out of scope.
+struct Server {
+    name: String,
+    port: u16,
+}
+
+fn script(arguments: &[&str]) -> std::process::Output {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/lab/server.sh");
+    let output = Command::new(path).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+impl Server {
+    fn start(kind: &str, group: &str, options: &[&str]) -> Self {
+        let name = format!("precheck-{group}-{kind}-{}", std::process::id());
+        let mut arguments = vec!["start", kind, &name, "--"];
+        arguments.extend(options);
+        let line: serde_json::Value = serde_json::from_slice(&script(&arguments).stdout).unwrap();
+        Self { port: line["port"].as_u64().unwrap() as u16, name }
+    }
+
+    /// The same server with further options.
+    fn restart(&self, options: &[&str]) {
+        let mut arguments = vec!["restart", &self.name, "--"];
+        arguments.extend(options);
+        script(&arguments);
+    }
+
+    async fn connect(&self) -> Conn {
+        let options = OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.port)
+            .user(Some("root"))
+            .pass(Some("godwit-root"))
+            .prefer_socket(false);
+        Conn::new(options).await.unwrap()
+    }
+
+    async fn sql(&self, statements: &[&str]) {
+        let mut conn = self.connect().await;
+        for statement in statements {
+            conn.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        conn.disconnect().await.unwrap();
+    }
+
+    /// Runs a remedy that is made of statements only.
+    async fn mend(&self, remedy: &str) {
+        for statement in remedy.lines().filter_map(|line| line.strip_suffix(';')) {
+            self.sql(&[statement]).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        script(&["stop", &self.name, "--now"]);
+    }
+}
+
+/// A pair of servers and the accounts of a task.
+struct Pair<'a> {
+    source: &'a Server,
+    destination: &'a Server,
+    account: &'a str,
+    password: &'a str,
+}
+
+impl Pair<'_> {
+    /// The precheck of a task with these further lines under `spec`.
+    async fn check(&self, spec: &str) -> Outcome {
+        self.check_owned(spec, BTreeSet::new()).await
+    }
+
+    async fn check_owned(&self, spec: &str, owned: BTreeSet<TableName>) -> Outcome {
+        let lines: String = spec.lines().map(|line| format!("  {line}\n")).collect();
+        let endpoint = |port| {
+            format!(
+                "mysql: {{host: 127.0.0.1, port: {port}, username: {}, credentials: {{secretName: s}}, tls: {{mode: Disabled}}}}",
+                self.account
+            )
+        };
+        let text = format!(
+            "apiVersion: godwit.dev/v1alpha1\nkind: MigrationTask\nmetadata: {{name: t}}\nspec:\n  source:\n    {}\n  destination:\n    {}\n{lines}\
+             ---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{password: '{}'}}\n",
+            endpoint(self.source.port),
+            endpoint(self.destination.port),
+            self.password,
+        );
+        let manifest = manifest::load(&text, "task.yaml").unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let spec = &manifest.task.spec;
+        let source = resolve_endpoint(&spec.source.mysql, &manifest.secrets, "spec.source.mysql").unwrap();
+        let mysql = spec.destination.mysql.as_ref().unwrap().endpoint();
+        let destination = resolve_endpoint(&mysql, &manifest.secrets, "spec.destination.mysql").unwrap();
+        let (source, destination) = (Connector::new(&source, "source"), Connector::new(&destination, "destination"));
+        precheck::run(spec, &source, Some(&destination), owned).await.unwrap()
+    }
+}
+
+/// `Name: Verdict, seen` of everything that did not pass.
+fn not_passed(outcome: &Outcome) -> Vec<String> {
+    let items = outcome.report.items.iter().filter(|item| item.verdict != Verdict::Passed);
+    items.map(|item| format!("{}: {:?}, {}", item.name, item.verdict, item.seen)).collect()
+}
+
+#[track_caller]
+fn assert_passes(outcome: &Outcome) {
+    assert_eq!(not_passed(outcome), Vec::<String>::new());
+    assert_eq!(outcome.report.success_rate, "100%");
+    assert!(outcome.passed());
+}
+
+#[track_caller]
+fn item(outcome: &Outcome, name: &str) -> PrecheckItem {
+    let found = outcome.report.items.iter().find(|item| item.name == name);
+    found.cloned().unwrap_or_else(|| panic!("no {name}: {:?}", outcome.report.items))
+}
+
+/// Just this item did not pass; its remedy.
+#[track_caller]
+fn only(outcome: &Outcome, name: &str, verdict: Verdict) -> String {
+    let bad: Vec<_> = outcome.report.items.iter().filter(|item| item.verdict != Verdict::Passed).collect();
+    assert!(bad.len() == 1 && bad[0].name == name && bad[0].verdict == verdict, "{:?}", not_passed(outcome));
+    assert!(!outcome.passed());
+    assert!(!bad[0].seen.is_empty() && !bad[0].why.is_empty());
+    bad[0].remedy.clone()
+}
+
+const SHOP: &[&str] = &[
+    "CREATE DATABASE shop_eu DEFAULT CHARACTER SET utf8mb4",
+    "CREATE TABLE shop_eu.customers (id INT PRIMARY KEY, name VARCHAR(50) COLLATE utf8mb4_unicode_ci) ENGINE=InnoDB",
+    "CREATE TABLE shop_eu.orders (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, customer INT, total DECIMAL(10,2), \
+     twice DECIMAL(11,2) GENERATED ALWAYS AS (total * 2) STORED, KEY (customer), CONSTRAINT fk FOREIGN KEY (customer) \
+     REFERENCES shop_eu.customers (id)) ENGINE=InnoDB",
+    "CREATE TABLE shop_eu.log (at DATETIME(6), text TEXT) ENGINE=InnoDB",
+    "INSERT INTO shop_eu.customers VALUES (1, 'a'), (2, 'b')",
+    "INSERT INTO shop_eu.orders (customer, total) VALUES (1, 5), (2, 6)",
+    "CREATE VIEW shop_eu.totals AS SELECT customer, SUM(total) AS total FROM shop_eu.orders GROUP BY customer",
+];
+
+const ACCOUNT: &str = "CREATE USER 'mover'@'%' IDENTIFIED BY 'secret-word'";
+
+fn mover<'a>(source: &'a Server, destination: &'a Server) -> Pair<'a> {
+    Pair { source, destination, account: "mover", password: "secret-word" }
+}
+
+const OBJECTS: &str = "objects: [{database: shop_eu}]";
+
+#[tokio::test]
+#[ignore = "starts servers"]
+async fn an_upgrade_with_the_least_rights() {
+    let source = Server::start("mysql80", "upgrade", &[]);
+    let destination = Server::start("mysql97", "upgrade", &[]);
+    source.sql(SHOP).await;
+    for server in [&source, &destination] {
+        server.sql(&[ACCOUNT]).await;
+    }
+    let pair = mover(&source, &destination);
+
+    // An account without any right: the database cannot be seen, and yet both sides' statements are given.
+    let bare = pair.check(OBJECTS).await;
+    assert!(bare.resolved.is_none());
+    let objects = item(&bare, "Objects");
+    assert_eq!(objects.verdict, Verdict::Failed);
+    assert!(objects.seen.contains("spec.objects[0].database"), "{}", objects.seen);
+    destination.mend(&item(&bare, "DestinationPrivileges").remedy).await;
+    source.mend(&item(&bare, "SourcePrivileges").remedy).await;
+    // Now the view can be seen, which needs more.
+    let seen = pair.check(OBJECTS).await;
+    assert_eq!(item(&seen, "Objects").verdict, Verdict::Passed);
+    for (server, name) in [(&source, "SourcePrivileges"), (&destination, "DestinationPrivileges")] {
+        server.mend(&item(&seen, name).remedy).await;
+    }
+    let outcome = pair.check(OBJECTS).await;
+    assert_passes(&outcome);
+    assert_eq!(item(&outcome, "Objects").seen, "1 database, 3 tables, 1 view selected");
+    assert!(item(&outcome, "PrimaryKeys").seen.contains("shop_eu.log"));
+    let resolved = outcome.resolved.unwrap();
+    assert_eq!(resolved.plan.tables.len(), 3);
+    assert!(!format!("{resolved:?}").contains("secret-word"));
+
+    // The log's form.
+    for (statement, name) in [
+        ("SET GLOBAL binlog_format = STATEMENT", "BinaryLogFormat"),
+        ("SET GLOBAL binlog_row_image = MINIMAL", "BinaryLogRowImage"),
+    ] {
+        source.sql(&[statement]).await;
+        let remedy = only(&pair.check(OBJECTS).await, name, Verdict::Failed);
+        source.mend(&remedy).await;
+        assert_passes(&pair.check(OBJECTS).await);
+    }
+    let full_only = "migrationTypes: [Schema, Full]\nobjects: [{database: shop_eu}]";
+    source.sql(&["SET GLOBAL binlog_format = STATEMENT"]).await;
+    assert_passes(&pair.check(full_only).await);
+    source.sql(&["SET GLOBAL binlog_format = ROW", "SET GLOBAL binlog_expire_logs_seconds = 3600"]).await;
+    let remedy = only(&pair.check(OBJECTS).await, "SourceRetention", Verdict::Warning);
+    assert!(pair.check(&format!("{OBJECTS}\nprecheck: {{ignore: [SourceRetention]}}")).await.passed());
+    source.mend(&remedy).await;
+    assert_passes(&pair.check(OBJECTS).await);
+
+    // A destination that takes no writes.
+    destination.sql(&["SET GLOBAL super_read_only = ON"]).await;
+    let remedy = only(&pair.check(OBJECTS).await, "DestinationWritable", Verdict::Failed);
+    destination.mend(&remedy).await;
+
+    // Names that are taken.
+    destination.sql(&["CREATE DATABASE shop_eu", "CREATE TABLE shop_eu.log (at DATETIME(6), text TEXT)"]).await;
+    only(&pair.check(OBJECTS).await, "NameConflicts", Verdict::Failed);
+    let log = TableName { database: "shop_eu".into(), table: "log".into() };
+    assert_passes(&pair.check_owned(OBJECTS, BTreeSet::from([log])).await);
+    assert_passes(&pair.check(&format!("{OBJECTS}\nconflictPolicy: IgnoreErrorsAndProceed")).await);
+    destination.sql(&["ALTER TABLE shop_eu.log DROP COLUMN text"]).await;
+    only(&pair.check(&format!("{OBJECTS}\nconflictPolicy: IgnoreErrorsAndProceed")).await, "DestinationTables", Verdict::Failed);
+    destination.sql(&["DROP DATABASE shop_eu"]).await;
+    assert_passes(&pair.check(OBJECTS).await);
+
+    // What is lost on the way.
+    source
+        .sql(&[
+            "CREATE TABLE shop_eu.items (id INT PRIMARY KEY, o BIGINT UNSIGNED, FOREIGN KEY (o) REFERENCES shop_eu.orders (id) ON DELETE CASCADE)",
+        ])
+        .await;
+    only(&pair.check(OBJECTS).await, "ForeignKeyCascades", Verdict::Warning);
+    source
+        .sql(&["DROP TABLE shop_eu.items", "CREATE PROCEDURE shop_eu.p() SELECT 1", "GRANT EXECUTE ON `shop\\_eu`.* TO mover"])
+        .await;
+    only(&pair.check(OBJECTS).await, "StoredPrograms", Verdict::Warning);
+    assert!(pair.check(&format!("{OBJECTS}\nprecheck: {{ignore: [StoredPrograms]}}")).await.passed());
+    assert_passes(&pair.check("objects: [{database: shop_eu, tables: [{table: '*'}]}]").await);
+
+    // Nobody there, and somebody who does not let us in.
+    let nobody = Pair { password: "wrong-secret", ..mover(&source, &destination) }.check(OBJECTS).await;
+    assert_eq!(nobody.report.items.len(), 2);
+    let refused = item(&nobody, "SourceConnectivity");
+    assert_eq!(refused.verdict, Verdict::Failed);
+    assert!(refused.remedy.contains("username and password") && refused.why.contains("were not run"), "{refused:?}");
+    assert!(!format!("{nobody:?}").contains("wrong-secret"));
+}
+
+#[tokio::test]
+#[ignore = "starts servers"]
+async fn a_source_without_gtids_and_without_a_log() {
+    let source = Server::start("mysql57", "plain", &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]);
+    let destination = Server::start("mysql80", "plain", &[]);
+    source.sql(SHOP).await;
+    let retention = "precheck: {ignore: [SqlMode]}";
+    for server in [&source, &destination] {
+        server
+            .sql(&[
+                ACCOUNT,
+                "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, CREATE VIEW, SHOW VIEW, \
+                     REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'mover'@'%'",
+            ])
+            .await;
+    }
+    let pair = mover(&source, &destination);
+    let spec = format!("{OBJECTS}\n{retention}");
+    let outcome = pair.check(&spec).await;
+    let names: Vec<&str> =
+        outcome.report.items.iter().filter(|item| item.verdict != Verdict::Passed).map(|item| item.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["SourcePrivileges", "GtidMode", "MaxAllowedPacket"].into_iter().filter(|name| names.contains(name)).collect::<Vec<_>>(),
+        "{:?}",
+        not_passed(&outcome)
+    );
+    assert!(names.contains(&"SourcePrivileges") && names.contains(&"GtidMode"));
+    source.mend(&item(&outcome, "SourcePrivileges").remedy).await;
+    only(&pair.check(&spec).await, "GtidMode", Verdict::Warning);
+    assert!(pair.check(&format!("{OBJECTS}\nprecheck: {{ignore: [GtidMode, SqlMode]}}")).await.passed());
+
+    source.restart(&["--skip-log-bin", "--skip-log-slave-updates"]);
+    let outcome = pair.check(&format!("{OBJECTS}\nprecheck: {{ignore: [GtidMode, SqlMode]}}")).await;
+    let failed: Vec<_> = outcome.report.items.iter().filter(|item| item.verdict == Verdict::Failed).collect();
+    assert!(failed.len() == 1 && failed[0].name == "BinaryLog", "{:?}", not_passed(&outcome));
+    assert!(failed[0].remedy.contains("log_bin"));
+    assert_passes(&pair.check(&format!("{OBJECTS}\nmigrationTypes: [Schema, Full]")).await);
+}
+
+#[tokio::test]
+#[ignore = "starts servers"]
+async fn mariadb_to_itself_and_a_managed_surface() {
+    let source = Server::start("mariadb114", "maria", &[]);
+    source.sql(SHOP).await;
+    source
+        .sql(&["CREATE USER 'mover'@'%' IDENTIFIED BY 'secret-word'", "GRANT SELECT, SHOW VIEW ON `shop\\_eu`.* TO 'mover'@'%'"])
+        .await;
+    let pair = mover(&source, &source);
+    // The same server: a table onto itself is refused, another name is not.
+    let onto_itself = pair.check(OBJECTS).await;
+    assert_eq!(item(&onto_itself, "SameServer").verdict, Verdict::Failed);
+    let renamed = "objects: [{database: shop_eu, renameTo: copy}]";
+    let outcome = pair.check(renamed).await;
+    source.mend(&item(&outcome, "SourcePrivileges").remedy).await;
+    source.mend(&item(&outcome, "DestinationPrivileges").remedy).await;
+    assert_passes(&pair.check(renamed).await);
+    source.sql(&["CREATE SEQUENCE shop_eu.numbers"]).await;
+    only(&pair.check(renamed).await, "StoredPrograms", Verdict::Warning);
+    source.sql(&["DROP SEQUENCE shop_eu.numbers"]).await;
+
+    // The table by which Aurora and RDS are known.
+    let managed = Server::start("mysql97", "managed", &[]);
+    managed.sql(SHOP).await;
+    managed
+        .sql(&[
+            "CREATE TABLE mysql.rds_configuration (name VARCHAR(100) PRIMARY KEY, value VARCHAR(100), description VARCHAR(300))",
+            "INSERT INTO mysql.rds_configuration VALUES ('binlog retention hours', NULL, '')",
+        ])
+        .await;
+    let pair = Pair { source: &managed, destination: &managed, account: "root", password: "godwit-root" };
+    let remedy = only(&pair.check(renamed).await, "SourceRetention", Verdict::Warning);
+    assert_eq!(remedy, "CALL mysql.rds_set_configuration('binlog retention hours', 168);");
+    managed.sql(&["UPDATE mysql.rds_configuration SET value = '168'"]).await;
+    assert_passes(&pair.check(renamed).await);
+}

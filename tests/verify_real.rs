@@ -1,0 +1,535 @@
+//! The verification against real servers: it finds a planted difference of every type, and nothing else.
+//!
+//! `cargo test --test verify_real -- --ignored` (starts servers of e2e/lab).
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use godwit::api::VerifyReport;
+use godwit::engine::plan::{Plan, TableName, ViewPlan};
+use godwit::engine::verify::{
+    DifferenceKind, Hooks, Mode, Recheck, Reference, RowDifference, VerifyOptions, VerifyProgress, verify,
+};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use support::{Server, plan, run};
+use tokio_util::sync::CancellationToken;
+
+const QUIET: Recheck = Recheck { attempts: 0, delay: Duration::ZERO };
+
+fn options() -> VerifyOptions {
+    VerifyOptions { recheck: QUIET, sample_limit: 10_000, retry: Duration::from_secs(5), ..VerifyOptions::default() }
+}
+
+async fn compare(source: &Server, destination: &Server, plan: &Plan, options: VerifyOptions) -> VerifyReport {
+    compare_with(source, destination, plan, options, Hooks::default()).await
+}
+
+async fn compare_with(source: &Server, destination: &Server, plan: &Plan, options: VerifyOptions, hooks: Hooks) -> VerifyReport {
+    let (from, to) = (source.connector("source"), destination.connector("destination"));
+    verify(plan, &from, &to, options, CancellationToken::new(), hooks).await.unwrap()
+}
+
+/// A type, the value at the source, the value planted at the destination.
+type Case = (&'static str, &'static str, &'static str);
+
+const COMMON: &[Case] = &[
+    ("TINYINT", "1", "2"),
+    ("TINYINT UNSIGNED", "255", "254"),
+    ("SMALLINT", "-32768", "32767"),
+    ("MEDIUMINT", "-8388608", "0"),
+    ("INT", "0", "NULL"),
+    ("INT(5) ZEROFILL", "7", "8"),
+    ("BIGINT", "-9223372036854775808", "9223372036854775807"),
+    ("BIGINT UNSIGNED", "18446744073709551615", "18446744073709551614"),
+    ("DECIMAL(65,30)", "1.000000000000000000000000000001", "1.000000000000000000000000000002"),
+    ("DECIMAL(10,2)", "-0.01", "0.01"),
+    ("FLOAT", "1.1", "1.1000001"),
+    ("FLOAT", "0e0", "-0e0"),
+    ("DOUBLE", "0.1e0", "0.10000000000000002e0"),
+    ("DOUBLE", "0e0", "-0e0"),
+    ("BIT(1)", "b'0'", "b'1'"),
+    ("BIT(64)", "b'0'", "0x8000000000000000"),
+    ("BIT(12)", "0x0fff", "0x0ff0"),
+    ("YEAR", "2000", "0"),
+    ("DATE", "'0000-00-00'", "'0000-00-01'"),
+    ("DATE", "'2024-02-30'", "'2024-02-29'"),
+    ("TIME", "'00:00:00'", "'-00:00:01'"),
+    ("TIME(6)", "'-838:59:58.000001'", "'-838:59:58.000002'"),
+    ("DATETIME", "'0000-00-00 00:00:00'", "NULL"),
+    ("DATETIME(3)", "'9999-12-31 23:59:59.001'", "'9999-12-31 23:59:59.002'"),
+    ("TIMESTAMP NULL", "'1970-01-01 00:00:01'", "'1970-01-01 00:00:02'"),
+    ("TIMESTAMP(6) NULL", "'2038-01-19 03:14:07.000000'", "'2038-01-19 03:14:07.000001'"),
+    ("CHAR(5) COLLATE utf8mb4_general_ci", "'a'", "'A'"),
+    ("CHAR(5) COLLATE utf8mb4_bin", "''", "NULL"),
+    ("VARCHAR(20) COLLATE utf8mb4_general_ci", "'a'", "'a '"),
+    ("VARCHAR(20) COLLATE utf8mb4_unicode_ci", "'straße'", "'STRASSE'"),
+    ("VARCHAR(20) COLLATE utf8mb4_general_ci", "'é'", "'e'"),
+    ("VARCHAR(20) COLLATE utf8mb4_bin", "''", "NULL"),
+    ("VARCHAR(20) CHARACTER SET latin1", "'ä'", "'Ä'"),
+    ("VARCHAR(20) CHARACTER SET ucs2", "'ä'", "'a'"),
+    ("VARCHAR(20) CHARACTER SET gbk", "'中'", "'国'"),
+    ("TINYTEXT COLLATE utf8mb4_general_ci", "'x'", "'X'"),
+    ("TEXT COLLATE utf8mb4_general_ci", "'one\\ntwo'", "'one\\r\\ntwo'"),
+    ("LONGTEXT COLLATE utf8mb4_bin", "CONCAT(REPEAT('x',70000),'a')", "CONCAT(REPEAT('x',70000),'b')"),
+    ("BINARY(4)", "x'00'", "x'00000001'"),
+    ("BINARY(4)", "x'61'", "x'41'"),
+    ("VARBINARY(20)", "x'00'", "x''"),
+    ("VARBINARY(20)", "x'2020'", "x'20'"),
+    ("BLOB", "x'ff00ff'", "x'ff00fe'"),
+    ("LONGBLOB", "x'27005c'", "x'27'"),
+    ("ENUM('x','y','')", "'x'", "'y'"),
+    ("ENUM('x','y','')", "3", "'invalid'"),
+    ("SET('a','b','c')", "'a,b'", "'a'"),
+    ("SET('a','b','c')", "''", "NULL"),
+    ("GEOMETRY", "ST_GeomFromText('POINT(1 1)')", "ST_GeomFromText('POINT(1 1.0000001)')"),
+    ("GEOMETRY", "ST_GeomFromText('POINT(1 1)',0)", "ST_GeomFromText('POINT(1 1)',4326)"),
+];
+
+const MYSQL: &[Case] = &[
+    ("JSON", "'{\"a\": 1}'", "'{\"a\": 1.0}'"),
+    ("JSON", "JSON_OBJECT('a',1.10)", "JSON_OBJECT('a',1.1)"),
+    ("JSON", "'null'", "NULL"),
+    ("JSON", "'\"A\"'", "'\"a\"'"),
+    ("VARCHAR(20) COLLATE utf8mb4_0900_ai_ci", "'a'", "'á'"),
+];
+
+const MYSQL9: &[Case] = &[("VECTOR(2)", "STRING_TO_VECTOR('[1,2]')", "STRING_TO_VECTOR('[1,2.0000002]')")];
+
+const MARIADB: &[Case] = &[
+    ("JSON", "'{\"a\": 1}'", "'{\"a\":1}'"),
+    ("UUID", "'123e4567-e89b-12d3-a456-426655440000'", "'123e4567-e89b-12d3-a456-426655440001'"),
+    ("INET6", "'::1'", "'::2'"),
+    ("INET4", "'10.0.0.1'", "'10.0.0.2'"),
+];
+
+fn cases(kind: &str) -> Vec<Case> {
+    let own: &[&[Case]] = match kind {
+        "mysql97" => &[COMMON, MYSQL, MYSQL9],
+        "mariadb114" => &[COMMON, MARIADB],
+        _ => &[COMMON, MYSQL],
+    };
+    own.concat()
+}
+
+async fn databases(conn: &mut Conn) {
+    run(conn, "DROP DATABASE IF EXISTS src;\nDROP DATABASE IF EXISTS dst;\nCREATE DATABASE src CHARACTER SET utf8mb4;\nCREATE DATABASE dst CHARACTER SET utf8mb4").await;
+}
+
+/// Row n holds all values, row 0 NULLs; at the destination, column n of row n is another one.
+async fn every_type(server: &Server, kind: &str) {
+    let mut conn = server.conn().await;
+    databases(&mut conn).await;
+    let cases = cases(kind);
+    let columns: Vec<String> = cases.iter().enumerate().map(|(n, case)| format!("c{} {}", n + 1, case.0)).collect();
+    let values: Vec<&str> = cases.iter().map(|case| case.1).collect();
+    for (table, key) in [("keyed", ", PRIMARY KEY (id)"), ("keyless", "")] {
+        run(
+            &mut conn,
+            &format!("CREATE TABLE src.{table} (id INT NOT NULL{key}, {})", columns.join(", ").replace(") NULL,", ") NULL,")),
+        )
+        .await;
+        run(&mut conn, &format!("INSERT INTO src.{table} (id) VALUES (0)")).await;
+        for n in 1..=cases.len() {
+            run(&mut conn, &format!("INSERT INTO src.{table} VALUES ({n},{})", values.join(","))).await;
+        }
+        run(&mut conn, &format!("CREATE TABLE dst.{table} LIKE src.{table};\nINSERT INTO dst.{table} SELECT * FROM src.{table}"))
+            .await;
+    }
+    let plan = plan(server, "src", "dst").await;
+    let report = compare(server, server, &plan, options()).await;
+    assert!(report.equal, "{kind}: {report:#?}");
+    assert_eq!(report.tables.len(), 2);
+    assert!(report.tables.iter().all(|table| table.rows == cases.len() as u64 + 1));
+    assert!(
+        report.source_position.as_ref().is_some_and(|p| p.file.is_some() && p.gtid_set.is_some()),
+        "{:?}",
+        report.source_position
+    );
+
+    // By way of NULL: MySQL leaves a JSON document alone when the new one is equal by number, 1 and 1.0.
+    for (n, case) in (1..).zip(&cases) {
+        for table in ["keyed", "keyless"] {
+            let set = |value| format!("UPDATE dst.{table} SET c{n} = {value} WHERE id = {n}");
+            run(&mut conn, &format!("{};\n{}", set("NULL"), set(case.2))).await;
+        }
+    }
+    let report = compare(server, server, &plan, options()).await;
+    let keyed = &report.tables[0];
+    let found: BTreeSet<(String, String)> =
+        keyed.samples.iter().map(|sample| (sample.key.clone(), sample.column.clone().unwrap())).collect();
+    for (n, case) in (1..).zip(&cases) {
+        assert!(found.contains(&(format!("id={n}"), format!("c{n}"))), "{kind}: {case:?} was not seen");
+    }
+    assert_eq!(found.len(), cases.len(), "{kind}: more than what was planted: {found:?}");
+    assert_eq!((keyed.different, keyed.missing, keyed.extra), (cases.len() as u64, 0, 0));
+    let keyless = &report.tables[1];
+    assert_eq!((keyless.different, keyless.missing, keyless.extra), (0, cases.len() as u64, cases.len() as u64));
+    assert!(!report.equal);
+
+    let report = compare(server, server, &plan, VerifyOptions { repair: true, ..options() }).await;
+    let keyed = &report.tables[0];
+    assert_eq!((keyed.repaired, keyed.different), (cases.len() as u64, 0), "{kind}: {:?}", keyed.samples);
+    let report = compare(server, server, &plan, options()).await;
+    assert_eq!(report.tables[0].different, 0);
+}
+
+/// Keys of many kinds in small pieces; rows missing, extra and different at both ends and in the middle.
+async fn keys_and_pieces(server: &Server, kind: &str) {
+    let mut conn = server.conn().await;
+    databases(&mut conn).await;
+    let ascii = "VARCHAR(30) CHARACTER SET latin1 COLLATE latin1_swedish_ci";
+    let keys = [
+        ("number", "a BIGINT UNSIGNED NOT NULL", "a", "18446744073709551000+n".to_owned()),
+        ("sparse", "a INT NOT NULL", "a", "n*n*2147-1000000".to_owned()),
+        ("text", "a VARCHAR(60) COLLATE utf8mb4_general_ci NOT NULL", "a", "CONCAT('Key é ''\\\\ ',n)".to_owned()),
+        ("latin", &format!("a {ascii} NOT NULL"), "a", "CONCAT(CHAR(97+n%26),'ä',n)".to_owned()),
+        ("binaries", "a BINARY(6) NOT NULL", "a", "CONCAT(CHAR(n%256),'\\'',CHAR(n DIV 256),CHAR(0))".to_owned()),
+        (
+            "dates",
+            "a DATETIME(2) NOT NULL, b DATE NOT NULL",
+            "a,b",
+            "'2024-01-01 00:00:00.25' + INTERVAL n DIV 7 MINUTE, '2024-01-01' + INTERVAL n DAY".to_owned(),
+        ),
+        (
+            "stamps",
+            "a TIMESTAMP(6) NOT NULL DEFAULT '2000-01-01', b DECIMAL(20,5) NOT NULL",
+            "a,b",
+            "FROM_UNIXTIME(n DIV 3 + 1), -n/7".to_owned(),
+        ),
+        (
+            "composite",
+            "a INT NOT NULL, b VARCHAR(20) NOT NULL, c SMALLINT NOT NULL",
+            "a,b,c",
+            "n%5, CONCAT('x',n%11), n".to_owned(),
+        ),
+        ("enums", "a INT NOT NULL, b ENUM('z','y','x') NOT NULL, c INT NOT NULL", "a,b,c", "n%3, 1+n%2, n".to_owned()),
+        ("enumfirst", "b ENUM('z','y','x') NOT NULL, c INT NOT NULL", "b,c", "1+n%2, n".to_owned()),
+        ("doubles", "a DOUBLE NOT NULL", "a", "n/7-20".to_owned()),
+        ("times", "a TIME(1) NOT NULL", "a", "SEC_TO_TIME(n*11-4000)".to_owned()),
+    ];
+    run(&mut conn, "CREATE TABLE src.seq (n INT PRIMARY KEY);\nINSERT INTO src.seq VALUES (1)").await;
+    for _ in 0..9 {
+        run(&mut conn, "INSERT INTO src.seq SELECT n + (SELECT COUNT(*) FROM src.seq s) FROM src.seq ORDER BY n").await;
+    }
+    for (table, columns, key, values) in &keys {
+        let definition = format!("({columns}, id INT NOT NULL, v VARCHAR(100), UNIQUE KEY idx (id), PRIMARY KEY ({key}))");
+        run(&mut conn, &format!("CREATE TABLE src.{table} {definition};\nCREATE TABLE dst.{table} {definition};\nINSERT INTO src.{table} SELECT {values}, n, REPEAT('v',n%90) FROM src.seq;\nINSERT INTO dst.{table} SELECT * FROM src.{table}")).await;
+    }
+    run(&mut conn, "DROP TABLE src.seq").await;
+    let plan = plan(server, "src", "dst").await;
+    for piece_bytes in [400, 5_000, 8 << 20] {
+        let options = VerifyOptions { piece_bytes, ..options() };
+        let report = compare(server, server, &plan, options.clone()).await;
+        assert!(report.equal, "{kind} {piece_bytes}: {report:#?}");
+        assert_eq!(report.tables.len(), keys.len());
+        assert!(report.tables.iter().all(|table| table.rows == 512), "{kind}: {report:#?}");
+    }
+    for (table, _, key, _) in &keys {
+        let ids =
+            |order: &str, rows: &str| format!("SELECT id FROM (SELECT id FROM src.{table} ORDER BY {order} LIMIT {rows}) x");
+        let backwards = format!("{} DESC", key.replace(',', " DESC,"));
+        // Both ends and a stretch in the middle; the stretches of the two sides do not meet.
+        for (side, end, middle) in [("dst", "0,1", "100,20"), ("src", "1,1", "300,30")] {
+            let chosen = [ids(key, end), ids(key, middle), ids(&backwards, end)].join(" UNION ");
+            run(&mut conn, &format!("CREATE TEMPORARY TABLE dst.ids AS {chosen};\nDELETE FROM {side}.{table} WHERE id IN (SELECT id FROM dst.ids);\nDROP TEMPORARY TABLE dst.ids")).await;
+        }
+        run(&mut conn, &format!("UPDATE dst.{table} SET v = CONCAT(v,' ') WHERE id IN (50,150,250)")).await;
+    }
+    for piece_bytes in [400, 8 << 20] {
+        let report = compare(server, server, &plan, VerifyOptions { piece_bytes, ..options() }).await;
+        for table in &report.tables {
+            assert!(table.error.is_none(), "{table:?}");
+            assert_eq!((table.missing, table.extra), (22, 32), "{kind} {} {piece_bytes}", table.source);
+            assert!((1..=3).contains(&table.different), "{kind} {}", table.source);
+        }
+    }
+    for (reference, missing, extra) in [(Reference::Source, 22, 0), (Reference::Destination, 0, 32)] {
+        let report = compare(server, server, &plan, VerifyOptions { reference, ..options() }).await;
+        assert!(report.tables.iter().all(|table| (table.missing, table.extra) == (missing, extra)), "{report:#?}");
+    }
+    let counted = compare(server, server, &plan, VerifyOptions { mode: Mode::RowCount, ..options() }).await;
+    assert!(counted.tables.iter().all(|table| (table.missing, table.extra, table.rows) == (0, 10, 480)), "{counted:#?}");
+    let report = compare(server, server, &plan, VerifyOptions { repair: true, piece_bytes: 2_000, ..options() }).await;
+    assert!(report.equal, "{kind}: {report:#?}");
+    assert!(compare(server, server, &plan, options()).await.equal);
+}
+
+async fn keyless(server: &Server, kind: &str) {
+    let mut conn = server.conn().await;
+    databases(&mut conn).await;
+    run(&mut conn, "CREATE TABLE src.t (a INT, b VARCHAR(20) COLLATE utf8mb4_general_ci);\nCREATE TABLE dst.t LIKE src.t").await;
+    for _ in 0..3 {
+        run(&mut conn, "INSERT INTO src.t VALUES (1,'x'),(1,'x'),(2,NULL),(2,''),(NULL,NULL)").await;
+        run(&mut conn, "INSERT INTO dst.t VALUES (NULL,NULL),(2,''),(1,'x'),(2,NULL),(1,'x')").await;
+    }
+    let plan = plan(server, "src", "dst").await;
+    assert!(compare(server, server, &plan, options()).await.equal, "{kind}");
+    // One copy of a row less, one more of another: the numbers of rows are equal.
+    run(&mut conn, "DELETE FROM dst.t WHERE a=1 LIMIT 2;\nINSERT INTO dst.t VALUES (2,NULL),(1,'X')").await;
+    let (sender, mut differences) = tokio::sync::mpsc::channel(100);
+    let hooks = Hooks { differences: Some(sender), ..Hooks::default() };
+    let report = compare_with(server, server, &plan, options(), hooks).await;
+    assert_eq!((report.tables[0].missing, report.tables[0].extra, report.tables[0].rows), (2, 2, 15), "{report:#?}");
+    let mut all: Vec<RowDifference> = Vec::new();
+    while let Some(difference) = differences.recv().await {
+        all.push(difference);
+    }
+    let missing: Vec<_> = all.iter().filter(|d| d.kind == DifferenceKind::Missing).collect();
+    assert_eq!((missing.len(), missing[0].count, missing[0].key.as_str()), (1, 2, "a=1, b='x'"));
+    let counted = compare(server, server, &plan, VerifyOptions { mode: Mode::RowCount, ..options() }).await;
+    assert!(counted.equal);
+    // Room for two digests: equal sums in spite of the order, or many passes.
+    let tiny = VerifyOptions { held_bytes: 40, ..options() };
+    let report = compare(server, server, &plan, tiny.clone()).await;
+    assert_eq!((report.tables[0].missing, report.tables[0].extra, report.tables[0].rows), (2, 2, 15), "{report:#?}");
+    run(&mut conn, "DELETE FROM dst.t;\nINSERT INTO dst.t SELECT * FROM src.t ORDER BY b, a").await;
+    assert!(compare(server, server, &plan, tiny).await.equal);
+}
+
+/// A key that differs in case only, a row that hides in another piece because the collations differ.
+async fn collations(server: &Server, kind: &str) {
+    let mut conn = server.conn().await;
+    databases(&mut conn).await;
+    run(&mut conn, "CREATE TABLE src.t (k VARCHAR(20) COLLATE utf8mb4_bin PRIMARY KEY, v INT);\nCREATE TABLE dst.t (k VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY, v INT)").await;
+    for n in 0..200 {
+        let first = if n % 2 == 0 { 'k' } else { 'K' };
+        run(&mut conn, &format!("INSERT INTO src.t VALUES ('{first}{n}', {n})")).await;
+    }
+    run(&mut conn, "INSERT INTO dst.t SELECT * FROM src.t").await;
+    let plan = plan(server, "src", "dst").await;
+    let small = VerifyOptions { piece_bytes: 300, ..options() };
+    let report = compare(server, server, &plan, small.clone()).await;
+    assert!(report.equal, "{kind}: {report:#?}");
+    run(&mut conn, "UPDATE dst.t SET k='K0' WHERE k='k0';\nUPDATE dst.t SET v=-1 WHERE k='K1'").await;
+    let report = compare(server, server, &plan, small.clone()).await;
+    let table = &report.tables[0];
+    assert_eq!((table.missing, table.extra, table.different), (1, 1, 1), "{report:#?}");
+    let report = compare(server, server, &plan, VerifyOptions { repair: true, ..small.clone() }).await;
+    assert!(compare(server, server, &plan, small).await.equal, "{kind}: {report:#?}");
+}
+
+/// Stops in the middle, goes on from what was stored, and counts as an undisturbed run does.
+async fn resume_sampling_limits(server: &Server, kind: &str) {
+    let mut conn = server.conn().await;
+    databases(&mut conn).await;
+    run(&mut conn, "CREATE TABLE src.t (id INT PRIMARY KEY, v CHAR(50));\nINSERT INTO src.t VALUES (1,'x')").await;
+    for _ in 0..12 {
+        run(&mut conn, "INSERT INTO src.t SELECT id + (SELECT COUNT(*) FROM src.t s), v FROM src.t").await;
+    }
+    run(
+        &mut conn,
+        "CREATE TABLE dst.t LIKE src.t;\nINSERT INTO dst.t SELECT * FROM src.t;\nUPDATE dst.t SET v='y' WHERE id%10=0",
+    )
+    .await;
+    let plan = plan(server, "src", "dst").await;
+    let options = VerifyOptions { piece_bytes: 5_000, concurrency: 3, sample_limit: 5, ..options() };
+
+    let cancel = CancellationToken::new();
+    let stored = Arc::new(Mutex::new(VerifyProgress::default()));
+    let hooks = Hooks {
+        on_progress: Some({
+            let (stored, cancel) = (stored.clone(), cancel.clone());
+            Arc::new(move |table| {
+                stored.lock().unwrap().update(table);
+                if table.counts.rows > 1500 {
+                    cancel.cancel();
+                }
+            })
+        }),
+        ..Hooks::default()
+    };
+    let (from, to) = (server.connector("source"), server.connector("destination"));
+    verify(&plan, &from, &to, options.clone(), cancel, hooks).await.unwrap_err();
+    let text = serde_json::to_string(&*stored.lock().unwrap()).unwrap();
+    let resume: VerifyProgress = serde_json::from_str(&text).unwrap();
+    assert!(resume.tables[0].counts.rows < 4096 && resume.tables[0].bound.is_some(), "{text}");
+    let hooks = Hooks { resume: Some(resume), ..Hooks::default() };
+    let report = compare_with(server, server, &plan, options.clone(), hooks).await;
+    let table = &report.tables[0];
+    assert_eq!((table.rows, table.different, table.samples.len()), (4096, 409, 5), "{kind}");
+
+    let others = VerifyOptions { tables: vec!["src.x*".into()], ..options.clone() };
+    assert!(compare(server, server, &plan, others).await.tables.is_empty());
+    let sampled = compare(server, server, &plan, VerifyOptions { sample_percent: 20, ..options.clone() }).await;
+    assert!((200..2_000).contains(&sampled.tables[0].rows), "{}", sampled.tables[0].rows);
+
+    let started = std::time::Instant::now();
+    compare(server, server, &plan, VerifyOptions { rows_per_second: 3_000, ..options.clone() }).await;
+    assert!(started.elapsed() > Duration::from_secs(1));
+
+    let slow = VerifyOptions { rows_per_second: 100, max_duration: Some(Duration::from_millis(700)), ..options.clone() };
+    let report = compare(server, server, &plan, slow).await;
+    assert!(!report.equal && report.tables[0].error.is_some());
+    // What was stopped does not go on at the servers.
+    let reading = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT `id`%'";
+    for _ in 0..100 {
+        let running: Option<u64> = conn.query_first(reading).await.unwrap();
+        if running == Some(0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(conn.query_first(reading).await.unwrap(), Some(0_u64));
+
+    run(&mut conn, "DROP TABLE dst.t").await;
+    let report = compare(server, server, &plan, options).await;
+    assert!(report.tables[0].error.as_deref().is_some_and(|error| error.contains("no such table")), "{report:?}");
+}
+
+/// Changes reach the destination a moment later; that is no difference. What stays is.
+async fn changes_flow(server: &Server, kind: &str) {
+    let mut conn = server.conn().await;
+    databases(&mut conn).await;
+    run(&mut conn, "CREATE TABLE src.t (id INT PRIMARY KEY, v INT);\nCREATE TABLE src.u (id INT, v INT);\nCREATE TABLE dst.t LIKE src.t;\nCREATE TABLE dst.u LIKE src.u").await;
+    for id in 0..300 {
+        run(&mut conn, &format!("INSERT INTO src.t VALUES ({id},0);\nINSERT INTO src.u VALUES ({id},0)")).await;
+    }
+    run(&mut conn, "INSERT INTO dst.t SELECT * FROM src.t;\nINSERT INTO dst.u SELECT * FROM src.u;\nUPDATE dst.t SET v=-1 WHERE id=299;\nUPDATE dst.u SET v=-1 WHERE id=299").await;
+    let plan = plan(server, "src", "dst").await;
+    let done = CancellationToken::new();
+    let writer = tokio::spawn({
+        let done = done.clone();
+        async move {
+            let mut number = 0;
+            while !done.is_cancelled() {
+                let id = number % 290;
+                for database in ["src", "dst"] {
+                    run(&mut conn, &format!("DELETE FROM {database}.t WHERE id={};\nREPLACE INTO {database}.t VALUES ({id},{number});\nUPDATE {database}.u SET v={number} WHERE id={id}", (id + 7) % 290)).await;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                number += 1;
+            }
+        }
+    });
+    let recheck = Recheck { attempts: 6, delay: Duration::from_millis(150) };
+    for _ in 0..3 {
+        let report = compare(server, server, &plan, VerifyOptions { recheck, piece_bytes: 500, ..options() }).await;
+        let (t, u) = (&report.tables[0], &report.tables[1]);
+        assert_eq!((t.missing, t.extra, t.different), (0, 0, 1), "{kind}: {t:?}");
+        assert_eq!((u.missing, u.extra, u.different), (1, 1, 0), "{kind}: {u:?}");
+    }
+    done.cancel();
+    writer.await.unwrap();
+}
+
+/// A hundred thousand rows too many within one piece; the channel of differences sees each of them.
+async fn many_extra_rows(server: &Server, kind: &str) {
+    let mut conn = server.conn().await;
+    databases(&mut conn).await;
+    run(&mut conn, "CREATE TABLE src.t (id BIGINT PRIMARY KEY, v CHAR(50));\nCREATE TABLE dst.t LIKE src.t;\nINSERT INTO dst.t VALUES (1,'x')").await;
+    for _ in 0..17 {
+        run(&mut conn, "INSERT INTO dst.t SELECT id + (SELECT COUNT(*) FROM dst.t s), v FROM dst.t").await;
+    }
+    run(&mut conn, "INSERT INTO src.t VALUES (0,'x'),(1,'x'),(131072,'x'),(200000,'x')").await;
+    let plan = plan(server, "src", "dst").await;
+    let (sender, mut differences) = tokio::sync::mpsc::channel(10);
+    let hooks = Hooks { differences: Some(sender), ..Hooks::default() };
+    let reading = tokio::spawn(async move {
+        let mut keys = BTreeSet::new();
+        while let Some(difference) = differences.recv().await {
+            assert!(keys.insert(difference.key), "twice");
+        }
+        keys.len()
+    });
+    let small = VerifyOptions { sample_limit: 3, held_bytes: 64 << 10, ..options() };
+    let report = compare_with(server, server, &plan, small, hooks).await;
+    let table = &report.tables[0];
+    assert_eq!((table.missing, table.extra, table.samples.len()), (2, 131_070, 3), "{kind}");
+    assert_eq!(reading.await.unwrap(), 131_072);
+}
+
+/// Definitions: nothing to say of the same ones, each planted change is named.
+async fn definitions(server: &Server, kind: &str) {
+    let mut conn = server.conn().await;
+    databases(&mut conn).await;
+    for database in ["src", "dst"] {
+        run(&mut conn, &format!("CREATE TABLE {database}.p (id INT PRIMARY KEY) ENGINE=InnoDB;\nCREATE TABLE {database}.t (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, a VARCHAR(20) NOT NULL, b INT, d INT, c INT AS (d+1) STORED, e ENUM('x','y'), KEY a (a(5)), UNIQUE KEY b (b,e), CONSTRAINT fk_{database} FOREIGN KEY (b) REFERENCES {database}.p (id) ON DELETE CASCADE);\nCREATE VIEW {database}.v AS SELECT id FROM {database}.p")).await;
+    }
+    let mut plan = plan(server, "src", "dst").await;
+    let name = |database: &str| TableName { database: database.into(), table: "v".into() };
+    plan.views.push(ViewPlan { source: name("src"), destination: name("dst"), create_statement: String::new() });
+    let schema = VerifyOptions { schema: true, ..options() };
+    let report = compare(server, server, &plan, schema.clone()).await;
+    assert!(report.equal, "{kind}: {:?}", report.schema);
+    run(&mut conn, "ALTER TABLE dst.t DROP FOREIGN KEY fk_dst, DROP KEY a, ADD KEY a (a(6)), MODIFY a VARCHAR(21) NULL, ADD extra INT, MODIFY e ENUM('x','z');\nDROP VIEW dst.v").await;
+    let report = compare(server, server, &plan, schema).await;
+    let what: BTreeSet<&str> = report.schema.iter().map(|difference| difference.what.as_str()).collect();
+    let wanted = ["column a: type", "column a: nullable", "column extra", "column e: kind", "index a", "the object itself"];
+    assert!(wanted.iter().all(|wanted| what.contains(wanted)), "{kind}: {:#?}", report.schema);
+    assert!(what.iter().any(|what| what.starts_with("foreign key")), "{kind}: {what:?}");
+    assert!(!report.equal);
+}
+
+/// JSON between MySQL and MariaDB: spelling does not count, values do; in both directions.
+async fn json_across(mysql: &Server, mariadb: &Server) {
+    let documents = [
+        r#"{"b": 1, "a": [1.5, 1e2, true, null, "x\\u00e4\\n"], "long key": {}}"#,
+        "12345678901234567890",
+        r#"{"n": 0.1, "m": -0.0}"#,
+        r#""text""#,
+    ];
+    let mut conns = [mysql.conn().await, mariadb.conn().await];
+    for conn in &mut conns {
+        databases(conn).await;
+        for database in ["src", "dst"] {
+            run(conn, &format!("CREATE TABLE {database}.t (id INT PRIMARY KEY, j JSON)")).await;
+            for (id, document) in documents.iter().enumerate() {
+                run(conn, &format!("INSERT INTO {database}.t VALUES ({id}, '{document}')")).await;
+            }
+        }
+    }
+    for (source, destination) in [(mysql, mariadb), (mariadb, mysql)] {
+        let plan = plan(source, "src", "dst").await;
+        let report = compare(source, destination, &plan, options()).await;
+        assert!(report.equal, "{report:#?}");
+    }
+    for conn in &mut conns {
+        run(conn, "UPDATE dst.t SET j='{\"b\": 1, \"a\": [1.5, 1e2, true, null, \"x\"], \"long key\": {}}' WHERE id=0;\nUPDATE dst.t SET j='12345678901234567891' WHERE id=1").await;
+    }
+    for (source, destination) in [(mysql, mariadb), (mariadb, mysql)] {
+        let plan = plan(source, "src", "dst").await;
+        let report = compare(source, destination, &plan, options()).await;
+        assert_eq!(report.tables[0].different, 2, "{report:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts real servers"]
+async fn json_between_families() {
+    let (mysql, mariadb) = (Server::start("mysql97"), Server::start("mariadb114"));
+    json_across(&mysql, &mariadb).await;
+}
+
+async fn everything(kind: &str) {
+    let server = Server::start(kind);
+    every_type(&server, kind).await;
+    keys_and_pieces(&server, kind).await;
+    keyless(&server, kind).await;
+    collations(&server, kind).await;
+    resume_sampling_limits(&server, kind).await;
+    changes_flow(&server, kind).await;
+    many_extra_rows(&server, kind).await;
+    definitions(&server, kind).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts real servers"]
+async fn mysql_8_0() {
+    everything("mysql80").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts real servers"]
+async fn mysql_9_7() {
+    everything("mysql97").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts real servers"]
+async fn mariadb_11_4() {
+    everything("mariadb114").await;
+}
