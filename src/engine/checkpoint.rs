@@ -13,6 +13,8 @@
 //! unless the epoch matches. A new engine raises the epoch in all rows of the task in one transaction
 //! ([`Record::claim`]); the row locks make it wait for transactions in flight, so what it reads afterwards is final.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Row as SqlRow, Value, params};
 use serde::{Deserialize, Serialize};
@@ -144,6 +146,7 @@ pub struct Saved {
 #[derive(Debug, Clone)]
 pub struct Record {
     connector: Connector,
+    idle: Arc<Mutex<Vec<Conn>>>,
     database: String,
     task: String,
 }
@@ -224,7 +227,7 @@ fn column<T: mysql_async::prelude::FromValue>(row: &mut SqlRow, place: usize) ->
 impl Record {
     /// `task` is `namespace/name`.
     pub fn new(connector: Connector, database: &str, task: &str) -> Self {
-        Self { connector, database: database.to_owned(), task: task.to_owned() }
+        Self { connector, idle: Arc::default(), database: database.to_owned(), task: task.to_owned() }
     }
 
     /// Name of the record database.
@@ -242,7 +245,16 @@ impl Record {
     }
 
     async fn conn(&self) -> Result<Conn> {
-        self.connector.connect(Role::Metadata).await
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(conn) => Ok(conn),
+            None => self.connector.connect(Role::Metadata).await,
+        }
+    }
+
+    /// Keeps a connection for the next use; one on which something failed is dropped instead.
+    fn release(&self, conn: Conn) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
     }
 
     /// Makes the record tables where they are missing.
@@ -281,7 +293,7 @@ impl Record {
         for statement in statements {
             conn.query_drop(statement).await.context("creating the record tables")?;
         }
-        let _ = conn.disconnect().await;
+        self.release(conn);
         Ok(())
     }
 
@@ -358,7 +370,7 @@ impl Record {
                 valid_from: column::<Option<Vec<u8>>>(&mut row, 4)?.map(|json| from_json(&json)).transpose()?,
             });
         }
-        let _ = conn.disconnect().await;
+        self.release(conn);
         Ok(Some(saved))
     }
 
@@ -401,7 +413,7 @@ impl Record {
             .context("recording a table's definition")?;
         }
         conn.query_drop("COMMIT").await?;
-        let _ = conn.disconnect().await;
+        self.release(conn);
         Ok(())
     }
 
@@ -425,7 +437,7 @@ impl Record {
             .await
             .context("taking the task over from an engine that still writes")?;
         conn.query_drop("COMMIT").await?;
-        let _ = conn.disconnect().await;
+        self.release(conn);
         Ok(Claim { lane_table: self.table("lane"), task: self.task.clone(), epoch })
     }
 
@@ -434,7 +446,7 @@ impl Record {
         let mut conn = self.conn().await?;
         let epoch: Option<u64> =
             conn.exec_first(format!("SELECT epoch FROM {} WHERE task=?", self.table("task")), (&self.task,)).await?;
-        let _ = conn.disconnect().await;
+        self.release(conn);
         if epoch == Some(claim.epoch) {
             Ok(())
         } else {
@@ -454,7 +466,7 @@ impl Record {
         }
         conn.exec_drop(statement, Params::Positional(values)).await.context("writing the record")?;
         conn.query_drop("COMMIT").await?;
-        let _ = conn.disconnect().await;
+        self.release(conn);
         Ok(())
     }
 
@@ -552,7 +564,7 @@ impl Record {
                 params! { "task" => &self.task, "database" => &definition.database, "table" => &definition.table },
             )
             .await?;
-        let _ = conn.disconnect().await;
+        self.release(conn);
         rows.into_iter()
             .map(|mut row| {
                 Ok(SavedChunk {

@@ -173,6 +173,8 @@ pub async fn plan_only(task: Task) -> Result<Planned> {
 pub async fn verify_only(task: Task, repair: bool, _progress: Progress, cancel: CancellationToken) -> Result<VerifyReport> {
     let (source, destination) = task.connectors()?;
     let resolved = resolved(&task, &source, &destination).await?;
-    let options = VerifyOptions { repair, ..VerifyOptions::of(&task.spec().verification) };
+    let spec = task.spec();
+    let schema = spec.migrates(MigrationType::Schema);
+    let options = VerifyOptions { repair, schema, ..VerifyOptions::of(&spec.verification) };
     verify::verify(&resolved.plan, &source, &destination, options, cancel, Hooks::default()).await
 }

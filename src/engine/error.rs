@@ -22,6 +22,8 @@ pub enum Class {
 pub struct Error {
     class: Class,
     message: String,
+    /// The server's error number, where a server said so.
+    code: Option<u16>,
 }
 
 /// Result of the engine.
@@ -30,32 +32,38 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Trying again cannot help.
     pub fn definite(message: impl Into<String>) -> Self {
-        Self { class: Class::Definite, message: message.into() }
+        Self { class: Class::Definite, message: message.into(), code: None }
     }
 
     /// May pass by itself.
     pub fn transient(message: impl Into<String>) -> Self {
-        Self { class: Class::Other, message: message.into() }
+        Self { class: Class::Other, message: message.into(), code: None }
     }
 
     /// A connection is gone.
     pub fn connection(message: impl Into<String>) -> Self {
-        Self { class: Class::Connection, message: message.into() }
+        Self { class: Class::Connection, message: message.into(), code: None }
     }
 
     /// Another engine holds the task.
     pub fn fenced(message: impl Into<String>) -> Self {
-        Self { class: Class::Fenced, message: message.into() }
+        Self { class: Class::Fenced, message: message.into(), code: None }
     }
 
     /// Asked to stop.
     pub fn cancelled() -> Self {
-        Self { class: Class::Cancelled, message: "stopped on request".into() }
+        Self { class: Class::Cancelled, message: "stopped on request".into(), code: None }
     }
 
     /// The class, which decides about retrying.
     pub fn class(&self) -> Class {
         self.class
+    }
+
+    /// Two transactions stood in each other's way (ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT): the one that got this
+    /// error has not committed and can be run again at once.
+    pub fn is_lock_conflict(&self) -> bool {
+        matches!(self.code, Some(1213 | 1205))
     }
 
     /// Whether the engine may try again.
@@ -114,6 +122,10 @@ impl From<mysql_async::Error> for Error {
             },
             _ => Class::Definite,
         };
-        Self { class, message: error.to_string() }
+        let code = match &error {
+            mysql_async::Error::Server(server) => Some(server.code),
+            _ => None,
+        };
+        Self { class, message: error.to_string(), code }
     }
 }

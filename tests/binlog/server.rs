@@ -85,7 +85,7 @@ impl Server {
                 echo.swallow(&raw).unwrap();
                 continue;
             }
-            if let Some(checksum) = event.checksum().filter(|_| !(raw.event_type == 4 && raw.log_pos == 0)) {
+            if let Some(checksum) = event.checksum() {
                 raw.verify_checksum(checksum).unwrap();
             }
             echo = log.take(&mut decoder, &raw);

@@ -1,5 +1,7 @@
 //! Real servers of the lab (e2e/lab), and what tests of the engine need around them.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod types;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -49,6 +49,11 @@ pub fn some(names: &[String]) -> String {
     if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
 }
 
+/// `1 table`, `3 tables`.
+pub fn count(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
 /// A name as it stands in SQL.
 pub fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))

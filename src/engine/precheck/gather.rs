@@ -128,7 +128,7 @@ pub fn connected(server: &Server) -> Finding {
     let link = &server.link;
     let milliseconds = link.round_trip_micros as f64 / 1000.0;
     let tls = link.tls.as_deref().unwrap_or("no encryption");
-    Finding::passed(format!("{}, a round trip takes {milliseconds:.1} ms, {tls}", server.address))
+    Finding::passed(format!("{}, a round trip takes {milliseconds:.2} ms, {tls}", server.address))
 }
 
 fn reached(connector: &Connector, result: Result<Link>) -> Finding {

@@ -25,7 +25,7 @@ use crate::engine::progress::precheck_passed;
 
 use self::checks::CHECKS;
 use self::context::{Context, Server};
-use self::finding::Finding;
+use self::finding::{Finding, count};
 use self::gather::Gathered;
 
 /// What the precheck found, and what it resolved on the way.
@@ -106,7 +106,6 @@ fn objects(context: &Context) -> Finding {
         );
     }
     let plan = &context.plan;
-    let count = |number: usize, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
     Finding::passed(format!(
         "{}, {}, {} selected",
         count(plan.databases.len(), "database"),

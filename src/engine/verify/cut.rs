@@ -83,14 +83,18 @@ impl Cutter {
             run.fail(OUT_OF_TIME);
             return Ok(());
         }
-        if self.context.options.mode == Mode::RowCount || !plan.is_chunked() {
+        let counts_only = self.context.options.mode == Mode::RowCount;
+        if counts_only || !plan.is_chunked() {
             run.cut_into(1);
             let ticket = run.ticket(0, None, None);
-            return match self.context.options.mode {
-                Mode::RowCount => self.send(Work::Count(ticket)).await,
-                Mode::Rows if plan.has_key() => self.send(Work::Keyed(ticket)).await,
-                Mode::Rows => self.send(Work::Keyless(ticket)).await,
+            let work = if counts_only {
+                Work::Count(ticket)
+            } else if plan.has_key() {
+                Work::Keyed(ticket)
+            } else {
+                Work::Keyless(ticket)
             };
+            return self.send(work).await;
         }
         let mut lo = resumed.and_then(|resumed| resumed.bound.as_deref()).and_then(bound_from_text);
         let mut number = 0;

@@ -144,7 +144,10 @@ pub async fn verify(
     let _stop_on_drop = cancel.clone().drop_guard();
     let context = Arc::new(Context { options, hooks, cancel, throttle, deadline });
     let plan = chosen(plan, &context.options.tables);
-    let runs = compare_tables(&context, &plan, source, destination).await?;
+    let runs = match context.options.mode {
+        Mode::Definitions => Vec::new(),
+        Mode::Rows | Mode::RowCount => compare_tables(&context, &plan, source, destination).await?,
+    };
     let tables = runs.iter().map(|run| run.progress().report()).collect();
     let schema = if context.options.schema {
         definitions::compare(&plan, destination, context.options.retry, &context.cancel).await?

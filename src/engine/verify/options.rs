@@ -17,6 +17,8 @@ pub enum Mode {
     Rows,
     /// The number of rows.
     RowCount,
+    /// No rows: definitions only.
+    Definitions,
 }
 
 /// Whose rows have to be on the other side.

@@ -14,6 +14,9 @@ use crate::engine::source::position::Position;
 /// Statements of one window are sent in one packet up to this size: one round trip for small windows.
 const PACKET_BYTES: usize = 1 << 20;
 
+/// A window that a deadlock or a lock wait rolled back is run again this often.
+pub const LOCK_TRIES: u32 = 10;
+
 /// A lane's connection to the destination.
 pub struct Applier {
     conn: Conn,
@@ -57,7 +60,31 @@ impl Applier {
     }
 
     /// Runs the statements; `mark` commits them with the position, None leaves the transaction open for the next part.
+    ///
+    /// # Errors
+    /// What the destination says, with table and key; the transaction is not committed then, or its fate is unknown
+    /// because the connection was lost.
     pub async fn apply(
+        &mut self,
+        plan: &Plan,
+        statements: &[Statement],
+        mark: Option<(&Position, Option<&Position>)>,
+    ) -> Result<()> {
+        let whole = !self.open;
+        let mut tries = 0;
+        loop {
+            let result = self.try_apply(plan, statements, mark).await;
+            match result {
+                Err(error) if whole && error.is_lock_conflict() && tries < LOCK_TRIES => {
+                    tries += 1;
+                    self.rollback().await?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_apply(
         &mut self,
         plan: &Plan,
         statements: &[Statement],

@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row as SqlRow};
 
+use super::apply::LOCK_TRIES;
 use super::statement::{Limits, OnDuplicate, Statement, describe_key, inserts, subject};
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
@@ -42,6 +43,22 @@ impl ChunkWriter {
     /// # Errors
     /// A value that the destination does not take names table, column and key. Nothing is written then.
     pub async fn write(
+        &mut self,
+        table: &Arc<TablePlan>,
+        rows: &Arc<Vec<Row>>,
+        on_duplicate: OnDuplicate,
+        record: Option<&[u8]>,
+    ) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            match self.try_write(table, rows, on_duplicate, record).await {
+                Err(error) if error.is_lock_conflict() && tries < LOCK_TRIES => tries += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_write(
         &mut self,
         table: &Arc<TablePlan>,
         rows: &Arc<Vec<Row>>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::precheck::context::Context;
-use crate::engine::precheck::finding::{Finding, some};
+use crate::engine::precheck::finding::{Finding, count, some};
 use crate::engine::schema::collation::destination_collation;
 
 pub fn check(context: &Context) -> Option<Finding> {
@@ -32,7 +32,7 @@ pub fn check(context: &Context) -> Option<Finding> {
         .map(|(collation, place)| format!("{collation} (first in {place})"))
         .collect();
     if missing.is_empty() {
-        return Some(Finding::passed(format!("the destination has all {} collations that are used", used.len())));
+        return Some(Finding::passed(format!("the destination has what is used: {}", count(used.len(), "collation"))));
     }
     Some(Finding::failed(
         format!("the destination lacks {}", some(&missing)),

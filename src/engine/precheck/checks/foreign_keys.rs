@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::engine::precheck::context::Context;
-use crate::engine::precheck::finding::{Finding, some};
+use crate::engine::precheck::finding::{Finding, count, some};
 
 pub fn check(context: &Context) -> Option<Finding> {
     let fold = context.selection.names().source_folds();
@@ -30,7 +30,7 @@ pub fn check(context: &Context) -> Option<Finding> {
         let seen = if total == 0 {
             "no foreign keys".to_owned()
         } else {
-            format!("the parents of all {total} foreign keys are selected")
+            format!("{} with the parent selected", count(total, "foreign key"))
         };
         return Some(Finding::passed(seen));
     }

@@ -1,7 +1,7 @@
 //! Tables without a key work; it is said which they are, and refused only where a server stands in the way.
 
 use crate::engine::precheck::context::Context;
-use crate::engine::precheck::finding::{Finding, some};
+use crate::engine::precheck::finding::{Finding, count, some};
 
 pub fn check(context: &Context) -> Option<Finding> {
     let keyless: Vec<_> = context.plan.tables.iter().filter(|table| !table.has_key()).collect();
@@ -9,7 +9,7 @@ pub fn check(context: &Context) -> Option<Finding> {
         return Some(Finding::passed("every table has a primary key or a unique key without NULLs"));
     }
     let names: Vec<String> = keyless.iter().map(|table| table.source.to_string()).collect();
-    let seen = format!("{} without a key: {}", count(keyless.len()), some(&names));
+    let seen = format!("{} without a key: {}", count(keyless.len(), "table"), some(&names));
     let settings = ["sql_require_primary_key", "sql_generate_invisible_primary_key"];
     let in_the_way = settings.into_iter().find(|name| context.destination.flag(name) == Some(true));
     if let Some(setting) = in_the_way.filter(|_| context.schema() && !context.destination.sets_restricted_variables()) {
@@ -40,10 +40,6 @@ pub fn check(context: &Context) -> Option<Finding> {
 fn keyless_statement_name(tables: &[&std::sync::Arc<crate::engine::plan::TablePlan>]) -> String {
     let first = tables.iter().find(|table| !table.definition.engine.eq_ignore_ascii_case("InnoDB"));
     first.map(|table| crate::engine::precheck::finding::quote_name(&table.source)).unwrap_or_default()
-}
-
-fn count(tables: usize) -> String {
-    if tables == 1 { "1 table".to_owned() } else { format!("{tables} tables") }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Triggers, routines, events and sequences of whole databases, which this version does not migrate.
 
 use crate::engine::precheck::context::Context;
-use crate::engine::precheck::finding::{Finding, some};
+use crate::engine::precheck::finding::{Finding, count, some};
 
 pub fn check(context: &Context) -> Option<Finding> {
     if !context.schema() {
@@ -16,15 +16,11 @@ pub fn check(context: &Context) -> Option<Finding> {
         .map(|(table, name)| format!("{}.{name}", table.database))
         .collect();
     let mut found = Vec::new();
-    let kinds = [
-        ("triggers", &triggers),
-        ("routines", &objects.routines),
-        ("events", &objects.events),
-        ("sequences", &objects.sequences),
-    ];
+    let kinds =
+        [("trigger", &triggers), ("routine", &objects.routines), ("event", &objects.events), ("sequence", &objects.sequences)];
     for (kind, names) in kinds {
         if !names.is_empty() {
-            found.push(format!("{} {kind}: {}", names.len(), some(names)));
+            found.push(format!("{}: {}", count(names.len(), kind), some(names)));
         }
     }
     if found.is_empty() {
@@ -51,6 +47,6 @@ mod tests {
         context.source_objects.routines.push("shop.total".into());
         let found = check(&context).unwrap();
         assert_eq!(found.verdict, Verdict::Warning);
-        assert!(found.seen.contains("1 routines: shop.total"));
+        assert!(found.seen.contains("1 routine: shop.total"));
     }
 }

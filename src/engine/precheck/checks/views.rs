@@ -2,7 +2,7 @@
 
 use crate::api::DefinerMode;
 use crate::engine::precheck::context::Context;
-use crate::engine::precheck::finding::{Finding, some};
+use crate::engine::precheck::finding::{Finding, count, some};
 use crate::engine::schema::names::PlanNames;
 use crate::engine::schema::view::{Definer, rewrite_view};
 
@@ -24,7 +24,7 @@ pub fn check(context: &Context) -> Option<Finding> {
         }
     }
     if problems.is_empty() {
-        return Some(Finding::passed(format!("all {} views can be written at the destination", context.plan.views.len())));
+        return Some(Finding::passed(format!("{} can be written at the destination", count(context.plan.views.len(), "view"))));
     }
     Some(Finding::warning(
         some(&problems),

@@ -30,35 +30,43 @@ impl Text {
         }
     }
 
+    /// The last `COUNT` decimal digits. The count is constant so that no division is a real one.
     #[inline]
-    fn digits(&mut self, value: u64, count: u32) {
-        let mut divisor = 10u64.pow(count.saturating_sub(1));
-        while divisor > 0 {
-            self.byte(b'0' + (value / divisor % 10) as u8);
-            divisor /= 10;
+    fn digits<const COUNT: usize>(&mut self, mut value: u64) {
+        if let Some(slots) = self.bytes.get_mut(self.length..self.length + COUNT) {
+            for slot in slots.iter_mut().rev() {
+                *slot = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+            self.length += COUNT;
         }
     }
 
     fn date(&mut self, year: u64, month: u64, day: u64) {
-        self.digits(year, 4);
+        self.digits::<4>(year);
         self.byte(b'-');
-        self.digits(month, 2);
+        self.digits::<2>(month);
         self.byte(b'-');
-        self.digits(day, 2);
+        self.digits::<2>(day);
     }
 
     fn clock(&mut self, hour: u64, minute: u64, second: u64) {
-        self.digits(hour, if hour > 99 { 3 } else { 2 });
+        if hour > 99 {
+            self.digits::<3>(hour);
+        } else {
+            self.digits::<2>(hour);
+        }
         self.byte(b':');
-        self.digits(minute, 2);
+        self.digits::<2>(minute);
         self.byte(b':');
-        self.digits(second, 2);
+        self.digits::<2>(second);
     }
 
     fn fraction(&mut self, microseconds: u64, fsp: u8) {
         if (1..=6).contains(&fsp) {
             self.byte(b'.');
-            self.digits(microseconds / 10u64.pow(6 - u32::from(fsp)), u32::from(fsp));
+            self.digits::<6>(microseconds);
+            self.length -= usize::from(6 - fsp);
         }
     }
 }
@@ -90,7 +98,7 @@ pub(super) fn date(bytes: &[u8]) -> Text {
 /// YEAR: 0, or years since 1900.
 pub(super) fn year(byte: u8) -> Text {
     let mut text = Text::new();
-    text.digits(if byte == 0 { 0 } else { 1900 + u64::from(byte) }, 4);
+    text.digits::<4>(if byte == 0 { 0 } else { 1900 + u64::from(byte) });
     text
 }
 
