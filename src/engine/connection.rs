@@ -145,17 +145,21 @@ impl Connector {
         let attempt = tokio::time::timeout(CONNECT_TIMEOUT, Conn::new(self.opts.clone())).await;
         let result = match attempt {
             Err(_) => return Err(Error::connection(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
-            Ok(Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))) if self.plain_allowed => {
+            // As the servers' own clients do: Preferred goes without TLS where none comes about.
+            Ok(Err(error)) if self.plain_allowed && (is_no_tls(&error) || handshake_failure(&error).is_some()) => {
                 let plain = OptsBuilder::from_opts(self.opts.clone()).ssl_opts(None);
                 Conn::new(plain).await
             }
             Ok(result) => result,
         };
-        result.map_err(|error| match error {
-            mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => {
-                Error::definite("the server offers no TLS; enable it there or set tls.mode to Preferred or Disabled")
+        result.map_err(|error| {
+            if is_no_tls(&error) {
+                return Error::definite("the server offers no TLS; enable it there or set tls.mode to Preferred or Disabled");
             }
-            other => other.into(),
+            match handshake_failure(&error) {
+                Some(why) => Error::definite(format!("TLS does not come about: {why}; check tls.mode, tls.ca and the server's certificate")),
+                None => error.into(),
+            }
         })
     }
 
@@ -180,6 +184,23 @@ impl Connector {
         let info = server_info(&mut conn).await?;
         let _ = conn.disconnect().await;
         Ok(info)
+    }
+}
+
+fn is_no_tls(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
+}
+
+/// What rustls found wrong: no common version or cipher, a certificate that does not verify. A connection that broke is none.
+fn handshake_failure(error: &mysql_async::Error) -> Option<String> {
+    use mysql_async::IoError;
+    match error {
+        mysql_async::Error::Io(IoError::Tls(error)) => Some(error.to_string()),
+        mysql_async::Error::Io(IoError::Io(error)) => {
+            let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+            Some(inner.to_string())
+        }
+        _ => None,
     }
 }
 
