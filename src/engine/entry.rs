@@ -63,10 +63,13 @@ impl Task {
 
 /// Pauses between attempts: first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// An attempt that worked for this long ends a series of failures.
 const SETTLED: Duration = Duration::from_secs(60);
+
+/// After an attempt that lasted longer the pauses are short again: servers were there.
+const REACHED: Duration = Duration::from_secs(3);
 
 /// Runs a task to its end, to the stop that was asked for, or to an error that a person has to look at. What passes by
 /// itself is tried again for `spec.retry`; every attempt begins from the record at the destination.
@@ -85,6 +88,7 @@ pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> R
     }
     let mut failing_since: Option<Instant> = None;
     let mut attempts = 0u32;
+    let mut pause = FIRST_PAUSE;
     loop {
         let started = Instant::now();
         let result = migrate::attempt(&task, &progress, &cancel).await;
@@ -97,6 +101,9 @@ pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> R
             failing_since = None;
             attempts = 0;
         }
+        if started.elapsed() > REACHED {
+            pause = FIRST_PAUSE;
+        }
         let since = *failing_since.get_or_insert_with(Instant::now);
         attempts += 1;
         let retry = &task.spec().retry;
@@ -108,9 +115,8 @@ pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> R
         }
         tracing::warn!(error = %error, attempt = attempts, "trying again");
         progress.set_retrying(Some((error.to_string(), attempts)));
-        let pause = (FIRST_PAUSE * 2u32.saturating_pow(attempts.min(10) - 1)).min(LONGEST_PAUSE);
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
             () = cancel.cancelled() => {
                 progress.set_phase(Phase::Paused);
                 return Ok(Outcome::Stopped);
