@@ -2,11 +2,11 @@
 //!
 //! `cargo test --test e2e`; `cargo test --test e2e migrate::` and so on for a part.
 
-#![allow(dead_code, unused_imports)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod crash;
 mod migrate;
+mod refusals;
 #[path = "../../e2e/shop/mod.rs"]
 mod shop;
 mod support;
