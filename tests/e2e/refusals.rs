@@ -27,7 +27,6 @@ async fn pair(source: &str, options: &[&str]) -> (Server, Server) {
 }
 
 /// The task is refused and nothing is made.
-#[track_caller]
 async fn refused(migration: &Migration, destination: &Server, code: i32, sentences: &[&str]) -> Ended {
     let before = destination.databases().await;
     let ended = migration.run().await.expect(code);
@@ -105,7 +104,7 @@ async fn the_source_s_binary_log() {
     let migration = Migration::new(&source, &destination);
 
     source.run(&["SET GLOBAL binlog_format='STATEMENT'"]).await;
-    refused(&migration, &destination, PRECHECK, &["BinaryLogFormat", "STATEMENT", "SET GLOBAL binlog_format"]).await;
+    refused(&migration, &destination, PRECHECK, &["BinaryLogFormat", "STATEMENT", "binlog_format = ROW"]).await;
     source.run(&["SET GLOBAL binlog_format='ROW'", "SET GLOBAL binlog_row_image='MINIMAL'"]).await;
     refused(&migration, &destination, PRECHECK, &["BinaryLogRowImage", "MINIMAL", "binlog_row_image"]).await;
     source.run(&["SET GLOBAL binlog_row_image='FULL'"]).await;
@@ -176,8 +175,6 @@ async fn a_purged_log() {
         .await;
     sleep(1.1).await;
     source.run(&["PURGE BINARY LOGS BEFORE NOW()"]).await;
-    let left = source.list("SHOW BINARY LOGS").await;
-    assert_eq!(left.len(), 1, "{left:?}");
     let ended = migration.run_until_caught_up().await.expect(FAILED);
     ended.says("purged");
     let rows = destination.list("SELECT CAST(COUNT(*) AS CHAR) FROM shop.items").await;
@@ -238,7 +235,7 @@ async fn a_changed_value_that_does_not_fit() {
 async fn a_full_destination() {
     let _place = place().await;
     let source = Server::start("mysql97", &[]);
-    let destination = Server::start("mysql97", &["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:20M"]);
+    let destination = Server::start("mysql97", &["--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M;ibdata2:8M"]);
     load(&source, 100_000, false).await;
     let migration = Migration::new(&source, &destination);
     let mut running = migration.start(&[]);
@@ -248,7 +245,7 @@ async fn a_full_destination() {
     running.until("the destination is full", Duration::from_secs(60), full).await;
     running.terminate().await;
     destination.kill();
-    destination.restart(&["--innodb-data-file-path=ibdata1:20M;ibdata2:10M:autoextend"]);
+    destination.restart(&["--innodb-data-file-path=ibdata1:12M;ibdata2:8M;ibdata3:10M:autoextend"]);
     migration.run_until_caught_up().await.expect(0);
     assert_equal(&source, &destination, "shop").await;
 }

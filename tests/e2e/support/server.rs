@@ -1,6 +1,5 @@
 //! One server of the lab.
 
-use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,9 +10,7 @@ pub const PASSWORD: &str = "godwit-root";
 
 /// Stopped, and its data deleted, when it goes out of scope.
 pub struct Server {
-    pub kind: String,
     pub port: u16,
-    pub datadir: String,
     name: String,
 }
 
@@ -39,15 +36,8 @@ impl Server {
         arguments.extend(options);
         let output = script(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let mut server = Self { kind: kind.to_owned(), port: 0, datadir: String::new(), name };
-        server.read(&output);
-        server
-    }
-
-    fn read(&mut self, output: &Output) {
         let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        self.port = line["port"].as_u64().unwrap() as u16;
-        self.datadir = line["datadir"].as_str().unwrap().to_owned();
+        Self { port: line["port"].as_u64().unwrap() as u16, name }
     }
 
     /// SIGKILL.
@@ -66,10 +56,6 @@ impl Server {
 
     pub fn url(&self) -> String {
         format!("mysql://root:{PASSWORD}@127.0.0.1:{}", self.port)
-    }
-
-    pub fn has_data_directory(&self) -> bool {
-        Path::new(&self.datadir).is_dir()
     }
 
     pub async fn connect(&self) -> Conn {
