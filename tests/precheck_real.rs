@@ -164,7 +164,6 @@ fn mover<'a>(source: &'a Server, destination: &'a Server) -> Pair<'a> {
 const OBJECTS: &str = "objects: [{database: shop_eu}]";
 
 #[tokio::test]
-#[ignore = "starts servers"]
 async fn an_upgrade_with_the_least_rights() {
     let source = Server::start("mysql80", "upgrade", &[]);
     let destination = Server::start("mysql97", "upgrade", &[]);
@@ -255,7 +254,6 @@ async fn an_upgrade_with_the_least_rights() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers"]
 async fn a_source_without_gtids_and_without_a_log() {
     let source = Server::start("mysql57", "plain", &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]);
     let destination = Server::start("mysql80", "plain", &[]);
@@ -295,7 +293,6 @@ async fn a_source_without_gtids_and_without_a_log() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers"]
 async fn mariadb_to_itself_and_a_managed_surface() {
     let source = Server::start("mariadb114", "maria", &[]);
     source.sql(SHOP).await;

@@ -415,7 +415,6 @@ async fn json_across(mysql: &Server, mariadb: &Server) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "starts real servers"]
 async fn json_between_families() {
     let (mysql, mariadb) = (Server::start("mysql97"), Server::start("mariadb114"));
     json_across(&mysql, &mariadb).await;
@@ -434,19 +433,16 @@ async fn everything(kind: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "starts real servers"]
 async fn mysql_8_0() {
     everything("mysql80").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "starts real servers"]
 async fn mysql_9_7() {
     everything("mysql97").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "starts real servers"]
 async fn mariadb_11_4() {
     everything("mariadb114").await;
 }

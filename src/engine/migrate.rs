@@ -32,7 +32,7 @@ use super::replicate::lane::Lane;
 use super::replicate::reader::Reader;
 use super::source::position::Position;
 use super::source::visibility::{self, Visibility};
-use super::verify::{self, Hooks, VerifyOptions};
+use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
 use crate::manifest::resume_fingerprint;
 
@@ -430,7 +430,11 @@ impl Attempt<'_> {
     /// Compares both sides as the manifest asks, while the log goes on being followed.
     async fn verify(&self, cancel: &CancellationToken) -> Result<()> {
         self.progress.message("comparing both sides");
-        let options = VerifyOptions::of(&self.task.spec().verification);
+        let asked = &self.task.spec().verification;
+        let mut options = VerifyOptions::of(asked);
+        if asked.full.is_none() {
+            options.mode = Mode::Definitions;
+        }
         let report =
             verify::verify(&self.plan, &self.source, &self.destination, options, cancel.clone(), Hooks::default()).await?;
         let sum = |count: fn(&TableVerification) -> u64| report.tables.iter().map(count).sum::<u64>();

@@ -14,7 +14,6 @@ fn trail(log: &Log, of: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn compressed_transactions() {
     let server = Server::start("mysql97", "payload", &["--binlog-transaction-compression=ON"]);
     let mut connection = server.connect().await;
@@ -36,7 +35,6 @@ async fn compressed_transactions() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn partial_json() {
     for kind in ["mysql97", "mysql80"] {
         let server = Server::start(kind, "partial", &["--binlog-row-value-options=PARTIAL_JSON"]);
@@ -74,7 +72,6 @@ async fn partial_json() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn random_partial_json() {
     let server = Server::start("mysql97", "partial-random", &["--binlog-row-value-options=PARTIAL_JSON"]);
     let mut connection = server.connect().await;
@@ -119,7 +116,6 @@ async fn random_partial_json() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn gtids_of_mysql() {
     let server = Server::start("mysql97", "gtid", &[]);
     let mut connection = server.connect().await;
@@ -172,7 +168,6 @@ async fn gtids_of_mysql() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn xa_transactions() {
     for kind in ALL {
         let server = Server::start(kind, "xa", &[]);
@@ -211,7 +206,6 @@ async fn xa_transactions() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn gtids_and_positions_of_mariadb() {
     let server = Server::start("mariadb114", "gtid", &["--log-bin-compress=ON", "--log-bin-compress-min-len=10"]);
     let mut connection = server.connect().await;
@@ -244,7 +238,6 @@ async fn gtids_and_positions_of_mariadb() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn generated_and_invisible_columns() {
     for kind in ALL {
         let server = Server::start(kind, "generated", &[]);
@@ -293,7 +286,6 @@ async fn generated_and_invisible_columns() {
 
 /// 8.0 logs the columns behind them.
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn functional_indexes() {
     for kind in ["mysql80", "mysql97"] {
         let server = Server::start(kind, "functional", &[]);
@@ -332,7 +324,6 @@ async fn functional_indexes() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn optional_metadata() {
     for kind in ["mysql97", "mysql80", "mariadb114"] {
         let server = Server::start(kind, "metadata", &["--binlog-row-metadata=FULL"]);
@@ -386,7 +377,6 @@ async fn optional_metadata() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn other_row_images_are_refused() {
     for kind in ALL {
         let server = Server::start(kind, "image", &[]);
@@ -416,7 +406,6 @@ async fn other_row_images_are_refused() {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn statements() {
     for kind in ALL {
         let options = if kind == "mariadb114" { "--binlog-annotate-row-events=ON" } else { "--binlog-rows-query-log-events=ON" };

@@ -62,31 +62,26 @@ async fn compare(server: &Server, prepare: &[&str]) {
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn mysql_9_7() {
     compare(&Server::start("mysql97", "values", &["--binlog-row-metadata=FULL"]), &[]).await;
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn mysql_8_0() {
     compare(&Server::start("mysql80", "values", &[]), &[]).await;
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn mysql_5_7() {
     compare(&Server::start("mysql57", "values", &[]), &[]).await;
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn mariadb_11_4() {
     compare(&Server::start("mariadb114", "values", &["--binlog-row-metadata=FULL"]), &[]).await;
 }
 
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn mariadb_with_its_own_temporal_formats_and_compressed_events() {
     let options = [
         "--mysql56-temporal-format=OFF",
@@ -99,7 +94,6 @@ async fn mariadb_with_its_own_temporal_formats_and_compressed_events() {
 
 /// Random JSON documents, doubles above all.
 #[tokio::test]
-#[ignore = "starts servers of the lab"]
 async fn random_json() {
     for kind in ["mysql97", "mysql80", "mysql57"] {
         let server = Server::start(kind, "json", &[]);

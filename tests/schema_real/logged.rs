@@ -86,7 +86,6 @@ DROP TABLE \"q q\";
 DROP DATABASE d1";
 
 #[tokio::test]
-#[ignore = "starts real servers: cargo test --test schema_real -- --ignored"]
 async fn logged_statements_are_understood() {
     for kind in ["mysql57", "mysql80", "mysql97", "mariadb114"] {
         let server = Server::start(kind);

@@ -254,7 +254,6 @@ fn lines(create: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "starts real servers: cargo test --test schema_real -- --ignored"]
 async fn definitions_survive_the_way() {
     let mysql57 = Server::start("mysql57");
     let mysql80 = Server::start("mysql80");

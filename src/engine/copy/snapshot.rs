@@ -174,18 +174,15 @@ async fn is_touched(
         let raw = RawEvent::from_stream(&transport);
         match decoder.decode(&raw)? {
             Event::Rotate(rotate) => stream.rotate(&rotate),
-            Event::Heartbeat(heartbeat) => stream.heartbeat(&heartbeat),
             Event::TableMap(map) => found |= is_table(&map.database, &map.table, table),
             Event::Payload(payload) => {
-                let mut echoes = Vec::new();
                 let mut events = payload.events()?;
                 while let Some(inner) = events.next()? {
-                    echoes.push((inner.event_type, inner.event_size));
                     if let Event::TableMap(map) = decoder.decode(&inner)? {
                         found |= is_table(&map.database, &map.table, table);
                     }
                 }
-                stream.expect_echoes(echoes);
+                stream.expect_echo(events.into_echo());
             }
             _ => {}
         }

@@ -52,11 +52,11 @@ impl Reader {
         let start = (*self.dispatcher.position()).clone();
         let mut stream = LogStream::open(&self.source, &self.source_info, &start, self.server_id, Follow::Forever).await?;
         let mut state = State {
-            info: self.source_info,
             assembler: Assembler::new(self.plan, self.guard, start, self.valid_from, self.clock_offset),
-            decoder: Decoder::new(),
+            decoder: Decoder::for_version(&self.source_info.version_text),
             dispatcher: self.dispatcher,
             progress: self.progress,
+            info: self.source_info,
             reported: Instant::now(),
         };
         loop {
@@ -92,24 +92,19 @@ impl State {
         self.progress.add_log_bytes(u64::from(raw.event_size));
         let event = self.decoder.decode(&raw)?;
         if let Event::Payload(payload) = event {
-            let mut echoes = Vec::new();
             let mut events = payload.events()?;
             while let Some(inner) = events.next()? {
-                echoes.push((inner.event_type, inner.event_size));
                 let decoded = self.decoder.decode(&inner)?;
                 let (file, offset) = (stream.file().to_owned(), stream.offset());
                 let outcome = apply(&mut self.assembler, &self.info, decoded, &inner, &file, offset)?;
                 self.hand_on(outcome).await?;
             }
-            stream.expect_echoes(echoes);
+            stream.expect_echo(events.into_echo());
             return Ok(());
         }
         if let Event::Rotate(rotate) = &event {
             stream.rotate(rotate);
             self.assembler.forget_tables();
-        }
-        if let Event::Heartbeat(heartbeat) = &event {
-            stream.heartbeat(heartbeat);
         }
         let (file, offset) = (stream.file(), stream.offset());
         let outcome = apply(&mut self.assembler, &self.info, event, &raw, file, offset)?;

@@ -4,7 +4,6 @@
 //! dealt with here: it also unpacks compressed transactions by itself (those events are recognised and dropped,
 //! ours come from [`super::binlog::Payload`]), and it truncates places to 32 bits (they are put together again).
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -12,7 +11,7 @@ use mysql_async::binlog::events::Event as TransportEvent;
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStream, BinlogStreamRequest, Conn};
 
-use super::binlog::{Heartbeat, RawEvent, Rotate};
+use super::binlog::{LogOffset, PayloadEcho, RawEvent, Rotate};
 use super::position::{GtidPosition, Position};
 use crate::engine::connection::{Connector, Role, ServerInfo};
 use crate::engine::error::{Context, Error, Result};
@@ -27,11 +26,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// A dump of the source's log.
 pub struct LogStream {
     stream: BinlogStream,
-    file: String,
-    /// Byte behind the last event.
-    offset: u64,
-    /// Events of the last compressed transaction that the transport is going to repeat: type and size.
-    echoes: VecDeque<(u8, u32)>,
+    place: LogOffset,
+    /// Events of the last compressed transaction that the transport is going to repeat.
+    echo: Option<PayloadEcho>,
 }
 
 /// How the log is asked for.
@@ -78,17 +75,17 @@ impl LogStream {
             GtidPosition::None => by_place(request, position),
         };
         let stream = conn.get_binlog_stream(request).await.context("asking the source for its binary log")?;
-        Ok(Self { stream, file: position.file.clone(), offset: position.offset, echoes: VecDeque::new() })
+        Ok(Self { stream, place: LogOffset::new(position.file.clone(), position.offset), echo: None })
     }
 
     /// The file being read.
     pub fn file(&self) -> &str {
-        &self.file
+        &self.place.file
     }
 
     /// Byte behind the last event; more than 32 bits.
     pub fn offset(&self) -> u64 {
-        self.offset
+        self.place.offset
     }
 
     /// The next event; None at the log's end (only [`Follow::ToEnd`]).
@@ -109,60 +106,27 @@ impl LogStream {
                 Ok(Some(Err(error))) => return Err(explain(error)),
                 Ok(Some(Ok(event))) => event,
             };
-            if let Some((event_type, size)) = self.echoes.pop_front() {
-                let header = event.header();
-                if (header.event_type_raw(), header.event_size()) != (event_type, size) {
-                    return Err(Error::definite(
-                        "a compressed transaction could not be unpacked completely; reading stops before it",
-                    ));
-                }
+            let raw = RawEvent::from_stream(&event);
+            if let Some(echo) = self.echo.as_mut().filter(|echo| !echo.is_over()) {
+                echo.swallow(&raw)?;
                 continue;
             }
-            let raw = RawEvent::from_stream(&event);
             if let Some(checksum) = event.checksum() {
                 raw.verify_checksum(checksum)?;
             }
-            self.advance(&raw);
+            self.place.advance(&raw);
             return Ok(Some(event));
         }
     }
 
     /// Tells of the events that a compressed transaction held, which the transport will deliver once more.
-    pub fn expect_echoes(&mut self, events: impl IntoIterator<Item = (u8, u32)>) {
-        self.echoes.extend(events);
+    pub fn expect_echo(&mut self, echo: PayloadEcho) {
+        self.echo = Some(echo);
     }
 
     /// A ROTATE event names the file that follows.
     pub fn rotate(&mut self, rotate: &Rotate) {
-        self.file.clone_from(&rotate.file);
-        self.offset = rotate.position;
-    }
-
-    /// A heartbeat says how far the source has come without anything to send: transactions that the position
-    /// covers already, for example.
-    pub fn heartbeat(&mut self, heartbeat: &Heartbeat) {
-        if heartbeat.file != self.file {
-            return;
-        }
-        match u32::try_from(heartbeat.position) {
-            Ok(low) => self.advance_to(low),
-            Err(_) => self.offset = self.offset.max(heartbeat.position),
-        }
-    }
-
-    fn advance(&mut self, raw: &RawEvent<'_>) {
-        if raw.log_pos != 0 && !raw.is_artificial() {
-            self.advance_to(raw.log_pos);
-        }
-    }
-
-    /// Places come with their low 32 bits only, and never go back within a file.
-    fn advance_to(&mut self, low: u32) {
-        let mut offset = (self.offset & !0xffff_ffff) | u64::from(low);
-        if offset < self.offset {
-            offset += 1 << 32;
-        }
-        self.offset = offset;
+        self.place.rotate(rotate);
     }
 
     /// Ends the dump.

@@ -9,6 +9,7 @@ use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::replicate::change::{ChangeKind, NetChanges};
+use crate::engine::schema::definition::Kind;
 use crate::engine::source::position::Position;
 
 /// Statements of one window are sent in one packet up to this size: one round trip for small windows.
@@ -38,7 +39,11 @@ impl Applier {
         let in_order = std::mem::take(&mut changes.in_order);
         let (gone, rows) = changes.split(table);
         let mut statements = deletes(table, &gone, self.limits);
-        statements.extend(inserts(table, &rows, OnDuplicate::Update, self.limits));
+        // UPDATE leaves a JSON document as it is when the new one is numerically equal ({"a": 1} and {"a": 1.0}); rows
+        // with documents are written anew.
+        let has_json = table.columns.iter().any(|column| column.column.kind == Kind::Json);
+        let mode = if has_json { OnDuplicate::Replace } else { OnDuplicate::Update };
+        statements.extend(inserts(table, &rows, mode, self.limits));
         let mut run = Vec::new();
         for change in in_order {
             let single = match change {
@@ -47,6 +52,13 @@ impl Applier {
                     continue;
                 }
                 ChangeKind::Remove { row } => remove_one(table, &row),
+                ChangeKind::Replace { before, after } if has_json => {
+                    statements.extend(inserts(table, &run, OnDuplicate::Fail, self.limits));
+                    run.clear();
+                    run.push(after);
+                    statements.push(remove_one(table, &before));
+                    continue;
+                }
                 ChangeKind::Replace { before, after } => replace_one(table, &before, &after),
                 // Changes by key never stand here.
                 ChangeKind::Upsert { .. } | ChangeKind::Delete { .. } => continue,
