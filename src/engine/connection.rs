@@ -157,7 +157,9 @@ impl Connector {
                 return Error::definite("the server offers no TLS; enable it there or set tls.mode to Preferred or Disabled");
             }
             match handshake_failure(&error) {
-                Some(why) => Error::definite(format!("TLS does not come about: {why}; check tls.mode, tls.ca and the server's certificate")),
+                Some(why) => Error::definite(format!(
+                    "TLS does not come about: {why}; check tls.mode, tls.ca and the server's certificate"
+                )),
                 None => error.into(),
             }
         })

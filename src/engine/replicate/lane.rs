@@ -167,7 +167,7 @@ impl Lane {
             let mark = last.as_ref().map(|mark| (&*mark.position, mark.replay_from.as_deref()));
             self.applier.apply(&self.plan, &statements, mark).await?;
         }
-        self.progress.add_applied(counts.inserts, counts.updates, counts.deletes, marks.len() as u64);
+        self.progress.add_applied(counts.inserts, counts.updates, counts.deletes, 0);
         if let Some(mark) = last {
             self.recorded = (*mark.position).clone();
             self.dispatcher.applied(self.number, mark.sequence);

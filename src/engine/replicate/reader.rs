@@ -132,6 +132,8 @@ impl State {
             }
             Outcome::End { changes, end, aborted, id, file, offset } => {
                 let began = Began { id: &id, file: &file, offset };
+                // Lanes count rows; a transaction may be spread over several of them.
+                self.progress.add_applied(0, 0, 0, u64::from(!changes.is_empty()));
                 if aborted {
                     self.dispatcher.abort(changes, &began, end).await
                 } else {
