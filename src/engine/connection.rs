@@ -212,11 +212,17 @@ pub async fn server_info(conn: &mut Conn) -> Result<ServerInfo> {
     version.map(|text| ServerInfo::parse(&text)).ok_or_else(|| Error::transient("SELECT VERSION() returned nothing"))
 }
 
+/// `sql_mode` of sessions that write.
+pub const STRICT_SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW_INVALID_DATES";
+
+/// The same for a value that strict mode never takes although a column can hold it.
+pub const LENIENT_SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
+
 /// The statements that make a session independent of the server's defaults.
 pub fn session_settings(role: Role, info: &ServerInfo) -> Vec<String> {
     let sql_mode = match role {
         // Zero and invalid dates that the source holds must be accepted as they are; everything else that does not fit is an error.
-        Role::Write | Role::Metadata => "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW_INVALID_DATES",
+        Role::Write | Role::Metadata => STRICT_SQL_MODE,
         Role::Read | Role::Dump => "ALLOW_INVALID_DATES",
     };
     let names = match role {

@@ -30,7 +30,7 @@ use super::replicate::dispatch::Dispatcher;
 use super::replicate::guard::Guard;
 use super::replicate::lane::Lane;
 use super::replicate::reader::Reader;
-use super::source::position::Position;
+use super::source::position::{GtidPosition, Position};
 use super::source::visibility::{self, Visibility};
 use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
@@ -196,7 +196,7 @@ async fn resume<'a>(
     let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
     let _ = conn.disconnect().await;
     let plan = resolve(task.spec(), &selection, &catalog)?;
-    let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == super::source::position::GtidPosition::None);
+    let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == GtidPosition::None);
     if by_place && identity != saved.source_uuid {
         return Err(Error::definite(format!(
             "the source is another server ({identity}) than the one whose binary log the task follows by file and offset ({}); \
@@ -350,7 +350,11 @@ impl Attempt<'_> {
         let positions: Vec<Position> = saved.lanes.iter().map(|(position, _)| position.clone()).collect();
         let from: Vec<Position> =
             saved.lanes.iter().map(|(position, replay)| replay.clone().unwrap_or_else(|| position.clone())).collect();
-        let start = visibility::earliest(&from).unwrap_or_default();
+        let mut start = visibility::earliest(&from).unwrap_or_default();
+        if start.gtid != GtidPosition::None {
+            // Recorded places may be another server's; the stream says where it is.
+            start = Position { gtid: start.gtid, ..Position::default() };
+        }
         let dispatcher = Arc::new(Dispatcher::new(&self.plan, start, positions.clone(), QUEUE_BUDGET));
         for (number, recorded) in (0u32..).zip(positions) {
             let applier = Applier::connect(&self.destination, claim.lane(number), limits).await?;

@@ -10,3 +10,4 @@ mod refusals;
 #[path = "../../e2e/shop/mod.rs"]
 mod shop;
 mod support;
+mod values;

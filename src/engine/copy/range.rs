@@ -13,6 +13,7 @@ use mysql_async::{BinaryProtocol, Conn, QueryResult};
 
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{ColumnPlan, TableName, TablePlan};
+use crate::engine::schema::definition::Kind;
 use crate::engine::value::literal::push_compare_literal;
 use crate::engine::value::read::{push_value, quote_identifier, select_expression};
 use crate::engine::value::{CellRef, Row, RowBuilder};
@@ -74,7 +75,14 @@ fn push_name(out: &mut Vec<u8>, column: &ColumnPlan, side: Side) {
 
 /// `name OPERATOR literal`.
 fn push_comparison(out: &mut Vec<u8>, column: &ColumnPlan, side: Side, operator: &str, cell: CellRef<'_>) {
-    push_name(out, column, side);
+    if matches!(column.column.kind, Kind::Set { .. }) && cell.is_some() {
+        // Compared with a number a SET may become a double, which has no 64 bits.
+        out.extend_from_slice(b"CAST(");
+        push_name(out, column, side);
+        out.extend_from_slice(b" AS UNSIGNED)");
+    } else {
+        push_name(out, column, side);
+    }
     out.extend_from_slice(operator.as_bytes());
     push_compare_literal(out, &column.column, cell);
 }

@@ -75,7 +75,12 @@ impl LogStream {
             GtidPosition::None => by_place(request, position),
         };
         let stream = conn.get_binlog_stream(request).await.context("asking the source for its binary log")?;
-        Ok(Self { stream, place: LogOffset::new(position.file.clone(), position.offset), echo: None })
+        // By GTID the source chooses the file itself, and begins it at its head.
+        let place = match position.gtid {
+            GtidPosition::None => LogOffset::new(position.file.clone(), position.offset),
+            _ => LogOffset::default(),
+        };
+        Ok(Self { stream, place, echo: None })
     }
 
     /// The file being read.

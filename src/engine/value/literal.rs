@@ -111,6 +111,11 @@ pub fn push_identity(out: &mut Vec<u8>, name: &str, column: &Column, cell: CellR
             );
             push_quoted(out, bytes);
         }
+        // As a number, and as an exact one: MariaDB compares a SET with a number beyond 63 bits as doubles.
+        Kind::Enum { .. } | Kind::Set { .. } => {
+            out.extend_from_slice(format!("CAST({quoted} AS UNSIGNED)=").as_bytes());
+            out.extend_from_slice(bytes);
+        }
         Kind::Geometry | Kind::Vector => {
             out.extend_from_slice(format!("HEX({quoted})='").as_bytes());
             for byte in bytes {
@@ -131,8 +136,15 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 pub fn fits_load_data(column: &Column, cell: CellRef<'_>) -> bool {
     match (&column.kind, cell) {
         (Kind::Json, Some(bytes)) => !json_sql::needs_constructor(bytes),
+        (Kind::Enum { .. }, _) => !needs_lenience(column, cell),
         _ => true,
     }
+}
+
+/// Whether the value is one that a column holds but strict mode never takes: the index 0 that an ENUM has
+/// where a value was refused in a session without strict mode.
+pub fn needs_lenience(column: &Column, cell: CellRef<'_>) -> bool {
+    matches!(column.kind, Kind::Enum { .. }) && cell == Some(b"0")
 }
 
 /// Appends a LOAD DATA field (tab separated, backslash escaped, `\N` for NULL).

@@ -3,7 +3,7 @@
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, remove_one, replace_one};
+use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, remove_one, replace_one, run_lenient};
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
@@ -112,11 +112,11 @@ impl Applier {
         }
         self.open = true;
         for statement in statements {
-            if statement.must_find.is_some() || packet.len() + statement.sql.len() > PACKET_BYTES {
+            if !statement.is_plain() || packet.len() + statement.sql.len() > PACKET_BYTES {
                 self.send(plan, &mut packet, statements).await?;
             }
-            if let Some(wanted) = statement.must_find {
-                self.run_exactly(plan, statement, wanted).await?;
+            if !statement.is_plain() {
+                self.run_alone(plan, statement).await?;
                 continue;
             }
             if !packet.is_empty() {
@@ -158,11 +158,16 @@ impl Applier {
         }
     }
 
-    async fn run_exactly(&mut self, plan: &Plan, statement: &Statement, wanted: u64) -> Result<()> {
+    async fn run_alone(&mut self, plan: &Plan, statement: &Statement) -> Result<()> {
         let table = &plan.tables[statement.table as usize];
-        self.conn.query_drop(statement.sql.as_slice()).await.map_err(|error| name(table, statement, error.into()))?;
-        let found = self.conn.affected_rows();
-        if found == wanted {
+        let found = if statement.lenient.is_empty() {
+            let result = self.conn.query_drop(statement.sql.as_slice()).await;
+            result.map(|()| self.conn.affected_rows()).map_err(Error::from)
+        } else {
+            run_lenient(&mut self.conn, statement).await
+        };
+        let found = found.map_err(|error| name(table, statement, error))?;
+        if statement.must_find.is_none_or(|wanted| wanted == found) {
             return Ok(());
         }
         let subject = statement.subjects.first().map(|row| describe_key(table, row)).unwrap_or_default();
@@ -182,7 +187,7 @@ impl Applier {
         self.open = false;
         let mut found = None;
         if self.conn.query_drop("START TRANSACTION").await.is_ok() {
-            for statement in statements {
+            for statement in statements.iter().filter(|statement| statement.lenient.is_empty()) {
                 if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
                     found = Some(name(&plan.tables[statement.table as usize], statement, error.into()));
                     break;

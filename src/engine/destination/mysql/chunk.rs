@@ -12,7 +12,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row as SqlRow};
 
 use super::apply::LOCK_TRIES;
-use super::statement::{Limits, OnDuplicate, Statement, describe_key, inserts, subject};
+use super::statement::{Limits, OnDuplicate, Statement, describe_key, inserts, run_lenient, subject};
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
@@ -110,8 +110,13 @@ impl ChunkWriter {
         on_duplicate: OnDuplicate,
     ) -> Result<()> {
         for statement in inserts(table, rows, on_duplicate, self.limits) {
-            if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
-                return Err(self.name_row(table, &statement, error.into()));
+            let done = if statement.lenient.is_empty() {
+                self.conn.query_drop(statement.sql.as_slice()).await.map_err(Error::from)
+            } else {
+                run_lenient(&mut self.conn, &statement).await.map(|_| ())
+            };
+            if let Err(error) = done {
+                return Err(self.name_row(table, &statement, error));
             }
             if self.conn.get_warnings() > 0 && on_duplicate == OnDuplicate::Keep {
                 self.only_duplicates(table).await?;

@@ -1,9 +1,15 @@
 //! Statements that write rows. Pure: rows and a table in, SQL bytes out.
 
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use crate::engine::connection::{LENIENT_SQL_MODE, STRICT_SQL_MODE};
 use crate::engine::copy::range::{Side, keys_condition};
+use crate::engine::error::{Error, Result};
 use crate::engine::plan::TablePlan;
+use crate::engine::schema::definition::Kind;
 use crate::engine::value::Row;
-use crate::engine::value::literal::{push_compare_literal, push_identity, push_insert_literal};
+use crate::engine::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal};
 use crate::engine::value::read::quote_identifier;
 
 /// How large statements may get.
@@ -24,6 +30,45 @@ pub struct Statement {
     pub subjects: Vec<Row>,
     /// The number of rows that the statement must find; None: any.
     pub must_find: Option<u64>,
+    /// One row with a value that strict mode refuses ([`needs_lenience`]): the columns that hold it. Such a
+    /// statement runs alone, by [`run_lenient`].
+    pub lenient: Vec<String>,
+}
+
+impl Statement {
+    /// Whether it can be sent together with others.
+    pub fn is_plain(&self) -> bool {
+        self.must_find.is_none() && self.lenient.is_empty()
+    }
+}
+
+/// Runs a statement without strict mode, and makes sure that nothing was changed on the way but what had to be.
+///
+/// # Errors
+/// The server's; definite for any warning that another value caused.
+pub async fn run_lenient(conn: &mut Conn, statement: &Statement) -> Result<u64> {
+    conn.query_drop(format!("SET SESSION sql_mode='{LENIENT_SQL_MODE}'")).await?;
+    let result = conn.query_drop(statement.sql.as_slice()).await;
+    let found = conn.affected_rows();
+    let warnings: Vec<(String, u16, String)> = if result.is_ok() { conn.query("SHOW WARNINGS").await? } else { Vec::new() };
+    // Before anything else: the session may be used again after a lock conflict.
+    conn.query_drop(format!("SET SESSION sql_mode='{STRICT_SQL_MODE}'")).await?;
+    result?;
+    // WARN_DATA_TRUNCATED names the column; the deprecation of VALUES() is no matter of values.
+    let expected = |code: u16, text: &str| {
+        code == 1287 || code == 1265 && statement.lenient.iter().any(|column| text.contains(&format!("'{column}'")))
+    };
+    match warnings.into_iter().find(|(_, code, text)| !expected(*code, text)) {
+        None => Ok(found),
+        Some((_, code, text)) => {
+            Err(Error::definite(format!("the destination does not take the value as it is: {text} ({code})")))
+        }
+    }
+}
+
+fn lenient_columns(table: &TablePlan, row: &Row) -> Vec<String> {
+    let written = table.columns.iter().zip(row.cells()).filter(|(column, _)| column.write);
+    written.filter(|(c, cell)| needs_lenience(&c.column, *cell)).map(|(c, _)| c.destination_name.clone()).collect()
 }
 
 /// What a row that is there already means.
@@ -107,6 +152,14 @@ pub fn inserts<'a>(
     let mut statements: Vec<Statement> = Vec::new();
     let mut open: Option<Statement> = None;
     for row in rows {
+        let lenient = lenient_columns(table, row);
+        if !lenient.is_empty() {
+            let mut sql = head.clone().into_bytes();
+            push_values(&mut sql, table, row);
+            sql.extend_from_slice(tail.as_bytes());
+            statements.push(Statement { table: table.id, sql, subjects: vec![subject(table, row)], must_find: None, lenient });
+            continue;
+        }
         let full = open
             .as_ref()
             .is_some_and(|s| s.subjects.len() >= limits.rows || s.sql.len() + row.size() + tail.len() > limits.statement_bytes);
@@ -119,6 +172,7 @@ pub fn inserts<'a>(
             sql: head.clone().into_bytes(),
             subjects: Vec::new(),
             must_find: None,
+            lenient: Vec::new(),
         });
         if !statement.subjects.is_empty() {
             statement.sql.push(b',');
@@ -135,11 +189,14 @@ pub fn inserts<'a>(
 
 /// `k IN (…)` for a key of one column, which servers turn into one range scan; OR-ed conjunctions else.
 fn push_key_condition(sql: &mut Vec<u8>, table: &TablePlan, keys: &[Row]) {
-    let [place] = table.key.as_slice() else {
+    let single = match table.key.as_slice() {
+        [place] => Some(&table.columns[*place]).filter(|column| !matches!(column.column.kind, Kind::Set { .. })),
+        _ => None,
+    };
+    let Some(column) = single else {
         sql.extend_from_slice(&keys_condition(table, Side::Destination, keys));
         return;
     };
-    let column = &table.columns[*place];
     sql.extend_from_slice(quote_identifier(&column.destination_name).as_bytes());
     let mut separator: &[u8] = b" IN (";
     for key in keys {
@@ -156,7 +213,7 @@ pub fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement
         .map(|keys| {
             let mut sql = format!("DELETE FROM {} WHERE ", qualified(table)).into_bytes();
             push_key_condition(&mut sql, table, keys);
-            Statement { table: table.id, sql, subjects: keys.to_vec(), must_find: None }
+            Statement { table: table.id, sql, subjects: keys.to_vec(), must_find: None, lenient: Vec::new() }
         })
         .collect()
 }
@@ -178,7 +235,7 @@ fn push_identities(sql: &mut Vec<u8>, table: &TablePlan, row: &Row) {
 pub fn remove_one(table: &TablePlan, row: &Row) -> Statement {
     let mut sql = format!("DELETE FROM {}", qualified(table)).into_bytes();
     push_identities(&mut sql, table, row);
-    Statement { table: table.id, sql, subjects: vec![row.clone()], must_find: Some(1) }
+    Statement { table: table.id, sql, subjects: vec![row.clone()], must_find: Some(1), lenient: Vec::new() }
 }
 
 /// Turns one row like `before` into `after`.
@@ -197,7 +254,8 @@ pub fn replace_one(table: &TablePlan, before: &Row, after: &Row) -> Statement {
         }
     }
     push_identities(&mut sql, table, before);
-    Statement { table: table.id, sql, subjects: vec![before.clone()], must_find: Some(1) }
+    let lenient = lenient_columns(table, after);
+    Statement { table: table.id, sql, subjects: vec![before.clone()], must_find: Some(1), lenient }
 }
 
 /// A key as people read it: `(42, 'x')`; long values are cut.

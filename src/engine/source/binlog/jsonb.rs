@@ -229,13 +229,13 @@ pub(super) fn write_scalar(value: &Value<'_>, style: JsonText, out: &mut Vec<u8>
         Value::Uint(number) => unsigned_text(*number, |text| out.extend_from_slice(text)),
         Value::Double(number) => write_double(*number, style, out),
         Value::String(bytes) => write_string(bytes, out),
-        Value::Opaque { field_type, data } => write_opaque(*field_type, data, style, out)?,
+        Value::Opaque { field_type, data } => write_opaque(*field_type, data, out)?,
         Value::Container(_) => return Err(malformed("JSON container in place of a scalar")),
     }
     Ok(())
 }
 
-fn write_opaque(field_type: u8, data: &[u8], style: JsonText, out: &mut Vec<u8>) -> Result<()> {
+fn write_opaque(field_type: u8, data: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let temporal = match field_type {
         t::NEWDECIMAL => {
             let mut cursor = Cursor::new(data);
@@ -249,7 +249,7 @@ fn write_opaque(field_type: u8, data: &[u8], style: JsonText, out: &mut Vec<u8>)
             out.extend_from_slice(b"\"base64:type");
             unsigned_text(u64::from(other), |text| out.extend_from_slice(text));
             out.push(b':');
-            base64(data, style, out);
+            base64(data, out);
             out.push(b'"');
             return Ok(());
         }
@@ -264,11 +264,12 @@ fn write_opaque(field_type: u8, data: &[u8], style: JsonText, out: &mut Vec<u8>)
 }
 
 /// The server breaks lines after 76 characters, as MIME does.
-fn base64(data: &[u8], style: JsonText, out: &mut Vec<u8>) {
+fn base64(data: &[u8], out: &mut Vec<u8>) {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (i, group) in data.chunks(3).enumerate() {
         if i > 0 && i % 19 == 0 {
-            out.extend_from_slice(if style == JsonText::MySql57 { b"\n" } else { b"\\n" });
+            // MySQL 5.7 prints the line break itself, which is no JSON; a SELECT's text is mended the same way.
+            out.extend_from_slice(b"\\n");
         }
         let bits = group.iter().chain([0, 0].iter()).take(3).fold(0u32, |bits, byte| bits << 8 | u32::from(*byte));
         for place in 0..4 {
