@@ -26,6 +26,35 @@ pub fn needs_constructor(text: &[u8]) -> bool {
     false
 }
 
+/// The text as MySQL 8.0 and later would print the same document, where 5.7 prints it otherwise: the line breaks
+/// of long binary values, which are no JSON, and the double -0, which a parser would take for the integer 0.
+/// None: nothing to mend.
+pub fn mended(text: &[u8]) -> Option<Vec<u8>> {
+    if !text.contains(&b'\n') && !text.windows(2).any(|pair| pair == b"-0") {
+        return None;
+    }
+    let mut out = Vec::with_capacity(text.len() + 16);
+    let mut place = 0;
+    while let Some(&byte) = text.get(place) {
+        let end = match byte {
+            b'"' => skip_string(text, place).min(text.len()),
+            b'-' | b'0'..=b'9' => number_end(text, place),
+            _ => place + 1,
+        };
+        let token = &text[place..end];
+        match byte {
+            b'"' => token.iter().for_each(|&b| match b {
+                b'\n' => out.extend_from_slice(b"\\n"),
+                other => out.push(other),
+            }),
+            _ if token == b"-0" => out.extend_from_slice(b"-0.0"),
+            _ => out.extend_from_slice(token),
+        }
+        place = end;
+    }
+    Some(out)
+}
+
 /// Place after the string that begins at `start`.
 fn skip_string(text: &[u8], start: usize) -> usize {
     let mut place = start + 1;
@@ -175,6 +204,13 @@ mod tests {
             r#"_utf8mb4'{"a": 1, "b": 1.5, "c": "1.10", "d": 1e20}'"#
         );
         assert_eq!(sql("18446744073709551615"), "_utf8mb4'18446744073709551615'");
+    }
+
+    #[test]
+    fn what_5_7_prints_is_mended() {
+        assert_eq!(mended(br#"{"a": 1, "b": "x-0"}"#).unwrap(), br#"{"a": 1, "b": "x-0"}"#);
+        assert_eq!(mended(b"[-0, -0.5, \"QUJD\nREVG\"]").unwrap(), br#"[-0.0, -0.5, "QUJD\nREVG"]"#);
+        assert_eq!(mended(br#"{"a": [1, -7]}"#), None);
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! | JSON | the text MySQL prints for it (`{"a": 1, "b": [true, null]}`), UTF-8 |
 //! | UUID, INET4, INET6 | the text MariaDB prints |
 
-mod json_sql;
+pub mod json_sql;
 pub mod literal;
 pub mod read;
 mod row;

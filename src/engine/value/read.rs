@@ -5,6 +5,7 @@
 
 use mysql_async::Value;
 
+use super::json_sql::mended;
 use super::{RowBuilder, float_text};
 use crate::engine::error::{Error, Result};
 use crate::engine::schema::definition::{Column, Kind};
@@ -126,15 +127,12 @@ pub fn push_value(out: &mut RowBuilder, value: Value, column: &Column, scratch: 
             scratch.extend_from_slice(&bytes);
             scratch.resize(bytes.len().max(usize::from(*length)), 0);
         }
-        // MySQL 5.7 breaks the lines of long binary values with a line break that JSON does not allow; nothing else
-        // in its text is one.
-        (Kind::Json, Value::Bytes(bytes)) if bytes.contains(&b'\n') => {
-            for &byte in &bytes {
-                match byte {
-                    b'\n' => scratch.extend_from_slice(b"\\n"),
-                    other => scratch.push(other),
-                }
+        (Kind::Json, Value::Bytes(bytes)) => {
+            match mended(&bytes) {
+                Some(text) => out.push(Some(&text)),
+                None => out.push(Some(&bytes)),
             }
+            return Ok(());
         }
         (Kind::Year, Value::Int(year)) => push_padded(scratch, year.clamp(0, 9999) as u32, 4),
         (Kind::Year, Value::UInt(year)) => push_padded(scratch, year.min(9999) as u32, 4),

@@ -5,6 +5,7 @@ use super::numbers::{decimal_text, sign_extended, signed_text, unsigned_text};
 use super::table_map::column_type as t;
 use super::temporal::{JsonTemporal, json_temporal};
 use crate::engine::error::Result;
+use crate::engine::value::json_sql::mended;
 
 /// The server allows 100.
 const MAX_DEPTH: usize = 110;
@@ -58,7 +59,15 @@ pub(super) fn text(document: &[u8], style: JsonText, out: &mut Vec<u8>) -> Resul
     // A valid document's parts do not overlap, so that reading it takes no more bytes than it has. This
     // stops documents whose offsets point back from growing without end.
     let mut printer = Printer { left: document.len(), style };
-    printer.value(&parse(document)?, out, 0)
+    let start = out.len();
+    printer.value(&parse(document)?, out, 0)?;
+    if style == JsonText::MySql57
+        && let Some(text) = mended(&out[start..])
+    {
+        out.truncate(start);
+        out.extend_from_slice(&text);
+    }
+    Ok(())
 }
 
 /// The value of a document with at least one byte.
