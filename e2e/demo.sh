@@ -1,106 +1,123 @@
 #!/usr/bin/env bash
-# Shows what godwit does: two real MySQL servers, a small shop whose application goes on writing, a migration, the proof.
-# Everything happens on 127.0.0.1 and in .cache; the servers are gone at the end.
+# A shop moves from one MySQL server to another while people buy in it: two servers, a million rows, writers all the
+# time, the migration, its proof, and a summary. Everything it starts is gone when it ends, also after Ctrl-C.
+#
+#   DEMO_ROWS (1000000)  DEMO_RATE (1000 changed rows a second)  DEMO_FOLLOW (10 seconds)
 set -euo pipefail
-cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+godwit=$target/release/godwit
+shop=$target/release/examples/shop
+rows=${DEMO_ROWS:-1000000} rate=${DEMO_RATE:-1000} follow=${DEMO_FOLLOW:-10}
 
-CACHE=${GODWIT_LAB_CACHE:-$PWD/.cache/lab}
-export GODWIT_LAB_CACHE=$CACHE GODWIT_LAB_RUN=$CACHE/demo
-GODWIT=${GODWIT:-target/release/godwit}
-SERVER=${GODWIT_DEMO_SERVER:-mysql97}
-ORDERS=${GODWIT_DEMO_ORDERS:-200000}
-LAB=e2e/lab/server.sh
-TASK=.cache/demo/shop.yaml
-OPEN=.cache/demo/open
+for binary in "$godwit" "$shop"; do
+  [[ -x $binary ]] || { echo "demo: $binary is missing; make demo builds it" >&2; exit 1; }
+done
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-client() { "$LAB" client "$@"; }
-field() { sed -nE "s/.*\"$1\":\"?([^\",}]*).*/\1/p" <<<"$2"; }
+mkdir -p "$target"
+work=$(mktemp -d "$target/demo.XXXXXX")
+export GODWIT_LAB_RUN=$work/servers
+lab() { "$root/e2e/lab/server.sh" "$@"; }
 
-# The application ends by itself once its file is gone.
-close_shop() {
-  rm -f -- "$OPEN"
-  wait
-}
-
+writer=0 watcher=0
 clean_up() {
-  close_shop
-  "$LAB" stop-all --now >/dev/null 2>&1 || true
+  trap - EXIT INT TERM
+  ((watcher == 0)) || kill "$watcher" 2>/dev/null || true
+  ((writer == 0)) || kill "$writer" 2>/dev/null || true
+  lab stop-all --now >/dev/null 2>&1 || true
+  rm -rf "$work"
 }
 trap clean_up EXIT
-"$LAB" stop-all --now >/dev/null 2>&1 || true
+trap 'exit 130' INT TERM
 
-[[ -x $GODWIT ]] || { echo "no $GODWIT: run make build" >&2; exit 1; }
+if [[ -t 1 ]]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
+step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+# field FILE NAME: a number or a word of a JSON file
+field() { sed -nE 's/.*"'"$2"'": ?"?([^",}]*)"?.*/\1/p' "$1" | head -1; }
+grouped() { printf "%s" "$1" | sed -E ':a;s/^([0-9]+)([0-9]{3})/\1,\2/;ta'; }
 
-say "Two servers"
-source=$("$LAB" start "$SERVER" source)
-destination=$("$LAB" start "$SERVER" destination)
-echo "source 127.0.0.1:$(field port "$source"), destination 127.0.0.1:$(field port "$destination"): $SERVER $(field version "$source")"
+started=$SECONDS
+step "Two MySQL 9.7 servers"
+options=(--innodb-buffer-pool-size=512M --innodb-redo-log-capacity=512M)
+lab start mysql97 source -- "${options[@]}" >"$work/source.json" &
+first=$!
+lab start mysql97 destination -- "${options[@]}" >"$work/destination.json"
+wait "$first"
+for end in source destination; do
+  printf '  %-12s MySQL %s at %s:%s\n' "$end" "$(field "$work/$end.json" version)" \
+    "$(field "$work/$end.json" host)" "$(field "$work/$end.json" port)"
+done
+port=$(field "$work/source.json" port)
+user=$(field "$work/source.json" user)
+password=$(field "$work/source.json" password)
+url=mysql://$user:$password@127.0.0.1:$port
 
-say "A shop with $ORDERS orders"
-client source <<SQL
-CREATE DATABASE shop;
-USE shop;
-CREATE TABLE customers (id INT UNSIGNED PRIMARY KEY AUTO_INCREMENT, name VARCHAR(80) NOT NULL, email VARCHAR(120) NOT NULL UNIQUE, note JSON);
-CREATE TABLE orders (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, customer INT UNSIGNED NOT NULL, state ENUM('new','paid','sent') NOT NULL,
-  total DECIMAL(10,2) NOT NULL, placed DATETIME(6) NOT NULL, KEY by_customer (customer, placed), KEY by_state (state));
-CREATE TABLE visits (at DATETIME(6) NOT NULL, page VARCHAR(200) NOT NULL);
-CREATE VIEW open_orders AS SELECT id, customer, total FROM orders WHERE state <> 'sent';
-SET SESSION cte_max_recursion_depth = 100000000;
-INSERT INTO customers (name, email, note)
-  WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < GREATEST($ORDERS DIV 10, 1))
-  SELECT CONCAT('Müller ', i), CONCAT('m', i, '@example.com'), JSON_OBJECT('vip', i % 7 = 0) FROM n;
-INSERT INTO orders (customer, state, total, placed)
-  WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $ORDERS)
-  SELECT 1 + i % GREATEST($ORDERS DIV 10, 1), ELT(1 + i % 3, 'new', 'paid', 'sent'), i % 9973 / 7, NOW(6) - INTERVAL i SECOND FROM n;
-INSERT INTO visits SELECT NOW(6), CONCAT('/item/', id) FROM orders LIMIT 1000;
-SQL
+step "A shop with about $(grouped "$rows") rows"
+"$shop" load --url "$url" --rows "$rows" >"$work/loaded.json"
+printf '  %s tables, %s rows, loaded in %.0f s\n' "$(field "$work/loaded.json" tables)" \
+  "$(grouped "$(field "$work/loaded.json" rows)")" "$(field "$work/loaded.json" seconds)"
 
-# The application: one connection that goes on ordering, paying and cancelling until it closes.
-shop() {
-  while [[ -e $OPEN ]]; do
-    echo "INSERT INTO orders (customer, state, total, placed) VALUES (1 + FLOOR(RAND() * 1000), 'new', RAND() * 100, NOW(6));"
-    echo "UPDATE orders SET state = 'paid' WHERE state = 'new' ORDER BY id DESC LIMIT 2;"
-    echo "DELETE FROM orders WHERE id = 1 + FLOOR(RAND() * $ORDERS);"
-    echo "INSERT INTO visits VALUES (NOW(6), '/cart');"
-    sleep 0.02
-  done
-}
+step "People buy: about $(grouped "$rate") changed rows a second from now on"
+"$shop" write --url "$url" --threads 4 --rate "$rate" >"$work/written.json" &
+writer=$!
+echo "  orders, cancellations, moved keys, swapped unique values, rollbacks, tables without a key"
 
-mkdir -p .cache/demo
-(umask 077 && cat >"$TASK") <<YAML
+cat >"$work/task.yaml" <<YAML
 apiVersion: godwit.dev/v1alpha1
 kind: MigrationTask
 metadata: { name: shop }
 spec:
-  source: { mysql: { host: 127.0.0.1, port: $(field port "$source"), credentials: { secretName: source } } }
-  destination: { mysql: { host: 127.0.0.1, port: $(field port "$destination"), credentials: { secretName: destination } } }
-  objects:
-    - database: shop
-  # The demo's servers keep their logs for as long as they live.
-  precheck: { ignore: [SourceRetention] }
+  migrationTypes: [Schema, Full, Incremental]
+  source: { mysql: { host: 127.0.0.1, port: $port, credentials: { secretName: source } } }
+  destination: { mysql: { host: 127.0.0.1, port: $(field "$work/destination.json" port), credentials: { secretName: destination } } }
+  objects: [{ database: shop }]
 ---
 apiVersion: v1
 kind: Secret
 metadata: { name: source }
-stringData: { username: $(field user "$source"), password: $(field password "$source") }
+stringData: { username: $user, password: $password }
 ---
 apiVersion: v1
 kind: Secret
 metadata: { name: destination }
-stringData: { username: $(field user "$destination"), password: $(field password "$destination") }
+stringData: { username: $user, password: $password }
 YAML
 
-say "The application opens and goes on writing"
-touch "$OPEN"
-shop | client source --database=shop --force >/dev/null 2>&1 &
+step "godwit run: schema, rows and binary log, stopped $follow seconds after the copy"
+begun=$SECONDS
+"$godwit" run -f "$work/task.yaml" --status-file "$work/status.json" &
+engine=$!
+# Lets it follow for a while after the copy; then nobody buys any more, and it stops.
+{
+  until [[ $(field "$work/status.json" phase 2>/dev/null) == Replicating ]]; do
+    kill -0 "$engine" 2>/dev/null || exit 0
+    sleep 0.2
+  done
+  sleep "$follow"
+  kill -TERM "$writer"
+  sleep 2
+  kill -TERM "$engine"
+} &
+watcher=$!
+wait "$engine"
+took=$((SECONDS - begun))
+wait "$writer"
+writer=0
+watcher=0
 
-say "godwit run -f $TASK --until-caught-up"
-"$GODWIT" run -f "$TASK" --until-caught-up
+step "godwit run again: it goes on where it stood, to the end of the log"
+"$godwit" run -f "$work/task.yaml" --until-caught-up --no-progress
 
-say "The application closes; started again, the migration resumes and applies the rest"
-close_shop
-"$GODWIT" run -f "$TASK" --until-caught-up
+step "godwit verify: every row of both sides"
+begun=$SECONDS
+"$godwit" verify -f "$work/task.yaml"
+verified=$((SECONDS - begun))
 
-say "godwit verify -f $TASK"
-"$GODWIT" verify -f "$TASK"
+number() { grouped "$(field "$work/$1.json" "$2")"; }
+step "In short"
+cat <<SUMMARY
+  copied       $(number status rowsCopied) rows while $(number written transactions) transactions were committed on the source
+  changed      $(number written inserted) rows inserted, $(number written updated) updated, $(number written deleted) deleted; $(number written rolledBackRows) more rolled back
+  equal        every row, in $verified s of comparison; nothing was locked, nobody waited
+  took         $took s for the migration, of which $follow s only following; $((SECONDS - started)) s in all
+SUMMARY
