@@ -374,17 +374,19 @@ impl Record {
         Ok(Some(saved))
     }
 
-    /// Records a new task: everything that a resume needs, in one transaction. Does nothing when it is recorded already.
+    /// Records a new task: everything that a resume needs, in one transaction. `start`: what the tables to come hold
+    /// at least, and from where the log has to be read for XA transactions that were prepared before.
     pub async fn create(
         &self,
         fingerprint: &[(String, String)],
         source_uuid: &str,
-        start: Option<&Position>,
+        start: Option<(&Position, &Position)>,
         definitions: &[&TableDefinition],
     ) -> Result<()> {
         let mut conn = self.conn().await?;
         conn.query_drop("START TRANSACTION").await?;
-        let start_json = start.map(to_json).transpose()?;
+        let start_json = start.map(|(position, _)| to_json(position)).transpose()?;
+        let replay_json = start.map(|(_, replay_from)| to_json(replay_from)).transpose()?;
         conn.exec_drop(
             format!(
                 "INSERT INTO {} (task, layout, epoch, stage, fingerprint, source_uuid, start) VALUES (?,?,0,?,?,?,?)",
@@ -396,8 +398,8 @@ impl Record {
         .context("recording the task")?;
         for lane in 0..LANES {
             conn.exec_drop(
-                format!("INSERT INTO {} (task, lane, epoch, position) VALUES (?,?,0,?)", self.table("lane")),
-                (&self.task, lane, &start_json),
+                format!("INSERT INTO {} (task, lane, epoch, position, replay_from) VALUES (?,?,0,?,?)", self.table("lane")),
+                (&self.task, lane, &start_json, &replay_json),
             )
             .await?;
         }

@@ -142,13 +142,21 @@ async fn begin<'a>(
         progress.set_phase(Phase::PrecheckFailed);
         return Ok(None);
     };
-    let start = if resolved.plan.incremental { Some(early_start?) } else { None };
+    let start = match resolved.plan.incremental {
+        true => {
+            let early = early_start?;
+            wait_for_prepared(&source).await?;
+            // What was prepared before the early place is decided before this one, the rest is read from there.
+            Some((start_position(&source).await?, early))
+        }
+        false => None,
+    };
     let mut conn = source.connect(Role::Metadata).await?;
     let identity = visibility::server_identity(&mut conn, &resolved.source.info).await?;
     let _ = conn.disconnect().await;
     record.prepare().await?;
     let definitions: Vec<_> = resolved.plan.tables.iter().map(|table| &*table.definition).collect();
-    record.create(now, &identity, start.as_ref(), &definitions).await?;
+    record.create(now, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions).await?;
     Ok(Some(Attempt {
         task,
         progress,
@@ -160,6 +168,33 @@ async fn begin<'a>(
         selection: resolved.selection,
         record,
     }))
+}
+
+/// XA transactions that are prepared when the log is joined get this long to be decided.
+const DECIDED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Waits until every XA transaction that is prepared now is decided: its rows stand in the log where it was prepared, and
+/// are not known to who begins behind that.
+async fn wait_for_prepared(source: &Connector) -> Result<()> {
+    let mut conn = source.connect(Role::Metadata).await?;
+    let asked = Instant::now();
+    let Some(mut open) = visibility::prepared_transactions(&mut conn).await else {
+        tracing::debug!("the account may not list XA transactions; one that is prepared just now would stop the task at its XA COMMIT");
+        return Ok(());
+    };
+    while !open.is_empty() {
+        if asked.elapsed() > DECIDED_WITHIN {
+            return Err(Error::transient(format!(
+                "XA transactions are prepared on the source and not decided, so their rows are not known: {}; XA COMMIT or XA ROLLBACK them",
+                open.join("; ")
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let now = visibility::prepared_transactions(&mut conn).await.unwrap_or_default();
+        open.retain(|name| now.contains(name));
+    }
+    let _ = conn.disconnect().await;
+    Ok(())
 }
 
 async fn start_position(source: &Connector) -> Result<Position> {
@@ -355,7 +390,8 @@ impl Attempt<'_> {
             // Recorded places may be another server's; the stream says where it is.
             start = Position { gtid: start.gtid, ..Position::default() };
         }
-        let dispatcher = Arc::new(Dispatcher::new(&self.plan, start, positions.clone(), QUEUE_BUDGET));
+        let floor = visibility::earliest(&positions).unwrap_or_default();
+        let dispatcher = Arc::new(Dispatcher::new(&self.plan, floor, start.clone(), positions.clone(), QUEUE_BUDGET));
         for (number, recorded) in (0u32..).zip(positions) {
             let applier = Applier::connect(&self.destination, claim.lane(number), limits).await?;
             let lane =
@@ -381,6 +417,7 @@ impl Attempt<'_> {
             source_info: self.source_info.clone(),
             plan: Arc::clone(&self.plan),
             dispatcher: Arc::clone(&dispatcher),
+            start,
             guard: Guard::new(self.selection.clone(), self.progress.clone()),
             valid_from,
             server_id,

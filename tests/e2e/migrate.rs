@@ -114,6 +114,41 @@ async fn mysql97_talkative() {
     migrate(Pair { options, ..Pair::of("mysql97", "mysql97") }).await;
 }
 
+/// An XA transaction that is prepared before the task begins: its rows stand in the log before the place where it joins.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_xa_transaction_from_before() {
+    let _place = place().await;
+    let source = Server::start("mysql97", &[]);
+    let destination = Server::start("mysql97", &[]);
+    load(&source, 1000, false).await;
+    let change = |name: &str| {
+        [
+            format!("XA START '{name}'"),
+            "INSERT INTO shop.audit_log (actor, action) VALUES ('before', 'xa'), ('before', 'xa')".to_owned(),
+            "UPDATE shop.vouchers SET uses=uses+1 LIMIT 3".to_owned(),
+            format!("XA END '{name}'"),
+            format!("XA PREPARE '{name}'"),
+        ]
+    };
+    let first = change("first");
+    source.run(&first.each_ref().map(String::as_str)).await;
+    let migration = Migration::new(&source, &destination);
+    let mut running = migration.start(&[]);
+    sleep(2.0).await;
+    assert_ne!(running.phase(), "Replicating", "the transaction is not decided yet");
+    source.run(&["XA COMMIT 'first'"]).await;
+    running.until_phase("Replicating", Duration::from_secs(30)).await;
+    let second = change("second");
+    source.run(&second.each_ref().map(String::as_str)).await;
+    sleep(0.5).await;
+    // Decided while the engine is down: it reads the rows again.
+    running.terminate().await;
+    source.run(&["XA COMMIT 'second'"]).await;
+    migration.run_until_caught_up().await.expect(0);
+    assert_equal(&source, &destination, "shop").await;
+    migration.verify().await;
+}
+
 /// Without the log: nobody writes, and the task ends by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_log_it_completes() {

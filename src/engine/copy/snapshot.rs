@@ -175,6 +175,8 @@ async fn is_touched(
         match decoder.decode(&raw)? {
             Event::Rotate(rotate) => stream.rotate(&rotate),
             Event::TableMap(map) => found |= is_table(&map.database, &map.table, table),
+            // Its rows stand further up, where it was prepared.
+            Event::Query(query) => found |= query.sql.starts_with(b"XA COMMIT"),
             Event::Payload(payload) => {
                 let mut events = payload.events()?;
                 while let Some(inner) = events.next()? {

@@ -30,6 +30,8 @@ const XA_BYTES: usize = 64 << 20;
 pub enum Outcome {
     /// Nothing to hand on yet.
     Open,
+    /// The transaction is complete, and every lane has it.
+    Skipped,
     /// So many changes that they are handed on before the transaction's end.
     Part(Vec<Change>),
     /// The transaction is complete.
@@ -80,13 +82,22 @@ pub struct Assembler {
     followed: HashMap<u64, Option<Arc<Followed>>>,
     prepared: HashMap<String, Prepared>,
     valid_from: HashMap<u32, Position>,
+    /// What every lane has applied, or held from its beginning: read again only for XA transactions prepared there.
+    floor: Position,
     /// Microseconds to add to the source's clock.
     clock_offset: i64,
 }
 
 impl Assembler {
-    /// `position`: behind everything that was taken; `valid_from`: per table, what its rows hold already.
-    pub fn new(plan: Arc<Plan>, guard: Guard, position: Position, valid_from: HashMap<u32, Position>, clock_offset: i64) -> Self {
+    /// `position`: from where the log is read; `floor`: what every lane has; `valid_from`: per table, what its rows hold already.
+    pub fn new(
+        plan: Arc<Plan>,
+        guard: Guard,
+        position: Position,
+        floor: Position,
+        valid_from: HashMap<u32, Position>,
+        clock_offset: i64,
+    ) -> Self {
         let by_name = plan.tables.iter().map(|t| ((t.source.database.clone(), t.source.table.clone()), t.id)).collect();
         Self {
             plan,
@@ -97,6 +108,7 @@ impl Assembler {
             followed: HashMap::new(),
             prepared: HashMap::new(),
             valid_from,
+            floor,
             clock_offset,
         }
     }
@@ -104,6 +116,11 @@ impl Assembler {
     /// The transaction at hand.
     pub fn open(&self) -> Option<&Open> {
         self.open.as_ref()
+    }
+
+    /// Whether everything is behind us that every lane has.
+    pub fn has_reached_floor(&self) -> bool {
+        self.position.reaches(&self.floor)
     }
 
     /// Behind the last complete transaction.
@@ -183,7 +200,8 @@ impl Assembler {
         let followed = Arc::clone(followed);
         let table = &followed.table;
         let open = self.open.as_mut().ok_or_else(|| Error::definite("the binary log holds rows outside of a transaction"))?;
-        if self.valid_from.get(&table.id).is_some_and(|from| from.covers(&open.id, &open.file, open.offset + 1)) {
+        // Of an XA transaction it is the commit that counts, which comes later; see end().
+        if open.xa.is_none() && is_covered(&self.valid_from, table.id, open) {
             return Ok(Outcome::Open);
         }
         let mut bytes = 0;
@@ -196,6 +214,10 @@ impl Assembler {
             Ok(())
         })?;
         open.bytes += bytes;
+        if open.xa.is_none() && self.floor.covers(&open.id, &open.file, open.offset + 1) {
+            open.changes.clear();
+            return Ok(Outcome::Open);
+        }
         if open.bytes > PART_BYTES && open.xa.is_none() {
             open.parted = true;
             open.bytes = 0;
@@ -219,16 +241,32 @@ impl Assembler {
     }
 
     fn end(&mut self, file: &str, offset: u64, aborted: bool) -> Result<Outcome> {
-        let open = self.open.take().ok_or_else(|| Error::definite("the binary log ends a transaction that has no beginning"))?;
+        let is_below_floor = self.is_below_floor();
+        let mut open =
+            self.open.take().ok_or_else(|| Error::definite("the binary log ends a transaction that has no beginning"))?;
+        if open.xa.is_some() && !self.valid_from.is_empty() {
+            let mut changes = std::mem::take(&mut open.changes);
+            changes.retain(|change| !is_covered(&self.valid_from, change.table, &open));
+            open.changes = changes;
+        }
         self.position.gtid.insert(&open.id);
         file.clone_into(&mut self.position.file);
         self.position.offset = offset;
+        if is_below_floor {
+            return Ok(Outcome::Skipped);
+        }
         let aborted_parts = aborted && open.parted;
         let end = End { position: self.position.clone(), replay_from: self.replay_from(), committed_at: open.committed_at };
         Ok(Outcome::End { changes: open.changes, end, aborted: aborted_parts, id: open.id, file: open.file, offset: open.offset })
     }
 
-    fn replay_from(&self) -> Option<Arc<Position>> {
+    /// Whether every lane has the transaction at hand.
+    fn is_below_floor(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| self.floor.covers(&open.id, &open.file, open.offset + 1))
+    }
+
+    /// Where prepared, undecided transactions begin.
+    pub fn replay_from(&self) -> Option<Arc<Position>> {
         let positions: Vec<Position> = self.prepared.values().map(|prepared| (*prepared.from).clone()).collect();
         crate::engine::source::visibility::earliest(&positions).map(Arc::new)
     }
@@ -280,13 +318,19 @@ impl Assembler {
             Statement::XaPrepare(xid) => return self.xa_prepare(&xid, false, file, offset),
             Statement::XaCommit { one_phase: true, .. } => return self.end(file, offset, false),
             Statement::XaCommit { xid, .. } => {
-                let prepared = self.prepared.remove(&xid).ok_or_else(|| {
+                let prepared = self.prepared.remove(&xid);
+                if prepared.is_none() && self.is_below_floor() {
+                    return self.end(file, offset, false);
+                }
+                let prepared = prepared.ok_or_else(|| {
                     Error::definite(format!(
                         "XA COMMIT {xid}: the transaction was prepared before the task began to read the log, so its changes are not known; \
                          the tables must be copied again, at a time when XA RECOVER lists nothing on the source"
                     ))
                 })?;
-                self.transaction()?.changes = prepared.changes;
+                let open = self.transaction()?;
+                open.changes = prepared.changes;
+                open.xa = Some(xid);
                 return self.end(file, offset, false);
             }
             Statement::XaRollback(xid) => {
@@ -349,6 +393,11 @@ impl Assembler {
         });
         Ok(())
     }
+}
+
+/// Whether a table's rows hold the transaction already.
+fn is_covered(valid_from: &HashMap<u32, Position>, table: u32, open: &Open) -> bool {
+    valid_from.get(&table).is_some_and(|from| from.covers(&open.id, &open.file, open.offset + 1))
 }
 
 /// Prepares the decoder of a table: of before images only what identifies the row and what unique indexes hold.

@@ -187,8 +187,15 @@ fn permits(bytes: usize, limit: u32) -> u32 {
 }
 
 impl Dispatcher {
-    /// `resumed_at`: the lanes' recorded positions; `start`: where the log is joined.
-    pub fn new(plan: &Plan, start: Position, resumed_at: Vec<Position>, budget_bytes: usize) -> Self {
+    /// `resumed_at`: the lanes' recorded positions, `start`: the earliest of them; `replay_from`: from where the log is read
+    /// for XA transactions that were prepared before.
+    pub fn new(
+        plan: &Plan,
+        start: Position,
+        replay_from: Position,
+        resumed_at: Vec<Position>,
+        budget_bytes: usize,
+    ) -> Self {
         let lanes = resumed_at.len();
         let budget_kib = u32::try_from(budget_bytes / 1024).unwrap_or(u32::MAX).max(1);
         let lane_of_table = plan
@@ -207,7 +214,7 @@ impl Dispatcher {
             lane_of_table,
             state: Mutex::new(State {
                 sequence: 0,
-                replay_from: None,
+                replay_from: Some(Arc::new(replay_from)),
                 pushed: vec![0; lanes],
                 in_transaction: false,
                 open_chunks: HashMap::new(),
@@ -344,8 +351,9 @@ impl Dispatcher {
     }
 
     /// Moves the position past log that holds nothing for the task (heartbeats, other statements).
-    pub fn advance(&self, position: Position) {
-        let state = lock(&self.state);
+    pub fn advance(&self, position: Position, replay_from: Option<Arc<Position>>) {
+        let mut state = lock(&self.state);
+        state.replay_from = replay_from;
         if !state.in_transaction && **self.position.borrow() != position {
             self.position.send_replace(Arc::new(position));
         }

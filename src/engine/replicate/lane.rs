@@ -183,7 +183,8 @@ impl Lane {
     /// Records the position of a lane that had nothing to do.
     async fn record_idle(&mut self) -> Result<()> {
         let Some(mark) = self.dispatcher.idle_mark(self.number) else { return Ok(()) };
-        if self.applier.is_open() || *mark.position == self.recorded {
+        // After a resume the log is read from the slowest lane's place on; this one may stand further ahead.
+        if self.applier.is_open() || *mark.position == self.recorded || !mark.position.reaches(&self.recorded) {
             return Ok(());
         }
         self.applier.apply(&self.plan, &[], Some((&mark.position, mark.replay_from.as_deref()))).await?;

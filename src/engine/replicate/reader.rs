@@ -35,6 +35,8 @@ pub struct Reader {
     pub source_info: ServerInfo,
     pub plan: Arc<Plan>,
     pub dispatcher: Arc<Dispatcher>,
+    /// From where the log is read; not behind where the dispatcher stands.
+    pub start: Position,
     pub guard: Guard,
     pub valid_from: HashMap<u32, Position>,
     pub server_id: u32,
@@ -49,10 +51,10 @@ impl Reader {
     /// # Errors
     /// A lost connection, or a definite reason to stop, with the place in the log.
     pub async fn run(self, cancel: CancellationToken) -> Result<()> {
-        let start = (*self.dispatcher.position()).clone();
-        let mut stream = LogStream::open(&self.source, &self.source_info, &start, self.server_id, Follow::Forever).await?;
+        let floor = (*self.dispatcher.position()).clone();
+        let mut stream = LogStream::open(&self.source, &self.source_info, &self.start, self.server_id, Follow::Forever).await?;
         let mut state = State {
-            assembler: Assembler::new(self.plan, self.guard, start, self.valid_from, self.clock_offset),
+            assembler: Assembler::new(self.plan, self.guard, self.start, floor, self.valid_from, self.clock_offset),
             decoder: Decoder::for_version(&self.source_info.version_text),
             dispatcher: self.dispatcher,
             progress: self.progress,
@@ -100,6 +102,7 @@ impl State {
                 self.hand_on(outcome).await?;
             }
             stream.expect_echo(events.into_echo());
+            self.pass(stream);
             return Ok(());
         }
         if let Event::Rotate(rotate) = &event {
@@ -108,10 +111,10 @@ impl State {
         }
         let (file, offset) = (stream.file(), stream.offset());
         let outcome = apply(&mut self.assembler, &self.info, event, &raw, file, offset)?;
-        let quiet = matches!(outcome, Outcome::Open);
+        let quiet = matches!(outcome, Outcome::Open | Outcome::Skipped);
         self.hand_on(outcome).await?;
-        if quiet && let Some(position) = self.assembler.pass(file, offset) {
-            self.dispatcher.advance(position);
+        if quiet {
+            self.pass(stream);
         }
         if self.reported.elapsed() > REPORT_EVERY {
             self.reported = Instant::now();
@@ -122,9 +125,18 @@ impl State {
         Ok(())
     }
 
+    /// Between transactions: moves the dispatcher along.
+    fn pass(&mut self, stream: &LogStream) {
+        if let Some(position) = self.assembler.pass(stream.file(), stream.offset())
+            && self.assembler.has_reached_floor()
+        {
+            self.dispatcher.advance(position, self.assembler.replay_from());
+        }
+    }
+
     async fn hand_on(&mut self, outcome: Outcome) -> Result<()> {
         match outcome {
-            Outcome::Open => Ok(()),
+            Outcome::Open | Outcome::Skipped => Ok(()),
             Outcome::Part(changes) => {
                 let Some(open) = self.assembler.open() else { return Ok(()) };
                 let began = Began { id: &open.id, file: &open.file, offset: open.offset };

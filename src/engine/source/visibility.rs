@@ -97,6 +97,18 @@ pub async fn start_position(conn: &mut Conn, info: &ServerInfo, visibility: Visi
     }
 }
 
+/// XA transactions that are prepared and not decided, as `XA COMMIT` names them. None: the account may not see them
+/// (MySQL from 8.0 on: XA_RECOVER_ADMIN).
+pub async fn prepared_transactions(conn: &mut Conn) -> Option<Vec<String>> {
+    let rows: Vec<(u64, usize, usize, Vec<u8>)> = conn.query("XA RECOVER").await.ok()?;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let name = |(format, length, _, data): &(u64, usize, usize, Vec<u8>)| {
+        let (transaction, branch) = data.split_at((*length).min(data.len()));
+        format!("X'{}',X'{}',{format}", hex(transaction), hex(branch))
+    };
+    Some(rows.iter().map(name).collect())
+}
+
 /// Semi-synchronous replication can keep a transaction between log and engine for seconds; longer is an error.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
 

@@ -95,6 +95,16 @@ pub struct Position {
 }
 
 impl Position {
+    /// Whether everything that `other` has taken has been taken here too.
+    pub fn reaches(&self, other: &Position) -> bool {
+        match (&self.gtid, &other.gtid) {
+            (GtidPosition::None, GtidPosition::None) => {
+                compare_files(&self.file, &other.file).then(self.offset.cmp(&other.offset)).is_ge()
+            }
+            (here, there) => there.is_subset_of(here),
+        }
+    }
+
     /// Whether the transaction that ends at `end_offset` of `file` has been taken: judged by name where both
     /// sides have one, else by place.
     pub fn covers(&self, id: &TransactionId, file: &str, end_offset: u64) -> bool {
