@@ -1,5 +1,6 @@
 //! `shop load` makes and fills a shop, `shop write` changes it: `cargo run --release --example shop -- --help`.
 
+mod probe;
 #[path = "mod.rs"]
 mod shop;
 
@@ -32,6 +33,18 @@ enum Command {
         /// Only collations that MySQL and MariaDB both have
         #[arg(long)]
         portable: bool,
+    },
+    /// Measure how long a commit on the source takes to be seen at the destination, in milliseconds
+    Probe {
+        #[arg(long)]
+        source: String,
+        #[arg(long)]
+        destination: String,
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+        /// Milliseconds between two probes
+        #[arg(long, default_value_t = 20)]
+        every: u64,
     },
     /// Change the shop until SIGTERM or for a while; prints what was done as JSON
     Write {
@@ -73,6 +86,10 @@ async fn run(command: Command) -> shop::Result<String> {
         Command::Load { url, rows, seed, portable } => {
             let loaded = shop::load::load(&url, shop::load::Options { rows, seed, portable }).await?;
             Ok(serde_json::to_string(&loaded)?)
+        }
+        Command::Probe { source, destination, seconds, every } => {
+            let measured = probe::probe(&source, &destination, seconds, Duration::from_millis(every)).await?;
+            Ok(serde_json::to_string(&measured)?)
         }
         Command::Write { url, threads, rate, seconds, seed, xa } => {
             let stop = CancellationToken::new();

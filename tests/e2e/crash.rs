@@ -21,7 +21,7 @@ fn seed() -> u64 {
 }
 
 fn rows() -> u64 {
-    number("GODWIT_TEST_ROWS", 60_000)
+    number("GODWIT_TEST_ROWS", 120_000)
 }
 
 /// Whether the engine moves rows.
@@ -46,11 +46,13 @@ async fn round(source: &Server, destination: &Server, round: u64, kills: u64) ->
     let mut phases = Vec::new();
     for kill in 0..kills {
         let mut running = migration.start(&[]);
-        // Every third dies while the log alone is followed, the others wherever they are by then.
-        if kill % 3 == 2 {
+        // The first ones die wherever they are by then, the others while the log alone is followed.
+        let follows = kill * 10 >= kills * 6;
+        if follows {
             running.until_phase("Replicating", Duration::from_secs(60)).await;
         }
-        let dies_at = running.started.elapsed() + Duration::from_millis(random.between(10, 1500));
+        let longest = if follows { 1500 } else { 1100 };
+        let dies_at = running.started.elapsed() + Duration::from_millis(random.between(10, longest));
         while running.started.elapsed() < dies_at {
             assert!(running.ended().is_none(), "godwit ended before it was killed, moment {dies_at:?}:\n{}", running.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
