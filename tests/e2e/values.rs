@@ -73,9 +73,18 @@ async fn carry(source_kind: &'static str, destination_kind: &str, local_infile: 
     }
     running.terminate().await;
     migration.run_until_caught_up().await.expect(0);
+    migration.verify().await;
+    if source_kind == "mysql57" {
+        // It prints two documents otherwise than later servers do (value::json_sql::mended), and the comparison below
+        // takes what servers print.
+        for number in (0..cases.len()).filter(|number| cases[*number].declaration == "JSON") {
+            let tables = format!("DROP TABLE shop.keyed{number}, shop.bare{number}");
+            source.run(&[&tables]).await;
+            destination.run(&[&tables]).await;
+        }
+    }
     let rows = assert_equal(&source, &destination, "shop").await;
     assert!(rows > 1000, "{rows}");
-    migration.verify().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
