@@ -183,11 +183,14 @@ impl Creator {
         self.record.check(&self.claim).await?;
         let mut conn = self.session().await?;
         // A view of that name was refused by the precheck or is this task's own, made before a crash.
+        let mut made = statements.len() as u64;
         for failure in apply::create_views(&mut conn, &statements, |_| true).await? {
             tracing::warn!(view = %failure.object, error = %failure.error, "view not created");
             self.progress.schema_failed(failure.object.to_string(), &failure.statement, failure.error);
+            made -= 1;
         }
         let _ = conn.disconnect().await;
+        self.progress.schema_counts(self.plan.databases.len() as u64, self.plan.tables.len() as u64, made);
         Ok(())
     }
 
