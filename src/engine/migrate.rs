@@ -179,7 +179,9 @@ async fn wait_for_prepared(source: &Connector) -> Result<()> {
     let mut conn = source.connect(Role::Metadata).await?;
     let asked = Instant::now();
     let Some(mut open) = visibility::prepared_transactions(&mut conn).await else {
-        tracing::debug!("the account may not list XA transactions; one that is prepared just now would stop the task at its XA COMMIT");
+        tracing::debug!(
+            "the account may not list XA transactions; one that is prepared just now would stop the task at its XA COMMIT"
+        );
         return Ok(());
     };
     while !open.is_empty() {

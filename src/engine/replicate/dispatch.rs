@@ -189,13 +189,7 @@ fn permits(bytes: usize, limit: u32) -> u32 {
 impl Dispatcher {
     /// `resumed_at`: the lanes' recorded positions, `start`: the earliest of them; `replay_from`: from where the log is read
     /// for XA transactions that were prepared before.
-    pub fn new(
-        plan: &Plan,
-        start: Position,
-        replay_from: Position,
-        resumed_at: Vec<Position>,
-        budget_bytes: usize,
-    ) -> Self {
+    pub fn new(plan: &Plan, start: Position, replay_from: Position, resumed_at: Vec<Position>, budget_bytes: usize) -> Self {
         let lanes = resumed_at.len();
         let budget_kib = u32::try_from(budget_bytes / 1024).unwrap_or(u32::MAX).max(1);
         let lane_of_table = plan

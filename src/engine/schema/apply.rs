@@ -8,7 +8,7 @@ use mysql_async::prelude::Queryable;
 
 use crate::engine::connection::{ServerInfo, server_info};
 use crate::engine::error::{Class, Context, Error, Result};
-use crate::engine::plan::{DatabasePlan, Plan, TableName, TablePlan};
+use crate::engine::plan::{DatabasePlan, TableName, TablePlan};
 use crate::engine::schema::adapt::adapt_for;
 use crate::engine::schema::collation::destination_collation;
 use crate::engine::schema::edit::{quote_name, quote_string};
@@ -131,32 +131,6 @@ pub async fn create_object(conn: &mut Conn, name: &TableName, statement: &str, i
         ))),
         Err(error) => Err(Error::from(error).context(format!("creating {name}"))),
     }
-}
-
-/// Creates a plan's databases and tables in one go; `intended` says which tables this task had begun to make
-/// before. Gives back what each table still needs after its rows.
-///
-/// # Errors
-/// As [`create_object`].
-pub async fn create_databases_and_tables(
-    conn: &mut Conn,
-    plan: &Plan,
-    source: &ServerInfo,
-    engine: &Engine,
-    intended: impl Fn(&TableName) -> bool,
-) -> Result<Vec<RewrittenTable>> {
-    let destination = prepare_session(conn).await?;
-    let names = PlanNames::new(plan);
-    for database in &plan.databases {
-        create_database(conn, database, &destination).await?;
-    }
-    let mut all = Vec::with_capacity(plan.tables.len());
-    for table in &plan.tables {
-        let statements = table_statements(table, &names, source, &destination, engine)?;
-        create_object(conn, &table.destination, &statements.create, intended(&table.destination)).await?;
-        all.push(statements);
-    }
-    Ok(all)
 }
 
 /// Runs an ALTER that was put off, without what the table has already. Indexes of all tables go before foreign

@@ -1,5 +1,5 @@
 //! What a table is: the definition that rows are read with. Pure data; read by `schema::read`,
-//! kept in the schema timeline, used by the binary-log decoder, the copy and the verification.
+//! kept in the task's record, used by the binary-log decoder, the copy and the verification.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
-//! Definitions: read at the source, rewritten, created at the destination, remembered per position.
+//! Definitions: read at the source, rewritten, created at the destination.
 //!
 //! The way of a table: [`read`] gives a [`definition::TableDefinition`] with its SHOW CREATE TABLE; [`adapt`] says
 //! it in the words of the destination's server; [`rewrite`] puts the destination's names in and splits it into
 //! one CREATE and the ALTERs that wait for the rows; [`apply`] runs them; [`compare`] tells whether the
-//! destination has what was meant. [`statement`] understands what the log brings later, [`timeline`] remembers.
+//! destination has what was meant. [`statement`] understands what the log brings later.
 //!
 //! [`lexer`] gives tokens by byte offset; everything that changes a statement splices names into it ([`edit`])
 //! and keeps all other bytes. What is not recognised is an error, never a guess.
@@ -26,5 +26,4 @@ pub mod rewrite;
 pub mod statement;
 mod statement_ddl;
 mod statement_parse;
-pub mod timeline;
 pub mod view;

@@ -3,6 +3,7 @@
 use crate::engine::plan::statements::Statements;
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
+use crate::engine::schema::lossy::doubtful_texts;
 
 pub fn check(context: &Context) -> Option<Finding> {
     if !context.schema() {
@@ -25,6 +26,19 @@ pub fn check(context: &Context) -> Option<Finding> {
              Schema out of spec.migrationTypes",
         ));
     }
+    let doubtful: Vec<String> = context
+        .plan
+        .tables
+        .iter()
+        .flat_map(|table| doubtful_texts(&table.definition).into_iter().map(|text| format!("{}: {text}", table.source)))
+        .collect();
+    if !doubtful.is_empty() {
+        return Some(Finding::warning(
+            some(&doubtful),
+            "the server does not show characters beyond U+FFFF in labels and defaults; the destination would be created with the ? that it shows",
+            "create these tables at the destination by hand and leave Schema out of spec.migrationTypes, or ignore this where the ? is one",
+        ));
+    }
     Some(Finding::passed(if notes.is_empty() {
         "every definition can be written at the destination".to_owned()
     } else {
@@ -37,6 +51,17 @@ mod tests {
     use super::*;
     use crate::api::Verdict;
     use crate::engine::precheck::fixture::{change_table, context};
+    use crate::engine::schema::definition::Kind;
+
+    #[test]
+    fn labels_that_a_server_may_not_have_shown_are_named() {
+        let mut context = context();
+        change_table(&mut context, |table| {
+            table.columns[0].kind = Kind::Enum { labels: vec!["?".into()] };
+            table.columns[0].character_set = Some("utf8mb4".into());
+        });
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Warning);
+    }
 
     #[test]
     fn definitions_that_cannot_be_read_fail() {
