@@ -14,7 +14,7 @@ use super::assemble::{Assembler, Outcome};
 use super::dispatch::{Began, Dispatcher};
 use super::guard::Guard;
 use crate::engine::connection::{Connector, ServerInfo};
-use crate::engine::error::{Error, Result};
+use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
 use crate::engine::schema::lexer::LexMode;
@@ -28,6 +28,9 @@ const MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 
 /// The position in the report is refreshed this often.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
+
+/// A task that has to stop gives the lanes this long to apply what was read before.
+const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything the reader needs.
 pub struct Reader {
@@ -69,9 +72,16 @@ impl Reader {
             let Some(event) = event else {
                 return Err(Error::connection("the source closed the binary log stream"));
             };
-            tokio::select! {
-                handled = state.handle(&mut stream, &event) => handled?,
+            let handled = tokio::select! {
+                handled = state.handle(&mut stream, &event) => handled,
                 () = cancel.cancelled() => break,
+            };
+            if let Err(error) = handled {
+                if error.class() == Class::Definite {
+                    // Everything before this place is applied when the task stops.
+                    let _ = tokio::time::timeout(DRAIN_WITHIN, state.dispatcher.drain()).await;
+                }
+                return Err(error);
             }
         }
         stream.close().await;
