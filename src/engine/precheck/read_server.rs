@@ -102,7 +102,7 @@ pub async fn read_server(link: &mut Link, connector: &Connector, flavor: Flavor)
     };
     let replica_status = if info.is_mariadb() { "SHOW ALL SLAVES STATUS" } else { replica.0 };
     let is_replica = permitted::<Row>(conn, replica_status).await?.map(|rows| !rows.is_empty());
-    let replicas = permitted::<Row>(conn, replica.1).await?.unwrap_or_default();
+    let replicas = replicas(connector, replica.1).await;
     Ok(Server {
         address: connector.address().to_owned(),
         product,
@@ -119,6 +119,15 @@ pub async fn read_server(link: &mut Link, connector: &Connector, flavor: Flavor)
         variables,
         info,
     })
+}
+
+/// Replicas that are registered, as far as the server says; they only serve to choose another server id. On a connection of
+/// its own: a replica that registers without a UUID makes MySQL send a row that lacks a column, which ends the connection.
+async fn replicas(connector: &Connector, statement: &str) -> Vec<Row> {
+    let Ok(mut conn) = connector.connect(Role::Metadata).await else { return Vec::new() };
+    let rows = conn.query(statement).await.unwrap_or_default();
+    let _ = conn.disconnect().await;
+    rows
 }
 
 /// The rows; None when the server refuses (no privilege, no such table or statement).

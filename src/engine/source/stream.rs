@@ -40,6 +40,13 @@ pub enum Follow {
     ToEnd,
 }
 
+/// A UUID that belongs to this process and replica id.
+fn replica_uuid(server_id: u32) -> String {
+    let hash = xxhash_rust::xxh3::xxh3_64(format!("{} {server_id}", std::process::id()).as_bytes());
+    let (a, b, c, d) = (hash >> 32, (hash >> 16) & 0xffff, (hash >> 4) & 0xfff, hash & 0xf);
+    format!("{a:08x}-{b:04x}-4{c:03x}-8{d:x}00-{server_id:012x}")
+}
+
 impl LogStream {
     /// Starts to read behind `position`.
     ///
@@ -56,6 +63,9 @@ impl LogStream {
         check_position(&mut conn, position).await?;
         let nanoseconds = HEARTBEAT.as_nanos();
         conn.query_drop(format!("SET @master_heartbeat_period={nanoseconds}, @source_heartbeat_period={nanoseconds}")).await?;
+        // Without a UUID SHOW REPLICAS breaks for everybody on the source, as long as this stream is registered.
+        let uuid = replica_uuid(server_id);
+        conn.query_drop(format!("SET @slave_uuid='{uuid}', @replica_uuid='{uuid}'")).await?;
         let mut request = BinlogStreamRequest::new(server_id);
         if follow == Follow::ToEnd {
             request = request.with_non_blocking();
