@@ -154,7 +154,7 @@ impl ChunkWriter {
         let (shared_table, shared_rows) = (Arc::clone(table), Arc::clone(rows));
         // The driver wants a future that is Sync; so the stream, which is not, is made inside it.
         self.conn.set_infile_handler(async move {
-            let pieces = futures_util::stream::unfold(0usize, move |start| {
+            let pieces = futures_util::stream::unfold(Place::default(), move |start| {
                 let piece = next_piece(&shared_table, &shared_rows, &loadable, start);
                 async move { piece.map(|(bytes, next)| (Ok::<Bytes, std::io::Error>(bytes), next)) }
             });
@@ -192,27 +192,41 @@ fn info_number(info: &str, name: &str) -> Option<u64> {
     rest.trim_start_matches([':', ' ']).split_whitespace().next()?.parse().ok()
 }
 
-/// The next piece of the load from row `start` on, and where it ends.
-fn next_piece(table: &TablePlan, rows: &[Row], loadable: &[bool], start: usize) -> Option<(Bytes, usize)> {
+/// Where the next piece of a load begins: in this row and column, at this byte of the value.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    row: usize,
+    column: usize,
+    byte: usize,
+}
+
+/// The next piece of the load, and where it ends. Large values are cut: a piece, which the driver copies, stays small.
+fn next_piece(table: &TablePlan, rows: &[Row], loadable: &[bool], start: Place) -> Option<(Bytes, Place)> {
     let mut piece = Vec::with_capacity(PIECE_BYTES + 4096);
-    let mut next = start;
-    while next < rows.len() && piece.len() < PIECE_BYTES {
-        if loadable[next] {
-            let mut first = true;
-            for (column, cell) in table.columns.iter().zip(rows[next].cells()) {
-                if column.write {
-                    if !first {
-                        piece.push(b'\t');
+    let mut place = start;
+    let first_written = table.columns.iter().position(|column| column.write).unwrap_or(0);
+    while place.row < rows.len() && piece.len() < PIECE_BYTES {
+        if loadable[place.row] {
+            let cells = table.columns.iter().zip(rows[place.row].cells()).enumerate().skip(place.column);
+            for (number, (column, cell)) in cells.filter(|(_, (column, _))| column.write) {
+                let begun = if number == place.column { place.byte } else { 0 };
+                if begun == 0 && number > first_written {
+                    piece.push(b'\t');
+                }
+                let rest = cell.map(|bytes| &bytes[begun..]);
+                match rest {
+                    Some(bytes) if bytes.len() > PIECE_BYTES => {
+                        push_load_field(&mut piece, &column.column, Some(&bytes[..PIECE_BYTES]));
+                        return Some((Bytes::from(piece), Place { row: place.row, column: number, byte: begun + PIECE_BYTES }));
                     }
-                    first = false;
-                    push_load_field(&mut piece, &column.column, cell);
+                    rest => push_load_field(&mut piece, &column.column, rest),
                 }
             }
             piece.push(b'\n');
         }
-        next += 1;
+        place = Place { row: place.row + 1, column: 0, byte: 0 };
     }
-    (!piece.is_empty()).then(|| (Bytes::from(piece), next))
+    (!piece.is_empty()).then(|| (Bytes::from(piece), place))
 }
 
 fn load_statement(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
