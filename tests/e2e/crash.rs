@@ -49,7 +49,7 @@ async fn round(source: &Server, destination: &Server, round: u64, kills: u64) ->
         // The first ones die wherever they are by then, the others while the log alone is followed.
         let follows = kill * 10 >= kills * 6;
         if follows {
-            running.until_phase("Replicating", Duration::from_secs(60)).await;
+            running.until_phase("Replicating", Duration::from_secs(180)).await;
         }
         let longest = if follows { 1500 } else { 1100 };
         let dies_at = running.started.elapsed() + Duration::from_millis(random.between(10, longest));
@@ -63,7 +63,7 @@ async fn round(source: &Server, destination: &Server, round: u64, kills: u64) ->
     // The last one lives, and has to be quick.
     let mut running = migration.start(&[]);
     running.until("it works again", RESUMED_WITHIN, works).await;
-    running.until_phase("Replicating", Duration::from_secs(90)).await;
+    running.until_phase("Replicating", Duration::from_secs(240)).await;
     sleep(1.0).await;
     running.terminate().await;
     let totals = writers.stop().await;
@@ -137,7 +137,7 @@ async fn servers_are_killed() {
         running.until("it goes on", Duration::from_secs(30), |report| works(report) && applied(report) > before).await;
         println!("kill {kill}: back at work {:?} after the server", since.elapsed());
     }
-    running.until_phase("Replicating", Duration::from_secs(60)).await;
+    running.until_phase("Replicating", Duration::from_secs(180)).await;
     sleep(1.0).await;
     let totals = writers.stop().await;
     assert!(totals.reconnected > 0);
@@ -158,7 +158,7 @@ async fn a_second_engine_fences_the_first() {
     let migration = Migration::new(&source, &destination);
     let mut engine = migration.start(&[]);
     for phase in ["Copying", "Replicating", "Replicating"] {
-        engine.until_phase(phase, Duration::from_secs(60)).await;
+        engine.until_phase(phase, Duration::from_secs(180)).await;
         sleep(0.5).await;
         let mut second = migration.start(&[]);
         let code = engine.wait(Duration::from_secs(30)).await;

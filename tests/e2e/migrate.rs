@@ -45,7 +45,7 @@ async fn migrate(pair: Pair) {
     let writers = Writers::start(&source, 4, rate(), 11, pair.xa_percent);
     sleep(0.5).await;
     let mut running = migration.start(&[]);
-    running.until_phase("Replicating", Duration::from_secs(60)).await;
+    running.until_phase("Replicating", Duration::from_secs(180)).await;
     sleep(4.0).await;
     running.terminate().await;
     // What is written while the engine is down is there after the resume.

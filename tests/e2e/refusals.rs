@@ -242,7 +242,7 @@ async fn a_full_destination() {
     let full = |report: &Value| {
         report["phase"] == "Retrying" && report["retry"]["error"].as_str().is_some_and(|error| error.contains("full"))
     };
-    running.until("the destination is full", Duration::from_secs(60), full).await;
+    running.until("the destination is full", Duration::from_secs(180), full).await;
     running.terminate().await;
     destination.kill();
     destination.restart(&["--innodb-data-file-path=ibdata1:12M;ibdata2:8M;ibdata3:10M:autoextend"]);

@@ -56,7 +56,7 @@ async fn carry(source_kind: &'static str, destination_kind: &str, local_infile: 
     }
     let migration = Migration::new(&source, &destination);
     let mut running = migration.start(&[]);
-    running.until_phase("Replicating", Duration::from_secs(90)).await;
+    running.until_phase("Replicating", Duration::from_secs(240)).await;
     for number in 0..cases.len() {
         for statement in [
             format!("INSERT INTO keyed{number} SELECT id + 1000, v FROM keyed{number}"),
