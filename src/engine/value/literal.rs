@@ -8,9 +8,21 @@ use super::json_sql;
 use super::read::quote_identifier;
 use crate::engine::schema::definition::{Column, Kind};
 
+/// Values from this size on are measured before they are written.
+const LARGE: usize = 1 << 20;
+
+/// What else stands in a statement with a large value, most of the time.
+const REST_OF_STATEMENT: usize = 16 << 10;
+
 /// Appends `'…'` with the bytes escaped for a session without NO_BACKSLASH_ESCAPES.
 pub fn push_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len() + 2);
+    if bytes.len() > LARGE {
+        // Exactly: growing by doubling would take twice the room of a value that is large already.
+        let escapes = bytes.iter().filter(|byte| matches!(byte, 0 | b'\'' | b'\\')).count();
+        out.reserve_exact(bytes.len() + escapes + REST_OF_STATEMENT);
+    } else {
+        out.reserve(bytes.len() + 2);
+    }
     out.push(b'\'');
     let mut start = 0;
     for (place, &byte) in bytes.iter().enumerate() {

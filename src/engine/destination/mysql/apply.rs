@@ -119,6 +119,13 @@ impl Applier {
                 self.run_alone(plan, statement).await?;
                 continue;
             }
+            if statement.sql.len() > PACKET_BYTES {
+                // Not copied into a packet with others: it may hold a row of any size.
+                if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
+                    return Err(self.explain(plan, error, statements).await);
+                }
+                continue;
+            }
             if !packet.is_empty() {
                 packet.push(b';');
             }
