@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod conditions;
 pub mod engine;
 pub mod http;
 pub mod manifest;

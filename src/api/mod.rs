@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod condition;
 pub mod crd;
 pub mod endpoint;
+pub mod engine;
 pub mod objects;
 pub mod options;
 pub mod patterns;
@@ -29,6 +30,7 @@ pub use endpoint::{
     CaReference, ClientCertificate, Destination, Flavor, MysqlDestination, MysqlEndpoint, SecretRef, Source, TableEngine, Tls,
     TlsMode,
 };
+pub use engine::{EngineMode, EnginePlan, EngineResources, TaskIdentity};
 pub use objects::{ColumnSelection, DatabaseSelection, DdlOperation, DmlOperation, Etl, TableSelection};
 pub use options::{
     Accounts, Alerts, Cutover, FenceSource, FloatPrecision, FullThrottle, FullVerification, Heartbeat, IncrementalThrottle,
@@ -37,13 +39,13 @@ pub use options::{
 pub use progress::{FullStatus, IncrementalStatus, LastDdl, SchemaFailure, SchemaStatus, TableProgress, TableState};
 pub use report::{PrecheckReport, StatusReport, VerifyReport};
 pub use status::{
-    AccountsStatus, CutoverStatus, EffectiveRetry, MigrationTaskStatus, Phase, Position, PrecheckItem, PrecheckStatus,
-    QueueStatus, RetryStatus, SkippedAccount, Verdict,
+    AccountsStatus, AdmissionStatus, CutoverStatus, EffectiveRetry, HandledStatus, MigrationTaskStatus, Phase, Position,
+    PrecheckItem, PrecheckStatus, QueueStatus, RetryStatus, SkippedAccount, Verdict,
 };
 pub use tablestore::{BatchWriteMode, DirtyData, RowWriteMode, TablestoreDestination, TablestoreType};
 pub use task::{
-    ClusterReference, ConflictPolicy, DefinerMode, DesiredState, MigrationTask, MigrationTaskSpec, MigrationType, NameCase,
-    TriggerMode,
+    ClusterReference, ConflictPolicy, DefinerMode, DeletionPolicy, DesiredState, MigrationTask, MigrationTaskSpec, MigrationType,
+    NameCase, TriggerMode,
 };
 pub use verification::{
     Difference, IncrementalVerificationStatus, SchemaDifference, TableVerification, VerificationState, VerificationStatus,

@@ -88,6 +88,14 @@ pub struct MigrationTaskStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "QueueStatus")]
     pub queue: Option<QueueStatus>,
+    /// The units that the task holds. It keeps them through restarts of its pod, and gives them back when it ends, pauses or fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "AdmissionStatus")]
+    pub admission: Option<AdmissionStatus>,
+    /// Values of the annotations that were acted upon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "HandledStatus")]
+    pub handled: Option<HandledStatus>,
     /// The failure that is being retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RetryStatus")]
@@ -302,6 +310,36 @@ pub struct QueueStatus {
     pub free_units: u64,
 }
 
+/// The units that a task holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AdmissionStatus {
+    /// The DedicatedCluster; left out: the shared default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub cluster: Option<String>,
+    /// Units that the task holds.
+    pub units: u32,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub since: Option<Time>,
+}
+
+/// Values of the annotations that were acted upon: a value that differs asks for something new.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HandledStatus {
+    /// Of godwit.dev/precheck-again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub precheck_again: Option<String>,
+    /// Of godwit.dev/restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub restart: Option<String>,
+}
+
 /// The failure that is being retried.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -314,6 +352,10 @@ pub struct RetryStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub since: Option<Time>,
+    /// When it is tried again next; left out while a try is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub next_at: Option<Time>,
     /// Until when it is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]

@@ -120,6 +120,10 @@ pub struct MigrationTaskSpec {
     /// from ever writing again, so this cannot be taken back.
     #[serde(default)]
     pub desired_state: DesiredState,
+    /// What happens at the destination when this resource is deleted. Release: the engine is stopped, nothing else; a new resource of the same name
+    /// goes on where this one stood. Fence: the task is marked as stopped first, so that it can never write again. User data is never touched.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
     /// Which parts are done. Schema: create the objects at the destination. Full: copy the rows. Incremental: follow the binary log.
     /// Without Incremental the task ends by itself.
     #[serde(default = "all_migration_types")]
@@ -212,6 +216,7 @@ impl MigrationTaskSpec {
     pub fn new(source: Source, destination: Destination) -> Self {
         Self {
             desired_state: DesiredState::default(),
+            deletion_policy: DeletionPolicy::default(),
             migration_types: all_migration_types(),
             cluster: ClusterReference::default(),
             environment: None,
@@ -259,6 +264,16 @@ pub enum DesiredState {
     Paused,
     /// The task has ended for good and is fenced at the destination.
     Stopped,
+}
+
+/// What happens at the destination when the resource is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// The engine is stopped. The records stay: a resource of the same name and namespace goes on.
+    #[default]
+    Release,
+    /// The task is fenced for good before the resource goes.
+    Fence,
 }
 
 /// A part of a migration.

@@ -3,7 +3,6 @@
 //! Reporting never waits for a reader: the hot counters are atomics, everything else is one short lock. Under overload readers see fewer
 //! reports, never wrong ones. Nothing here survives a restart: the engine reports again what its own record at the destination says.
 
-pub mod conditions;
 mod histogram;
 mod rate;
 mod report;
@@ -22,9 +21,9 @@ use crate::api::{
     LastDdl, MigrationTaskStatus, Phase, Position, PrecheckStatus, RetryStatus, STATUS_LIST_LIMIT, SchemaFailure, SchemaStatus,
     VerificationStatus,
 };
+use crate::conditions::{self, Parts};
 use crate::engine::plan::Plan;
 
-pub use conditions::{Facts, Parts};
 pub use histogram::{BOUNDS, Histogram, HistogramSnapshot};
 pub use report::precheck_passed;
 pub use snapshot::{Counters, Snapshot};

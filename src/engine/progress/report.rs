@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 
-use super::conditions::{self, Facts, Finding};
 use super::{Snapshot, TableSnapshot, TableState, whole_second};
 use crate::api::{
     FullStatus, IncrementalStatus, MigrationTaskStatus, Phase, PrecheckStatus, STATUS_LIST_LIMIT, TableProgress, Verdict,
 };
+use crate::conditions::{self, Facts, Finding};
 
 /// Everything of the status but its conditions.
 pub fn report(snapshot: &Snapshot) -> MigrationTaskStatus {

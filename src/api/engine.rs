@@ -1,0 +1,112 @@
+//! The contract between the operator and an engine's pod: what is mounted, where the engine answers, how objects are named.
+//!
+//! Operator to engine: an [`EnginePlan`], key [`PLAN_KEY`] of the ConfigMap [`engine_name`], mounted as a file; the kubelet replaces the file when
+//! the plan changes. Secrets are mounted as folders below [`SECRETS_FOLDER`], one file a key. Engine to operator: [`super::StatusReport`] at
+//! `GET /status` on [`STATUS_PORT`], and the last report in [`TERMINATION_LOG`]. Neither asks the other for anything else.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::options::Retry;
+use super::task::MigrationTaskSpec;
+
+/// Key of the plan in its ConfigMap, and name of the mounted file.
+pub const PLAN_KEY: &str = "plan.json";
+/// Folder in the pod where the plan's ConfigMap is mounted.
+pub const PLAN_FOLDER: &str = "/etc/godwit/plan";
+/// Folder in the pod below which each Secret is mounted in a folder of its own name.
+pub const SECRETS_FOLDER: &str = "/etc/godwit/secrets";
+/// Where the kubelet takes the last report from.
+pub const TERMINATION_LOG: &str = "/dev/termination-log";
+/// TCP port of `/status`, `/metrics`, `/healthz` and `/livez` in the pod.
+pub const STATUS_PORT: u16 = 8080;
+
+/// Label of everything that belongs to a task: its name. (Its namespace is the object's own.)
+pub const LABEL_TASK: &str = "godwit.dev/task";
+/// Label of a pod: the [`EngineMode`] it was made for.
+pub const LABEL_MODE: &str = "godwit.dev/mode";
+/// Label of a pod: the pool whose units it holds; missing for the shared default.
+pub const LABEL_CLUSTER: &str = "godwit.dev/cluster";
+/// Label of a pod: units that it holds.
+pub const LABEL_UNITS: &str = "godwit.dev/units";
+/// Label made from `spec.environment`.
+pub const LABEL_ENVIRONMENT: &str = "godwit.dev/environment";
+/// Label made from `spec.resourceGroup`.
+pub const LABEL_RESOURCE_GROUP: &str = "godwit.dev/resource-group";
+/// Annotation of a pod: a digest of all that can only change with a new pod.
+pub const ANNOTATION_TEMPLATE: &str = "godwit.dev/template";
+/// Annotation of a pod: digest of the plan that it should have by now. Changing it makes the kubelet look at the mounted plan at once instead of
+/// within a minute.
+pub const ANNOTATION_PLAN: &str = "godwit.dev/plan";
+
+/// Name of a task's engine pod and of its plan's ConfigMap: one name, so that there is at most one of each, also across delete and re-create.
+pub fn engine_name(task: &str) -> String {
+    format!("{task}-engine")
+}
+
+/// What an engine is started for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum EngineMode {
+    /// Checks both ends and ends with exit code 0 whatever the verdict, after the report stands in the termination log. Holds no units.
+    Precheck,
+    /// Runs the task.
+    #[default]
+    Run,
+    /// Marks the task as stopped at the destination, so that it can never write again, and ends.
+    Stop,
+}
+
+impl EngineMode {
+    /// The name in labels and plans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Precheck => "Precheck",
+            Self::Run => "Run",
+            Self::Stop => "Stop",
+        }
+    }
+}
+
+/// What the operator hands to an engine. No secret ever stands in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnginePlan {
+    /// Version of the document: [`super::API_VERSION`].
+    pub api_version: String,
+    /// What the engine is started for.
+    pub mode: EngineMode,
+    /// The task.
+    pub task: TaskIdentity,
+    /// The generation of the spec below; the engine reports it back as `observedGeneration` once it works by it.
+    pub generation: i64,
+    /// What the task shall do. `retry` in it is the task's own wish; the one below holds.
+    pub spec: MigrationTaskSpec,
+    /// The retry times that hold.
+    pub retry: Retry,
+    /// What the pod has.
+    pub resources: EngineResources,
+}
+
+/// Which task an engine works for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskIdentity {
+    /// The resource's namespace.
+    pub namespace: String,
+    /// The resource's name.
+    pub name: String,
+    /// The resource's uid.
+    pub uid: String,
+}
+
+/// The pod's limits, from which the engine derives how much it does at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineResources {
+    /// Data transmission units.
+    pub units: u32,
+    /// CPU limit in thousandths of a core.
+    pub cpu_millis: u64,
+    /// Memory limit in bytes.
+    pub memory_bytes: u64,
+}
