@@ -57,7 +57,7 @@ enum Command {
     Verify(verify::Arguments),
     /// Switch the application to the destination (not available in this version)
     Cutover(cutover::Arguments),
-    /// Run the Kubernetes controller (not available in this version)
+    /// Run the Kubernetes controller
     Operator(operator::Arguments),
     /// Print the CustomResourceDefinitions as YAML
     Crd(crd::Arguments),
@@ -94,13 +94,16 @@ enum Failure {
     Manifest(#[from] ManifestError),
     #[error("{0}")]
     Engine(#[from] Error),
+    /// The operator cannot work.
+    #[error("{0}")]
+    Operator(String),
 }
 
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Manifest(_) => Exit::Usage,
-            Self::Engine(_) => Exit::Failed,
+            Self::Engine(_) | Self::Operator(_) => Exit::Failed,
         }
     }
 }
@@ -133,7 +136,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(arguments, log),
         Command::Verify(arguments) => verify::run(arguments, log),
         Command::Cutover(arguments) => cutover::run(arguments),
-        Command::Operator(arguments) => operator::run(arguments),
+        Command::Operator(arguments) => operator::run(arguments, log),
         Command::Crd(arguments) => crd::run(arguments),
     }
 }

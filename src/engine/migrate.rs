@@ -23,7 +23,7 @@ use super::error::{Context, Error, Result};
 use super::plan::mapping::NameRules;
 use super::plan::resolve::resolve;
 use super::plan::select::Selection;
-use super::plan::{Plan, TablePlan, fingerprint};
+use super::plan::{Plan, TablePlan};
 use super::precheck;
 use super::progress::{Progress, TableState};
 use super::replicate::dispatch::Dispatcher;
@@ -34,7 +34,7 @@ use super::source::position::{GtidPosition, Position};
 use super::source::visibility::{self, Visibility};
 use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
-use crate::manifest::resume_fingerprint;
+use crate::manifest::{resume_changes, resume_fingerprint};
 
 /// Workers of the copy.
 const READERS: u32 = 3;
@@ -93,7 +93,7 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
     };
     let attempt = match saved {
         Some(saved) => {
-            if let Some(sentence) = fingerprint::changed(&saved.fingerprint, &now) {
+            if let Some(sentence) = resume_changes(&saved.fingerprint, &now) {
                 return Err(Error::definite(sentence));
             }
             if saved.stage == Stage::Stopped {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::fingerprint::changed;
 use super::mapping::NameRules;
 use super::resolve::{Catalog, CatalogDatabase, CatalogView, resolve};
 use super::select::Selection;
@@ -10,6 +9,7 @@ use super::*;
 use crate::api::{MigrationTaskSpec, NameCase};
 use crate::engine::error::Result;
 use crate::engine::schema::definition::{Index, IndexPart};
+use crate::manifest::resume_changes as changed;
 use crate::manifest::resume_fingerprint;
 
 const AS_SOURCE: NameRules = NameRules { source: 0, destination: 0, policy: NameCase::Default };
