@@ -125,6 +125,16 @@ take_away() {
   rm -rf -- "$dir"
 }
 
+# abandon DIR: a start that failed leaves its logs and nothing else.
+abandon() {
+  local kept
+  kept=$(kept_logs "$1")
+  rm -rf -- "$kept"
+  mkdir -p -- "$(dirname -- "$kept")"
+  [[ ! -d $1/log ]] || cp -r -- "$1/log" "$kept"
+  take_away "$1"
+}
+
 # claim DIR: mkdir is the test and the claim in one. What a killed start, or a
 # killed cluster, left behind goes first.
 claim() {
@@ -159,7 +169,7 @@ cmd_up() {
   with_lock "name-$name" claim "$dir"
   # Until this is undone below, whatever ends this script takes the cluster along.
   # shellcheck disable=SC2064
-  trap "take_away '$dir'" EXIT
+  trap "abandon '$dir'" EXIT
   trap 'exit 130' INT TERM HUP
   record "$dir/owner" $$
 
@@ -179,7 +189,7 @@ cmd_up() {
   [[ $mode != node && -z $scheduler ]] || start_scheduler "$dir"
   [[ $mode != node ]] || start_agents "$dir"
   [[ $mode == cp ]] || controllers_work "$dir"
-  [[ $mode != node ]] || node_ready "$dir"
+  [[ $mode != node ]] || agents_work "$dir"
 
   : >"$dir/ready"
   rm -f -- "$dir/owner"
@@ -252,8 +262,8 @@ cmd_restart() {
   launch "$dir" "$component"
   case $component in
     etcd | kube-apiserver) wait_for "$dir" "$component" "$READY_SECONDS" api_says "$dir" /readyz ;;
-    kubelet | containerd) wait_for "$dir" "$component" "$READY_SECONDS" node_is_ready "$dir" ;;
-    *) sleep 0.5 && wait_for "$dir" "$component" 1 true ;;
+    containerd) wait_for "$dir" containerd "$READY_SECONDS" images_listed "$dir" ;;
+    *) sleep 0.5 && alive "$dir/pid/$component" || fail_with_log "$dir" "$component" ;;
   esac
   describe "$dir"
 }

@@ -74,30 +74,20 @@ make_network() {
     sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1' sh "$(node_address "$dir")"
 }
 
-# The paths that kubelet and containerd have built in; what is at them on the
-# host is not seen by the node and the other way round.
+# The paths that kubelet, containerd and CNI have built in are below these; what
+# the host has there is not seen by the node, and the other way round.
 make_mounts() {
-  local dir=$1 path
+  local dir=$1
+  [[ $dir != /run/* && $dir != /var/l* ]] || die "a node's directory cannot be in $RUN; set GODWIT_CLUSTER_RUN"
   mkdir -p "$dir"/{kubelet,containerd,pod-logs}
-  for path in /var/lib/kubelet /var/lib/cni /var/log/containers; do
-    [[ -d $path ]] || { mkdir -p -- "$path" && printf '%s\n' "$path" >>"$dir/made"; }
-  done
   in_node "$dir" sh -euc '
-    mount -t tmpfs -o mode=755 tmpfs /run
-    mount -t tmpfs tmpfs /var/lib/cni
-    mount -t tmpfs tmpfs /var/log/containers
-    mount --bind "$1/kubelet" /var/lib/kubelet
-    mkdir /run/netns' sh "$dir"
+    for path in /run /var/lib /var/log; do mount -t tmpfs -o mode=755 tmpfs $path; done
+    mkdir /run/netns /var/lib/kubelet
+    mount --bind "$1/kubelet" /var/lib/kubelet' sh "$dir"
 }
 
-# The hierarchies of control groups: one in version 2, several in version 1.
-cgroup_roots() {
-  if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
-    echo /sys/fs/cgroup
-  else
-    awk '$3 == "cgroup" { print $2 }' /proc/self/mounts
-  fi
-}
+# The hierarchies of control groups: one, or several, or (version 1 with 2 beside it) both.
+cgroup_roots() { awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts; }
 
 cgroup_of() { printf 'godwit-%s' "$(basename -- "$1")"; }
 
@@ -125,13 +115,10 @@ save_sysctls() {
 }
 
 stop_node() {
-  local dir=$1 root path
+  local dir=$1 root
   # The link first, so that its network is free at once; the kernel takes its time.
   [[ ! -s $dir/net ]] || ip link del "gwk$(<"$dir/net")" 2>/dev/null || true
   end_process "$dir/pid/node"
-  if [[ -s $dir/made ]]; then
-    while read -r path; do rmdir -- "$path" 2>/dev/null || true; done <"$dir/made"
-  fi
   [[ -e $dir/sysctls ]] || return 0
   [[ ! -s $dir/sysctls ]] || sysctl -qp "$dir/sysctls" >&2 || true
   for root in $(cgroup_roots); do remove_cgroup "$root/$(cgroup_of "$dir")"; done
@@ -230,7 +217,7 @@ metricsBindAddress: 127.0.0.1:10249
 clientConnection: {kubeconfig: $dir/kube-proxy.kubeconfig}
 mode: nftables
 clusterCIDR: ${address%.*}.0/24
-hostnameOverride: $(basename -- "$dir")
+hostnameOverride: "$(basename -- "$dir")"
 oomScoreAdj: 0
 conntrack: {maxPerCore: 0}
 YAML
@@ -241,6 +228,7 @@ dns_configuration() {
 .:53 {
   bind $2
   errors
+  ready 127.0.0.1:8181
   kubernetes cluster.local in-addr.arpa {
     kubeconfig $1/coredns.kubeconfig
     pods insecure
@@ -274,17 +262,27 @@ start_agents() {
   launch "$dir" kubelet
   define "$dir" kube-proxy "$PROGRAM" kube-proxy "--config=$dir/kube-proxy.yaml"
   launch "$dir" kube-proxy
-  KUBECONFIG=$dir/admin.kubeconfig "$(<"$dir/build")/kubectl" apply -f "$CLUSTER_DIR/dns.yaml" >&2
+  KUBECONFIG=$dir/admin.kubeconfig "$(<"$dir/build")/kubectl" apply -f "$CLUSTER_DIR/dns.yaml" >/dev/null
   define "$dir" coredns "$PROGRAM" coredns -conf "$dir/Corefile"
   launch "$dir" coredns
 }
+
+images_listed() { images "$1" list >/dev/null 2>&1; }
 
 # Fails until containerd listens.
 image_known() { load_image "$@" >/dev/null 2>&1; }
 
 node_is_ready() {
-  # A reader that stops early would make the pipe fail.
-  [[ $(api "$1" "/api/v1/nodes/$(basename -- "$1")") == *'"type":"Ready","status":"True"'* ]]
+  # To curl the server would answer with blanks and lines.
+  [[ $(api "$1" "/api/v1/nodes/$(basename -- "$1")?pretty=false") == *'"type":"Ready","status":"True"'* ]]
 }
 
-node_ready() { wait_for "$1" kubelet "$READY_SECONDS" node_is_ready "$1"; }
+# answers DIR PORT PATH: on the node's loopback.
+answers() { in_node "$1" curl --silent --fail --max-time 5 --output /dev/null "http://127.0.0.1:$2$3"; }
+
+# Pods can be started, have names and reach Services.
+agents_work() {
+  wait_for "$1" kubelet "$READY_SECONDS" node_is_ready "$1"
+  wait_for "$1" kube-proxy "$READY_SECONDS" answers "$1" 10256 /healthz
+  wait_for "$1" coredns "$READY_SECONDS" answers "$1" 8181 /ready
+}

@@ -85,8 +85,13 @@ wait_for() {
   done
 }
 
+# Where the logs of a cluster go whose start failed, until the next of its name does.
+kept_logs() {
+  if [[ -e $1/ready ]]; then printf '%s' "$1/log"; else printf '%s' "$CACHE/failed/$(basename -- "$1")"; fi
+}
+
 fail_with_log() {
   { grep -E '^[EF][0-9]{4} |[Ee]rror|panic' "$1/log/$2.log" | tail -n 10 >&2; } || true
   { tail -n 5 "$1/log/$2.log" >&2; } || true
-  die "$2 is not ready; all it said is in $1/log/$2.log"
+  die "$2 is not ready; all it said is in $(kept_logs "$1")/$2.log"
 }
