@@ -21,11 +21,18 @@ func runLua(t *testing.T, script string, object map[string]any) lua.LValue {
 	t.Helper()
 	state := lua.NewState(lua.Options{SkipOpenLibs: true})
 	t.Cleanup(state.Close)
-	for name, open := range map[string]lua.LGFunction{
-		lua.LoadLibName: lua.OpenPackage, lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable, lua.StringLibName: lua.OpenString,
-		lua.OsLibName: openTimes,
+	// The package library first: the others register themselves with it.
+	for _, library := range []struct {
+		name string
+		open lua.LGFunction
+	}{
+		{lua.LoadLibName, lua.OpenPackage},
+		{lua.BaseLibName, lua.OpenBase},
+		{lua.TabLibName, lua.OpenTable},
+		{lua.StringLibName, lua.OpenString},
+		{lua.OsLibName, openTimes},
 	} {
-		if err := state.CallByParam(lua.P{Fn: state.NewFunction(open), NRet: 0, Protect: true}, lua.LString(name)); err != nil {
+		if err := state.CallByParam(lua.P{Fn: state.NewFunction(library.open), NRet: 0, Protect: true}, lua.LString(library.name)); err != nil {
 			t.Fatal(err)
 		}
 	}

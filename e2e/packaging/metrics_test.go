@@ -2,7 +2,6 @@ package packaging
 
 import (
 	"encoding/json"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,10 +10,6 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
-
-func writeFile(name, text string) error {
-	return os.WriteFile(name, []byte(text), 0o600)
-}
 
 // Dashboards use variables that Prometheus does not know.
 var variables = strings.NewReplacer("$__rate_interval", "5m", "$__interval", "1m", "$namespace", "data", "$task", "shop")

@@ -102,21 +102,29 @@ func helm(t *testing.T, arguments ...string) (string, string, error) {
 // template renders the chart with values given as text, or fails the test.
 func template(t *testing.T, values string) map[string]*unstructured.Unstructured {
 	t.Helper()
-	out, errors, err := tryTemplate(t, values)
+	return templateOf(t, path("charts", "godwit"), values)
+}
+
+func templateOf(t *testing.T, chart, values string) map[string]*unstructured.Unstructured {
+	t.Helper()
+	out, errors, err := tryTemplate(t, chart, values)
 	if err != nil {
 		t.Fatalf("%v: %s\nwith values\n%s", err, errors, values)
 	}
 	return objects(t, []byte(out))
 }
 
-func tryTemplate(t *testing.T, values string) (string, string, error) {
+func tryTemplate(t *testing.T, chart, values string) (string, string, error) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "values.yaml")
-	if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
+	if err := writeFile(file, values); err != nil {
 		t.Fatal(err)
 	}
-	return helm(t, "template", "godwit", path("charts", "godwit"), "--namespace", "godwit-system", "--kube-version", "1.34.0",
-		"--values", file)
+	return helm(t, "template", "godwit", chart, "--namespace", "godwit-system", "--kube-version", "1.34.0", "--values", file)
+}
+
+func writeFile(name, text string) error {
+	return os.WriteFile(name, []byte(text), 0o600)
 }
 
 // examples are the names of config/gitops/testdata without ending.
