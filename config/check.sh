@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Checks everything that is installed on a cluster, without one: chart, config/, samples, GitOps. Exit code 0 when all is well.
-# Needs Go, kubectl and helm (built into .cache where it is missing); nothing else of the network once those are there.
+# Needs Go, kubectl and helm (config/tools.sh says from where), and the network for Go modules the first time only.
+#
+#   config/check.sh [--without-cargo]
 set -euo pipefail
 . "$(dirname "$0")/tools.sh"
 cd "$root"
@@ -20,8 +22,10 @@ step() {
   rm -f "$log"
 }
 
-HELM=$(find_helm)
+HELM=$(find_helm) || exit 1
 export HELM
+# Where the machine has no kubectl, the one built beside helm.
+export PATH=$PATH:${HELM%/*}
 step "config/ is what the chart and the Lua files render to" config/render.sh --check
 # Chart, values, roles, Pod Security, metrics, Argo CD, Flux, kstatus: e2e/packaging has one test for each.
 step "packaging tests (e2e/packaging)" go -C e2e/packaging test -count=1 ./...

@@ -1,6 +1,6 @@
 module godwit.dev/e2e/packaging
 
-go 1.26
+go 1.25.0
 
 require (
 	github.com/fluxcd/pkg/apis/kustomize v1.15.0

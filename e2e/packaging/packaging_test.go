@@ -94,7 +94,7 @@ func helm(t *testing.T, arguments ...string) (string, string, error) {
 	t.Helper()
 	program := os.Getenv("HELM")
 	if program == "" {
-		t.Fatal("HELM is not set: run config/check.sh, which finds or builds it")
+		t.Fatal("HELM is not set: run config/check.sh, which finds it")
 	}
 	return run(t, program, arguments...)
 }
