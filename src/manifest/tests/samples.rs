@@ -63,7 +63,9 @@ fn every_document_of_ours_passes_schema_and_cel() {
     for (name, text) in samples() {
         for document in documents_of(&text) {
             let kind = document["kind"].as_str().expect("kind").to_owned();
-            let Some(definition) = crd::crds().into_iter().find(|definition| definition.spec.names.kind == kind) else { continue };
+            let Some(definition) = crd::crds().into_iter().find(|definition| definition.spec.names.kind == kind) else {
+                continue;
+            };
             pools += usize::from(kind == "DedicatedCluster");
             let mut schema = crd::open_api_schema(&definition).expect("schema");
             Validator::new().validate(&schema, &document, None).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
