@@ -73,6 +73,7 @@ pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
         let claim = record.claim(READERS.max(WRITERS)).await?;
         record.set_stage(&claim, Stage::Stopped).await?;
     }
+    progress.set_retrying(None);
     progress.set_phase(Phase::Stopped);
     Ok(Outcome::Stopped)
 }
@@ -88,7 +89,14 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
     let saved = match record.load().await {
         Ok(saved) => saved,
         // A destination that cannot be reached at the very first start is the precheck's to report.
-        Err(error) if error.is_retryable() && progress.status().precheck.is_none() && !progress_has_started(progress) => None,
+        Err(error)
+            if error.is_retryable()
+                && !task.prechecked
+                && progress.status().precheck.is_none()
+                && !progress_has_started(progress) =>
+        {
+            None
+        }
         Err(error) => return Err(error.context("reading the task's record")),
     };
     let attempt = match saved {

@@ -9,6 +9,7 @@ pub mod create;
 pub mod destination;
 pub mod entry;
 pub mod error;
+pub mod live;
 mod migrate;
 pub mod plan;
 pub mod precheck;
@@ -20,4 +21,4 @@ pub mod throttle;
 pub mod value;
 pub mod verify;
 
-pub use entry::{Outcome, Planned, Task, plan_only, precheck_only, run, verify_only};
+pub use entry::{Outcome, Planned, Task, check, plan_only, precheck_only, run, verify_only};

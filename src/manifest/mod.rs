@@ -7,6 +7,7 @@
 mod documents;
 mod error;
 mod fingerprint;
+mod mounted;
 mod patterns;
 mod resolve;
 mod rules;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use error::{FieldError, ManifestError};
 pub use fingerprint::resume_fingerprint;
+pub use mounted::mounted_secrets;
 pub use resolve::{
     ResolvedEndpoint, ResolvedTablestore, ResolvedTls, check_secrets, resolve_endpoint, resolve_tablestore, resolve_webhook,
 };

@@ -14,12 +14,13 @@ pub fn report(snapshot: &Snapshot) -> MigrationTaskStatus {
     let full = recorded.parts.is_some_and(|parts| parts.full) && snapshot.stage() >= Phase::Copying;
     let incremental = recorded.parts.is_some_and(|parts| parts.incremental) && snapshot.stage() >= Phase::Copying;
     MigrationTaskStatus {
+        observed_generation: recorded.generation,
         phase: Some(snapshot.phase()),
         message: Some(message(snapshot)),
         progress: full.then(|| percent(snapshot.share_done())),
         latency_seconds: snapshot.latency.map(|latency| latency.as_secs_f64().round() as u64),
-        source: Some(snapshot.source.clone()),
-        destination: Some(snapshot.destination.clone()),
+        source: known(&recorded.source),
+        destination: known(&recorded.destination),
         started_at: Some(whole_second(recorded.started_at)),
         completed_at: recorded.completed_at.map(whole_second),
         position: recorded.position.clone(),
@@ -31,6 +32,10 @@ pub fn report(snapshot: &Snapshot) -> MigrationTaskStatus {
         retry: recorded.retry.clone(),
         ..MigrationTaskStatus::default()
     }
+}
+
+fn known(address: &str) -> Option<String> {
+    (!address.is_empty()).then(|| address.to_owned())
 }
 
 /// The conditions, without their times.
