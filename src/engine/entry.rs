@@ -12,6 +12,7 @@ use super::error::{Class, Error, Result};
 use super::live::Live;
 use super::plan::{self, Plan};
 use super::progress::Progress;
+use super::sizing::Sizing;
 use super::verify::{self, Hooks, VerifyOptions};
 use super::{migrate, precheck};
 use crate::api::{DesiredState, MigrationTaskSpec, MigrationType, Phase, PrecheckReport, VerifyReport};
@@ -31,6 +32,8 @@ pub struct Task {
     pub prechecked: bool,
     /// What can be changed while the task runs.
     pub live: Live,
+    /// How much is done at once.
+    pub sizing: Sizing,
 }
 
 /// How a run ended.
@@ -53,6 +56,7 @@ impl Task {
             secrets_folder: None,
             prechecked: false,
             live: Live::new(&spec.throttle, &spec.retry),
+            sizing: Sizing::default(),
             manifest,
         }
     }

@@ -11,6 +11,9 @@ use crate::api::{self, Retry};
 /// Bytes of a megabyte in the manifest.
 const MEGABYTE: u64 = 1_000_000;
 
+/// However low the limits are: each chunk costs the source and the destination some statements of its own.
+const FEWEST_CHUNK_ROWS: u64 = 20;
+
 /// The settings in force; clones share them.
 #[derive(Debug, Clone)]
 pub struct Live(Arc<Settings>);
@@ -56,9 +59,17 @@ impl Live {
         Duration::from_secs(u64::from(minutes) * 60)
     }
 
-    /// Before a query of the full copy on the source.
+    /// Before a query of the full copy on the source: one that reads rows, or that looks for the end of a chunk.
     pub async fn query(&self) {
         self.0.queries.acquire(1, 0).await;
+    }
+
+    /// Rows that a chunk of the full copy may have, so that limited reading is steady and no chunk stays open for long.
+    pub fn chunk_rows(&self, row_bytes: u64) -> u64 {
+        let (rows, bytes) = self.0.copy.limits();
+        let by_rows = if rows == 0 { u64::MAX } else { rows };
+        let by_bytes = if bytes == 0 { u64::MAX } else { bytes / row_bytes.max(1) };
+        by_rows.min(by_bytes).max(FEWEST_CHUNK_ROWS)
     }
 
     /// Rows and bytes that the full copy has read.
@@ -75,6 +86,31 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn limits_are_those_of_the_moment() {
+        let limits = |rows: u64, megabytes: u64| api::Throttle {
+            full: api::FullThrottle { rows_per_second: rows, megabytes_per_second: megabytes, ..Default::default() },
+            ..Default::default()
+        };
+        let live = Live::new(&api::Throttle::default(), &Retry::default());
+        assert_eq!(live.chunk_rows(100), u64::MAX);
+        live.set_throttle(&limits(5_000, 0));
+        assert_eq!(live.chunk_rows(100), 5_000);
+        live.set_throttle(&limits(5_000, 1));
+        assert_eq!((live.chunk_rows(1_000), live.chunk_rows(0)), (1_000, 5_000));
+        live.set_throttle(&limits(1, 0));
+        assert_eq!(live.chunk_rows(100), 20);
+        // Raised while somebody waits for an hour's worth: it goes on at once.
+        let waiting = tokio::spawn({
+            let live = live.clone();
+            async move { live.copied(3_600, 0).await }
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!waiting.is_finished());
+        live.set_throttle(&limits(0, 0));
+        tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
+    }
 
     #[test]
     fn retry_times_are_those_of_the_moment() {

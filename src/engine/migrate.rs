@@ -36,14 +36,6 @@ use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
 use crate::manifest::resume_fingerprint;
 
-/// Workers of the copy.
-const READERS: u32 = 3;
-const WRITERS: u32 = 4;
-
-/// Bytes of copied chunks in flight, and of changes in the lanes' queues.
-const COPY_BUDGET: usize = 64 << 20;
-const QUEUE_BUDGET: usize = 48 << 20;
-
 /// How often the log's end is asked for.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
 
@@ -70,7 +62,7 @@ pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
     if let Some(saved) = record.load().await?
         && saved.stage != Stage::Stopped
     {
-        let claim = record.claim(READERS.max(WRITERS)).await?;
+        let claim = record.claim(task.sizing.claimed_writers()).await?;
         record.set_stage(&claim, Stage::Stopped).await?;
     }
     progress.set_retrying(None);
@@ -260,7 +252,7 @@ async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
 impl Attempt<'_> {
     async fn work(&self, cancel: &CancellationToken) -> Result<Outcome> {
         let plan = &self.plan;
-        let claim = self.record.claim(READERS.max(WRITERS)).await?;
+        let claim = self.record.claim(self.task.sizing.claimed_writers()).await?;
         // After the claim: nothing that an earlier engine still had under way can change what is read here.
         let saved = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
         let mut stages = self.stages(&saved);
@@ -310,9 +302,10 @@ impl Attempt<'_> {
             progress: self.progress.clone(),
             dispatcher: None,
             follows: plan.incremental,
-            readers: READERS,
-            writers: WRITERS,
-            budget_bytes: COPY_BUDGET,
+            readers: self.task.sizing.readers,
+            writers: self.task.sizing.writers,
+            budget_bytes: self.task.sizing.copy_bytes,
+            live: self.task.live.clone(),
         };
         let pending = |chunked: bool| -> Vec<Arc<TablePlan>> {
             let open = plan.tables.iter().zip(&stages).filter(|(_, stage)| **stage < TableStage::Copied);
@@ -401,7 +394,8 @@ impl Attempt<'_> {
             start = Position { gtid: start.gtid, ..Position::default() };
         }
         let floor = visibility::earliest(&positions).unwrap_or_default();
-        let dispatcher = Arc::new(Dispatcher::new(&self.plan, floor, start.clone(), positions.clone(), QUEUE_BUDGET));
+        let budget = self.task.sizing.queue_bytes;
+        let dispatcher = Arc::new(Dispatcher::new(&self.plan, floor, start.clone(), positions.clone(), budget));
         for (number, recorded) in (0u32..).zip(positions) {
             let applier = Applier::connect(&self.destination, claim.lane(number), limits).await?;
             let lane =
@@ -433,6 +427,7 @@ impl Attempt<'_> {
             server_id,
             clock_offset,
             progress: self.progress.clone(),
+            live: self.task.live.clone(),
         };
         workers.spawn(reader.run(stop.clone()));
         Ok(dispatcher)

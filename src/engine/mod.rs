@@ -16,6 +16,7 @@ pub mod precheck;
 pub mod progress;
 pub mod replicate;
 pub mod schema;
+pub mod sizing;
 pub mod source;
 pub mod throttle;
 pub mod value;

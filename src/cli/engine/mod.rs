@@ -19,6 +19,7 @@ use crate::api::engine::{EngineMode, EnginePlan, PLAN_FOLDER, PLAN_KEY, SECRETS_
 use crate::api::{DesiredState, Phase};
 use crate::engine::error::{Error, Result as EngineResult};
 use crate::engine::progress::Progress;
+use crate::engine::sizing::worker_threads;
 use crate::engine::{self, Outcome};
 use crate::manifest::mounted_secrets;
 use crate::telemetry::LogFormat;
@@ -59,10 +60,12 @@ const LOG_EVERY: Duration = Duration::from_secs(1);
 /// Works by the plan.
 pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
     log.or(LogFormat::Json).start(false, None)?;
-    super::block_on(supervise(arguments))
+    let plan = plan_file::load(&arguments.plan);
+    let threads = plan.as_ref().ok().and_then(|plan| worker_threads(&plan.resources));
+    super::block_on_threads(threads, supervise(arguments, plan))
 }
 
-async fn supervise(arguments: Arguments) -> Result<Exit, Failure> {
+async fn supervise(arguments: Arguments, plan: EngineResult<EnginePlan>) -> Result<Exit, Failure> {
     let progress = Progress::new(String::new(), String::new());
     let cancel = signals::cancellation()?;
     let server = match drive::listen(&arguments.listen, &progress).await {
@@ -75,7 +78,7 @@ async fn supervise(arguments: Arguments) -> Result<Exit, Failure> {
     };
     let phases = tokio::spawn(log_phases(progress.clone()));
     let mut watch = None;
-    let (mode, work) = match plan_file::load(&arguments.plan) {
+    let (mode, work) = match plan {
         Ok(plan) => {
             let (work, watching) = begin(plan.clone(), &arguments, &progress, &cancel);
             watch = watching;

@@ -14,6 +14,7 @@ use crate::engine::Task;
 use crate::engine::error::{Error, Result};
 use crate::engine::live::Live;
 use crate::engine::progress::Progress;
+use crate::engine::sizing::Sizing;
 use crate::manifest::{Manifest, Secrets};
 
 /// How often the file is read again.
@@ -49,7 +50,7 @@ pub fn task(plan: &EnginePlan, secrets_folder: PathBuf) -> Task {
     resource.metadata.namespace = Some(plan.task.namespace.clone());
     let manifest = Manifest { task: resource, secrets: Secrets::default(), ignored: Vec::new() };
     let live = Live::new(&plan.spec.throttle, &plan.retry);
-    Task { secrets_folder: Some(secrets_folder), live, ..Task::new(manifest) }
+    Task { secrets_folder: Some(secrets_folder), live, sizing: Sizing::of(&plan.resources), ..Task::new(manifest) }
 }
 
 /// Follows the file for good.
