@@ -72,6 +72,11 @@ impl Task {
         format!("{}/{}", metadata.namespace.as_deref().unwrap_or("default"), metadata.name.as_deref().unwrap_or("task"))
     }
 
+    /// As the precheck knows it.
+    pub(super) fn own(&self) -> precheck::Own {
+        precheck::Own { task: self.name(), tables: Default::default() }
+    }
+
     /// Connectors to both ends.
     ///
     /// # Errors
@@ -207,14 +212,14 @@ pub struct Planned {
 /// When a connection is lost in the middle.
 pub async fn precheck_only(task: Task, progress: Progress) -> Result<PrecheckReport> {
     let (source, destination) = task.connectors()?;
-    let outcome = precheck::run(task.spec(), &source, Some(&destination), Default::default()).await?;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own()).await?;
     progress.set_precheck(outcome.report.clone());
     Ok(outcome.report.into())
 }
 
 /// The task resolved against both servers.
 async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> Result<precheck::Resolved> {
-    let outcome = precheck::run(task.spec(), source, Some(destination), Default::default()).await?;
+    let outcome = precheck::run(task.spec(), source, Some(destination), task.own()).await?;
     outcome.resolved.ok_or_else(|| {
         let failed: Vec<String> = outcome
             .report

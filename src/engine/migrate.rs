@@ -4,7 +4,7 @@
 //! log together, indexes and foreign keys, and the log alone. All of a task's workers live inside an attempt: when one
 //! fails, all end, and the next attempt claims the task anew before it reads what was committed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -135,7 +135,7 @@ async fn begin<'a>(
     progress.set_phase(Phase::Prechecking);
     // Before the definitions are read: a definition that changes after this point is seen in the log.
     let early_start = start_position(&source).await;
-    let outcome = precheck::run(task.spec(), &source, Some(&destination), BTreeSet::new()).await?;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own()).await?;
     progress.set_precheck(outcome.report.clone());
     let passed = outcome.passed();
     let Some(resolved) = outcome.resolved.filter(|_| passed) else {
@@ -155,8 +155,14 @@ async fn begin<'a>(
     let identity = visibility::server_identity(&mut conn, &resolved.source.info).await?;
     let _ = conn.disconnect().await;
     record.prepare().await?;
+    let names = NameRules {
+        source: resolved.source.lower_case_table_names(),
+        destination: resolved.destination.lower_case_table_names(),
+        policy: task.spec().name_case,
+    };
+    let destinations: Vec<_> = resolved.plan.tables.iter().map(|table| names.destination_name(&table.destination)).collect();
     let definitions: Vec<_> = resolved.plan.tables.iter().map(|table| &*table.definition).collect();
-    record.create(now, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions).await?;
+    record.create(now, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions, &destinations).await?;
     Ok(Some(Attempt {
         task,
         progress,

@@ -11,6 +11,7 @@ pub mod entry;
 pub mod error;
 pub mod live;
 mod migrate;
+pub mod ownership;
 pub mod plan;
 pub mod precheck;
 pub mod progress;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::pod::{Engine, Pod, condition};
+use crate::pod_files::{Engine, Pod, condition};
 
 const SOON: Duration = Duration::from_secs(30);
 

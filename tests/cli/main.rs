@@ -5,7 +5,7 @@
 
 mod engine;
 #[path = "../support/pod.rs"]
-mod pod;
+mod pod_files;
 mod support;
 mod unreachable;
 

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use crate::api::{MigrationTaskStatus, PrecheckItem, PrecheckStatus, StatusReport, Verdict};
+use crate::api::{MigrationTaskStatus, PrecheckItem, PrecheckStatus, StatusReport};
 use crate::engine::progress::Progress;
 
 /// The kubelet keeps no more of the file.
@@ -29,7 +29,7 @@ pub fn write(path: &Path, progress: &Progress) {
 /// The status as JSON of at most [`LIMIT`] bytes: phase, message, conditions, and the failing items that find room.
 fn compact(status: &MigrationTaskStatus) -> String {
     let mut report = TEXTS.iter().map(|limit| shortened(status, *limit)).find(|report| size(report) <= LIMIT).unwrap_or_default();
-    let failing = status.precheck.iter().flat_map(|precheck| &precheck.items).filter(|item| stands_in_the_way(item));
+    let failing = status.precheck.iter().flat_map(|precheck| &precheck.items).filter(|item| item.stands_in_the_way());
     for item in failing {
         let fits = ITEM_TEXTS.iter().map(|limit| with_item(&report, item, *limit)).find(|report| size(report) <= LIMIT);
         // What is named first is the most important.
@@ -45,10 +45,6 @@ fn json(status: &MigrationTaskStatus) -> String {
 
 fn size(status: &MigrationTaskStatus) -> usize {
     json(status).len()
-}
-
-fn stands_in_the_way(item: &PrecheckItem) -> bool {
-    item.verdict == Verdict::Failed || (item.verdict == Verdict::Warning && !item.ignored)
 }
 
 /// Without lists, numbers and items.
@@ -93,7 +89,7 @@ fn cut(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Phase;
+    use crate::api::{Phase, Verdict};
 
     fn item(name: &str, verdict: Verdict, text: &str) -> PrecheckItem {
         let text = text.to_owned();

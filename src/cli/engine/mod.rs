@@ -200,9 +200,19 @@ async fn log_phases(progress: Progress) {
         if last != Some(phase) {
             let message = snapshot.report().message.unwrap_or_default();
             tracing::info!(phase = phase.as_str(), detail = message, "phase");
+            if phase == Phase::PrecheckFailed {
+                log_failed_items(&progress);
+            }
             last = Some(phase);
         }
         tokio::time::sleep(LOG_EVERY).await;
+    }
+}
+
+fn log_failed_items(progress: &Progress) {
+    let precheck = progress.snapshot().report().precheck.unwrap_or_default();
+    for item in precheck.items.iter().filter(|item| item.stands_in_the_way()) {
+        tracing::warn!(item = item.name, seen = item.seen, remedy = item.remedy, "precheck");
     }
 }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::{Snapshot, TableSnapshot, TableState, whole_second};
 use crate::api::{
-    FullStatus, IncrementalStatus, MigrationTaskStatus, Phase, PrecheckStatus, STATUS_LIST_LIMIT, TableProgress, Verdict,
+    FullStatus, IncrementalStatus, MigrationTaskStatus, Phase, PrecheckItem, PrecheckStatus, STATUS_LIST_LIMIT, TableProgress,
 };
 use crate::conditions::{self, Facts, Finding};
 
@@ -56,11 +56,7 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
 
 /// Whether nothing of a precheck stands in the way: what is left are warnings that are ignored by name.
 pub fn precheck_passed(precheck: &PrecheckStatus) -> bool {
-    precheck.items.iter().all(|item| match item.verdict {
-        Verdict::Passed => true,
-        Verdict::Warning => item.ignored,
-        Verdict::Failed => false,
-    })
+    !precheck.items.iter().any(PrecheckItem::stands_in_the_way)
 }
 
 /// The sentence for a person: what failed, else what the engine said of this phase, else what the phase means.
