@@ -243,6 +243,17 @@ pub struct PrecheckItem {
     pub remedy: String,
 }
 
+impl PrecheckItem {
+    /// Whether the task cannot start because of it.
+    pub fn stands_in_the_way(&self) -> bool {
+        match self.verdict {
+            Verdict::Passed => false,
+            Verdict::Warning => !self.ignored,
+            Verdict::Failed => true,
+        }
+    }
+}
+
 /// Outcome of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Verdict {

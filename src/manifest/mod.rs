@@ -7,6 +7,7 @@
 mod documents;
 mod error;
 mod fingerprint;
+mod mounted;
 mod patterns;
 mod references;
 mod resolve;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use error::{FieldError, ManifestError};
 pub use fingerprint::{resume_changes, resume_fingerprint};
+pub use mounted::mounted_secrets;
 pub use references::secret_references;
 pub use resolve::{
     ResolvedEndpoint, ResolvedTablestore, ResolvedTls, check_secrets, resolve_endpoint, resolve_tablestore, resolve_webhook,

@@ -243,7 +243,6 @@ fn what_this_version_cannot_do_is_said_by_name() {
 accounts: {migrate: true}
 floatPrecision: {float: 3}
 onlineDdl: {mode: GhOst}
-throttle: {full: {rowsPerSecond: 5}, incremental: {megabytesPerSecond: 1}}
 heartbeat: {enabled: true}
 verification: {incremental: true}
 alerts: {webhook: {secretName: hook}}
@@ -261,8 +260,6 @@ ddl: []";
             "spec.accounts.migrate",
             "spec.floatPrecision",
             "spec.onlineDdl.mode",
-            "spec.throttle.full",
-            "spec.throttle.incremental",
             "spec.heartbeat.enabled",
             "spec.verification.incremental",
             "spec.alerts.webhook",
