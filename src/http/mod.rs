@@ -69,7 +69,7 @@ fn router(progress: Progress) -> Router {
 }
 
 async fn status(State(progress): State<Progress>) -> Json<StatusReport> {
-    Json(progress.status().into())
+    Json(progress.report())
 }
 
 async fn metrics(State(progress): State<Progress>) -> Response {

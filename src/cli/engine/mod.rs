@@ -102,6 +102,7 @@ type Watch = tokio::task::JoinHandle<()>;
 /// What the plan asks for, and who looks for changes of the plan meanwhile.
 fn begin(plan: EnginePlan, arguments: &Arguments, progress: &Progress, cancel: &CancellationToken) -> (Work, Option<Watch>) {
     progress.set_generation(plan.generation);
+    progress.set_task(plan.task.clone());
     // What is missing there is an error of the work itself, which says so.
     let ends = mounted_secrets(&arguments.secrets).ok().and_then(|secrets| input::ends(&plan.spec, &secrets).ok());
     if let Some((source, destination)) = ends {

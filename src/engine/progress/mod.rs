@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::api::condition::{Condition, Time};
 use crate::api::{
     LastDdl, MigrationTaskStatus, Phase, Position, PrecheckStatus, RetryStatus, STATUS_LIST_LIMIT, SchemaFailure, SchemaStatus,
-    VerificationStatus,
+    StatusReport, TaskIdentity, VerificationStatus,
 };
 use crate::conditions::{self, Parts};
 use crate::engine::plan::Plan;
@@ -81,6 +81,8 @@ struct Recorded {
     destination: String,
     /// The generation of the resource that the work follows.
     generation: Option<i64>,
+    /// Which resource's task it is, in a pod.
+    task: Option<TaskIdentity>,
     /// The last phase of the work itself.
     stage: Phase,
     /// Paused or Stopped, while it is so.
@@ -113,6 +115,7 @@ impl Progress {
             source,
             destination,
             generation: None,
+            task: None,
             stage: Phase::Pending,
             at_rest: None,
             message: None,
@@ -150,6 +153,17 @@ impl Progress {
     /// The generation of the resource that the work now follows; the report and its conditions carry it.
     pub fn set_generation(&self, generation: i64) {
         self.record(|facts| facts.generation = Some(generation));
+    }
+
+    /// Which resource's task this is; reports carry it, so that nobody takes one engine for another.
+    pub fn set_task(&self, task: TaskIdentity) {
+        self.record(|facts| facts.task = Some(task));
+    }
+
+    /// What `/status` answers.
+    pub fn report(&self) -> StatusReport {
+        let task = lock(&self.0.facts).task.clone();
+        StatusReport { task, ..StatusReport::from(self.status()) }
     }
 
     /// The work enters a phase, or comes to rest (Paused, Stopped). The message of the phase before goes.
