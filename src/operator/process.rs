@@ -13,7 +13,6 @@ use k8s_controller::LeaderElection;
 use kube::runtime::controller::{self, applier};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Caches, Context, Pokes, PoolQueue, TaskQueues, queue_stream};
