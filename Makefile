@@ -9,7 +9,7 @@ TOOLS := $(CURDIR)/.cache/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: build test test-unit test-integration test-chaos test-model lint fmt clippy deny image cluster demo bench crds clean help
+.PHONY: build test test-unit test-integration test-packaging test-chaos test-model lint fmt clippy deny image cluster demo bench crds clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
@@ -17,13 +17,16 @@ help: ## what can be made
 build: ## the binary: target/release/godwit
 	cargo build --release --locked
 
-test: lint test-unit test-integration ## everything that has to pass
+test: lint test-unit test-packaging test-integration ## everything that has to pass
 
 test-unit: ## tests that need no server
 	cargo test --lib --locked
 
 test-integration: ## tests against real servers, which e2e/lab provides
 	cargo test --test '*' --locked
+
+test-packaging: ## chart, kustomize, samples, GitOps
+	config/check.sh
 
 test-chaos: ## the slow tier: an engine killed a hundred times under load
 	GODWIT_CRASH_KILLS=100 cargo test --test e2e --locked crash:: -- --nocapture
