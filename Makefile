@@ -49,7 +49,7 @@ $(DENY):
 		--target-dir $(TOOLS)/build
 	rm -rf $(TOOLS)/build
 
-image: ## the image, as an archive for docker, podman and containerd: target/image/
+image: ## the image, as an archive for docker, podman and containerd: target/oci/
 	image/build.sh
 
 cluster: ## a Kubernetes in the cache: five to ten minutes the first time

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks everything that is installed on a cluster, without one: chart, config/, samples, GitOps. Exit code 0 when all is well.
+# Checks all that users install and apply: chart, config/, samples, GitOps; without a node, with an API server of e2e/cluster. Exit code 0
+# when all is well.
 # Needs Go, kubectl and helm (config/tools.sh says from where), and the network for Go modules the first time only.
 #
 #   config/check.sh [--without-cargo]
@@ -27,7 +28,18 @@ export HELM
 # Where the machine has no kubectl, the one built beside helm.
 export PATH=$PATH:${HELM%/*}
 step "config/ is what the chart and the Lua files render to" config/render.sh --check
-# Chart, values, roles, Pod Security, metrics, Argo CD, Flux, kstatus: e2e/packaging has one test for each.
+
+# A real API server takes what users apply. Its absence from this tree is said, never passed over.
+if [[ -x e2e/cluster/cluster.sh ]]; then
+  cluster=packaging-$$
+  trap 'e2e/cluster/cluster.sh down "$cluster" >/dev/null 2>&1 || true' EXIT
+  GODWIT_PACKAGING_CLUSTER=$(e2e/cluster/cluster.sh up "$cluster" cp) || exit 1
+  export GODWIT_PACKAGING_CLUSTER
+else
+  echo "left out: the API server's view, because e2e/cluster is not there"
+fi
+
+# Chart, values, roles, Pod Security, metrics, Argo CD, Flux, kstatus, API server: e2e/packaging has one test for each.
 step "packaging tests (e2e/packaging)" go -C e2e/packaging test -count=1 ./...
 if [[ ${1:-} != --without-cargo ]]; then
   step "samples against the CRDs, examples of every phase" \

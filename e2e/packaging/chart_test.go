@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/yaml"
 )
 
 // Values that turn on everything.
@@ -46,6 +47,33 @@ func TestLint(t *testing.T) {
 	out, errors, err := helm(t, "lint", path("charts", "godwit"), "--strict")
 	if err != nil {
 		t.Fatalf("%s%s", out, errors)
+	}
+}
+
+// One version for program, chart and image.
+func TestVersion(t *testing.T) {
+	version := regexp.MustCompile(`(?m)^version = "(.*)"$`).FindStringSubmatch(string(read(t, path("Cargo.toml"))))[1]
+	var chart struct {
+		Version    string `json:"version"`
+		AppVersion string `json:"appVersion"`
+	}
+	if err := yaml.Unmarshal(read(t, path("charts", "godwit", "Chart.yaml")), &chart); err != nil {
+		t.Fatal(err)
+	}
+	if chart.Version != version || chart.AppVersion != version {
+		t.Errorf("Cargo.toml has version %s, the chart %s and appVersion %s", version, chart.Version, chart.AppVersion)
+	}
+}
+
+// docs/kubernetes.md has a line for every value.
+func TestValuesAreDocumented(t *testing.T) {
+	var values map[string]any
+	readYAML(t, path("charts", "godwit", "values.yaml"), &values)
+	documented := string(read(t, path("docs", "kubernetes.md")))
+	for name := range values {
+		if !regexp.MustCompile("`" + name + "[`.]").MatchString(documented) {
+			t.Errorf("docs/kubernetes.md does not have the value %s", name)
+		}
 	}
 }
 
@@ -308,8 +336,9 @@ func TestArguments(t *testing.T) {
 		"imagePullSecrets: [{name: a},{name: b}]": "--image-pull-secret=a --image-pull-secret=b",
 		"engine: {image: {pullPolicy: Always}}":   "--image-pull-policy=Always",
 		"image: {pullPolicy: Never}":              "--image-pull-policy=Never",
+		"engine: {readySeconds: 30}":              "--engine-ready-seconds=30",
 		"concurrency: 8":                          "--concurrency=8",
-		"apiClient: {qps: 50, burst: 100}":        "--api-qps=50 --api-burst=100",
+		"apiClient: {qps: 50}":                    "--api-qps=50",
 		"log: {format: text, level: \"godwit::operator=debug,warn\"}": "--log-format=text --log-level=godwit::operator=debug,warn",
 		"extraArgs: [\"--concurrency=3\"]":                            "--concurrency=3",
 	} {
@@ -319,7 +348,7 @@ func TestArguments(t *testing.T) {
 		}
 	}
 	arguments, _, _ := unstructured.NestedStringSlice(operatorContainer(t, "{}"), "args")
-	for _, optional := range []string{"--concurrency", "--api-", "--watch-namespace", "--image-pull-secret"} {
+	for _, optional := range []string{"--concurrency", "--api-", "--engine-ready", "--watch-namespace", "--image-pull-secret"} {
 		if strings.Contains(strings.Join(arguments, " "), optional) {
 			t.Errorf("%s without anybody asking", optional)
 		}

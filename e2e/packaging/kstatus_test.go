@@ -30,7 +30,8 @@ var expected = map[string]struct{ kstatus, flux string }{
 	"retrying":                 {"InProgress", "InProgress"},
 	"failed":                   {"Failed", "Failed"},
 	"dedicatedcluster-ready":   {"Current", ""},
-	"dedicatedcluster-stalled": {"Failed", ""},
+	"dedicatedcluster-inuse":   {"Terminating", ""},
+	"dedicatedcluster-shrunk":  {"Current", ""},
 	"dedicatedcluster-changed": {"InProgress", ""},
 }
 

@@ -113,19 +113,29 @@ impl Ledger {
         let entry = self.tasks.entry(task.clone()).or_default();
         if let Some(pool) = &entry.holds
             && *pool == claim.pool
-            && self.books.get(pool).and_then(|book| book.holders.get(task)) == Some(&claim.units)
+            && let Some(held) = self.books.get(pool).and_then(|book| book.holders.get(task)).copied()
+            && claim.units <= held
         {
-            self.leave_queue(task);
-            return (Standing::Holds, Vec::new());
+            // The same or fewer in the same pool: nobody has to be waited for.
+            let left = self.leave_queue(task);
+            if let Some(book) = self.books.get_mut(&claim.pool) {
+                book.held -= u64::from(held - claim.units);
+                book.holders.insert(task.clone(), claim.units);
+            }
+            let elsewhere = left.filter(|pool| *pool != claim.pool).map(|pool| self.grant(&pool));
+            let granted = self.grant(&claim.pool);
+            return (Standing::Holds, elsewhere.into_iter().flatten().chain(granted).collect());
         }
         let order = (Reverse(claim.priority), claim.created, task.clone());
         let place = Some((claim.pool.clone(), order.clone()));
+        let mut affected = Vec::new();
         if entry.waits != place {
-            self.leave_queue(task);
+            let left = self.leave_queue(task);
             self.tasks.entry(task.clone()).or_default().waits = place;
+            affected.extend(left.filter(|pool| *pool != claim.pool).map(|pool| self.grant(&pool)).into_iter().flatten());
         }
         self.books.entry(claim.pool.clone()).or_default().queue.insert(order.clone(), claim.units);
-        let mut affected = self.grant(&claim.pool);
+        affected.extend(self.grant(&claim.pool));
         if let Some(mine) = affected.iter().position(|granted| granted == task) {
             affected.swap_remove(mine);
             return (Standing::Holds, affected);
@@ -137,11 +147,13 @@ impl Ledger {
 
     /// The task neither holds nor wants units any more. Returns who got them.
     pub fn release(&mut self, task: &TaskKey) -> Affected {
-        self.leave_queue(task);
-        let Some(entry) = self.tasks.remove(task) else { return Vec::new() };
-        let Some(pool) = entry.holds else { return Vec::new() };
-        self.give_back(task, &pool);
-        self.grant(&pool)
+        let left = self.leave_queue(task);
+        let held = self.tasks.remove(task).and_then(|entry| entry.holds);
+        if let Some(pool) = &held {
+            self.give_back(task, pool);
+        }
+        let pools: Vec<PoolKey> = left.into_iter().chain(held).collect();
+        pools.iter().flat_map(|pool| self.grant(pool)).collect()
     }
 
     /// Pool and units that a task holds.
@@ -184,7 +196,7 @@ impl Ledger {
             // A task that asks for other units in the same pool pays the difference only.
             let already = book.holders.get(&task).copied().unwrap_or(0);
             let fits = book.capacity.is_none_or(|capacity| book.held - u64::from(already) + u64::from(units) <= capacity);
-            if !fits && units > already {
+            if !fits {
                 return granted;
             }
             book.queue.remove(&order);
@@ -211,11 +223,13 @@ impl Ledger {
         }
     }
 
-    fn leave_queue(&mut self, task: &TaskKey) {
-        let Some((pool, order)) = self.tasks.get_mut(task).and_then(|entry| entry.waits.take()) else { return };
+    /// The pool in which the task waited; those behind it may have their turn now.
+    fn leave_queue(&mut self, task: &TaskKey) -> Option<PoolKey> {
+        let (pool, order) = self.tasks.get_mut(task)?.waits.take()?;
         if let Some(book) = self.books.get_mut(&pool) {
             book.queue.remove(&order);
         }
+        Some(pool)
     }
 }
 
@@ -337,7 +351,7 @@ mod tests {
                 prop_assert!(view.held <= capacity.max(before));
                 if let Some((head, units)) = view.waiting.first() {
                     let already = view.holders.iter().find(|(task, _)| task == head).map_or(0, |(_, units)| *units);
-                    prop_assert!(view.held - u64::from(already) + u64::from(*units) > capacity && *units > already);
+                    prop_assert!(view.held - u64::from(already) + u64::from(*units) > capacity);
                 }
             }
         }

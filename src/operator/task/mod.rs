@@ -8,6 +8,8 @@ pub mod decide;
 pub mod digest;
 pub mod observe;
 pub mod report;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

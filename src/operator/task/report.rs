@@ -10,7 +10,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::decide::{self, Goal, Step};
 use super::observe::{Observed, PodPhase};
 use crate::api::condition::{
-    COMPLETE, Condition, FULL_COPY_COMPLETE, IN_SYNC, PRECHECK_PASSED, READY, RECONCILING, SCHEMA_MIGRATED, STALLED, Time,
+    ALL, COMPLETE, Condition, FULL_COPY_COMPLETE, IN_SYNC, PRECHECK_PASSED, READY, RECONCILING, SCHEMA_MIGRATED, STALLED, Time,
 };
 use crate::api::{
     AdmissionStatus, EngineMode, MigrationTaskStatus, MigrationType, Phase, QueueStatus, RetryStatus, StatusReport,
@@ -167,7 +167,7 @@ fn work_phase(observed: &Observed) -> Phase {
 /// The status before, or the first one.
 fn base(observed: &Observed) -> MigrationTaskStatus {
     let mut status = observed.status.clone();
-    if status.conditions.is_empty() {
+    if ALL.iter().any(|kind| decide::find(&status, kind).is_none()) {
         let spec = &observed.task.spec;
         let facts = Facts {
             phase: Phase::Pending,
@@ -183,7 +183,9 @@ fn base(observed: &Observed) -> MigrationTaskStatus {
             verification: None,
             message: "seen, nothing is done yet",
         };
-        status.conditions = conditions::with_times(conditions::conditions(&facts), &[], &whole_second(observed.now));
+        let first = conditions::with_times(conditions::conditions(&facts), &[], &whole_second(observed.now));
+        let known = |condition: Condition| decide::find(&observed.status, &condition.type_).cloned().unwrap_or(condition);
+        status.conditions = first.into_iter().map(known).collect();
     }
     status
 }
