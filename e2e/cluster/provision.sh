@@ -108,6 +108,10 @@ version_flags() {
       "$package" "$version" "$package" "$package" "${minor%%.*}" "$package"
     printf ' -X %s.buildDate=1970-01-01T00:00:00Z' "$package"
   done
+  # The cluster that helm assumes where it asks none.
+  for package in helm.sh/helm/v3/pkg/lint/rules helm.sh/helm/v3/pkg/chartutil; do
+    printf ' -X %s.k8sVersionMajor=1 -X %s.k8sVersionMinor=%s' "$package" "$package" "${minor%%.*}"
+  done
 }
 
 download_modules() {
