@@ -140,6 +140,8 @@ impl Reader {
         let table = &job.table;
         let mut rows: Vec<Row> = Vec::new();
         let mut bytes = 0u64;
+        // No two rows share a bound then.
+        let is_whole_key = table.range_columns == table.key.len();
         let mut reader = RowReader::start(conn, statement, table).await?;
         while let Some(row) = reader.next().await? {
             if bytes > LIMIT_BYTES && range.can_split() {
@@ -154,8 +156,17 @@ impl Reader {
                     return Ok((range, rows, bytes));
                 }
             }
-            bytes += row.size() as u64;
+            let size = row.size() as u64;
+            bytes += size;
             rows.push(row);
+            let bound = rows.last().filter(|_| size > CHUNK_BYTES && is_whole_key).map(|row| KeyBound::of_row(table, row));
+            if let Some(reached) = bound.filter(|reached| range.can_split() && range.high.as_ref() != Some(reached)) {
+                // The row is not held while the driver, which needs twice its size, receives the next.
+                drop(reader);
+                *conn = self.context.source.connect(Role::Read).await?;
+                let range = job.cutter.lock().await.split(&range, reached);
+                return Ok((range, rows, bytes));
+            }
         }
         Ok((range, rows, bytes))
     }
