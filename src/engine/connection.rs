@@ -255,7 +255,13 @@ pub fn session_settings(role: Role, info: &ServerInfo) -> Vec<String> {
                 settings.push("SET SESSION show_gipk_in_create_table_and_information_schema=1".into());
             }
         }
-        Role::Read => settings.push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".into()),
+        Role::Read => {
+            settings.push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".into());
+            if info.is_mysql_since(8, 0, 3) {
+                // Or FORCE INDEX does not find a key that was made invisible (error 1176).
+                settings.push("SET SESSION optimizer_switch='use_invisible_indexes=on'".into());
+            }
+        }
         Role::Dump => {}
     }
     settings

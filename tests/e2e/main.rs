@@ -7,7 +7,9 @@
 mod crash;
 mod migrate;
 mod refusals;
+mod rows;
 #[path = "../../e2e/shop/mod.rs"]
 mod shop;
 mod support;
+mod tls;
 mod values;
