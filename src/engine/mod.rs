@@ -17,6 +17,7 @@ pub mod replicate;
 pub mod schema;
 pub mod source;
 pub mod throttle;
+mod tls;
 pub mod value;
 pub mod verify;
 
