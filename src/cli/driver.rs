@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Bytes that one of the driver's buffers keeps.
-const BUFFER_CAP: (&str, &str) = ("MYSQL_ASYNC_BUFFER_SIZE_CAP", "524288");
+const BUFFER_CAP: (&str, &str) = ("MYSQL_ASYNC_BUFFER_SIZE_CAP", "262144");
 
 /// Returns in a process that has the variable, or in this one where the program cannot be started again.
 pub fn settle_environment() {
