@@ -112,8 +112,10 @@ async fn hidden_keys(kind: &str, word: &str) {
         .await;
     let migration = Migration::new(&source, &destination);
     change_and_compare(&source, &destination, &migration).await;
-    let hidden = destination.list("SHOW INDEX FROM shop.items WHERE Key_name='a_key'").await;
-    assert_eq!(hidden.len(), 1, "it was made, and hidden as at the source");
+    let is_hidden = if word == "IGNORED" { "ignored='YES'" } else { "is_visible='NO'" };
+    let hidden =
+        format!("SELECT CAST(index_name AS CHAR) FROM information_schema.statistics WHERE table_schema='shop' AND {is_hidden}");
+    assert_eq!(destination.list(&hidden).await, ["a_key"], "it was made, and hidden as at the source");
 }
 
 async fn change_and_compare(source: &Server, destination: &Server, migration: &Migration) {
@@ -142,22 +144,21 @@ async fn ignored_keys() {
 }
 
 /// The only key that identifies rows is invisible: the index of a generated column stands where a primary key would.
+/// (8.0.15 does not let such an index be named in FORCE INDEX whatever `optimizer_switch` says; the task ends with that.)
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invisible_key_alone() {
     let _place = place().await;
-    for kind in ["mysql80", "mysql97"] {
-        let (source, destination) = (Server::start(kind, &[]), Server::start(kind, &[]));
-        for server in [&source, &destination] {
-            server
-                .run(&[
-                    "CREATE DATABASE shop",
-                    "CREATE TABLE shop.items (b INT AS (a) STORED NOT NULL, a INT NOT NULL, v INT, UNIQUE b_key (b), UNIQUE a_key (a))",
-                    "ALTER TABLE shop.items ALTER INDEX a_key INVISIBLE",
-                ])
-                .await;
-        }
-        source.run(&["INSERT INTO shop.items (a, v) VALUES (10, 1), (20, 2), (30, 3), (40, 4)"]).await;
-        let migration = Migration::new(&source, &destination).with("/migrationTypes", json!(["Full", "Incremental"]));
-        change_and_compare(&source, &destination, &migration).await;
+    let (source, destination) = (Server::start("mysql97", &[]), Server::start("mysql97", &[]));
+    for server in [&source, &destination] {
+        server
+            .run(&[
+                "CREATE DATABASE shop",
+                "CREATE TABLE shop.items (b INT AS (a) STORED NOT NULL, a INT NOT NULL, v INT, UNIQUE b_key (b), UNIQUE a_key (a))",
+                "ALTER TABLE shop.items ALTER INDEX a_key INVISIBLE",
+            ])
+            .await;
     }
+    source.run(&["INSERT INTO shop.items (a, v) VALUES (10, 1), (20, 2), (30, 3), (40, 4)"]).await;
+    let migration = Migration::new(&source, &destination).with("/migrationTypes", json!(["Full", "Incremental"]));
+    change_and_compare(&source, &destination, &migration).await;
 }
