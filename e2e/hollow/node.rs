@@ -21,7 +21,8 @@ pub struct NodeSpec {
 
 /// Creates or updates the Node.
 pub async fn register(client: &Client, node: &NodeSpec, ready: bool) -> kube::Result<()> {
-    let labels: Value = node.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect::<serde_json::Map<_, _>>().into();
+    let labels: Value =
+        node.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect::<serde_json::Map<_, _>>().into();
     let nodes = Api::<Node>::all(client.clone());
     let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node.name, "labels": labels}});
     nodes.patch(&node.name, &PatchParams::apply("hollow").force(), &Patch::Apply(object)).await?;

@@ -101,14 +101,17 @@ impl Worker {
                         "target": {"apiVersion": "v1", "kind": "Node", "name": node}
                     });
                     let name = self.pod.name_any();
-                    let bound = self.pods.create_subresource::<_, Value>("binding", &name, &PostParams::default(), &binding).await;
+                    let bound =
+                        self.pods.create_subresource::<_, Value>("binding", &name, &PostParams::default(), &binding).await;
                     if bound.is_ok() {
                         return Ok(());
                     }
                 }
                 None if !told => {
-                    self.patch(pod_status::unschedulable("0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."))
-                        .await;
+                    self.patch(pod_status::unschedulable(
+                        "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.",
+                    ))
+                    .await;
                     told = true;
                 }
                 None => {}
@@ -201,7 +204,8 @@ impl Worker {
                 }
                 return Ok(Order::Finish);
             }
-            let look = if started.elapsed() < Duration::from_secs(10) { Duration::from_millis(100) } else { Duration::from_secs(2) };
+            let look =
+                if started.elapsed() < Duration::from_secs(10) { Duration::from_millis(100) } else { Duration::from_secs(2) };
             let plan_before = self.pod.annotations().get(ANNOTATION_PLAN).cloned();
             match self.wait_or_order(look).await? {
                 Some(Order::Script(script)) => engine.replace_script(script),
