@@ -179,5 +179,8 @@ async fn answer(mut stream: TcpStream, engine: &Engine) -> std::io::Result<()> {
         let kind = if path == "/status" { "application/json" } else { "text/plain" };
         let text = format!("HTTP/1.1 {code}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         stream.write_all(text.as_bytes()).await?;
+        if head.to_ascii_lowercase().contains("connection: close") {
+            return Ok(());
+        }
     }
 }
