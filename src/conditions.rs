@@ -241,6 +241,9 @@ pub fn with_times(findings: Vec<Finding>, previous: &[Condition], now: &Time) ->
 }
 
 #[cfg(test)]
+mod examples;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::condition::ALL;

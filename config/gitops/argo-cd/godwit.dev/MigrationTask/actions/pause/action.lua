@@ -1,0 +1,3 @@
+-- The task stands still and keeps its place.
+obj.spec.desiredState = "Paused"
+return obj

@@ -1,0 +1,3 @@
+-- The task goes on where it stood.
+obj.spec.desiredState = "Running"
+return obj
