@@ -37,7 +37,13 @@ const EXAMPLES: [Example; 14] = [
     example("completed", Phase::Completed, Phase::Completed, None, "completed"),
     example("paused", Phase::Paused, Phase::Copying, None, "paused as asked"),
     example("stopped", Phase::Stopped, Phase::Replicating, None, "stopped as asked; the task can never write again"),
-    example("retrying", Phase::Retrying, Phase::Replicating, None, "lost the connection to shop-db.example.com:3306; tries again"),
+    example(
+        "retrying",
+        Phase::Retrying,
+        Phase::Replicating,
+        None,
+        "lost the connection to shop-db.example.com:3306; tries again",
+    ),
     example("failed", Phase::Failed, Phase::Replicating, None, "ALTER TABLE `shop`.`orders` stops the task"),
 ];
 
@@ -51,9 +57,13 @@ fn time() -> Time {
 
 fn spec(phase: Phase) -> MigrationTaskSpec {
     let secret = |name: &str| Some(SecretRef { secret_name: name.into() });
-    let source = MysqlEndpoint { host: Some("shop-db.example.com".into()), credentials: secret("shop-source"), ..Default::default() };
-    let destination =
-        MysqlDestination { host: Some("new-db.example.com".into()), credentials: secret("shop-destination"), ..Default::default() };
+    let source =
+        MysqlEndpoint { host: Some("shop-db.example.com".into()), credentials: secret("shop-source"), ..Default::default() };
+    let destination = MysqlDestination {
+        host: Some("new-db.example.com".into()),
+        credentials: secret("shop-destination"),
+        ..Default::default()
+    };
     let mut spec = MigrationTaskSpec::new(Source { mysql: source }, Destination::mysql(destination));
     spec.cluster.name = Some("prod".into());
     spec.cluster.units = 2;
@@ -108,8 +118,12 @@ fn status(example: &Example) -> MigrationTaskStatus {
             assessment: Vec::new(),
         }),
         queue: (example.phase == Phase::Queued).then_some(QueueStatus { place: 1, units: 2, free_units: 1 }),
-        retry: (example.phase == Phase::Retrying)
-            .then(|| RetryStatus { error: "connection refused".into(), attempts: 3, since: Some(time()), ..Default::default() }),
+        retry: (example.phase == Phase::Retrying).then(|| RetryStatus {
+            error: "connection refused".into(),
+            attempts: 3,
+            since: Some(time()),
+            ..Default::default()
+        }),
         conditions: with_times(conditions(&facts), &[], &time()),
         ..Default::default()
     }

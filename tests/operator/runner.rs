@@ -66,7 +66,7 @@ async fn stages(world: &Arc<World>, cases: &[Case]) -> Vec<String> {
     let of = |stage: Stage| cases.iter().filter(move |case| case.stage == stage).copied();
     let mut failed = Vec::new();
     if of(Stage::Shared).next().is_some() {
-        world.share(Some(Operator::start(world, Options::named("shared")).await));
+        world.share(Some(Operator::start(world, Options::named("shared").with(&["--engine-ready-seconds", "5"])).await));
     }
     failed.extend(together(world, of(Stage::Shared).chain(of(Stage::Api))).await);
     world.share(None);

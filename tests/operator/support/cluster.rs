@@ -13,12 +13,11 @@ pub struct Cluster {
     pub audit_log: PathBuf,
     pub kubectl: PathBuf,
     pub helm: PathBuf,
+    pub version: String,
 }
 
 fn script() -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let own = std::env::var_os("GODWIT_CLUSTER_SCRIPT").map(PathBuf::from);
-    Command::new(own.unwrap_or_else(|| root.join("e2e/cluster/cluster.sh")))
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/cluster/cluster.sh"))
 }
 
 impl Cluster {
@@ -36,6 +35,7 @@ impl Cluster {
             audit_log: text("auditLog").into(),
             kubectl: text("kubectl").into(),
             helm: text("helm").into(),
+            version: text("version"),
         }
     }
 

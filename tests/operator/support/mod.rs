@@ -7,5 +7,7 @@ pub mod fixtures;
 pub mod http;
 pub mod kubectl;
 pub mod operator;
+pub mod proxy;
 pub mod rbac;
+pub mod units;
 pub mod world;

@@ -48,7 +48,7 @@ impl World {
         // Short names are known only to a discovery that is newer than the CRDs.
         kubectl.out(&["api-resources", "--cached=false"]).await;
         kubectl.out(&["create", "namespace", "godwit-system"]).await;
-        super::rbac::install(&kubectl, &cluster.helm).await;
+        super::rbac::install(&kubectl, &cluster.helm, &cluster.version).await;
         let token = kubectl.out(&["create", "token", "godwit", "-n", "godwit-system", "--duration=4h"]).await.trim().to_owned();
         let hollow = Hollow::start(client.clone()).await.unwrap();
         Self { client, kubectl, hollow, cluster, folder, token, shared: Mutex::default(), counter: AtomicU32::new(0) }
