@@ -33,6 +33,11 @@ impl Records {
         self.all().get(task).cloned().unwrap_or_default()
     }
 
+    /// Copies of all.
+    pub fn list(&self) -> Vec<Record> {
+        self.all().values().cloned().collect()
+    }
+
     /// Changes a record.
     pub fn change(&self, task: &str, change: impl FnOnce(&mut Record)) {
         change(self.all().entry(task.to_owned()).or_default());
