@@ -102,8 +102,8 @@ fn task(number: usize, pools: usize) -> Result<MigrationTask, Failure> {
         "metadata": {"name": format!("task-{number}"), "namespace": namespace_of(number)},
         "spec": {
             "cluster": {"name": format!("pool-{}", number % pools), "units": 1},
-            "source": {"mysql": {"host": "shop-db.example", "credentials": {"secretName": "source"}}},
-            "destination": {"mysql": {"host": "polar.example", "credentials": {"secretName": "destination"}}},
+            "source": {"mysql": {"host": format!("shop-db-{}.example", number / 10), "credentials": {"secretName": "source"}}},
+            "destination": {"mysql": {"host": format!("polar-{}.example", number / 10), "credentials": {"secretName": "destination"}}},
             "objects": [{"database": "shop"}]
         }
     });

@@ -147,7 +147,7 @@ fn precheck(script: Script, course: Course) -> MigrationTaskStatus {
     let mut status = if failed {
         phase(Phase::PrecheckFailed, "1 of 2 checks failed: SourceBinlogFormat")
     } else {
-        phase(Phase::Prechecking, "every check passed")
+        phase(Phase::Pending, "the precheck passed")
     };
     status.precheck = Some(PrecheckStatus {
         success_rate: if failed { "50%".into() } else { "100%".into() },

@@ -122,3 +122,28 @@ pub async fn changed_before_it_ever_ran(world: Arc<World>) {
     let plan: Value = serde_json::from_str(&plan).unwrap();
     assert_eq!((plan["spec"]["nameCase"].as_str(), plan["mode"].as_str()), (Some("Lower"), Some("Run")));
 }
+
+pub async fn tasks_that_share_a_server_share_the_shortest_retry(world: Arc<World>) {
+    let namespace = world.namespace("sharing").await;
+    let patient = Task::new(&world, &namespace, "patient").create().await;
+    let uid = {
+        patient.until_in_sync().await;
+        patient.pod().await.unwrap().uid()
+    };
+    let hasty = json!({"spec": {"retry": {"connectionMinutes": 30}}});
+    let hasty = Task::new(&world, &namespace, "hasty").with(hasty).create().await;
+    hasty.until_in_sync().await;
+    let status = patient.until("told whose retry time holds", |status| status.effective_retry.is_some()).await;
+    let effective = status.effective_retry.unwrap();
+    assert_eq!((effective.connection_minutes, effective.set_by), (30, Some(format!("{namespace}/hasty"))));
+    // The engine has it, without being started anew.
+    let plan = patient.plan_map().await.unwrap().data.unwrap().remove("plan.json").unwrap();
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(
+        (plan["retry"]["connectionMinutes"].as_u64(), plan["spec"]["retry"]["connectionMinutes"].as_u64()),
+        (Some(30), Some(720))
+    );
+    assert_eq!(patient.pod().await.unwrap().uid(), uid);
+    hasty.delete().await;
+    patient.until("on its own again", |status| status.effective_retry.is_none()).await;
+}

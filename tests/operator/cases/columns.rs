@@ -33,7 +33,7 @@ pub async fn kubectl_get(world: Arc<World>) {
     let refused = Task::new(&world, &namespace, "refused").script("precheck-fails").create().await;
     waits.until_phase(godwit::api::Phase::Queued).await;
     refused.until_phase(godwit::api::Phase::PrecheckFailed).await;
-    let named = [(pool.as_str(), "prod")];
+    let named = [(pool.as_str(), "prod"), (namespace.as_str(), "example")];
     let text = world.kubectl.out(&["get", "mt", "-n", &namespace]).await;
     assert_eq!(
         rows(&text, &named),

@@ -66,6 +66,7 @@ pub fn all() -> Vec<Case> {
         changes::a_refused_spec_does_not_come_in_with_a_new_pod,
         changes::a_rotated_secret_replaces_the_engine,
         changes::changed_before_it_ever_ran,
+        changes::tasks_that_share_a_server_share_the_shortest_retry,
         pools::one_that_does_not_exist,
         pools::one_for_other_namespaces,
         pools::more_units_than_it_will_ever_have,

@@ -41,8 +41,9 @@ pub fn manifest(namespace: &str, name: &str) -> Value {
         "apiVersion": "godwit.dev/v1alpha1", "kind": "MigrationTask",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {
-            "source": {"mysql": {"host": "shop-db.example", "credentials": {"secretName": "source"}}},
-            "destination": {"mysql": {"host": "polar.example", "credentials": {"secretName": "destination"}}},
+            // Servers of its own: tasks that share one share its retry times.
+            "source": {"mysql": {"host": format!("shop-db.{namespace}"), "credentials": {"secretName": "source"}}},
+            "destination": {"mysql": {"host": format!("polar.{namespace}"), "credentials": {"secretName": "destination"}}},
             "objects": [{"database": "shop"}]
         }
     })
