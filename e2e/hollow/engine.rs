@@ -67,7 +67,9 @@ impl Engine {
     pub fn report(&self) -> StatusReport {
         let up = self.started.elapsed();
         let course = Course { up, worked: self.before + up, fenced: self.fenced };
-        script::report(self.script(), &self.plan(), course, &self.since, &now()).into()
+        let plan = self.plan();
+        let status = script::report(self.script(), &plan, course, &self.since, &now());
+        StatusReport { task: Some(plan.task.clone()), ..StatusReport::from(status) }
     }
 
     /// Whether it will end by itself, successfully.

@@ -38,6 +38,9 @@ pub async fn register(client: &Client, node: &NodeSpec, ready: bool) -> kube::Re
         "conditions": [condition]
     }});
     nodes.patch_status(&node.name, &PatchParams::default(), &Patch::Merge(status)).await?;
+    // New nodes are tainted as not ready, and no controller may be there to see that they are.
+    let untainted = json!({"spec": {"taints": null}});
+    nodes.patch(&node.name, &PatchParams::default(), &Patch::Merge(untainted)).await?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::support::operator::{Operator, Options};
 use crate::support::world::World;
 
 /// A case that takes longer has failed.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Cases that run at once: they mostly wait.
 const AT_ONCE: usize = 24;
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::support::fixtures::Task;
+use crate::support::operator::{Operator, Options};
 use crate::support::world::World;
 
 pub async fn a_hundred_at_once_all_arrive(world: Arc<World>) {
     let namespace = world.namespace("many").await;
+    let _operator = Operator::start(&world, Options::named("many")).await;
     let began = Instant::now();
     let tasks = (0..100).map(|number| Task::new(&world, &namespace, &format!("task-{number}")).create());
     let tasks = futures_util::future::join_all(tasks).await;

@@ -81,9 +81,9 @@ pub fn all() -> Vec<Case> {
         columns::kubectl_get,
         writes::an_idle_task_causes_none,
         writes::a_busy_task_causes_one_in_ten_seconds,
-        many::a_hundred_at_once_all_arrive,
     ];
     let alone = cases![Alone:
+        many::a_hundred_at_once_all_arrive,
         restarts::killed_while_tasks_run,
         restarts::killed_again_and_again_while_a_queue_moves,
         restarts::two_operators_have_one_leader,

@@ -3,20 +3,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use godwit::api::Phase;
+use godwit::api::{MigrationTaskStatus, Phase};
 use kube::ResourceExt;
 use serde_json::json;
 
 use crate::support::fixtures::{Task, condition, eventually, reason, stalls};
 use crate::support::world::World;
 
+/// Waits until it stands still; before that it says that it is being stopped.
+async fn paused(task: &Task) -> MigrationTaskStatus {
+    task.until("paused", |status| status.phase == Some(Phase::Paused) && reason(status, "Ready") == "Paused").await
+}
+
 pub async fn paused_and_resumed(world: Arc<World>) {
     let namespace = world.namespace("pause").await;
     let task = Task::new(&world, &namespace, "shop").create().await;
     task.until_in_sync().await;
     task.desire("Paused").await;
-    let status = task.until_phase(Phase::Paused).await;
-    assert_eq!((condition(&status, "Ready"), reason(&status, "Ready")), ("True", "Paused"));
+    let status = paused(&task).await;
+    assert_eq!(condition(&status, "Ready"), "True");
     assert_eq!((condition(&status, "Reconciling"), condition(&status, "Stalled")), ("False", "False"));
     task.until_pod("deleted", |pod| pod.is_none()).await;
     task.until("without units", |status| status.admission.is_none()).await;
@@ -32,7 +37,7 @@ pub async fn paused_and_resumed(world: Arc<World>) {
 pub async fn paused_from_the_start(world: Arc<World>) {
     let namespace = world.namespace("paused").await;
     let task = Task::new(&world, &namespace, "shop").with(json!({"spec": {"desiredState": "Paused"}})).create().await;
-    task.until_phase(Phase::Paused).await;
+    paused(&task).await;
     assert!(task.pod().await.is_none());
     task.desire("Running").await;
     task.until_in_sync().await;
@@ -45,7 +50,7 @@ pub async fn a_pause_ends_gracefully(world: Arc<World>) {
     task.desire("Paused").await;
     // Not before the engine has ended: it may still write.
     let began = Instant::now();
-    task.until_phase(Phase::Paused).await;
+    paused(&task).await;
     assert!(began.elapsed() > Duration::from_millis(1800), "Paused after {:?}, while the engine still ran", began.elapsed());
     assert!(task.pod().await.is_none());
 }
@@ -118,7 +123,7 @@ pub async fn fenced_when_deleted(world: Arc<World>) {
     task.until_in_sync().await;
     assert_eq!(task.get().await.finalizers(), ["godwit.dev/fence"]);
     task.delete().await;
-    eventually("gone", || async { if task.exists().await { Err(task.status().await) } else { Ok(()) } }).await;
+    eventually("gone", || async { task.api().get_opt(&task.name).await.unwrap().map_or(Ok(()), Err) }).await;
     assert!(task.record().fenced, "nobody marked it at the destination");
     task.until_pod("collected", |pod| pod.is_none()).await;
 }

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::world::World;
 use crate::hollow::script::ANNOTATION_SCRIPT;
 
-/// How long something may take that should happen soon.
-pub const SOON: Duration = Duration::from_secs(40);
+/// How long something may take that should happen soon, on a machine that is busy with other things.
+pub const SOON: Duration = Duration::from_secs(100);
 
 /// Puts `patch` into `value` as a JSON merge patch does.
 pub fn merge(value: &mut Value, patch: &Value) {
