@@ -1,5 +1,5 @@
 # One word for each thing that is done with the project. `make test` is what has to pass.
-# What is missing on the machine is put into .cache, which git ignores; packages of the system are installed by e2e/lab.
+# What is missing on the machine is put into .cache, which git ignores; packages of the system are installed by e2e/lab and e2e/cluster.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,7 +9,7 @@ TOOLS := $(CURDIR)/.cache/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: build test test-unit test-integration test-scale test-chaos test-model lint fmt clippy deny demo bench crds clean help
+.PHONY: build test test-unit test-integration test-scale test-chaos test-model lint fmt clippy deny image cluster demo bench crds clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
@@ -52,6 +52,12 @@ $(DENY):
 	cargo install cargo-deny --version $(DENY_VERSION) --locked --debug --root $(TOOLS)/cargo-deny-$(DENY_VERSION) \
 		--target-dir $(TOOLS)/build
 	rm -rf $(TOOLS)/build
+
+image: ## the image, as an archive for docker, podman and containerd: target/oci/
+	image/build.sh
+
+cluster: ## a Kubernetes in the cache: five to ten minutes the first time
+	e2e/cluster/provision.sh
 
 demo: build ## two servers, a small shop, a migration with changes under way
 	e2e/demo.sh

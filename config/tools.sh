@@ -1,31 +1,32 @@
-# Sourced by config/render.sh and config/check.sh: finds helm and kubectl, builds helm into .cache where it is not on the machine.
+# Sourced by config/render.sh and config/check.sh: where helm is.
 
-HELM_VERSION=v3.19.5
 # What helm template is told about the cluster; any version that the chart accepts.
 KUBE_VERSION=1.34.0
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-tools=${GODWIT_TOOLS_CACHE:-$root/.cache/tools}
 
-# Prints the path of helm: $HELM, that of the PATH, that of e2e/cluster, or our own build of the Go module (two minutes, once).
-find_helm() {
-  local candidate
-  for candidate in "${HELM:-}" "$(command -v helm || true)" "$tools/helm-$HELM_VERSION/helm"; do
-    if [[ -n $candidate && -x $candidate ]]; then
-      echo "$candidate"
-      return
+# The newest helm that e2e/cluster has built, or nothing.
+built_helm() {
+  local candidate newest=
+  for candidate in "${GODWIT_CLUSTER_CACHE:-$root/.cache/cluster}"/builds/*/helm; do
+    if [[ -x $candidate && (-z $newest || $candidate -nt $newest) ]]; then
+      newest=$candidate
     fi
   done
-  local folder=$tools/helm-$HELM_VERSION
-  mkdir -p "$folder/module"
-  echo "helm is not on this machine: building $HELM_VERSION from its Go module" >&2
-  (
-    cd "$folder/module"
-    [[ -f go.mod ]] || go mod init helm.local >&2
-    go get "helm.sh/helm/v3@$HELM_VERSION" >&2
-    go get -tool "helm.sh/helm/v3/cmd/helm@$HELM_VERSION" >&2
-    CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$HELM_VERSION" \
-      -o "$folder/helm" helm.sh/helm/v3/cmd/helm >&2
-  )
-  echo "$folder/helm"
+  echo "$newest"
+}
+
+# Prints the path of helm: $HELM, else that of e2e/cluster, which is built when it is not there, else that of the PATH.
+find_helm() {
+  local found=${HELM:-$(built_helm)}
+  if [[ -z $found && -x $root/e2e/cluster/provision.sh ]]; then
+    "$root/e2e/cluster/provision.sh" cp >&2
+    found=$(built_helm)
+  fi
+  found=${found:-$(command -v helm || true)}
+  if [[ -z $found ]]; then
+    echo "helm is not on this machine: put it on the PATH, or set HELM to where it is" >&2
+    return 1
+  fi
+  echo "$found"
 }

@@ -2,7 +2,7 @@
 # Builds the image: one static program, FROM scratch, as an archive that docker,
 # podman, containerd and OCI tools load. Needs Rust and a C compiler, no container engine.
 #
-#   image/build.sh [OUT.tar]     default: target/image/godwit-VERSION.tar
+#   image/build.sh [OUT.tar]     default: target/oci/godwit-VERSION.tar
 #
 #   GODWIT_IMAGE        name without tag (localhost/godwit)
 #   GODWIT_IMAGE_TAG    tag (the version in Cargo.toml)
@@ -21,7 +21,7 @@ target=$(uname -m)-unknown-linux-gnu
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p;T;q' Cargo.toml)
 name=${GODWIT_IMAGE:-localhost/godwit}:${GODWIT_IMAGE_TAG:-$version}
-out=${1:-${CARGO_TARGET_DIR:-$root/target}/image/godwit-$version.tar}
+out=${1:-${CARGO_TARGET_DIR:-$root/target}/oci/godwit-$version.tar}
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 sysroot=$(rustc --print sysroot)
 

@@ -12,4 +12,5 @@ pub mod conditions;
 pub mod engine;
 pub mod http;
 pub mod manifest;
+pub mod operator;
 pub mod telemetry;

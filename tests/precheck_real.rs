@@ -9,7 +9,7 @@ use std::process::Command;
 use godwit::api::{PrecheckItem, Verdict};
 use godwit::engine::connection::Connector;
 use godwit::engine::plan::TableName;
-use godwit::engine::precheck::{self, Outcome};
+use godwit::engine::precheck::{self, Outcome, Own};
 use godwit::manifest::{self, resolve_endpoint};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -110,7 +110,8 @@ impl Pair<'_> {
         let mysql = spec.destination.mysql.as_ref().unwrap().endpoint();
         let destination = resolve_endpoint(&mysql, &manifest.secrets, "spec.destination.mysql").unwrap();
         let (source, destination) = (Connector::new(&source, "source"), Connector::new(&destination, "destination"));
-        precheck::run(spec, &source, Some(&destination), owned).await.unwrap()
+        let own = Own { task: "default/t".into(), tables: owned };
+        precheck::run(spec, &source, Some(&destination), own).await.unwrap()
     }
 }
 

@@ -166,7 +166,7 @@ cmd_up() {
   done
   "$CLUSTER_DIR/provision.sh" "$mode" >&2
   dir=$RUN/$name
-  with_lock "name-$name" claim "$dir"
+  with_lock names claim "$dir"
   # Until this is undone below, whatever ends this script takes the cluster along.
   # shellcheck disable=SC2064
   trap "abandon '$dir'" EXIT
@@ -230,7 +230,9 @@ cmd_list() {
 
 cmd_kubeconfig() {
   (($# == 1)) || usage
-  printf '%s\n' "$(cluster_dir "$1")/admin.kubeconfig"
+  local dir
+  dir=$(cluster_dir "$1")
+  printf '%s\n' "$dir/admin.kubeconfig"
 }
 
 cmd_load() {
@@ -263,7 +265,11 @@ cmd_restart() {
   case $component in
     etcd | kube-apiserver) wait_for "$dir" "$component" "$READY_SECONDS" api_says "$dir" /readyz ;;
     containerd) wait_for "$dir" containerd "$READY_SECONDS" images_listed "$dir" ;;
-    *) sleep 0.5 && alive "$dir/pid/$component" || fail_with_log "$dir" "$component" ;;
+    *)
+      # Nothing to ask: what cannot start ends at once.
+      sleep 0.5
+      alive "$dir/pid/$component" || fail_with_log "$dir" "$component"
+      ;;
   esac
   describe "$dir"
 }

@@ -3,6 +3,7 @@
 
 # Services are known inside of a cluster only, so all clusters may use the same.
 SERVICE_CIDR=10.96.0.0/16
+# shellcheck disable=SC2034 # for pki.sh
 SERVICE_API=10.96.0.1
 # Longer than any start seen on a machine that compiles besides.
 READY_SECONDS=${GODWIT_CLUSTER_READY_SECONDS:-120}
@@ -52,6 +53,7 @@ start_apiserver() {
   host=$(<"$dir/host")
   port=$(<"$dir/port")
   audit_policy >"$dir/audit-policy.yaml"
+  # shellcheck disable=SC2054 # its own commas
   options=("--etcd-servers=http://127.0.0.1:$port" "--bind-address=$host" "--advertise-address=$host"
     "--secure-port=$((port + 2))" "--tls-cert-file=$pki/apiserver.crt" "--tls-private-key-file=$pki/apiserver.key"
     "--client-ca-file=$pki/ca.crt" --service-account-issuer=https://kubernetes.default.svc.cluster.local

@@ -58,4 +58,5 @@ pause_of() {
   printf '%s' "$CACHE/builds/pause-$(sha256sum <"$CLUSTER_DIR/pause.c" | cut -c 1-16)"
 }
 
+# shellcheck disable=SC2034 # for those who source this
 PAUSE_IMAGE=localhost/pause:1

@@ -63,6 +63,7 @@ make_network() {
   printf '%s.%s.254' "$NETWORK" "$net" >"$dir/host"
   ip address add "$(<"$dir/host")/24" dev "gwk$net"
   ip link set "gwk$net" up
+  # shellcheck disable=SC2016 # the node's shell expands it
   in_node "$dir" sh -euc '
     ip link set lo up
     ip link add kbr0 type bridge
@@ -80,6 +81,7 @@ make_mounts() {
   local dir=$1
   [[ $dir != /run/* && $dir != /var/l* ]] || die "a node's directory cannot be in $RUN; set GODWIT_CLUSTER_RUN"
   mkdir -p "$dir"/{kubelet,containerd,pod-logs}
+  # shellcheck disable=SC2016 # the node's shell expands it
   in_node "$dir" sh -euc '
     for path in /run /var/lib /var/log; do mount -t tmpfs -o mode=755 tmpfs $path; done
     mkdir /run/netns /var/lib/kubelet

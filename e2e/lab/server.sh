@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts and stops real servers on 127.0.0.1 with throw-away data.
+# Starts and stops real servers with throw-away data, on 127.0.0.1 unless told otherwise.
 # `start` and `restart` print one line of JSON on stdout; all else is stderr.
 set -euo pipefail
 # shellcheck source=lib.sh
@@ -7,7 +7,7 @@ set -euo pipefail
 
 usage() {
   cat >&2 <<'USAGE'
-server.sh start SERVER NAME [--port N] [--profile fast|durable] [--tls DIR] [-- mysqld options]
+server.sh start SERVER NAME [--port N] [--bind ADDRESS] [--profile fast|durable] [--tls DIR] [-- mysqld options]
 server.sh restart NAME [-- further mysqld options]    same port, data and options
 server.sh stop NAME [--keep|--now]   deletes the data unless --keep; --now: SIGKILL, not shutdown
 server.sh kill NAME              SIGKILL; the data stays, for restart
@@ -27,7 +27,7 @@ LAST_PORT=29999
 
 # ---- an instance's directory --------------------------------------------------
 # RUN/NAME/  argv (NUL-separated, what restart repeats), pid ("pid starttime"),
-#            server, version, port, socket, data/, tmp/, error.log, console.log
+#            server, version, host, port, socket, data/, tmp/, error.log, console.log
 
 check_name() {
   [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$ ]] || die "'$1' is no name for an instance"
@@ -130,12 +130,12 @@ reserve_port() {
 
 # ---- options --------------------------------------------------------------------
 
-# instance_options SERVER DIR PORT SOCKET: fills OPTIONS. Later options win in
+# instance_options SERVER DIR HOST PORT SOCKET: fills OPTIONS. Later options win in
 # mysqld, so the caller's own go last.
 instance_options() {
-  local server=$1 dir=$2 port=$3 socket=$4
+  local server=$1 dir=$2 host=$3 port=$4 socket=$5
   base_options "$server"
-  OPTIONS=("${BASE[@]}" "--datadir=$dir/data" "--tmpdir=$dir/tmp" --bind-address=127.0.0.1
+  OPTIONS=("${BASE[@]}" "--datadir=$dir/data" "--tmpdir=$dir/tmp" "--bind-address=$host"
     "--port=$port" "--socket=$socket" "--pid-file=$dir/mysqld.pid" "--log-error=$dir/error.log"
     "--server-id=$port" --log-bin=binlog --binlog-format=ROW --binlog-row-image=FULL
     --skip-name-resolve --secure-file-priv= --local-infile=ON)
@@ -181,23 +181,25 @@ tls_options() {
 # ---- running ---------------------------------------------------------------------
 
 # A server greets each connection first: five bytes mean that it takes logins.
+# greets HOST PORT
 greets() {
   # shellcheck disable=SC2016
-  [[ $(timeout 2 "$BASH" -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && head -c 5 <&3' _ "$1" 2>/dev/null | wc -c) -eq 5 ]]
+  [[ $(timeout 2 "$BASH" -c 'exec 3<>"/dev/tcp/$1/$2" && head -c 5 <&3' _ "$1" "$2" 2>/dev/null | wc -c) -eq 5 ]]
 }
 
 # run DIR: starts mysqld with the recorded options, returns when it takes
 # connections. Its own session, so that a terminal's ^C or a test's dying
 # process group does not reach it.
 run() {
-  local dir=$1 port end=$((SECONDS + READY_SECONDS)) argv pid
+  local dir=$1 host port end=$((SECONDS + READY_SECONDS)) argv pid
+  host=$(<"$dir/host")
   port=$(<"$dir/port")
   mapfile -d '' -t argv <"$dir/argv"
   (cd -- "$dir/data" && exec setsid "${argv[@]}") </dev/null >>"$dir/console.log" 2>&1 &
   pid=$!
   disown
   printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$dir/pid"
-  until greets "$port"; do
+  until greets "$host" "$port"; do
     alive "$dir" || { show_log "$dir"; return 1; }
     if ((SECONDS >= end)); then
       show_log "$dir"
@@ -225,9 +227,9 @@ json_string() {
 describe() {
   local dir=$1 more=${2:-} pid=0
   if alive "$dir"; then pid=$PID; fi
-  printf '{"name":%s,"server":%s,"version":%s,"host":"127.0.0.1","port":%d,"user":%s,"password":%s,"socket":%s,"datadir":%s,"pid":%d,"errorLog":%s%s}\n' \
+  printf '{"name":%s,"server":%s,"version":%s,"host":%s,"port":%d,"user":%s,"password":%s,"socket":%s,"datadir":%s,"pid":%d,"errorLog":%s%s}\n' \
     "$(json_string "$(basename -- "$dir")")" "$(json_string "$(<"$dir/server")")" \
-    "$(json_string "$(<"$dir/version")")" "$(<"$dir/port")" "$(json_string $ROOT_USER)" \
+    "$(json_string "$(<"$dir/version")")" "$(json_string "$(<"$dir/host")")" "$(<"$dir/port")" "$(json_string $ROOT_USER)" \
     "$(json_string $ROOT_PASSWORD)" "$(json_string "$(<"$dir/socket")")" \
     "$(json_string "$dir/data")" "$pid" "$(json_string "$dir/error.log")" "$more"
 }
@@ -243,19 +245,21 @@ discard() {
 
 cmd_start() {
   (($# >= 2)) || usage
-  local server=$1 name=$2 wanted='' profile=fast tls='' dir port socket
+  local server=$1 name=$2 wanted='' host=127.0.0.1 profile=fast tls='' dir port socket
   shift 2
   known_server "$server"
   check_name "$name"
   while (($#)); do
     case $1 in
       --port) wanted=${2:?--port needs a number} && shift 2 ;;
+      --bind) host=${2:?--bind needs an address} && shift 2 ;;
       --profile) profile=${2:?--profile needs a name} && shift 2 ;;
       --tls) tls=${2:?--tls needs a directory} && shift 2 ;;
       --) shift && break ;;
       *) usage ;;
     esac
   done
+  [[ $host =~ ^[0-9]+(\.[0-9]+){3}$ ]] || die "'$host' is no address"
   [[ -z $wanted || $wanted =~ ^[1-9][0-9]{0,4}$ ]] || die "'$wanted' is no port"
 
   [[ -d $(template_of "$server" 2>/dev/null) ]] || "$LAB_DIR/provision.sh" "$server" >&2
@@ -269,10 +273,11 @@ cmd_start() {
 
   port=$(with_lock ports reserve_port "$dir" "$wanted")
   printf '%s' "$port" >"$dir/port"
+  printf '%s' "$host" >"$dir/host"
   socket=$dir/mysqld.sock
   # A Unix socket's address holds 107 bytes.
   ((${#socket} <= 100)) || socket=/tmp/godwit-lab-$port.sock
-  instance_options "$server" "$dir" "$port" "$socket"
+  instance_options "$server" "$dir" "$host" "$port" "$socket"
   profile_options "$server" "$profile"
   tls_options "$server" "$tls"
   OPTIONS+=("$@")
@@ -375,7 +380,7 @@ cmd_client() {
   esac
   [[ -x $client ]] || die "no client for $server: provision mysql97 and mariadb114"
   # Through the environment, so that the client does not warn.
-  MYSQL_PWD=$ROOT_PASSWORD exec "$client" --no-defaults --host=127.0.0.1 "--port=$(<"$dir/port")" \
+  MYSQL_PWD=$ROOT_PASSWORD exec "$client" --no-defaults "--host=$(<"$dir/host")" "--port=$(<"$dir/port")" \
     --user=$ROOT_USER "${trust[@]}" "$@"
 }
 

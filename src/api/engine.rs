@@ -33,9 +33,11 @@ pub const LABEL_UNITS: &str = "godwit.dev/units";
 pub const LABEL_ENVIRONMENT: &str = "godwit.dev/environment";
 /// Label made from `spec.resourceGroup`.
 pub const LABEL_RESOURCE_GROUP: &str = "godwit.dev/resource-group";
-/// Annotation of a pod: a digest of all that can only change with a new pod.
+/// Annotation of a pod and of its plan's ConfigMap: a digest of all that can only change with a new pod.
 pub const ANNOTATION_TEMPLATE: &str = "godwit.dev/template";
-/// Annotation of a pod: digest of the plan that it should have by now. Changing it makes the kubelet look at the mounted plan at once instead of
+/// Annotation of a plan's ConfigMap: digest of the parts of the spec that must not change once rows are at the destination.
+pub const ANNOTATION_FINGERPRINT: &str = "godwit.dev/fingerprint";
+/// Annotation of a pod and of its plan's ConfigMap: digest of the plan that it should have by now. Changing it on the pod makes the kubelet look at the mounted plan at once instead of
 /// within a minute.
 pub const ANNOTATION_PLAN: &str = "godwit.dev/plan";
 

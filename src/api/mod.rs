@@ -39,8 +39,8 @@ pub use options::{
 pub use progress::{FullStatus, IncrementalStatus, LastDdl, SchemaFailure, SchemaStatus, TableProgress, TableState};
 pub use report::{PrecheckReport, StatusReport, VerifyReport};
 pub use status::{
-    AccountsStatus, AdmissionStatus, CutoverStatus, EffectiveRetry, HandledStatus, MigrationTaskStatus, Phase, Position,
-    PrecheckItem, PrecheckStatus, QueueStatus, RetryStatus, SkippedAccount, Verdict,
+    AccountsStatus, AdmissionStatus, CutoverStatus, EffectiveRetry, MigrationTaskStatus, Phase, Position, PrecheckItem,
+    PrecheckStatus, QueueStatus, RetryStatus, SkippedAccount, Verdict,
 };
 pub use tablestore::{BatchWriteMode, DirtyData, RowWriteMode, TablestoreDestination, TablestoreType};
 pub use task::{

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::API_VERSION;
+use super::engine::TaskIdentity;
 use super::status::{MigrationTaskStatus, Position, PrecheckStatus};
 use super::verification::{SchemaDifference, TableVerification};
 
@@ -12,6 +13,9 @@ use super::verification::{SchemaDifference, TableVerification};
 pub struct StatusReport {
     /// Version of the document.
     pub api_version: String,
+    /// Which task the engine works for, so that nobody takes one engine's report for another's. Left out by `godwit run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskIdentity>,
     /// The status.
     #[serde(flatten)]
     pub status: MigrationTaskStatus,
@@ -19,7 +23,7 @@ pub struct StatusReport {
 
 impl From<MigrationTaskStatus> for StatusReport {
     fn from(status: MigrationTaskStatus) -> Self {
-        Self { api_version: API_VERSION.to_owned(), status }
+        Self { api_version: API_VERSION.to_owned(), task: None, status }
     }
 }
 

@@ -92,10 +92,6 @@ pub struct MigrationTaskStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "AdmissionStatus")]
     pub admission: Option<AdmissionStatus>,
-    /// Values of the annotations that were acted upon.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "HandledStatus")]
-    pub handled: Option<HandledStatus>,
     /// The failure that is being retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RetryStatus")]
@@ -142,6 +138,23 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All phases, in the order of the work.
+    pub const ALL: [Self; 13] = [
+        Self::Pending,
+        Self::Queued,
+        Self::Prechecking,
+        Self::PrecheckFailed,
+        Self::MigratingSchema,
+        Self::Copying,
+        Self::Replicating,
+        Self::CuttingOver,
+        Self::Completed,
+        Self::Paused,
+        Self::Stopped,
+        Self::Retrying,
+        Self::Failed,
+    ];
+
     /// Whether the task can never write again.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Stopped)
@@ -228,6 +241,17 @@ pub struct PrecheckItem {
     /// The exact statement or step that fixes it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remedy: String,
+}
+
+impl PrecheckItem {
+    /// Whether the task cannot start because of it.
+    pub fn stands_in_the_way(&self) -> bool {
+        match self.verdict {
+            Verdict::Passed => false,
+            Verdict::Warning => !self.ignored,
+            Verdict::Failed => true,
+        }
+    }
 }
 
 /// Outcome of one check.
@@ -324,20 +348,6 @@ pub struct AdmissionStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub since: Option<Time>,
-}
-
-/// Values of the annotations that were acted upon: a value that differs asks for something new.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct HandledStatus {
-    /// Of godwit.dev/precheck-again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
-    pub precheck_again: Option<String>,
-    /// Of godwit.dev/restart.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
-    pub restart: Option<String>,
 }
 
 /// The failure that is being retried.

@@ -4,9 +4,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use crate::api::MigrationTaskSpec;
 use crate::engine::Task;
 use crate::engine::progress::Progress;
-use crate::manifest::{self, Manifest, ManifestError, resolve_endpoint};
+use crate::manifest::{self, Manifest, ManifestError, Secrets, resolve_endpoint};
 
 /// Larger files are no manifests.
 const SIZE_LIMIT: u64 = 16 << 20;
@@ -44,19 +45,23 @@ fn read(from: impl Read) -> std::io::Result<String> {
 
 /// The engine's task of a manifest.
 pub fn task(manifest: Manifest, until_caught_up: bool) -> Task {
-    let record_database = manifest.task.spec.destination.records_database.clone();
-    Task { manifest, until_caught_up, record_database }
+    Task { until_caught_up, ..Task::new(manifest) }
 }
 
 /// Progress of a task, with the names of its two ends.
 pub fn progress(manifest: &Manifest) -> Result<Progress, ManifestError> {
-    let spec = &manifest.task.spec;
+    let (source, destination) = ends(&manifest.task.spec, &manifest.secrets)?;
+    Ok(Progress::new(source, destination))
+}
+
+/// Both ends, as people name them.
+pub fn ends(spec: &MigrationTaskSpec, secrets: &Secrets) -> Result<(String, String), ManifestError> {
     let address = |endpoint: manifest::ResolvedEndpoint| format!("{}:{}", endpoint.host, endpoint.port);
-    let source = address(resolve_endpoint(&spec.source.mysql, &manifest.secrets, "spec.source.mysql")?);
+    let source = address(resolve_endpoint(&spec.source.mysql, secrets, "spec.source.mysql")?);
     let destination = match (&spec.destination.mysql, &spec.destination.tablestore) {
-        (Some(mysql), _) => address(resolve_endpoint(&mysql.endpoint(), &manifest.secrets, "spec.destination.mysql")?),
+        (Some(mysql), _) => address(resolve_endpoint(&mysql.endpoint(), secrets, "spec.destination.mysql")?),
         (None, Some(tablestore)) => tablestore.instance.clone(),
         (None, None) => String::new(),
     };
-    Ok(Progress::new(source, destination))
+    Ok((source, destination))
 }

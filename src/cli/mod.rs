@@ -4,6 +4,8 @@
 
 mod crd;
 mod cutover;
+mod drive;
+mod engine;
 mod input;
 mod operator;
 mod plan;
@@ -37,9 +39,9 @@ struct Cli {
 
 #[derive(Debug, Clone, clap::Args)]
 struct LogArguments {
-    /// How log lines on standard error look
-    #[arg(long, global = true, value_enum, default_value_t)]
-    log_format: LogFormat,
+    /// How log lines on standard error look [default: text; json for the command engine]
+    #[arg(long, global = true, value_enum)]
+    log_format: Option<LogFormat>,
     /// off, error, warn, info, debug, trace, or directives such as godwit::engine=debug,warn [default: $GODWIT_LOG, else info, else warn where progress is shown]
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -57,8 +59,10 @@ enum Command {
     Verify(verify::Arguments),
     /// Switch the application to the destination (not available in this version)
     Cutover(cutover::Arguments),
-    /// Run the Kubernetes controller (not available in this version)
+    /// Run the Kubernetes controller
     Operator(operator::Arguments),
+    /// Run inside an engine pod; the operator starts it
+    Engine(engine::Arguments),
     /// Print the CustomResourceDefinitions as YAML
     Crd(crd::Arguments),
 }
@@ -94,13 +98,16 @@ enum Failure {
     Manifest(#[from] ManifestError),
     #[error("{0}")]
     Engine(#[from] Error),
+    /// The operator cannot work.
+    #[error("{0}")]
+    Operator(String),
 }
 
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Manifest(_) => Exit::Usage,
-            Self::Engine(_) => Exit::Failed,
+            Self::Engine(_) | Self::Operator(_) => Exit::Failed,
         }
     }
 }
@@ -133,26 +140,40 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(arguments, log),
         Command::Verify(arguments) => verify::run(arguments, log),
         Command::Cutover(arguments) => cutover::run(arguments),
-        Command::Operator(arguments) => operator::run(arguments),
+        Command::Operator(arguments) => operator::run(arguments, log),
+        Command::Engine(arguments) => engine::run(arguments, log),
         Command::Crd(arguments) => crd::run(arguments),
     }
 }
 
 impl LogArguments {
+    /// With another format where the command line names none.
+    fn or(mut self, format: LogFormat) -> Self {
+        self.log_format.get_or_insert(format);
+        self
+    }
+
     /// Starts logging; `quiet` where something else shows the progress.
     fn start(self, quiet: bool, bars: Option<indicatif::MultiProgress>) -> Result<(), Failure> {
-        let quiet = quiet && self.log_format == LogFormat::Text;
+        let format = self.log_format.unwrap_or_default();
+        let quiet = quiet && format == LogFormat::Text;
         let fallback = if quiet { "warn" } else { "info" };
-        telemetry::init(LogOptions { format: self.log_format, level: self.log_level, fallback, bars }).map_err(Failure::Usage)
+        telemetry::init(LogOptions { format, level: self.log_level, fallback, bars }).map_err(Failure::Usage)
     }
 }
 
 /// Runs a command's future on the runtime.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::transient(format!("starting the runtime: {error}")))?;
+    block_on_threads(None, future)
+}
+
+/// The same with a number of worker threads; None: one for each CPU.
+fn block_on_threads<T>(threads: Option<usize>, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads.max(1));
+    }
+    let runtime = builder.enable_all().build().map_err(|error| Error::transient(format!("starting the runtime: {error}")))?;
     let result = runtime.block_on(future);
     // What still hangs in a system call must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -1,14 +1,21 @@
-//! `godwit operator`: not available in this version, and says so.
+//! `godwit operator`: the Kubernetes controller. Everything else is in `crate::operator`.
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, LogArguments, signals};
+use crate::operator::process;
+use crate::operator::settings::Settings;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+}
 
-/// Refuses.
-pub fn run(_: Arguments) -> Result<Exit, Failure> {
-    Err(Failure::Usage(
-        "the command operator is not available in this version; run a task without Kubernetes with `godwit run -f task.yaml`"
-            .into(),
-    ))
+/// Runs until a signal.
+pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
+    log.start(false, None)?;
+    super::block_on(async {
+        let stop = signals::cancellation()?;
+        process::run(arguments.settings, stop).await.map_err(|error| Failure::Operator(error.to_string()))?;
+        Ok(Exit::Success)
+    })
 }

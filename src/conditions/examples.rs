@@ -37,13 +37,7 @@ const EXAMPLES: [Example; 14] = [
     example("completed", Phase::Completed, Phase::Completed, None, "completed"),
     example("paused", Phase::Paused, Phase::Copying, None, "paused as asked"),
     example("stopped", Phase::Stopped, Phase::Replicating, None, "stopped as asked; the task can never write again"),
-    example(
-        "retrying",
-        Phase::Retrying,
-        Phase::Replicating,
-        None,
-        "lost the connection to shop-db.example.com:3306; tries again",
-    ),
+    example("retrying", Phase::Retrying, Phase::Replicating, None, "lost the connection to the source; tries again"),
     example("failed", Phase::Failed, Phase::Replicating, None, "ALTER TABLE `shop`.`orders` stops the task"),
 ];
 

@@ -7,7 +7,8 @@
 //!   applied everything. It is updated in the same transaction as the data (law 1), and only where the epoch
 //!   still is the engine's own (law 2);
 //! * `table_state` – one row a table: its definition, what has been created and copied;
-//! * `chunk` – the copied key ranges of tables that are not finished.
+//! * `chunk` – the copied key ranges of tables that are not finished;
+//! * `destination_table` – which task writes which table ([`super::ownership`]).
 //!
 //! **Fence.** Every data transaction begins with [`Fence::statement`], which locks the writer's row and fails
 //! unless the epoch matches. A new engine raises the epoch in all rows of the task in one transaction
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Context, Error, Result};
+use crate::engine::ownership;
+use crate::engine::plan::TableName;
 use crate::engine::schema::definition::TableDefinition;
 use crate::engine::source::position::Position;
 use crate::engine::value::Row;
@@ -32,6 +35,9 @@ const LAYOUT: u32 = 1;
 
 /// Number of apply lanes of a new task; recorded, because rows are spread over them by hash.
 pub const LANES: u32 = 4;
+
+/// A new task is recorded again so often when another one that starts at the same moment is in its way.
+const CREATE_TRIES: u32 = 5;
 
 /// Ids of copy writers begin here.
 const WRITER_BASE: u32 = 1000;
@@ -289,6 +295,7 @@ impl Record {
                  copied_bytes BIGINT UNSIGNED NOT NULL, PRIMARY KEY (task, source_database, source_table, number)) {options}",
                 self.table("chunk")
             ),
+            format!("CREATE TABLE IF NOT EXISTS {} ({}) {options}", self.table(ownership::TABLE), ownership::COLUMNS),
         ];
         for statement in statements {
             conn.query_drop(statement).await.context("creating the record tables")?;
@@ -375,13 +382,36 @@ impl Record {
     }
 
     /// Records a new task: everything that a resume needs, in one transaction. `start`: what the tables to come hold
-    /// at least, and from where the log has to be read for XA transactions that were prepared before.
+    /// at least, and from where the log has to be read for XA transactions that were prepared before. `destinations`: the
+    /// tables that it writes, by the names under which the destination tells them apart.
+    ///
+    /// # Errors
+    /// A definite one when another task writes one of them.
     pub async fn create(
         &self,
         fingerprint: &[(String, String)],
         source_uuid: &str,
         start: Option<(&Position, &Position)>,
         definitions: &[&TableDefinition],
+        destinations: &[TableName],
+    ) -> Result<()> {
+        for _ in 1..CREATE_TRIES {
+            match self.try_create(fingerprint, source_uuid, start, definitions, destinations).await {
+                // Two tasks that enter their tables at the same moment; nothing of this one was committed.
+                Err(error) if error.is_lock_conflict() => {}
+                result => return result,
+            }
+        }
+        self.try_create(fingerprint, source_uuid, start, definitions, destinations).await
+    }
+
+    async fn try_create(
+        &self,
+        fingerprint: &[(String, String)],
+        source_uuid: &str,
+        start: Option<(&Position, &Position)>,
+        definitions: &[&TableDefinition],
+        destinations: &[TableName],
     ) -> Result<()> {
         let mut conn = self.conn().await?;
         conn.query_drop("START TRANSACTION").await?;
@@ -396,6 +426,8 @@ impl Record {
         )
         .await
         .context("recording the task")?;
+        let (owners, tasks) = (self.table(ownership::TABLE), self.table("task"));
+        ownership::take(&mut conn, ownership::Tables { owners: &owners, tasks: &tasks }, &self.task, destinations).await?;
         for lane in 0..LANES {
             conn.exec_drop(
                 format!("INSERT INTO {} (task, lane, epoch, position, replay_from) VALUES (?,?,0,?,?)", self.table("lane")),

@@ -1,5 +1,7 @@
 //! What can be asked of the engine: run a task, check it, show its plan, compare both sides.
 
+use std::borrow::Cow;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -7,12 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Connector;
 use super::copy::chunks::CHUNK_BYTES;
 use super::error::{Class, Error, Result};
+use super::live::Live;
 use super::plan::{self, Plan};
 use super::progress::Progress;
+use super::sizing::Sizing;
 use super::verify::{self, Hooks, VerifyOptions};
 use super::{migrate, precheck};
 use crate::api::{DesiredState, MigrationTaskSpec, MigrationType, Phase, PrecheckReport, VerifyReport};
-use crate::manifest::{Manifest, resolve_endpoint};
+use crate::manifest::{Manifest, mounted_secrets, resolve_endpoint};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -22,6 +26,14 @@ pub struct Task {
     pub until_caught_up: bool,
     /// Database at the destination that holds the engine's own records.
     pub record_database: String,
+    /// Where Secrets are mounted. They are read again for every attempt and win over those of the manifest.
+    pub secrets_folder: Option<PathBuf>,
+    /// A precheck has passed before this process was started: a destination that cannot be reached is waited for.
+    pub prechecked: bool,
+    /// What can be changed while the task runs.
+    pub live: Live,
+    /// How much is done at once.
+    pub sizing: Sizing,
 }
 
 /// How a run ended.
@@ -30,10 +42,25 @@ pub enum Outcome {
     Completed,
     CaughtUp,
     Stopped,
+    PrecheckPassed,
     PrecheckFailed,
 }
 
 impl Task {
+    /// A task as its manifest says.
+    pub fn new(manifest: Manifest) -> Self {
+        let spec = &manifest.task.spec;
+        Self {
+            until_caught_up: false,
+            record_database: spec.destination.records_database.clone(),
+            secrets_folder: None,
+            prechecked: false,
+            live: Live::new(&spec.throttle, &spec.retry),
+            sizing: Sizing::default(),
+            manifest,
+        }
+    }
+
     /// The task's specification.
     pub fn spec(&self) -> &MigrationTaskSpec {
         &self.manifest.task.spec
@@ -45,18 +72,26 @@ impl Task {
         format!("{}/{}", metadata.namespace.as_deref().unwrap_or("default"), metadata.name.as_deref().unwrap_or("task"))
     }
 
+    /// As the precheck knows it.
+    pub(super) fn own(&self) -> precheck::Own {
+        precheck::Own { task: self.name(), tables: Default::default() }
+    }
+
     /// Connectors to both ends.
     ///
     /// # Errors
     /// When the destination is not of the MySQL family, or a Secret lacks what a connection needs.
     pub fn connectors(&self) -> Result<(Connector, Connector)> {
         let definite = |error: crate::manifest::ManifestError| Error::definite(error.to_string());
-        let secrets = &self.manifest.secrets;
-        let source = resolve_endpoint(&self.spec().source.mysql, secrets, "spec.source.mysql").map_err(definite)?;
+        let secrets = match &self.secrets_folder {
+            Some(folder) => Cow::Owned(mounted_secrets(folder).map_err(Error::definite)?),
+            None => Cow::Borrowed(&self.manifest.secrets),
+        };
+        let source = resolve_endpoint(&self.spec().source.mysql, &secrets, "spec.source.mysql").map_err(definite)?;
         let Some(mysql) = &self.spec().destination.mysql else {
             return Err(Error::definite("spec.destination.tablestore: this version writes to MySQL-family servers only"));
         };
-        let destination = resolve_endpoint(&mysql.endpoint(), secrets, "spec.destination.mysql").map_err(definite)?;
+        let destination = resolve_endpoint(&mysql.endpoint(), &secrets, "spec.destination.mysql").map_err(definite)?;
         Ok((Connector::new(&source, "source"), Connector::new(&destination, "destination")))
     }
 }
@@ -84,15 +119,30 @@ pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> R
             progress.message("spec.desiredState is Paused; set it to Running to go on");
             return Ok(Outcome::Stopped);
         }
-        DesiredState::Stopped => return migrate::stop(&task, &progress).await,
+        DesiredState::Stopped => {
+            return retrying(&task, &progress, &cancel, || async {
+                tokio::select! {
+                    stopped = migrate::stop(&task, &progress) => stopped,
+                    () = cancel.cancelled() => Err(Error::cancelled()),
+                }
+            })
+            .await;
+        }
     }
+    retrying(&task, &progress, &cancel, || migrate::attempt(&task, &progress, &cancel)).await
+}
+
+/// Tries again what passes by itself, for as long as the retry times of the moment allow.
+async fn retrying<A>(task: &Task, progress: &Progress, cancel: &CancellationToken, attempt: impl Fn() -> A) -> Result<Outcome>
+where
+    A: Future<Output = Result<Outcome>>,
+{
     let mut failing_since: Option<Instant> = None;
     let mut attempts = 0u32;
     let mut pause = FIRST_PAUSE;
     loop {
         let started = Instant::now();
-        let result = migrate::attempt(&task, &progress, &cancel).await;
-        let error = match result {
+        let error = match attempt().await {
             Ok(outcome) => return Ok(outcome),
             Err(error) if error.class() == Class::Cancelled || cancel.is_cancelled() => return Ok(Outcome::Stopped),
             Err(error) => error,
@@ -106,10 +156,9 @@ pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> R
         }
         let since = *failing_since.get_or_insert_with(Instant::now);
         attempts += 1;
-        let retry = &task.spec().retry;
-        let minutes = if error.class() == Class::Connection { retry.connection_minutes } else { retry.other_minutes };
-        let allowed = Duration::from_secs(u64::from(minutes) * 60);
-        if !error.is_retryable() || since.elapsed() > allowed {
+        // A Secret that is rotated at the server first arrives in its folder a little later.
+        let rotating = error.is_login_refused() && task.secrets_folder.is_some();
+        if !(error.is_retryable() || rotating) || since.elapsed() > task.live.retried_for(error.class()) {
             progress.set_failed(error.to_string());
             return Err(error);
         }
@@ -123,6 +172,30 @@ pub async fn run(task: Task, progress: Progress, cancel: CancellationToken) -> R
             }
         }
     }
+}
+
+/// Looks at both servers and puts the items into the report; changes nothing, so that the task is as it was: Pending, or
+/// PrecheckFailed.
+///
+/// # Errors
+/// Definite errors, and others that lasted longer than the retry times allow.
+pub async fn check(task: Task, progress: Progress, cancel: CancellationToken) -> Result<Outcome> {
+    let attempt = || async {
+        progress.set_phase(Phase::Prechecking);
+        let report = tokio::select! {
+            report = precheck_only(task.clone(), progress.clone()) => report?,
+            () = cancel.cancelled() => return Err(Error::cancelled()),
+        };
+        progress.set_retrying(None);
+        if !precheck::passed(&report.precheck) {
+            progress.set_phase(Phase::PrecheckFailed);
+            return Ok(Outcome::PrecheckFailed);
+        }
+        progress.set_phase(Phase::Pending);
+        progress.message("the precheck passed");
+        Ok(Outcome::PrecheckPassed)
+    };
+    retrying(&task, &progress, &cancel, attempt).await
 }
 
 /// What would be done, for people and for programs.
@@ -139,14 +212,14 @@ pub struct Planned {
 /// When a connection is lost in the middle.
 pub async fn precheck_only(task: Task, progress: Progress) -> Result<PrecheckReport> {
     let (source, destination) = task.connectors()?;
-    let outcome = precheck::run(task.spec(), &source, Some(&destination), Default::default()).await?;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own()).await?;
     progress.set_precheck(outcome.report.clone());
     Ok(outcome.report.into())
 }
 
 /// The task resolved against both servers.
 async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> Result<precheck::Resolved> {
-    let outcome = precheck::run(task.spec(), source, Some(destination), Default::default()).await?;
+    let outcome = precheck::run(task.spec(), source, Some(destination), task.own()).await?;
     outcome.resolved.ok_or_else(|| {
         let failed: Vec<String> = outcome
             .report

@@ -66,6 +66,11 @@ impl Error {
         matches!(self.code, Some(1213 | 1205))
     }
 
+    /// The server does not take the account or its password (ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR).
+    pub fn is_login_refused(&self) -> bool {
+        matches!(self.code, Some(1045 | 1698))
+    }
+
     /// Whether the engine may try again.
     pub fn is_retryable(&self) -> bool {
         matches!(self.class, Class::Connection | Class::Other)

@@ -4,7 +4,7 @@
 //! log together, indexes and foreign keys, and the log alone. All of a task's workers live inside an attempt: when one
 //! fails, all end, and the next attempt claims the task anew before it reads what was committed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use super::error::{Context, Error, Result};
 use super::plan::mapping::NameRules;
 use super::plan::resolve::resolve;
 use super::plan::select::Selection;
-use super::plan::{Plan, TablePlan, fingerprint};
+use super::plan::{Plan, TablePlan};
 use super::precheck;
 use super::progress::{Progress, TableState};
 use super::replicate::dispatch::Dispatcher;
@@ -34,15 +34,7 @@ use super::source::position::{GtidPosition, Position};
 use super::source::visibility::{self, Visibility};
 use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
-use crate::manifest::resume_fingerprint;
-
-/// Workers of the copy.
-const READERS: u32 = 3;
-const WRITERS: u32 = 4;
-
-/// Bytes of copied chunks in flight, and of changes in the lanes' queues.
-const COPY_BUDGET: usize = 64 << 20;
-const QUEUE_BUDGET: usize = 48 << 20;
+use crate::manifest::{resume_changes, resume_fingerprint};
 
 /// How often the log's end is asked for.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
@@ -70,9 +62,10 @@ pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
     if let Some(saved) = record.load().await?
         && saved.stage != Stage::Stopped
     {
-        let claim = record.claim(READERS.max(WRITERS)).await?;
+        let claim = record.claim(task.sizing.claimed_writers()).await?;
         record.set_stage(&claim, Stage::Stopped).await?;
     }
+    progress.set_retrying(None);
     progress.set_phase(Phase::Stopped);
     Ok(Outcome::Stopped)
 }
@@ -88,12 +81,19 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
     let saved = match record.load().await {
         Ok(saved) => saved,
         // A destination that cannot be reached at the very first start is the precheck's to report.
-        Err(error) if error.is_retryable() && progress.status().precheck.is_none() && !progress_has_started(progress) => None,
+        Err(error)
+            if error.is_retryable()
+                && !task.prechecked
+                && progress.status().precheck.is_none()
+                && !progress_has_started(progress) =>
+        {
+            None
+        }
         Err(error) => return Err(error.context("reading the task's record")),
     };
     let attempt = match saved {
         Some(saved) => {
-            if let Some(sentence) = fingerprint::changed(&saved.fingerprint, &now) {
+            if let Some(sentence) = resume_changes(&saved.fingerprint, &now) {
                 return Err(Error::definite(sentence));
             }
             if saved.stage == Stage::Stopped {
@@ -135,7 +135,7 @@ async fn begin<'a>(
     progress.set_phase(Phase::Prechecking);
     // Before the definitions are read: a definition that changes after this point is seen in the log.
     let early_start = start_position(&source).await;
-    let outcome = precheck::run(task.spec(), &source, Some(&destination), BTreeSet::new()).await?;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own()).await?;
     progress.set_precheck(outcome.report.clone());
     let passed = outcome.passed();
     let Some(resolved) = outcome.resolved.filter(|_| passed) else {
@@ -155,8 +155,14 @@ async fn begin<'a>(
     let identity = visibility::server_identity(&mut conn, &resolved.source.info).await?;
     let _ = conn.disconnect().await;
     record.prepare().await?;
+    let names = NameRules {
+        source: resolved.source.lower_case_table_names(),
+        destination: resolved.destination.lower_case_table_names(),
+        policy: task.spec().name_case,
+    };
+    let destinations: Vec<_> = resolved.plan.tables.iter().map(|table| names.destination_name(&table.destination)).collect();
     let definitions: Vec<_> = resolved.plan.tables.iter().map(|table| &*table.definition).collect();
-    record.create(now, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions).await?;
+    record.create(now, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions, &destinations).await?;
     Ok(Some(Attempt {
         task,
         progress,
@@ -252,7 +258,7 @@ async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
 impl Attempt<'_> {
     async fn work(&self, cancel: &CancellationToken) -> Result<Outcome> {
         let plan = &self.plan;
-        let claim = self.record.claim(READERS.max(WRITERS)).await?;
+        let claim = self.record.claim(self.task.sizing.claimed_writers()).await?;
         // After the claim: nothing that an earlier engine still had under way can change what is read here.
         let saved = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
         let mut stages = self.stages(&saved);
@@ -302,9 +308,10 @@ impl Attempt<'_> {
             progress: self.progress.clone(),
             dispatcher: None,
             follows: plan.incremental,
-            readers: READERS,
-            writers: WRITERS,
-            budget_bytes: COPY_BUDGET,
+            readers: self.task.sizing.readers,
+            writers: self.task.sizing.writers,
+            budget_bytes: self.task.sizing.copy_bytes,
+            live: self.task.live.clone(),
         };
         let pending = |chunked: bool| -> Vec<Arc<TablePlan>> {
             let open = plan.tables.iter().zip(&stages).filter(|(_, stage)| **stage < TableStage::Copied);
@@ -393,7 +400,8 @@ impl Attempt<'_> {
             start = Position { gtid: start.gtid, ..Position::default() };
         }
         let floor = visibility::earliest(&positions).unwrap_or_default();
-        let dispatcher = Arc::new(Dispatcher::new(&self.plan, floor, start.clone(), positions.clone(), QUEUE_BUDGET));
+        let budget = self.task.sizing.queue_bytes;
+        let dispatcher = Arc::new(Dispatcher::new(&self.plan, floor, start.clone(), positions.clone(), budget));
         for (number, recorded) in (0u32..).zip(positions) {
             let applier = Applier::connect(&self.destination, claim.lane(number), limits).await?;
             let lane =
@@ -425,6 +433,7 @@ impl Attempt<'_> {
             server_id,
             clock_offset,
             progress: self.progress.clone(),
+            live: self.task.live.clone(),
         };
         workers.spawn(reader.run(stop.clone()));
         Ok(dispatcher)

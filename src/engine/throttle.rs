@@ -39,10 +39,11 @@ impl Rate {
         self.0.load(Ordering::Relaxed) as f64
     }
 
-    /// What remains of `debt` after `seconds`.
-    fn pay(&self, debt: f64, seconds: f64) -> f64 {
+    /// What remains of `debt` after `seconds`, and what is added to it. Without a limit there is no debt: one that is set later does not charge for
+    /// what went before.
+    fn pay(&self, debt: f64, seconds: f64, added: u64) -> f64 {
         let rate = self.get();
-        if rate == 0.0 { 0.0 } else { (debt - seconds * rate).max(-rate / BURST_DIVISOR) }
+        if rate == 0.0 { 0.0 } else { (debt - seconds * rate).max(-rate / BURST_DIVISOR) + added as f64 }
     }
 
     /// Seconds until `debt` is paid.
@@ -65,14 +66,19 @@ impl Throttle {
         self.bytes.0.store(bytes, Ordering::Relaxed);
     }
 
+    /// Rows and bytes per second; 0: no limit.
+    pub fn limits(&self) -> (u64, u64) {
+        (self.rows.0.load(Ordering::Relaxed), self.bytes.0.load(Ordering::Relaxed))
+    }
+
     /// Adds to the debts, after paying for the time since; gives what is still to be waited for.
     fn charge(&self, rows: u64, bytes: u64) -> Duration {
         let mut debts = self.debts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let now = Instant::now();
         let seconds = now.duration_since(debts.at).as_secs_f64();
         debts.at = now;
-        debts.rows = self.rows.pay(debts.rows, seconds) + rows as f64;
-        debts.bytes = self.bytes.pay(debts.bytes, seconds) + bytes as f64;
+        debts.rows = self.rows.pay(debts.rows, seconds, rows);
+        debts.bytes = self.bytes.pay(debts.bytes, seconds, bytes);
         let wait = self.rows.wait(debts.rows).max(self.bytes.wait(debts.bytes));
         Duration::from_secs_f64(wait.min(SLICE.as_secs_f64()))
     }
@@ -100,6 +106,16 @@ mod tests {
         }
         let seconds = start.elapsed().as_secs_f64();
         assert!((0.4..1.5).contains(&seconds), "{seconds}");
+    }
+
+    #[tokio::test]
+    async fn a_new_limit_does_not_charge_for_what_went_before() {
+        let throttle = Throttle::new(0, 0);
+        throttle.acquire(1 << 40, 1 << 40).await;
+        throttle.set(1_000, 1_000_000);
+        let start = std::time::Instant::now();
+        throttle.acquire(1, 1).await;
+        assert!(start.elapsed() < Duration::from_secs(1));
     }
 
     #[tokio::test]

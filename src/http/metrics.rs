@@ -14,22 +14,6 @@ use crate::engine::progress::{BOUNDS, Progress, Snapshot, TableState};
 /// Of the OpenMetrics text format.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const PHASES: [Phase; 13] = [
-    Phase::Pending,
-    Phase::Queued,
-    Phase::Prechecking,
-    Phase::PrecheckFailed,
-    Phase::MigratingSchema,
-    Phase::Copying,
-    Phase::Replicating,
-    Phase::CuttingOver,
-    Phase::Completed,
-    Phase::Paused,
-    Phase::Stopped,
-    Phase::Retrying,
-    Phase::Failed,
-];
-
 /// All metrics as OpenMetrics text.
 pub fn encode(progress: Progress) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("godwit");
@@ -107,7 +91,7 @@ fn latency(metrics: &mut Metrics<'_>, snapshot: &Snapshot) -> fmt::Result {
 
 fn state(metrics: &mut Metrics<'_>, snapshot: &Snapshot) -> fmt::Result {
     let now = snapshot.phase();
-    let phases = PHASES.map(|phase| (phase.as_str(), f64::from(u8::from(phase == now))));
+    let phases = Phase::ALL.map(|phase| (phase.as_str(), f64::from(u8::from(phase == now))));
     metrics.gauges("phase", "1 for the phase that the task is in, 0 for the others", "phase", &phases)?;
     metrics.counter("retries", "How often something was tried again", snapshot.counters.retries)?;
     metrics.counter("failures", "How often the task gave up", snapshot.counters.failures)?;

@@ -1,4 +1,5 @@
-//! `--listen`: `/status` (the report as JSON), `/metrics` (OpenMetrics), `/healthz` (200 while the engine lives, 503 once it gave up).
+//! `--listen`: `/status` (the report as JSON), `/metrics` (OpenMetrics), `/healthz` (200 while the engine lives, 503 once it gave up), `/livez` (200 as
+//! long as the process answers: an engine that gave up and waits to be looked at needs no restart).
 //!
 //! Every answer is made from [`Progress`] when it is asked for; a slow reader holds up nobody. Nothing is kept.
 
@@ -28,12 +29,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `address` (`HOST:PORT`).
+    /// Listens on `address` (`HOST:PORT`). `[::]` stands for every address, also where IPv6 is switched off.
     ///
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(address: &str, progress: Progress) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = match (TcpListener::bind(address).await, address.strip_prefix("[::]:")) {
+            (Ok(listener), _) => listener,
+            (Err(_), Some(port)) => TcpListener::bind(format!("0.0.0.0:{port}")).await?,
+            (Err(error), None) => return Err(error),
+        };
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
@@ -59,11 +64,12 @@ fn router(progress: Progress) -> Router {
         .route("/status", get(status))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
+        .route("/livez", get(livez))
         .with_state(progress)
 }
 
 async fn status(State(progress): State<Progress>) -> Json<StatusReport> {
-    Json(progress.status().into())
+    Json(progress.report())
 }
 
 async fn metrics(State(progress): State<Progress>) -> Response {
@@ -78,6 +84,10 @@ async fn healthz(State(progress): State<Progress>) -> (StatusCode, &'static str)
         Phase::Failed => (StatusCode::SERVICE_UNAVAILABLE, "failed\n"),
         _ => (StatusCode::OK, "ok\n"),
     }
+}
+
+async fn livez() -> &'static str {
+    "ok\n"
 }
 
 #[cfg(test)]
@@ -109,6 +119,7 @@ mod tests {
         assert_eq!((code, body.ends_with("# EOF\n")), (200, true));
         progress.set_failed("disk full".into());
         assert_eq!(get(&server, "/healthz").await, (503, "failed\n".into()));
+        assert_eq!(get(&server, "/livez").await, (200, "ok\n".into()));
         assert_eq!(get(&server, "/elsewhere").await.0, 404);
         let address = server.address();
         server.stop().await;

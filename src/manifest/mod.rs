@@ -7,7 +7,9 @@
 mod documents;
 mod error;
 mod fingerprint;
+mod mounted;
 mod patterns;
+mod references;
 mod resolve;
 mod rules;
 mod schema_check;
@@ -16,7 +18,9 @@ mod secrets;
 mod tests;
 
 pub use error::{FieldError, ManifestError};
-pub use fingerprint::resume_fingerprint;
+pub use fingerprint::{resume_changes, resume_fingerprint};
+pub use mounted::mounted_secrets;
+pub use references::secret_references;
 pub use resolve::{
     ResolvedEndpoint, ResolvedTablestore, ResolvedTls, check_secrets, resolve_endpoint, resolve_tablestore, resolve_webhook,
 };

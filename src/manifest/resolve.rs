@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::error::{FieldError, ManifestError};
-use super::secrets::{SecretText, Secrets};
+use super::secrets::{Origin, SecretText, Secrets};
 use crate::api::{Flavor, MigrationTaskSpec, MysqlEndpoint, TablestoreDestination, Tls, TlsMode, WebhookReference};
 
 const DEFAULT_PORT: u16 = 3306;
@@ -180,9 +180,19 @@ impl Lookup<'_> {
         let found = self.secrets.contains(name);
         if !found {
             let names: Vec<&str> = self.secrets.names().collect();
-            let there = if names.is_empty() { "there is none in it".to_owned() } else { format!("it has {}", names.join(", ")) };
-            let message =
-                format!("Secret \"{name}\" is not in the file ({there}); add a document with kind: Secret of that name");
+            let listed = names.join(", ");
+            let message = match self.secrets.origin {
+                Origin::File => {
+                    let there = if names.is_empty() { "there is none in it".to_owned() } else { format!("it has {listed}") };
+                    format!("Secret \"{name}\" is not in the file ({there}); add a document with kind: Secret of that name")
+                }
+                Origin::Mounted => {
+                    let there = if names.is_empty() { "none is".to_owned() } else { format!("there are {listed}") };
+                    format!(
+                        "Secret \"{name}\" is not mounted in the engine's pod ({there}); create it in the task's namespace, or correct the name"
+                    )
+                }
+            };
             self.errors.push(FieldError::new(path, message));
         }
         found

@@ -32,32 +32,55 @@ impl fmt::Debug for SecretText {
 
 /// Secrets by name, each a map from key to bytes. `Debug` prints names and keys only.
 #[derive(Clone, Default)]
-pub struct Secrets(BTreeMap<String, BTreeMap<String, Vec<u8>>>);
+pub struct Secrets {
+    by_name: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    pub(super) origin: Origin,
+}
+
+/// Where Secrets were read from: decides what an error tells a person to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Documents of the manifest file.
+    #[default]
+    File,
+    /// Folders that the kubelet mounts into an engine's pod.
+    Mounted,
+}
 
 impl Secrets {
+    /// No Secrets yet, of those that the kubelet mounts.
+    pub(super) fn mounted() -> Self {
+        Self { by_name: BTreeMap::new(), origin: Origin::Mounted }
+    }
+
+    /// Adds a Secret without keys, unless it is there.
+    pub(super) fn add(&mut self, name: impl Into<String>) {
+        self.by_name.entry(name.into()).or_default();
+    }
+
     /// The bytes of a key, or nothing if the Secret or the key is missing.
     pub fn get(&self, name: &str, key: &str) -> Option<&[u8]> {
-        self.0.get(name)?.get(key).map(Vec::as_slice)
+        self.by_name.get(name)?.get(key).map(Vec::as_slice)
     }
 
     /// Whether there is a Secret of this name.
     pub fn contains(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.by_name.contains_key(name)
     }
 
     /// Names of all Secrets.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.by_name.keys().map(String::as_str)
     }
 
     /// Keys of a Secret.
     pub fn keys(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.get(name).into_iter().flat_map(|keys| keys.keys().map(String::as_str))
+        self.by_name.get(name).into_iter().flat_map(|keys| keys.keys().map(String::as_str))
     }
 
     /// Adds a key, for example from a mounted file.
     pub fn insert(&mut self, name: impl Into<String>, key: impl Into<String>, value: impl Into<Vec<u8>>) {
-        self.0.entry(name.into()).or_default().insert(key.into(), value.into());
+        self.by_name.entry(name.into()).or_default().insert(key.into(), value.into());
     }
 
     /// Adds the Secret of a YAML document, whose place in the file is `path`.
@@ -65,7 +88,7 @@ impl Secrets {
         if self.contains(name) {
             return vec![FieldError::new(path, format!("Secret \"{name}\" appears twice in the file; keep one of them"))];
         }
-        let keys = self.0.entry(name.to_owned()).or_default();
+        let keys = self.by_name.entry(name.to_owned()).or_default();
         let mut errors = Vec::new();
         // stringData wins over data, as on the API server.
         for (field, decode) in [("data", decode_base64 as fn(&str) -> Option<Vec<u8>>), ("stringData", plain)] {
@@ -101,7 +124,7 @@ impl Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names_and_keys = self.0.iter().map(|(name, keys)| (name, keys.keys().collect::<Vec<_>>()));
+        let names_and_keys = self.by_name.iter().map(|(name, keys)| (name, keys.keys().collect::<Vec<_>>()));
         f.debug_map().entries(names_and_keys).finish()
     }
 }

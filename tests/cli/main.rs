@@ -1,8 +1,11 @@
 //! The command line as scripts see it: exit codes, what stands on standard output and standard error, and what never stands there.
 
 // Clippy spares #[test] functions by itself, not what they call.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
+mod engine;
+#[path = "../support/pod.rs"]
+mod pod_files;
 mod support;
 mod unreachable;
 

@@ -6,6 +6,10 @@
 
 mod crash;
 mod migrate;
+mod ownership;
+mod pod;
+#[path = "../support/pod.rs"]
+mod pod_files;
 mod refusals;
 #[path = "../../e2e/shop/mod.rs"]
 mod shop;

@@ -77,6 +77,7 @@ fn headline(view: &View, outcome: Outcome) -> &'static str {
         Outcome::CaughtUp => "Caught up",
         Outcome::Stopped if view.status.phase == Some(Phase::Stopped) => "Stopped for good",
         Outcome::Stopped => "Stopped cleanly",
+        Outcome::PrecheckPassed => "Precheck passed",
         Outcome::PrecheckFailed => "Precheck failed",
     }
 }
@@ -87,6 +88,7 @@ fn next(view: &View, outcome: Outcome, file: &str) -> String {
         Outcome::CaughtUp => format!("godwit run -f {file} goes on following; godwit verify -f {file} compares both sides"),
         Outcome::Stopped if view.status.phase == Some(Phase::Stopped) => "this task never writes again".into(),
         Outcome::Stopped => format!("godwit run -f {file} goes on from here"),
+        Outcome::PrecheckPassed => format!("godwit run -f {file} starts the task"),
         Outcome::PrecheckFailed => format!("mend what is named above, then godwit run -f {file}"),
     }
 }

@@ -91,15 +91,20 @@ impl Cutter {
         self.row_bytes.saturating_mul(self.rows_per_chunk)
     }
 
-    /// The next range; None when the table is handed out.
-    pub async fn next(&mut self, conn: &mut Conn, table: &TablePlan) -> Result<Option<Range>> {
+    /// Bytes of a row, about.
+    pub fn row_bytes(&self) -> u64 {
+        self.row_bytes
+    }
+
+    /// The next range, of at most about so many rows; None when the table is handed out.
+    pub async fn next(&mut self, conn: &mut Conn, table: &TablePlan, most_rows: u64) -> Result<Option<Range>> {
         if let Some(range) = self.waiting.pop_front() {
             return Ok(Some(range));
         }
         if self.finished {
             return Ok(None);
         }
-        let high = read_boundary(conn, table, Side::Source, self.last.as_ref(), self.rows_per_chunk, true).await?;
+        let high = read_boundary(conn, table, Side::Source, self.last.as_ref(), self.rows_per_chunk.min(most_rows), true).await?;
         let number = self.next_number;
         self.next_number += NUMBER_STEP;
         let range = Range { number, next_number: self.next_number, low: self.last.take(), high: high.clone() };

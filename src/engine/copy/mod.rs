@@ -26,6 +26,7 @@ use crate::engine::checkpoint::{Claim, Record};
 use crate::engine::connection::{Connector, ServerInfo};
 use crate::engine::destination::mysql::{Limits, OnDuplicate};
 use crate::engine::error::{Error, Result};
+use crate::engine::live::Live;
 use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::progress::{Progress, TableState};
 use crate::engine::replicate::dispatch::{ChunkTicket, Dispatcher};
@@ -54,6 +55,8 @@ pub struct CopyContext {
     pub writers: u32,
     /// Bytes of chunks in flight.
     pub budget_bytes: usize,
+    /// How fast rows may be read.
+    pub live: Live,
 }
 
 /// What to do with a table whose rows are all there.

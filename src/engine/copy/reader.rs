@@ -56,14 +56,21 @@ impl Reader {
 
     /// Reads one chunk; false when nothing is left to read.
     async fn step(&self, conn: &mut Conn) -> Result<bool> {
+        let live = &self.context.live;
+        live.query().await;
         let Some((job, range, wanted_bytes)) = self.next_range(conn).await? else { return Ok(false) };
         let wanted = u32::try_from(wanted_bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.budget_kib);
         let permit = Arc::clone(&self.budget).acquire_many_owned(wanted).await.map_err(|_| Error::cancelled())?;
+        live.query().await;
         let doing = format!("reading {}", job.table.source);
         let (range, rows, bytes, ticket, end) = self.read(conn, &job, range).await.context(doing)?;
         job.cutter.lock().await.learn(rows.len() as u64, bytes);
+        let count = rows.len() as u64;
         let chunk = ReadChunk { job, range, rows, bytes, ticket, end, permit };
-        Ok(self.sender.send(chunk).is_ok())
+        let more = self.sender.send(chunk).is_ok();
+        // Afterwards: while it waits it holds neither a chunk's bytes nor locks, and the log's keys are collected for none.
+        live.copied(count, bytes).await;
+        Ok(more)
     }
 
     /// The next range of the first table that has one, and the bytes it probably holds.
@@ -83,7 +90,11 @@ impl Reader {
                     busy |= job.in_flight.load(Ordering::SeqCst) > 0;
                     continue;
                 }
-                let range = cutter.next(conn, &job.table).await.context(format!("cutting {} into chunks", job.table.source))?;
+                let most_rows = self.context.live.chunk_rows(cutter.row_bytes());
+                let range = cutter
+                    .next(conn, &job.table, most_rows)
+                    .await
+                    .context(format!("cutting {} into chunks", job.table.source))?;
                 if let Some(range) = range {
                     job.in_flight.fetch_add(1, Ordering::SeqCst);
                     let bytes = cutter.expected_bytes();

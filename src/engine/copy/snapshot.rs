@@ -30,6 +30,10 @@ use crate::engine::source::visibility::{self, Visibility};
 use crate::engine::value::Row;
 use crate::engine::value::read::quote_identifier;
 
+/// The limits on reading are asked after so many rows, or so many bytes of them.
+const PAY_ROWS: u64 = 100;
+const PAY_BYTES: u64 = 64 << 10;
+
 /// A busy table is tried this often without a lock.
 const TRIES: u32 = 60;
 
@@ -90,10 +94,18 @@ async fn copy(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkW
     let (mut total_rows, mut total_bytes) = (0u64, 0u64);
     let mut rows: Vec<Row> = Vec::new();
     let mut bytes = 0u64;
+    context.live.query().await;
+    let mut unpaid = (0u64, 0u64);
     let mut reader = RowReader::start(&mut conn, &statement, table).await?;
     while let Some(row) = reader.next().await? {
-        bytes += row.size() as u64;
+        let row_bytes = row.size() as u64;
+        bytes += row_bytes;
+        unpaid = (unpaid.0 + 1, unpaid.1 + row_bytes);
         rows.push(row);
+        if unpaid.0 >= PAY_ROWS || unpaid.1 >= PAY_BYTES {
+            context.live.copied(unpaid.0, unpaid.1).await;
+            unpaid = (0, 0);
+        }
         if bytes >= CHUNK_BYTES {
             let count = rows.len() as u64;
             writer.write(table, &Arc::new(std::mem::take(&mut rows)), mode, None).await?;

@@ -3,6 +3,7 @@
 use crate::api::NameCase;
 use crate::engine::error::{Error, Result};
 
+use super::TableName;
 use super::pattern::{Pattern, expand};
 
 /// How both servers treat the case of database and table names, and what the task asks for.
@@ -29,6 +30,11 @@ impl NameRules {
     /// A destination name as two equal ones compare equal.
     pub fn destination_key(self, name: &str) -> String {
         if self.destination_folds() { name.to_lowercase() } else { name.to_owned() }
+    }
+
+    /// A table's destination name as two equal ones compare equal.
+    pub fn destination_name(self, name: &TableName) -> TableName {
+        TableName { database: self.destination_key(&name.database), table: self.destination_key(&name.table) }
     }
 
     /// The name of a database or table at the destination. A server with 1 stores lower case whatever it is told.

@@ -3,7 +3,6 @@
 //! `resolve` makes it from the manifest and the definitions read at the source.
 
 pub mod columns;
-pub mod fingerprint;
 pub mod mapping;
 pub mod pattern;
 pub mod render;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::fingerprint::changed;
 use super::mapping::NameRules;
 use super::resolve::{Catalog, CatalogDatabase, CatalogView, resolve};
 use super::select::Selection;
@@ -10,6 +9,7 @@ use super::*;
 use crate::api::{MigrationTaskSpec, NameCase};
 use crate::engine::error::Result;
 use crate::engine::schema::definition::{Index, IndexPart};
+use crate::manifest::resume_changes as changed;
 use crate::manifest::resume_fingerprint;
 
 const AS_SOURCE: NameRules = NameRules { source: 0, destination: 0, policy: NameCase::Default };
@@ -243,7 +243,6 @@ fn what_this_version_cannot_do_is_said_by_name() {
 accounts: {migrate: true}
 floatPrecision: {float: 3}
 onlineDdl: {mode: GhOst}
-throttle: {full: {rowsPerSecond: 5}, incremental: {megabytesPerSecond: 1}}
 heartbeat: {enabled: true}
 verification: {incremental: true}
 alerts: {webhook: {secretName: hook}}
@@ -261,8 +260,6 @@ ddl: []";
             "spec.accounts.migrate",
             "spec.floatPrecision",
             "spec.onlineDdl.mode",
-            "spec.throttle.full",
-            "spec.throttle.incremental",
             "spec.heartbeat.enabled",
             "spec.verification.incremental",
             "spec.alerts.webhook",

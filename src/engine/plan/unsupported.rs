@@ -54,12 +54,6 @@ pub fn unsupported(spec: &MigrationTaskSpec) -> Vec<String> {
         "shadowTables and trashTables are",
         "remove them",
     );
-    let full = &spec.throttle.full;
-    let full_limited = full.source_queries_per_second > 0 || full.rows_per_second > 0 || full.megabytes_per_second > 0;
-    refuse(full_limited, "spec.throttle.full", "throttling is", "set its limits to 0");
-    let incremental = &spec.throttle.incremental;
-    let incremental_limited = incremental.rows_per_second > 0 || incremental.megabytes_per_second > 0;
-    refuse(incremental_limited, "spec.throttle.incremental", "throttling is", "set its limits to 0");
     refuse(spec.heartbeat.enabled, "spec.heartbeat.enabled", "the heartbeat is", "set it to false");
     refuse(spec.verification.incremental, "spec.verification.incremental", "incremental verification is", "set it to false");
     refuse(spec.alerts.webhook.is_some(), "spec.alerts.webhook", "webhooks are", "remove it; events and metrics report the same");

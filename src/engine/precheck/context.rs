@@ -24,6 +24,8 @@ pub struct Context {
     pub existing: BTreeMap<TableName, ExistingTable>,
     /// Destination tables that this very task made in an earlier run.
     pub owned: BTreeSet<TableName>,
+    /// Destination tables that another task writes, with its name.
+    pub in_use: BTreeMap<TableName, String>,
 }
 
 impl Context {

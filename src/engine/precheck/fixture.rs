@@ -34,6 +34,7 @@ pub fn context() -> Context {
         destination,
         existing: BTreeMap::new(),
         owned: BTreeSet::new(),
+        in_use: BTreeMap::new(),
     }
 }
 

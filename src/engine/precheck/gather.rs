@@ -1,9 +1,10 @@
 //! Asks both servers for what the checks look at. Reads only. What the account may not see stays unknown; the checks say so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mysql_async::Conn;
 
+use super::Own;
 use super::context::{Context, Server, SourceObjects};
 use super::finding::Finding;
 use super::read_server::{Link, connect, read_server};
@@ -15,7 +16,7 @@ use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::resolve::resolve;
 use crate::engine::plan::select::Selection;
 use crate::engine::plan::unsupported::unsupported;
-use crate::engine::plan::{DatabasePlan, Plan, TableName};
+use crate::engine::plan::{DatabasePlan, Plan};
 
 /// How far it came.
 pub enum Gathered {
@@ -28,12 +29,7 @@ pub enum Gathered {
 ///
 /// # Errors
 /// When a connection is lost in the middle.
-pub async fn gather(
-    spec: &MigrationTaskSpec,
-    source: &Connector,
-    destination: Option<&Connector>,
-    owned: BTreeSet<TableName>,
-) -> Result<Gathered> {
+pub async fn gather(spec: &MigrationTaskSpec, source: &Connector, destination: Option<&Connector>, own: Own) -> Result<Gathered> {
     let Some(destination) = destination else {
         let refused = Finding::failed(
             unsupported(spec).join("\n"),
@@ -68,11 +64,21 @@ pub async fn gather(
         source_objects: SourceObjects::default(),
         destination: destination_server,
         existing: BTreeMap::new(),
-        owned,
+        owned: own.tables,
+        in_use: BTreeMap::new(),
     };
     match resolve_objects(spec, names, &mut source_conn.conn).await {
         Ok((selection, plan)) => {
             context.source_objects = read_source::objects(&mut source_conn.conn, &context.source.info, &plan).await?;
+            let records = &spec.destination.records_database;
+            let owners = read_destination::owners(&mut destination_conn.conn, records, &plan, names).await?;
+            let (mine, others): (BTreeMap<_, _>, BTreeMap<_, _>) = owners.into_iter().partition(|(_, task)| *task == own.task);
+            if !mine.is_empty() {
+                // A task that has begun made the views, too.
+                context.owned.extend(plan.views.iter().map(|view| view.destination.clone()));
+            }
+            context.owned.extend(mine.into_keys());
+            context.in_use = others;
             context.existing = read_destination::existing(&mut destination_conn.conn, &plan, names, &context.owned).await?;
             context.selection = selection;
             context.plan = plan;

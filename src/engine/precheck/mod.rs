@@ -57,17 +57,21 @@ pub fn passed(report: &PrecheckStatus) -> bool {
     !report.items.is_empty() && precheck_passed(report)
 }
 
-/// Looks at both servers. `destination` is None for a kind of destination that is not a MySQL-family server. `owned`: destination tables that this very task made in an earlier run.
+/// The task that is checked, so that it does not stand in its own way.
+#[derive(Debug, Clone, Default)]
+pub struct Own {
+    /// Its name in the records at the destination. Tables that it has entered there are its own.
+    pub task: String,
+    /// Further destination tables that it made in an earlier run.
+    pub tables: BTreeSet<TableName>,
+}
+
+/// Looks at both servers. `destination` is None for a kind of destination that is not a MySQL-family server.
 ///
 /// # Errors
 /// When a connection is lost in the middle; a server that cannot be reached at all is an item of the report.
-pub async fn run(
-    spec: &MigrationTaskSpec,
-    source: &Connector,
-    destination: Option<&Connector>,
-    owned: BTreeSet<TableName>,
-) -> Result<Outcome> {
-    let gathered = gather::gather(spec, source, destination, owned).await?;
+pub async fn run(spec: &MigrationTaskSpec, source: &Connector, destination: Option<&Connector>, own: Own) -> Result<Outcome> {
+    let gathered = gather::gather(spec, source, destination, own).await?;
     let ignore = &spec.precheck.ignore;
     match gathered {
         Gathered::Stopped(findings) => {

@@ -9,6 +9,7 @@ use super::context::{ExistingColumn, ExistingTable};
 use super::finding::quote_name;
 use super::read_server::permitted;
 use crate::engine::error::{Context, Result};
+use crate::engine::ownership;
 use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::{Plan, TableName};
 use crate::engine::schema::edit::quote_string;
@@ -54,6 +55,32 @@ pub async fn existing(
         }
     }
     Ok(found)
+}
+
+/// The planned tables that a task has entered in the records as its own and may still write, with the task's name. Where there are no
+/// records yet, none is.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn owners(conn: &mut Conn, records: &str, plan: &Plan, names: NameRules) -> Result<BTreeMap<TableName, String>> {
+    let table = |name: &str| quote_name(&TableName { database: records.to_owned(), table: name.to_owned() });
+    let statement = format!(
+        "SELECT owner.destination_database, owner.destination_table, owner.task, recorded.stage FROM {} AS owner JOIN {} AS recorded \
+         ON recorded.task = owner.task",
+        table(ownership::TABLE),
+        table("task")
+    );
+    let Some(rows) = permitted::<(String, String, String, String)>(conn, &statement).await? else { return Ok(BTreeMap::new()) };
+    let owners: HashMap<TableName, String> = rows
+        .into_iter()
+        .filter(|(_, _, _, stage)| ownership::may_write(stage))
+        .map(|(database, table, task, _)| (TableName { database, table }, task))
+        .collect();
+    let found = plan.tables.iter().filter_map(|table| {
+        let owner = owners.get(&names.destination_name(&table.destination))?;
+        Some((table.destination.clone(), owner.clone()))
+    });
+    Ok(found.collect())
 }
 
 type ColumnRow = (String, String, String, Option<String>, String);

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::api::condition::{Condition, Time};
 use crate::api::{
     LastDdl, MigrationTaskStatus, Phase, Position, PrecheckStatus, RetryStatus, STATUS_LIST_LIMIT, SchemaFailure, SchemaStatus,
-    VerificationStatus,
+    StatusReport, TaskIdentity, VerificationStatus,
 };
 use crate::conditions::{self, Parts};
 use crate::engine::plan::Plan;
@@ -43,8 +43,6 @@ pub struct Progress(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    source: String,
-    destination: String,
     started: Instant,
     tables: RwLock<Vec<TableCell>>,
     hot: Hot,
@@ -78,6 +76,13 @@ struct Hot {
 /// What changes seldom.
 #[derive(Debug, Clone)]
 struct Recorded {
+    /// Both ends as `host:port`, for people.
+    source: String,
+    destination: String,
+    /// The generation of the resource that the work follows.
+    generation: Option<i64>,
+    /// Which resource's task it is, in a pod.
+    task: Option<TaskIdentity>,
     /// The last phase of the work itself.
     stage: Phase,
     /// Paused or Stopped, while it is so.
@@ -107,6 +112,10 @@ impl Progress {
     /// `source` and `destination` as `host:port`, for people.
     pub fn new(source: String, destination: String) -> Self {
         let recorded = Recorded {
+            source,
+            destination,
+            generation: None,
+            task: None,
             stage: Phase::Pending,
             at_rest: None,
             message: None,
@@ -124,8 +133,6 @@ impl Progress {
             conditions: Vec::new(),
         };
         Self(Arc::new(Inner {
-            source,
-            destination,
             started: Instant::now(),
             tables: RwLock::new(Vec::new()),
             hot: Hot { latency_micros: AtomicU64::new(UNKNOWN), ..Hot::default() },
@@ -136,6 +143,27 @@ impl Progress {
             signalled: AtomicBool::new(false),
             changed: watch::Sender::new(()),
         }))
+    }
+
+    /// The two ends as `host:port`, once they are known.
+    pub fn set_ends(&self, source: String, destination: String) {
+        self.record(|facts| (facts.source, facts.destination) = (source, destination));
+    }
+
+    /// The generation of the resource that the work now follows; the report and its conditions carry it.
+    pub fn set_generation(&self, generation: i64) {
+        self.record(|facts| facts.generation = Some(generation));
+    }
+
+    /// Which resource's task this is; reports carry it, so that nobody takes one engine for another.
+    pub fn set_task(&self, task: TaskIdentity) {
+        self.record(|facts| facts.task = Some(task));
+    }
+
+    /// What `/status` answers.
+    pub fn report(&self) -> StatusReport {
+        let task = lock(&self.0.facts).task.clone();
+        StatusReport { task, ..StatusReport::from(self.status()) }
     }
 
     /// The work enters a phase, or comes to rest (Paused, Stopped). The message of the phase before goes.
@@ -337,6 +365,9 @@ impl Progress {
         let mut facts = lock(&self.0.facts);
         let findings = std::mem::take(&mut facts.conditions);
         status.conditions = conditions::with_times(report::findings(&snapshot), &findings, &whole_second(Timestamp::now()));
+        for condition in &mut status.conditions {
+            condition.observed_generation = status.observed_generation;
+        }
         facts.conditions.clone_from(&status.conditions);
         status
     }
@@ -368,8 +399,6 @@ impl Progress {
         };
         let latency_micros = hot.latency_micros.load(Relaxed);
         let mut snapshot = Snapshot {
-            source: self.0.source.clone(),
-            destination: self.0.destination.clone(),
             running_for: self.0.started.elapsed(),
             tables: table_snapshots,
             work_done,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::{Snapshot, TableSnapshot, TableState, whole_second};
 use crate::api::{
-    FullStatus, IncrementalStatus, MigrationTaskStatus, Phase, PrecheckStatus, STATUS_LIST_LIMIT, TableProgress, Verdict,
+    FullStatus, IncrementalStatus, MigrationTaskStatus, Phase, PrecheckItem, PrecheckStatus, STATUS_LIST_LIMIT, TableProgress,
 };
 use crate::conditions::{self, Facts, Finding};
 
@@ -14,12 +14,13 @@ pub fn report(snapshot: &Snapshot) -> MigrationTaskStatus {
     let full = recorded.parts.is_some_and(|parts| parts.full) && snapshot.stage() >= Phase::Copying;
     let incremental = recorded.parts.is_some_and(|parts| parts.incremental) && snapshot.stage() >= Phase::Copying;
     MigrationTaskStatus {
+        observed_generation: recorded.generation,
         phase: Some(snapshot.phase()),
         message: Some(message(snapshot)),
         progress: full.then(|| percent(snapshot.share_done())),
         latency_seconds: snapshot.latency.map(|latency| latency.as_secs_f64().round() as u64),
-        source: Some(snapshot.source.clone()),
-        destination: Some(snapshot.destination.clone()),
+        source: known(&recorded.source),
+        destination: known(&recorded.destination),
         started_at: Some(whole_second(recorded.started_at)),
         completed_at: recorded.completed_at.map(whole_second),
         position: recorded.position.clone(),
@@ -31,6 +32,10 @@ pub fn report(snapshot: &Snapshot) -> MigrationTaskStatus {
         retry: recorded.retry.clone(),
         ..MigrationTaskStatus::default()
     }
+}
+
+fn known(address: &str) -> Option<String> {
+    (!address.is_empty()).then(|| address.to_owned())
 }
 
 /// The conditions, without their times.
@@ -51,11 +56,7 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
 
 /// Whether nothing of a precheck stands in the way: what is left are warnings that are ignored by name.
 pub fn precheck_passed(precheck: &PrecheckStatus) -> bool {
-    precheck.items.iter().all(|item| match item.verdict {
-        Verdict::Passed => true,
-        Verdict::Warning => item.ignored,
-        Verdict::Failed => false,
-    })
+    !precheck.items.iter().any(PrecheckItem::stands_in_the_way)
 }
 
 /// The sentence for a person: what failed, else what the engine said of this phase, else what the phase means.

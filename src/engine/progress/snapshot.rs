@@ -35,8 +35,6 @@ impl Counters {
 /// The state at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    pub source: String,
-    pub destination: String,
     pub running_for: Duration,
     /// In the plan's order.
     pub tables: Vec<TableSnapshot>,

@@ -11,10 +11,12 @@ use mysql_async::binlog::events::Event as TransportEvent;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Assembler, Outcome};
+use super::change::Change;
 use super::dispatch::{Began, Dispatcher};
 use super::guard::Guard;
 use crate::engine::connection::{Connector, ServerInfo};
 use crate::engine::error::{Class, Error, Result};
+use crate::engine::live::Live;
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
 use crate::engine::schema::lexer::LexMode;
@@ -46,6 +48,8 @@ pub struct Reader {
     /// Microseconds to add to the source's clock.
     pub clock_offset: i64,
     pub progress: Progress,
+    /// How fast changes may be read.
+    pub live: Live,
 }
 
 impl Reader {
@@ -61,6 +65,7 @@ impl Reader {
             decoder: Decoder::for_version(&self.source_info.version_text),
             dispatcher: self.dispatcher,
             progress: self.progress,
+            live: self.live,
             info: self.source_info,
             reported: Instant::now(),
         };
@@ -95,6 +100,7 @@ struct State {
     decoder: Decoder,
     dispatcher: Arc<Dispatcher>,
     progress: Progress,
+    live: Live,
     reported: Instant,
 }
 
@@ -145,6 +151,21 @@ impl State {
     }
 
     async fn hand_on(&mut self, outcome: Outcome) -> Result<()> {
+        let (rows, bytes) = match &outcome {
+            Outcome::Part(changes) | Outcome::End { changes, .. } => {
+                (changes.len() as u64, changes.iter().map(Change::size).sum::<usize>() as u64)
+            }
+            Outcome::Open | Outcome::Skipped => (0, 0),
+        };
+        self.dispatch(outcome).await?;
+        if rows > 0 {
+            // Afterwards: what has been read is applied meanwhile. The source's dump thread waits with the reader.
+            self.live.changes(rows, bytes).await;
+        }
+        Ok(())
+    }
+
+    async fn dispatch(&mut self, outcome: Outcome) -> Result<()> {
         match outcome {
             Outcome::Open | Outcome::Skipped => Ok(()),
             Outcome::Part(changes) => {

@@ -3,6 +3,7 @@
 mod bad;
 mod cel;
 mod fingerprint;
+mod samples;
 mod secrets;
 
 use serde_json::{Value, json};

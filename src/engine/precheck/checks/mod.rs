@@ -6,6 +6,7 @@ mod binary_log_format;
 mod binary_log_row_image;
 mod character_sets;
 mod definitions;
+mod destination_in_use;
 mod destination_privileges;
 mod destination_space;
 mod destination_tables;
@@ -108,6 +109,7 @@ pub const CHECKS: &[Check] = &[
     check("PrimaryKeys", Needs::Tables, primary_keys::check),
     check("FloatKeys", Needs::Tables, float_keys::check),
     check("NameConflicts", Needs::Tables, name_conflicts::check),
+    check("DestinationInUse", Needs::Tables, destination_in_use::check),
     check("DestinationTables", Needs::Tables, destination_tables::check),
     check("NameRules", Needs::Tables, name_rules::check),
     check("LowerCaseTableNames", Needs::Servers, lower_case_table_names::check),

@@ -1,0 +1,235 @@
+//! The mounted plan: reading it, the task that it describes, and what happens when the operator changes it.
+//!
+//! Some of it is followed while the task runs. The rest takes a new pod, which the operator makes; this one goes on as before and does not claim to know
+//! the new generation.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::api::engine::EnginePlan;
+use crate::api::{API_VERSION, Alerts, DeletionPolicy, MigrationTask, Retry, Throttle};
+use crate::engine::Task;
+use crate::engine::error::{Error, Result};
+use crate::engine::live::Live;
+use crate::engine::progress::Progress;
+use crate::engine::sizing::Sizing;
+use crate::manifest::{Manifest, Secrets};
+
+/// How often the file is read again.
+pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Reads the plan.
+///
+/// # Errors
+/// Definite ones: without a plan there is nothing to do.
+pub fn load(path: &Path) -> Result<EnginePlan> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::definite(format!("the plan {}: {error}", path.display())))?;
+    parse(&text).map_err(|problem| Error::definite(format!("the plan {}: {problem}", path.display())))
+}
+
+fn parse(text: &str) -> std::result::Result<EnginePlan, String> {
+    let document: Value = serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
+    match document.get("apiVersion").and_then(Value::as_str) {
+        Some(API_VERSION) => {}
+        Some(other) => {
+            return Err(format!(
+                "apiVersion is {other:?}, and this engine knows {API_VERSION:?}; give the engine the image of the operator's version"
+            ));
+        }
+        None => return Err(format!("apiVersion is missing; this engine knows {API_VERSION:?}")),
+    }
+    serde_json::from_value(document)
+        .map_err(|error| format!("cannot be understood: {error}; is the engine's image that of the operator's version?"))
+}
+
+/// The task that the plan describes.
+pub fn task(plan: &EnginePlan, secrets_folder: PathBuf) -> Task {
+    let mut resource = MigrationTask::new(&plan.task.name, plan.spec.clone());
+    resource.metadata.namespace = Some(plan.task.namespace.clone());
+    let manifest = Manifest { task: resource, secrets: Secrets::default(), ignored: Vec::new() };
+    let live = Live::new(&plan.spec.throttle, &plan.retry);
+    Task { secrets_folder: Some(secrets_folder), live, sizing: Sizing::of(&plan.resources), ..Task::new(manifest) }
+}
+
+/// Follows the file for good.
+pub async fn watch(path: PathBuf, every: Duration, mut current: EnginePlan, live: Live, progress: Progress) {
+    let mut seen = None;
+    loop {
+        tokio::time::sleep(every).await;
+        // A file that is away for a moment is being replaced.
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        if seen.as_ref() == Some(&text) {
+            continue;
+        }
+        match parse(&text) {
+            Ok(new) => follow(&mut current, new, &live, &progress),
+            Err(problem) => tracing::warn!(file = %path.display(), problem, "the changed plan is left aside"),
+        }
+        seen = Some(text);
+    }
+}
+
+/// Takes over what can be followed.
+fn follow(current: &mut EnginePlan, new: EnginePlan, live: &Live, progress: &Progress) {
+    if new == *current {
+        return;
+    }
+    let others = changed(&fixed(current), &fixed(&new));
+    if !others.is_empty() {
+        tracing::warn!(
+            fields = others.join(", "),
+            generation = new.generation,
+            "the plan changed in what only a new pod follows; this one goes on as before"
+        );
+        return;
+    }
+    live.set_throttle(&new.spec.throttle);
+    live.set_retry(&new.retry);
+    progress.set_generation(new.generation);
+    tracing::info!(generation = new.generation, "the changed plan is followed");
+    *current = new;
+}
+
+/// The plan without what is followed while the task runs, and without what is no engine's business.
+fn fixed(plan: &EnginePlan) -> Value {
+    let mut plan = EnginePlan { generation: 0, retry: Retry::default(), ..plan.clone() };
+    let spec = &mut plan.spec;
+    spec.throttle = Throttle::default();
+    spec.retry = Retry::default();
+    spec.alerts = Alerts::default();
+    spec.deletion_policy = DeletionPolicy::default();
+    spec.cluster.priority = 0;
+    spec.environment = None;
+    spec.resource_group = None;
+    serde_json::to_value(plan).unwrap_or_default()
+}
+
+/// Paths of the fields that differ, down to those of the spec.
+fn changed(before: &Value, after: &Value) -> Vec<String> {
+    let fields = |left: &Value, right: &Value, prefix: &str| -> Vec<String> {
+        let (Some(left), Some(right)) = (left.as_object(), right.as_object()) else { return Vec::new() };
+        let mut names: Vec<&String> =
+            left.keys().chain(right.keys()).filter(|name| left.get(*name) != right.get(*name)).collect();
+        names.sort();
+        names.dedup();
+        names.into_iter().map(|name| format!("{prefix}{name}")).collect()
+    };
+    let mut found = fields(before, after, "");
+    if found.iter().any(|name| name == "spec") {
+        found.retain(|name| name != "spec");
+        found.extend(fields(&before["spec"], &after["spec"], "spec."));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::engine::EngineMode;
+    use crate::engine::error::Class;
+
+    fn document() -> Value {
+        let end = json!({"mysql": {"host": "db", "credentials": {"secretName": "login"}}});
+        json!({
+            "apiVersion": API_VERSION,
+            "mode": "Run",
+            "task": {"namespace": "shops", "name": "shop", "uid": "1"},
+            "generation": 3,
+            "spec": {"source": end, "destination": end, "retry": {"connectionMinutes": 600}},
+            "retry": {"connectionMinutes": 30, "otherMinutes": 5, "failedTaskDays": 7},
+            "resources": {"units": 1, "cpuMillis": 500, "memoryBytes": 536_870_912}
+        })
+    }
+
+    fn plan(document: &Value) -> EnginePlan {
+        parse(&document.to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_plan_is_a_task() {
+        let plan = plan(&document());
+        assert_eq!((plan.mode, plan.generation), (EngineMode::Run, 3));
+        let task = task(&plan, "/secrets".into());
+        assert_eq!(task.name(), "shops/shop");
+        // The plan's retry times hold, not the task's own wish.
+        assert_eq!(task.live.retried_for(Class::Connection), Duration::from_secs(1800));
+    }
+
+    #[test]
+    fn what_is_no_plan_is_refused_by_name() {
+        let mut other = document();
+        other["apiVersion"] = json!("godwit.dev/v9");
+        let refused = |text: &str| parse(text).unwrap_err();
+        assert!(refused(&other.to_string()).contains("\"godwit.dev/v9\", and this engine knows \"godwit.dev/v1alpha1\""));
+        assert!(refused("{}").contains("apiVersion is missing"));
+        assert!(refused("{").contains("is not JSON"));
+        other["apiVersion"] = json!(API_VERSION);
+        other["mode"] = json!("Dance");
+        assert!(refused(&other.to_string()).contains("Dance"));
+        let absent = load(Path::new("/no/such/plan.json")).unwrap_err();
+        assert!(absent.to_string().contains("/no/such/plan.json") && absent.class() == Class::Definite);
+    }
+
+    #[test]
+    fn what_is_live_is_followed_and_reported() {
+        let mut current = plan(&document());
+        let live = task(&current, "/secrets".into()).live;
+        let progress = Progress::new(String::new(), String::new());
+        progress.set_generation(3);
+        let mut new = document();
+        new["generation"] = json!(4);
+        new["spec"]["throttle"] = json!({"full": {"rowsPerSecond": 10}});
+        new["spec"]["alerts"] = json!({"latencySeconds": 5});
+        new["spec"]["deletionPolicy"] = json!("Fence");
+        new["retry"]["connectionMinutes"] = json!(60);
+        follow(&mut current, plan(&new), &live, &progress);
+        assert_eq!((progress.status().observed_generation, current.generation), (Some(4), 4));
+        assert_eq!(live.retried_for(Class::Connection), Duration::from_secs(3600));
+        // Anything else: nothing is followed, and the generation stays what it was.
+        new["generation"] = json!(5);
+        new["spec"]["objects"] = json!([{"database": "shop"}]);
+        new["retry"]["connectionMinutes"] = json!(90);
+        follow(&mut current, plan(&new), &live, &progress);
+        assert_eq!((progress.status().observed_generation, current.generation), (Some(4), 4));
+        assert_eq!(live.retried_for(Class::Connection), Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn what_takes_a_new_pod_is_named() {
+        let before = fixed(&plan(&document()));
+        let mut after = document();
+        after["mode"] = json!("Stop");
+        after["resources"]["units"] = json!(2);
+        after["spec"]["desiredState"] = json!("Stopped");
+        after["spec"]["nameCase"] = json!("Lower");
+        let names = changed(&before, &fixed(&plan(&after)));
+        assert_eq!(names, ["mode", "resources", "spec.desiredState", "spec.nameCase"]);
+    }
+
+    #[tokio::test]
+    async fn the_file_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.json");
+        let mut document = document();
+        std::fs::write(&path, document.to_string()).unwrap();
+        let (first, progress) = (load(&path).unwrap(), Progress::new(String::new(), String::new()));
+        let live = task(&first, "/secrets".into()).live;
+        let watching = tokio::spawn(watch(path.clone(), Duration::from_millis(2), first, live, progress.clone()));
+        std::fs::write(&path, "{ half a pl").unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(progress.status().observed_generation, None);
+        document["generation"] = json!(9);
+        std::fs::write(&path, document.to_string()).unwrap();
+        let followed = async {
+            while progress.status().observed_generation != Some(9) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), followed).await.unwrap();
+        watching.abort();
+    }
+}

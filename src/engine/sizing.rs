@@ -1,0 +1,112 @@
+//! How much the engine does at once, from what its pod has. Pure.
+//!
+//! The two budgets are a fifth of the memory together: rows stand in memory a second time as statements while they are written, one row may be larger
+//! than a chunk is meant to be, and prepared XA transactions have bounds of their own. The number of lanes is no part of this: it is recorded with the
+//! task.
+
+use super::copy::chunks::CHUNK_BYTES;
+use crate::api::engine::EngineResources;
+
+/// Workers and budgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizing {
+    /// Chunks that are read at once.
+    pub readers: u32,
+    /// Chunks that are written at once.
+    pub writers: u32,
+    /// Bytes of copied chunks in flight.
+    pub copy_bytes: usize,
+    /// Bytes of changes in the lanes' queues.
+    pub queue_bytes: usize,
+}
+
+const MIB: u64 = 1 << 20;
+
+/// What one unit usually has; the defaults are made for it.
+const UNIT_MEMORY: u64 = 512 * MIB;
+
+/// More does not make a copy faster: the servers are the limit then.
+const MOST_READERS: u32 = 12;
+const MOST_WRITERS: u32 = 16;
+
+impl Default for Sizing {
+    fn default() -> Self {
+        Self::of(&EngineResources { units: 1, cpu_millis: 0, memory_bytes: UNIT_MEMORY })
+    }
+}
+
+impl Sizing {
+    /// For a pod; what it does not say (0) counts as one unit's.
+    pub fn of(resources: &EngineResources) -> Self {
+        let units = resources.units.max(1);
+        let memory = if resources.memory_bytes == 0 { UNIT_MEMORY.saturating_mul(units.into()) } else { resources.memory_bytes };
+        let share = |sixty_fourths: u64, least: u64, most: u64| (memory / 64 * sixty_fourths).clamp(least * MIB, most * MIB);
+        let copy = share(8, 8, 256);
+        // Each reader has a chunk of its own.
+        let chunks = u32::try_from(copy / CHUNK_BYTES).unwrap_or(u32::MAX).max(1);
+        Self {
+            readers: units.saturating_add(2).min(MOST_READERS).min(chunks),
+            writers: units.saturating_add(3).min(MOST_WRITERS).min(chunks),
+            copy_bytes: usize::try_from(copy).unwrap_or(usize::MAX),
+            queue_bytes: usize::try_from(share(6, 6, 192)).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Writers' rows that a claim of the task needs: tables from snapshots are written by readers.
+    pub fn claimed_writers(&self) -> u32 {
+        self.readers.max(self.writers)
+    }
+}
+
+/// Threads for the runtime: as many as the CPUs that the pod may use, and a second one that answers `/livez` while the first computes. None: no limit
+/// is known.
+pub fn worker_threads(resources: &EngineResources) -> Option<usize> {
+    let cpus = usize::try_from(resources.cpu_millis.div_ceil(1000)).unwrap_or(usize::MAX);
+    (cpus > 0).then(|| cpus.clamp(2, 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(units: u32, mebibytes: u64) -> (u32, u32, u64, u64) {
+        let sizing = Sizing::of(&EngineResources { units, cpu_millis: 500, memory_bytes: mebibytes * MIB });
+        (sizing.readers, sizing.writers, sizing.copy_bytes as u64 / MIB, sizing.queue_bytes as u64 / MIB)
+    }
+
+    #[test]
+    fn what_a_pod_gets() {
+        let table = [
+            // units, MiB: readers, writers, MiB of chunks, MiB of changes
+            ((1, 512), (3, 4, 64, 48)),
+            ((0, 0), (3, 4, 64, 48)),
+            ((2, 1024), (4, 5, 128, 96)),
+            ((2, 0), (4, 5, 128, 96)),
+            ((4, 2048), (6, 7, 256, 192)),
+            ((10, 5120), (12, 13, 256, 192)),
+            ((1000, 512_000), (12, 16, 256, 192)),
+            // Little memory: fewer at once, whatever the units are.
+            ((4, 128), (2, 2, 16, 12)),
+            ((1, 16), (1, 1, 8, 6)),
+        ];
+        for ((units, mebibytes), expected) in table {
+            assert_eq!(of(units, mebibytes), expected, "{units} units, {mebibytes} MiB");
+        }
+        assert_eq!(Sizing::default(), Sizing { readers: 3, writers: 4, copy_bytes: 64 << 20, queue_bytes: 48 << 20 });
+        assert_eq!(Sizing::default().claimed_writers(), 4);
+    }
+
+    #[test]
+    fn the_budgets_leave_most_of_the_memory() {
+        for mebibytes in [64, 256, 512, 4096, 65_536] {
+            let (_, _, copy, queue) = of(1, mebibytes);
+            assert!((copy + queue) * 4 <= mebibytes, "{mebibytes} MiB");
+        }
+    }
+
+    #[test]
+    fn threads_follow_the_cpu_limit() {
+        let threads = |cpu_millis| worker_threads(&EngineResources { cpu_millis, ..EngineResources::default() });
+        assert_eq!([0, 1, 500, 2000, 2001, 1_000_000].map(threads), [None, Some(2), Some(2), Some(2), Some(3), Some(64)]);
+    }
+}

@@ -1,0 +1,266 @@
+//! What all reconciles share: the client, the caches, the books, and the ways to wake one another. One writer per piece: tasks write the ledger
+//! and the sharing of servers for themselves, pools only their capacity.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::stream::Stream;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret};
+use kube::Client;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+use tokio::sync::mpsc;
+
+use super::ledger::{Ledger, PoolKey, TaskKey};
+use super::metrics::Metrics;
+use super::settings::Settings;
+use super::sharing::Sharing;
+use crate::api::{DedicatedCluster, MigrationTask, MigrationTaskStatus};
+
+/// A task as the API server has it, malformed ones included.
+pub type RawTask = DeserializeGuard<MigrationTask>;
+/// A pool as the API server has it, malformed ones included.
+pub type RawPool = DeserializeGuard<DedicatedCluster>;
+
+/// Everything that is watched. One store a watched namespace where only some are watched.
+#[derive(Debug)]
+pub struct Caches {
+    pub tasks: Vec<Store<RawTask>>,
+    pub pods: Vec<Store<Pod>>,
+    pub plans: Vec<Store<PartialObjectMeta<ConfigMap>>>,
+    pub secrets: Vec<Store<PartialObjectMeta<Secret>>>,
+    pub pools: Store<RawPool>,
+    pub nodes: Store<Node>,
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
+}
+
+/// An object of one of the stores.
+pub fn find<K>(stores: &[Store<K>], namespace: &str, name: &str) -> Option<Arc<K>>
+where
+    K: Lookup<DynamicType = ()> + Clone + 'static,
+{
+    let key = ObjectRef::<K>::new(name).within(namespace);
+    stores.iter().find_map(|store| store.get(&key))
+}
+
+impl Caches {
+    /// A task that can be read.
+    pub fn task(&self, key: &TaskKey) -> Option<MigrationTask> {
+        find(&self.tasks, &key.namespace, &key.name)?.0.as_ref().ok().cloned()
+    }
+
+    /// All tasks that can be read.
+    pub fn every_task(&self, mut visit: impl FnMut(&MigrationTask)) {
+        for store in &self.tasks {
+            for task in store.state() {
+                if let Ok(task) = &task.0 {
+                    visit(task);
+                }
+            }
+        }
+    }
+
+    /// A pool that can be read.
+    pub fn pool(&self, name: &str) -> Option<DedicatedCluster> {
+        self.pools.get(&ObjectRef::<RawPool>::new(name))?.0.as_ref().ok().cloned()
+    }
+}
+
+/// What is remembered of a task between two reconciles; it may be lost at any time.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// The status that was written last, and the resourceVersion that it got.
+    pub written: Option<(MigrationTaskStatus, u64)>,
+    pub written_at: Option<Instant>,
+    pub failures: u32,
+}
+
+/// Wakes reconciles.
+#[derive(Debug)]
+pub struct Pokes {
+    /// Namespace (None: all) and the queue of its tasks.
+    tasks: Vec<(Option<String>, mpsc::UnboundedSender<ObjectRef<RawTask>>)>,
+    pools: mpsc::UnboundedSender<ObjectRef<RawPool>>,
+    /// Where to look who is concerned by a pool or a namespace; set once the caches exist.
+    stores: OnceLock<Vec<Store<RawTask>>>,
+}
+
+/// The other ends.
+pub type TaskQueues = Vec<mpsc::UnboundedReceiver<ObjectRef<RawTask>>>;
+/// The other end for pools.
+pub type PoolQueue = mpsc::UnboundedReceiver<ObjectRef<RawPool>>;
+
+impl Pokes {
+    /// One queue for each watched namespace, or one for all. The queues hold references only, and whoever reads them folds equal ones.
+    pub fn new(namespaces: &[String]) -> (Self, TaskQueues, PoolQueue) {
+        let scopes: Vec<Option<String>> =
+            if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+        let (tasks, queues) = scopes
+            .into_iter()
+            .map(|scope| {
+                let (sender, receiver) = mpsc::unbounded_channel();
+                ((scope, sender), receiver)
+            })
+            .unzip();
+        let (pools, pool_queue) = mpsc::unbounded_channel();
+        (Self { tasks, pools, stores: OnceLock::new() }, queues, pool_queue)
+    }
+
+    pub fn task(&self, key: &TaskKey) {
+        for (scope, sender) in &self.tasks {
+            if scope.as_ref().is_none_or(|namespace| *namespace == key.namespace) {
+                // A receiver that is gone means that the process is ending.
+                let _ = sender.send(ObjectRef::new(&key.name).within(&key.namespace));
+            }
+        }
+    }
+
+    pub fn tasks(&self, keys: impl IntoIterator<Item = TaskKey>) {
+        keys.into_iter().for_each(|key| self.task(&key));
+    }
+
+    /// From now on tasks can be found by pool and namespace.
+    pub fn know(&self, stores: Vec<Store<RawTask>>) {
+        let _ = self.stores.set(stores);
+    }
+
+    pub fn tasks_of_pool(&self, pool: &str) {
+        self.concerned(|task| task.spec.cluster.name.as_deref() == Some(pool));
+    }
+
+    pub fn tasks_of_namespace(&self, namespace: &str) {
+        self.concerned(|task| task.metadata.namespace.as_deref() == Some(namespace));
+    }
+
+    fn concerned(&self, concerns: impl Fn(&MigrationTask) -> bool) {
+        for raw in self.stores.get().into_iter().flatten().flat_map(Store::state) {
+            if let Ok(task) = &raw.0
+                && concerns(task)
+            {
+                self.task(&super::task::key(task));
+            }
+        }
+    }
+
+    pub fn pool(&self, key: &PoolKey) {
+        if let Some(name) = key {
+            let _ = self.pools.send(ObjectRef::new(name));
+        }
+    }
+}
+
+/// A queue as a stream.
+pub fn queue_stream<T>(queue: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = Result<T, std::convert::Infallible>> {
+    futures_util::stream::unfold(queue, |mut queue| async move { queue.recv().await.map(|item| (Ok(item), queue)) })
+}
+
+/// See the module.
+pub struct Context {
+    pub client: Client,
+    pub settings: Settings,
+    pub caches: Caches,
+    pub pokes: Arc<Pokes>,
+    pub metrics: Arc<Metrics>,
+    pub recorder: Recorder,
+    ledger: Mutex<Ledger>,
+    sharing: Mutex<Sharing>,
+    memory: Mutex<HashMap<TaskKey, Memory>>,
+    rollout: Mutex<Option<Instant>>,
+    /// When the next request to the API server may go out.
+    next_request: Mutex<Instant>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is kept under these locks is whole after every statement.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Between two engines that are replaced only because the image changed: all at once would be a storm on servers and scheduler.
+const ROLLOUT_PACE: Duration = Duration::from_millis(500);
+
+impl Context {
+    pub fn new(
+        client: Client,
+        settings: Settings,
+        caches: Caches,
+        pokes: Arc<Pokes>,
+        metrics: Arc<Metrics>,
+        recorder: Recorder,
+    ) -> Self {
+        Self {
+            client,
+            settings,
+            caches,
+            pokes,
+            metrics,
+            recorder,
+            ledger: Mutex::default(),
+            sharing: Mutex::default(),
+            memory: Mutex::default(),
+            rollout: Mutex::default(),
+            next_request: Mutex::new(Instant::now()),
+        }
+    }
+
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
+    }
+
+    pub fn sharing(&self) -> MutexGuard<'_, Sharing> {
+        lock(&self.sharing)
+    }
+
+    /// What is remembered of a task.
+    pub fn recall(&self, key: &TaskKey) -> Memory {
+        lock(&self.memory).get(key).cloned().unwrap_or(Memory { written: None, written_at: None, failures: 0 })
+    }
+
+    /// Changes what is remembered.
+    pub fn remember(&self, key: &TaskKey, change: impl FnOnce(&mut Memory)) {
+        let mut memory = lock(&self.memory);
+        change(memory.entry(key.clone()).or_insert(Memory { written: None, written_at: None, failures: 0 }));
+    }
+
+    /// A task that is gone: it gives everything back.
+    pub fn forget(&self, key: &TaskKey) {
+        lock(&self.memory).remove(key);
+        let pool = self.ledger().holding(key).map(|(pool, _)| pool);
+        let granted = self.ledger().release(key);
+        let sharing = self.sharing().set(key, None);
+        self.pokes.tasks(granted.into_iter().chain(sharing));
+        if let Some(pool) = pool {
+            self.pokes.pool(&pool);
+        }
+    }
+
+    /// Waits until one more request may go to the API server: at most `--api-qps` a second, with a burst of a second's worth.
+    pub async fn take_turn(&self) {
+        let gap = Duration::from_secs(1) / self.settings.api_qps.max(1);
+        let turn = {
+            let mut next = lock(&self.next_request);
+            let now = Instant::now();
+            let turn = (*next).max(now.checked_sub(Duration::from_secs(1)).unwrap_or(now));
+            *next = turn + gap;
+            turn
+        };
+        tokio::time::sleep_until(turn.into()).await;
+    }
+
+    /// Whether one more engine may be replaced for a new image just now.
+    pub fn may_roll(&self) -> bool {
+        let mut last = lock(&self.rollout);
+        let free = last.is_none_or(|at| at.elapsed() > ROLLOUT_PACE);
+        if free {
+            *last = Some(Instant::now());
+        }
+        free
+    }
+}

@@ -1,0 +1,301 @@
+//! The operator's process: client, lease, watches, reconciles, and an orderly end.
+//!
+//! It waits for the CRDs instead of exiting, works only while it holds the lease, and ends when it loses it: nothing that it began goes on after
+//! that. Nothing of its own is kept between two lives; what it knows comes from the API server.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::{BoxFuture, FutureExt, join_all, select_all};
+use futures_util::stream::StreamExt;
+use k8s_controller::LeaderElection;
+use kube::runtime::controller::{self, applier};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::{Api, Client};
+use tokio_util::sync::CancellationToken;
+
+use super::context::{Caches, Context, Pokes, PoolQueue, TaskQueues, queue_stream};
+use super::health::Health;
+use super::ledger::TaskKey;
+use super::metrics::Metrics;
+use super::settings::Settings;
+use super::task::observe;
+use super::watch::{self, Watcher, Watches};
+use super::{http, pool, task};
+use crate::api::{DedicatedCluster, EngineMode, MigrationTask, Phase};
+
+/// Longer than a watch lasts: a connection that says nothing for so long is dead.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(75);
+/// Name of the lease.
+pub const LEASE: &str = "godwit-operator";
+/// Pools are looked at together with what happened around them.
+const POOL_DEBOUNCE: Duration = Duration::from_millis(500);
+
+/// Why the operator cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no way to the Kubernetes API: {0}; run it in a pod with a service account, or set KUBECONFIG")]
+    Config(String),
+    #[error("--listen {address}: {error}")]
+    Listen { address: String, error: std::io::Error },
+    #[error("the lease {LEASE} went to another replica; this one ends and stands by anew")]
+    LeaseLost,
+    #[error("a part of the operator ended, which is a bug: {0}")]
+    Ended(&'static str),
+}
+
+/// What the HTTP server shows.
+#[derive(Debug)]
+pub struct Shared {
+    pub metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    started: Instant,
+    leading: AtomicBool,
+    waiting_for: Mutex<Option<String>>,
+    context: OnceLock<Arc<Context>>,
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self {
+            metrics: Arc::default(),
+            health: Arc::default(),
+            started: Instant::now(),
+            leading: AtomicBool::new(false),
+            waiting_for: Mutex::new(Some("the API server was not reached yet".to_owned())),
+            context: OnceLock::new(),
+        }
+    }
+
+    fn wait_for(&self, what: Option<String>) {
+        *self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    /// Why it cannot do its work; empty: it can, or it stands by for the one that does.
+    pub fn complaints(&self) -> Vec<String> {
+        let waiting = self.waiting_for.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let watches = if self.leading.load(Relaxed) { self.health.complaints() } else { Vec::new() };
+        waiting.into_iter().chain(watches).collect()
+    }
+
+    /// Counts what is counted only when somebody asks.
+    pub fn refresh_metrics(&self) {
+        let Some(ctx) = self.context.get() else { return };
+        let mut phases: Vec<(Phase, usize)> = Phase::ALL.iter().map(|phase| (*phase, 0)).collect();
+        ctx.caches.every_task(|task| {
+            let phase = task.status.as_ref().and_then(|status| status.phase).unwrap_or(Phase::Pending);
+            if let Some((_, count)) = phases.iter_mut().find(|(known, _)| *known == phase) {
+                *count += 1;
+            }
+        });
+        let pools = ctx.caches.pools.state();
+        let capacities = pools.iter().filter_map(|raw| raw.0.as_ref().ok()).map(observe::capacity).sum::<u64>();
+        let (used, queued) = ctx.ledger().totals();
+        let total = capacities + ctx.settings.default_capacity().unwrap_or(0);
+        self.metrics.set_world(&phases, total, used, queued, self.started.elapsed());
+    }
+}
+
+/// Runs until `stop`.
+///
+/// # Errors
+/// When the API cannot be configured, the address cannot be bound, or the lease is lost.
+pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Error> {
+    let mut config = kube::Config::infer().await.map_err(|error| Error::Config(error.to_string()))?;
+    config.read_timeout = Some(READ_TIMEOUT);
+    let client = Client::try_from(config).map_err(|error| Error::Config(error.to_string()))?;
+    let shared = Arc::new(Shared::new());
+    let listener =
+        TcpListener::bind(&settings.listen).await.map_err(|error| Error::Listen { address: settings.listen.clone(), error })?;
+    tracing::info!(address = settings.listen, "serving /healthz, /readyz and /metrics");
+    let server = tokio::spawn(http::serve(listener, Arc::clone(&shared), stop.clone()));
+    let result = tokio::select! {
+        result = lead(&settings, client, &shared) => result,
+        () = stop.cancelled() => Ok(()),
+    };
+    stop.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
+    result
+}
+
+async fn lead(settings: &Settings, client: Client, shared: &Arc<Shared>) -> Result<(), Error> {
+    wait_for_crds(&client, settings, shared).await;
+    if !settings.leader_elect {
+        return work(settings.clone(), client, Arc::clone(shared)).await;
+    }
+    let election = LeaderElection::new(client.clone(), &settings.namespace, LEASE, &settings.identity);
+    tracing::info!(lease = LEASE, namespace = settings.namespace, identity = settings.identity, "standing by for the lease");
+    let guard = Release(Some(election.clone()));
+    let result = election.with_lease(work(settings.clone(), client, Arc::clone(shared))).await;
+    guard.keep();
+    result.unwrap_or(Err(Error::LeaseLost))
+}
+
+/// Gives the lease back when the process is told to stop, so that a stand-by need not wait for it to run out.
+struct Release(Option<LeaderElection>);
+
+impl Release {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        if let Some(election) = self.0.take() {
+            tokio::spawn(async move { election.release().await });
+        }
+    }
+}
+
+/// Waits until both kinds are served, and can be listed by this account.
+async fn wait_for_crds(client: &Client, settings: &Settings, shared: &Shared) {
+    let one = kube::api::ListParams::default().limit(1);
+    loop {
+        let tasks: Api<super::context::RawTask> = match settings.watch_namespaces.first() {
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        };
+        let pools: Api<super::context::RawPool> = Api::all(client.clone());
+        let missing = match (tasks.list(&one).await, pools.list(&one).await) {
+            (Ok(_), Ok(_)) => break,
+            (Err(error), _) => format!("MigrationTasks cannot be listed: {error}"),
+            (_, Err(error)) => format!("DedicatedClusters cannot be listed: {error}"),
+        };
+        tracing::warn!(missing, "waiting for the CustomResourceDefinitions");
+        shared.wait_for(Some(missing));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    shared.wait_for(None);
+}
+
+async fn work(settings: Settings, client: Client, shared: Arc<Shared>) -> Result<(), Error> {
+    shared.leading.store(true, Relaxed);
+    shared.metrics.leading(true);
+    tracing::info!("working");
+    let (pokes, task_queues, pool_queue) = Pokes::new(&settings.watch_namespaces);
+    let pokes = Arc::new(pokes);
+    let watcher = Watcher {
+        client: client.clone(),
+        health: Arc::clone(&shared.health),
+        metrics: Arc::clone(&shared.metrics),
+        pokes: Arc::clone(&pokes),
+    };
+    let gone = Arc::new(OnceLock::<Arc<Context>>::new());
+    let on_gone = {
+        let gone = Arc::clone(&gone);
+        move |key: &TaskKey| {
+            if let Some(ctx) = gone.get() {
+                ctx.forget(key);
+            }
+        }
+    };
+    let (caches, watches) = watch::start(&watcher, &settings.watch_namespaces, on_gone);
+    pokes.know(caches.tasks.clone());
+    let reporter = Reporter { controller: "godwit".to_owned(), instance: Some(settings.identity.clone()) };
+    let recorder = Recorder::new(client.clone(), reporter);
+    let ctx = Arc::new(Context::new(client, settings, caches, pokes, Arc::clone(&shared.metrics), recorder));
+    let _ = gone.set(Arc::clone(&ctx));
+    let _ = shared.context.set(Arc::clone(&ctx));
+    let reconciles = reconciles(Arc::clone(&ctx), task_queues, pool_queue, Arc::clone(&shared.health));
+    tokio::select! {
+        () = watching(watches) => Err(Error::Ended("a watch")),
+        () = reconciles => Err(Error::Ended("the reconciles")),
+    }
+}
+
+/// Each watch on a task of its own; ends when one of them does, and ends all with it.
+async fn watching(watches: Watches) {
+    let mut running = tokio::task::JoinSet::new();
+    for watch in watches {
+        running.spawn(watch);
+    }
+    let _ = running.join_next().await;
+}
+
+async fn reconciles(ctx: Arc<Context>, task_queues: TaskQueues, pool_queue: PoolQueue, health: Arc<Health>) {
+    while !health.is_synced() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    seed(&ctx);
+    let concurrency = ctx.settings.concurrency;
+    let mut running: Vec<BoxFuture<'static, ()>> = Vec::new();
+    for (store, queue) in ctx.caches.tasks.clone().into_iter().zip(task_queues) {
+        let reconciles = applier(
+            |raw, ctx| task::reconcile(raw, ctx).boxed(),
+            task::after_error,
+            Arc::clone(&ctx),
+            store,
+            queue_stream(queue),
+            controller::Config::default().concurrency(concurrency),
+        );
+        running.push(reconciles.for_each(|_| std::future::ready(())).boxed());
+    }
+    let pools = applier(
+        |raw, ctx| pool::reconcile(raw, ctx).boxed(),
+        pool::after_error,
+        Arc::clone(&ctx),
+        ctx.caches.pools.clone(),
+        queue_stream(pool_queue),
+        controller::Config::default().concurrency(8).debounce(POOL_DEBOUNCE),
+    );
+    running.push(pools.for_each(|_| std::future::ready(())).boxed());
+    drop(ctx);
+    // Each on a thread of the runtime; one that ends (none should) ends all.
+    let handles: Vec<_> = running.into_iter().map(|part| Box::pin(tokio::spawn(part))).collect();
+    let aborts: Vec<_> = handles.iter().map(|handle| handle.abort_handle()).collect();
+    let _guard = AbortAll(aborts);
+    let (_, _, rest) = select_all(handles).await;
+    rest.iter().for_each(|handle| handle.abort());
+    let _ = join_all(rest).await;
+}
+
+/// Tasks of the runtime outlive the future that made them, unless they are told.
+struct AbortAll(Vec<tokio::task::AbortHandle>);
+
+impl Drop for AbortAll {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::AbortHandle::abort);
+    }
+}
+
+/// Fills the ledger from what stands in status, and from pods that run without it, before anything is granted.
+fn seed(ctx: &Context) {
+    let mut restored = 0;
+    let Caches { tasks, pods, .. } = &ctx.caches;
+    let mut ledger = ctx.ledger();
+    for raw in tasks.iter().flat_map(|store| store.state()) {
+        let Ok(task) = &raw.0 else { continue };
+        if let Some((pool, units)) = held(task, pods) {
+            ledger.restore(&task::key(task), &pool, units);
+            restored += 1;
+        }
+    }
+    ledger.set_capacity(&None, ctx.settings.default_capacity());
+    for raw in ctx.caches.pools.state() {
+        if let Ok(pool) = &raw.0 {
+            ledger.set_capacity(&pool_name(pool), Some(observe::capacity(pool)));
+        }
+    }
+    tracing::info!(tasks = tasks.iter().map(|store| store.len()).sum::<usize>(), holding = restored, "caches are filled");
+}
+
+fn pool_name(pool: &DedicatedCluster) -> Option<String> {
+    pool.metadata.name.clone()
+}
+
+fn held(
+    task: &MigrationTask,
+    pods: &[kube::runtime::reflector::Store<k8s_openapi::api::core::v1::Pod>],
+) -> Option<(Option<String>, u32)> {
+    let status = task.status.as_ref();
+    if let Some(admission) = status.and_then(|status| status.admission.as_ref()) {
+        let ended = status.and_then(|status| status.phase).is_some_and(Phase::is_final);
+        return (!ended).then(|| (admission.cluster.clone(), admission.units));
+    }
+    let key = task::key(task);
+    let pod = super::context::find(pods, &key.namespace, &crate::api::engine::engine_name(&key.name))?;
+    let view = observe::pod_view(&pod, task.metadata.uid.as_deref().unwrap_or_default(), |_| None);
+    (view.ours && view.mode == Some(EngineMode::Run)).then_some((view.cluster, view.units))
+}

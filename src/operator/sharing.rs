@@ -1,0 +1,96 @@
+//! Which tasks share a server, and whose retry time then holds for all of them: the shortest, or the one that was set last.
+
+use std::collections::{BTreeMap, HashMap};
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::ledger::TaskKey;
+use super::settings::RetryRule;
+
+/// A task's own wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Servers that it works with, as `host:port`.
+    pub servers: Vec<String>,
+    pub connection_minutes: u32,
+    /// When that was set.
+    pub set_at: Timestamp,
+}
+
+/// All wishes, by server. Each task reports its own in every reconcile.
+#[derive(Debug, Default)]
+pub struct Sharing {
+    wishes: HashMap<TaskKey, Wish>,
+    servers: HashMap<String, BTreeMap<TaskKey, (u32, Timestamp)>>,
+}
+
+impl Sharing {
+    /// Takes a task's wish (None: it has ended). Returns the tasks that share a server with it when something changed.
+    pub fn set(&mut self, task: &TaskKey, wish: Option<Wish>) -> Vec<TaskKey> {
+        if self.wishes.get(task) == wish.as_ref() {
+            return Vec::new();
+        }
+        let mut affected = Vec::new();
+        for server in self.wishes.remove(task).map(|wish| wish.servers).unwrap_or_default() {
+            if let Some(tasks) = self.servers.get_mut(&server) {
+                tasks.remove(task);
+                affected.extend(tasks.keys().cloned());
+                if tasks.is_empty() {
+                    self.servers.remove(&server);
+                }
+            }
+        }
+        if let Some(wish) = wish {
+            for server in &wish.servers {
+                let tasks = self.servers.entry(server.clone()).or_default();
+                affected.extend(tasks.keys().cloned());
+                tasks.insert(task.clone(), (wish.connection_minutes, wish.set_at));
+            }
+            self.wishes.insert(task.clone(), wish);
+        }
+        affected.sort();
+        affected.dedup();
+        affected.retain(|other| other != task);
+        affected
+    }
+
+    /// Minutes that hold for a task, and whose they are where they are another's.
+    pub fn effective(&self, task: &TaskKey, rule: RetryRule) -> Option<(u32, Option<TaskKey>)> {
+        let wish = self.wishes.get(task)?;
+        let sharing = wish.servers.iter().filter_map(|server| self.servers.get(server)).flatten();
+        let ruling = match rule {
+            RetryRule::Shortest => sharing.min_by_key(|(key, (minutes, _))| (*minutes, *key != task, (*key).clone())),
+            RetryRule::LastSet => sharing.max_by_key(|(key, (_, at))| (*at, *key == task, (*key).clone())),
+        };
+        let (key, (minutes, _)) = ruling?;
+        Some((*minutes, (key != task && *minutes != wish.connection_minutes).then(|| key.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(servers: &[&str], minutes: u32, second: i64) -> Option<Wish> {
+        let servers = servers.iter().map(|server| (*server).to_owned()).collect();
+        Some(Wish { servers, connection_minutes: minutes, set_at: Timestamp::from_second(second).unwrap() })
+    }
+
+    #[test]
+    fn the_shortest_or_the_last_rules_where_a_server_is_shared() {
+        let (a, b, c) = (TaskKey::new("x", "a"), TaskKey::new("x", "b"), TaskKey::new("y", "c"));
+        let mut sharing = Sharing::default();
+        assert!(sharing.set(&a, wish(&["s:1", "d:1"], 720, 1)).is_empty());
+        assert_eq!(sharing.set(&b, wish(&["s:1", "d:2"], 30, 2)), vec![a.clone()]);
+        assert_eq!(sharing.set(&b, wish(&["s:1", "d:2"], 30, 2)), vec![]);
+        sharing.set(&c, wish(&["s:9"], 10, 3));
+        assert_eq!(sharing.effective(&a, RetryRule::Shortest), Some((30, Some(b.clone()))));
+        assert_eq!(sharing.effective(&b, RetryRule::Shortest), Some((30, None)));
+        assert_eq!(sharing.effective(&c, RetryRule::Shortest), Some((10, None)));
+        sharing.set(&a, wish(&["s:1", "d:1"], 900, 5));
+        assert_eq!(sharing.effective(&b, RetryRule::LastSet), Some((900, Some(a.clone()))));
+        assert_eq!(sharing.set(&a, None), vec![b.clone()]);
+        assert_eq!(sharing.effective(&b, RetryRule::LastSet), Some((30, None)));
+        assert_eq!(sharing.effective(&a, RetryRule::Shortest), None);
+    }
+}

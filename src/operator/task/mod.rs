@@ -1,0 +1,437 @@
+//! One look at a task, in five stages: observe (the caches) → decide (pure: goal, step) → build (pure: objects) → report (pure: status) → apply.
+//!
+//! Status is written before the pod is touched: units that a pod will hold stand in status first, so that they survive whatever happens next.
+
+pub mod apply;
+pub mod build;
+pub mod decide;
+pub mod digest;
+pub mod observe;
+pub mod report;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use self::build::{Built, Frame};
+use self::decide::{FENCE_FINALIZER, Goal, Step};
+use self::observe::{Observed, PodView, PoolFacts, PoolOffer};
+use self::report::{Decided, Note, Reply};
+use super::context::{Context, RawTask, find};
+use super::engines;
+use super::ledger::{Claim, PoolKey, Standing, TaskKey};
+use super::metrics::Kind;
+use super::sharing::Wish;
+use crate::api::engine::engine_name;
+use crate::api::{DeletionPolicy, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Phase, Retry};
+use crate::manifest::{resume_changes, resume_fingerprint};
+
+/// Numbers in status are written at most this often.
+const NUMBERS_EVERY: Duration = Duration::from_secs(10);
+/// … and of a task that has long been in sync, this often.
+const STEADY_NUMBERS_EVERY: Duration = Duration::from_secs(30);
+/// A look at a task that takes longer is given up and tried again.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Annotation of a cached task: when its retry was set last. It exists in the cache only.
+pub const RETRY_SET_AT: &str = "cache.godwit.dev/retry-set-at";
+
+/// Why a look at an object failed. Tried again with growing pauses.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{doing}: {error}")]
+    Api { doing: &'static str, error: kube::Error },
+    #[error("the look took longer than {} s", TIME_LIMIT.as_secs())]
+    TimeLimit,
+}
+
+impl Error {
+    /// Says what was being done.
+    pub fn at(doing: &'static str) -> impl Fn(kube::Error) -> Self {
+        move |error| Self::Api { doing, error }
+    }
+}
+
+/// Key of a task.
+pub fn key(task: &impl ResourceExt) -> TaskKey {
+    TaskKey::new(task.namespace().unwrap_or_default(), task.name_any())
+}
+
+/// Looks at one task.
+///
+/// # Errors
+/// When the API server refuses something or does not answer; the look is repeated.
+pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let began = Instant::now();
+    let key = key(&*raw);
+    let result = match &raw.0 {
+        Ok(task) => tokio::time::timeout(TIME_LIMIT, look(task, &key, &ctx)).await.unwrap_or(Err(Error::TimeLimit)),
+        Err(invalid) => {
+            malformed(&ctx, &raw, &invalid.error).await;
+            Ok(Action::requeue(Duration::from_secs(600)))
+        }
+    };
+    let outcome = if result.is_ok() { "ok" } else { "error" };
+    ctx.metrics.reconciled(Kind::MigrationTask, outcome, began.elapsed());
+    if result.is_ok() {
+        ctx.remember(&key, |memory| memory.failures = 0);
+    }
+    result
+}
+
+/// A pause after a failed look.
+pub fn after_error(raw: Arc<RawTask>, error: &Error, ctx: Arc<Context>) -> Action {
+    let key = key(&*raw);
+    let mut failures = 0;
+    ctx.remember(&key, |memory| {
+        memory.failures = memory.failures.saturating_add(1);
+        failures = memory.failures;
+    });
+    tracing::warn!(task = %key, %error, failures, "the task could not be looked at; it is tried again");
+    Action::requeue(decide::backoff(Duration::from_secs(1), Duration::from_secs(60), failures.into()))
+}
+
+/// A task that an older version stored and this one cannot read: told, left alone, and no reason to stop the others.
+async fn malformed(ctx: &Context, raw: &RawTask, error: &str) {
+    tracing::warn!(task = %key(raw), error, "the resource cannot be read");
+    let message = format!("the resource cannot be read by this version: {error}; correct the field, nothing is done meanwhile");
+    apply::event(ctx, raw, &Note { warning: true, reason: "Malformed".to_owned(), message }).await;
+}
+
+async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Action, Error> {
+    let mut observed = observe(task, key, ctx);
+    if finalizer(&observed, key, ctx).await? {
+        return Ok(Action::requeue(Duration::from_secs(1)));
+    }
+    let goal = decide::goal(&observed);
+    let standing = stand(&observed, &goal, key, ctx);
+    let mut step = decide::step(&observed, &goal, standing.as_ref());
+    if step == Step::Ask && decide::refused_change(&observed) {
+        observed.refused = refusal(&observed, key, ctx).await?;
+    }
+    let frame = frame(&observed, step_mode(&step, &observed), ctx);
+    let built = frame.map(|frame| build::build(task, &frame, &ctx.settings));
+    step = finer(&observed, step, built.as_ref(), ctx);
+    let reply = reply(&observed, &step, ctx).await;
+    let holding = ctx.ledger().holding(key);
+    let decided = Decided { goal: &goal, standing: standing.as_ref(), step: &step, reply: reply.as_ref(), holding };
+    let status = report::report(&observed, &decided);
+    let wrote = write(&observed, &status, key, ctx).await?;
+    act(&observed, &step, built, &status, key, ctx).await?;
+    Ok(Action::requeue(pace(&goal, &step, standing.as_ref(), &status, wrote, observed.now)))
+}
+
+fn observe(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Observed {
+    let caches = &ctx.caches;
+    let uid = task.metadata.uid.clone().unwrap_or_default();
+    let engine = engine_name(&key.name);
+    let node = |name: &str| caches.nodes.get(&kube::runtime::reflector::ObjectRef::new(name));
+    let pod = find(&caches.pods, &key.namespace, &engine).map(|pod| observe::pod_view(&pod, &uid, node));
+    let plan = find(&caches.plans, &key.namespace, &engine).and_then(|plan| observe::plan_view(&plan, &uid));
+    let (missing_secrets, secrets) = observe::secrets(task, |name| find(&caches.secrets, &key.namespace, name));
+    let status = newest_status(task, key, ctx);
+    let pool_name: PoolKey = task.spec.cluster.name.clone();
+    let pool = pool_name.as_deref().and_then(|name| caches.pool(name));
+    let namespace = caches.namespaces.get(&kube::runtime::reflector::ObjectRef::new(&key.namespace));
+    let labels = namespace.as_ref().and_then(|namespace| namespace.metadata.labels.as_ref());
+    let admitted = status.admission.as_ref().is_some_and(|admission| admission.cluster == pool_name);
+    let units = task.spec.cluster.units;
+    let pool = observe::pool_facts(&pool_name, pool.as_ref(), labels, units, admitted, &ctx.settings);
+    let retry = effective_retry(task, &status, key, ctx);
+    Observed {
+        task: Arc::new(task.clone()),
+        status,
+        now: Timestamp::now(),
+        pod,
+        plan,
+        missing_secrets,
+        secrets,
+        pool,
+        retry,
+        ready_within: ctx.settings.engine_ready_within(),
+        refused: None,
+    }
+}
+
+/// The cached status, or the one that was written since and has not come back yet.
+fn newest_status(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> MigrationTaskStatus {
+    let cached = task.status.clone().unwrap_or_default();
+    let version: u64 = task.metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
+    match ctx.recall(key).written {
+        Some((written, at)) if at > version => written,
+        _ => cached,
+    }
+}
+
+/// Reports the task's own wish and reads which one holds.
+fn effective_retry(task: &MigrationTask, status: &MigrationTaskStatus, key: &TaskKey, ctx: &Context) -> EffectiveRetry {
+    let own = &task.spec.retry;
+    let ended = status.phase.is_some_and(Phase::is_final) || task.metadata.deletion_timestamp.is_some();
+    let servers = [&status.source, &status.destination].into_iter().flatten().cloned().collect();
+    let set_at = task.metadata.annotations.as_ref().and_then(|all| all.get(RETRY_SET_AT)?.parse().ok());
+    let created = task.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let wish =
+        Wish { servers, connection_minutes: own.connection_minutes, set_at: set_at.or(created).unwrap_or(Timestamp::UNIX_EPOCH) };
+    let mut sharing = ctx.sharing();
+    let affected = sharing.set(key, (!ended).then_some(wish));
+    let effective = sharing.effective(key, ctx.settings.retry_rule);
+    drop(sharing);
+    ctx.pokes.tasks(affected);
+    let (connection_minutes, set_by) = effective.unwrap_or((own.connection_minutes, None));
+    // otherMinutes is always the smaller one, whoever's connectionMinutes rules.
+    let other_minutes = own.other_minutes.min(connection_minutes.saturating_sub(1).max(1));
+    EffectiveRetry { connection_minutes, other_minutes, set_by: set_by.map(|key| key.to_string()) }
+}
+
+/// Puts the fence's finalizer on or takes it off. True: the task has changed by it and comes again.
+async fn finalizer(observed: &Observed, key: &TaskKey, ctx: &Context) -> Result<bool, Error> {
+    let task = &observed.task;
+    let mut finalizers = task.metadata.finalizers.clone().unwrap_or_default();
+    let has = finalizers.iter().any(|name| name == FENCE_FINALIZER);
+    let deleting = task.metadata.deletion_timestamp.is_some();
+    let wants = if deleting { decide::goal(observed) == Goal::Stop } else { task.spec.deletion_policy == DeletionPolicy::Fence };
+    if has == wants || deleting && !has {
+        return Ok(false);
+    }
+    finalizers.retain(|name| name != FENCE_FINALIZER);
+    if wants {
+        finalizers.push(FENCE_FINALIZER.to_owned());
+    }
+    apply::finalizers(ctx, task, key, &finalizers).await?;
+    Ok(true)
+}
+
+/// Asks for units, or gives them back, as the goal wants.
+fn stand(observed: &Observed, goal: &Goal, key: &TaskKey, ctx: &Context) -> Option<Standing> {
+    let cluster = &observed.task.spec.cluster;
+    let pool: PoolKey = cluster.name.clone();
+    let mut ledger = ctx.ledger();
+    let before = ledger.holding(key);
+    let (standing, mut affected) = match goal {
+        Goal::Run => {
+            let capacity = match &pool {
+                None => ctx.settings.default_capacity(),
+                Some(name) => Some(ctx.caches.pool(name).as_ref().map_or(0, observe::capacity)),
+            };
+            let mut affected = ledger.set_capacity(&pool, capacity);
+            let created = observed.task.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+            let claim = Claim { pool: pool.clone(), units: cluster.units, priority: cluster.priority, created };
+            let (standing, more) = ledger.claim(key, &claim);
+            affected.extend(more);
+            (Some(standing), affected)
+        }
+        // What runs goes on running, with its units.
+        Goal::Blocked(_) if before.is_some() => (None, Vec::new()),
+        // Units are free when the pod that used them is gone.
+        _ if before.is_some() && observed.pod.as_ref().is_some_and(|pod| pod.mode == Some(EngineMode::Run)) => (None, Vec::new()),
+        _ => (None, ledger.release(key)),
+    };
+    let after = ledger.holding(key);
+    drop(ledger);
+    if before != after {
+        let pools = before.into_iter().chain(after).map(|(pool, _)| pool);
+        pools.for_each(|pool| ctx.pokes.pool(&pool));
+    } else if matches!(standing, Some(Standing::Waits { .. })) {
+        ctx.pokes.pool(&pool);
+    }
+    affected.retain(|other| other != key);
+    ctx.pokes.tasks(affected);
+    standing
+}
+
+/// Names the field in which the spec differs from the one that the engine works by.
+async fn refusal(observed: &Observed, key: &TaskKey, ctx: &Context) -> Result<Option<String>, Error> {
+    let Some(plan) = apply::plan(ctx, key, &engine_name(&key.name)).await? else { return Ok(None) };
+    Ok(resume_changes(&resume_fingerprint(&plan.spec), &resume_fingerprint(&observed.task.spec)))
+}
+
+/// Which mode the objects are built for: the pod that is to be made, or the one that stands.
+fn step_mode(step: &Step, observed: &Observed) -> Option<EngineMode> {
+    match step {
+        Step::Create(mode) => Some(*mode),
+        Step::Ask => observed.pod.as_ref().and_then(|pod| pod.mode),
+        _ => None,
+    }
+}
+
+fn frame(observed: &Observed, mode: Option<EngineMode>, ctx: &Context) -> Option<Frame> {
+    let mode = mode?;
+    let offer = match &observed.pool {
+        PoolFacts::Fine(offer) => (**offer).clone(),
+        // A pool that is gone or unsuitable keeps nobody from being fenced.
+        _ => PoolOffer {
+            unit_resources: ctx.settings.default_resources(),
+            overcommit_percent: 100,
+            placement: crate::api::Placement::default(),
+        },
+    };
+    let running = observed.pod.as_ref().filter(|pod| pod.ours && pod.mode == Some(EngineMode::Run));
+    let holding = ctx.ledger().holding(&key(&*observed.task));
+    let (cluster, units) = match (mode, running, holding) {
+        (EngineMode::Run, Some(pod), _) if observed.status.admission.is_none() => (pod.cluster.clone(), pod.units),
+        (EngineMode::Run, _, Some((cluster, units))) => (cluster, units),
+        (EngineMode::Run, _, None) => (observed.task.spec.cluster.name.clone(), observed.task.spec.cluster.units),
+        _ => (observed.task.spec.cluster.name.clone(), 0),
+    };
+    let retry = Retry {
+        connection_minutes: observed.retry.connection_minutes,
+        other_minutes: observed.retry.other_minutes,
+        ..observed.task.spec.retry.clone()
+    };
+    Some(Frame {
+        mode,
+        cluster,
+        units,
+        unit_resources: offer.unit_resources,
+        overcommit_percent: offer.overcommit_percent,
+        placement: offer.placement,
+        retry,
+        secrets: observed.secrets.clone(),
+    })
+}
+
+/// What only shows once the objects are built: a running engine whose plan is old, or whose image is.
+fn finer(observed: &Observed, step: Step, built: Option<&Built>, ctx: &Context) -> Step {
+    let (Step::Ask, Some(pod), Some(built)) = (&step, &observed.pod, built) else { return step };
+    if observed.refused.is_some() {
+        return step;
+    }
+    let current = observed.plan.as_ref().is_some_and(|plan| plan.plan == built.plan);
+    let resources_kept = pod.template == built.template;
+    if resources_kept && (pod.plan != built.plan || !current) {
+        return Step::Refresh;
+    }
+    if pod.mode == Some(EngineMode::Run) && pod.image != ctx.settings.image && pod.ready && ctx.may_roll() {
+        return Step::Delete { force: false, why: "the operator brings another image" };
+    }
+    step
+}
+
+async fn reply(observed: &Observed, step: &Step, ctx: &Context) -> Option<Reply> {
+    let pod = observed.pod.as_ref()?;
+    match step {
+        Step::Conclude => {
+            let words = pod.last_words.as_deref()?;
+            Some(engines::read(words.as_bytes()).map_or_else(Reply::Silent, |report| Reply::Report(Box::new(report))))
+        }
+        Step::Ask | Step::Refresh => {
+            let uid = observed.task.metadata.uid.as_deref().unwrap_or_default();
+            let address = pod.address.as_deref().filter(|_| pod.phase == observe::PodPhase::Running)?;
+            let reply = engines::ask(address, uid).await;
+            ctx.metrics.polled(if matches!(reply, Reply::Report(_)) { "answered" } else { "silent" });
+            Some(reply)
+        }
+        _ => None,
+    }
+}
+
+/// Writes the status when something changed that is due. True: everything that is known stands in it now.
+async fn write(observed: &Observed, status: &MigrationTaskStatus, key: &TaskKey, ctx: &Context) -> Result<bool, Error> {
+    if *status == observed.status {
+        return Ok(true);
+    }
+    let transition = report::is_transition(&observed.status, status);
+    let every = if status.phase == Some(Phase::Replicating) { STEADY_NUMBERS_EVERY } else { NUMBERS_EVERY };
+    let due = ctx.recall(key).written_at.is_none_or(|at| at.elapsed() >= every);
+    if !transition && !due {
+        return Ok(false);
+    }
+    let notes = report::notes(&observed.status, status);
+    apply::status(ctx, &observed.task, key, status).await?;
+    for note in &notes {
+        tracing::info!(task = %key, phase = ?status.phase, reason = note.reason, message = note.message, "the task has changed");
+        apply::event(ctx, &*observed.task, note).await;
+    }
+    if let Some(cluster) = &observed.task.spec.cluster.name
+        && observed.status.phase != status.phase
+    {
+        ctx.pokes.pool(&Some(cluster.clone()));
+    }
+    Ok(true)
+}
+
+async fn act(
+    observed: &Observed,
+    step: &Step,
+    built: Option<Built>,
+    status: &MigrationTaskStatus,
+    key: &TaskKey,
+    ctx: &Context,
+) -> Result<(), Error> {
+    let name = engine_name(&key.name);
+    let pod = observed.pod.as_ref();
+    match (step, built, pod) {
+        (Step::Create(mode), Some(built), _) => {
+            apply::create(ctx, key, &built).await?;
+            tracing::info!(task = %key, pod = name, mode = mode.as_str(), "engine's pod created");
+        }
+        (Step::Refresh, Some(built), _) => {
+            apply::refresh(ctx, key, &built).await?;
+            tracing::info!(task = %key, "the running engine gets a new plan");
+        }
+        (Step::Delete { force, why }, _, Some(pod)) => remove(ctx, observed, key, pod, *force, why).await?,
+        (Step::Conclude, _, Some(pod)) => remove(ctx, observed, key, pod, false, "it has ended").await?,
+        (Step::Ask, _, Some(pod)) if finished(pod, status) => {
+            remove(ctx, observed, key, pod, false, "it has done its work").await?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether the status that was just written leaves nothing to do for this pod.
+fn finished(pod: &PodView, status: &MigrationTaskStatus) -> bool {
+    match (pod.mode, status.phase) {
+        (Some(EngineMode::Precheck), Some(phase)) => phase != Phase::Prechecking,
+        (_, Some(phase)) => phase.is_final() || phase == Phase::Failed || phase == Phase::PrecheckFailed,
+        _ => false,
+    }
+}
+
+async fn remove(ctx: &Context, observed: &Observed, key: &TaskKey, pod: &PodView, force: bool, why: &str) -> Result<(), Error> {
+    apply::delete_pod(ctx, key, &engine_name(&key.name), &pod.uid, force).await?;
+    tracing::info!(task = %key, why, force, "engine's pod deleted");
+    if let (observe::PodPhase::Failed, Some((reason, message))) = (pod.phase, &pod.trouble) {
+        let message = format!("the engine's pod failed ({reason}: {message}); a new one goes on where it stood");
+        apply::event(ctx, &*observed.task, &Note { warning: true, reason: "EnginePodFailed".to_owned(), message }).await;
+    }
+    Ok(())
+}
+
+/// When the task is looked at again if nothing wakes it before.
+fn pace(
+    goal: &Goal,
+    step: &Step,
+    standing: Option<&Standing>,
+    status: &MigrationTaskStatus,
+    wrote: bool,
+    now: Timestamp,
+) -> Duration {
+    let seconds = Duration::from_secs;
+    match (goal, step, standing) {
+        (Goal::Wait(Some(at)), Step::Nothing, _) => {
+            let left = u64::try_from(at.duration_since(now).as_secs()).unwrap_or(0);
+            seconds(left.clamp(1, 600))
+        }
+        (_, Step::AwaitEnd | Step::Delete { .. } | Step::Create(_), _) => seconds(5),
+        // Far back in the queue places change without meaning.
+        (Goal::Run, Step::Nothing, Some(Standing::Waits { place, .. })) => seconds((15 * (1 + place / 20)).min(300)),
+        (Goal::Run, Step::Nothing, _) => seconds(5),
+        (_, Step::Ask | Step::Refresh | Step::Conclude, _) => match status.phase {
+            Some(Phase::Replicating) if wrote && in_sync(status) => seconds(10),
+            Some(Phase::Prechecking | Phase::Pending | Phase::Queued) => Duration::from_millis(500),
+            Some(Phase::MigratingSchema) => seconds(1),
+            _ => seconds(2),
+        },
+        (Goal::Blocked(_), _, _) => seconds(60),
+        _ => seconds(300),
+    }
+}
+
+fn in_sync(status: &MigrationTaskStatus) -> bool {
+    decide::find(status, crate::api::condition::READY).is_some_and(|condition| condition.status == "True")
+}

@@ -1,0 +1,287 @@
+//! What is known of one task at one moment, taken from the caches. Everything after this stage is decided from an [`Observed`] alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ConfigMap, ContainerState, Node, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+use k8s_openapi::jiff::Timestamp;
+use kube::core::PartialObjectMeta;
+
+use super::digest;
+use crate::api::engine::{
+    ANNOTATION_FINGERPRINT, ANNOTATION_PLAN, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_MODE, LABEL_TASK, LABEL_UNITS,
+};
+use crate::api::{DedicatedCluster, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Placement, UnitResources};
+use crate::manifest::secret_references;
+use crate::operator::ledger::PoolKey;
+use crate::operator::settings::Settings;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    pub task: Arc<MigrationTask>,
+    /// The newest status that is known: the cached one, or what was written since.
+    pub status: MigrationTaskStatus,
+    pub now: Timestamp,
+    pub pod: Option<PodView>,
+    pub plan: Option<PlanView>,
+    /// Secrets that the spec names and that are not there: field path and name.
+    pub missing_secrets: Vec<(String, String)>,
+    /// Digest of those that are there.
+    pub secrets: String,
+    pub pool: PoolFacts,
+    pub retry: EffectiveRetry,
+    pub ready_within: Duration,
+    /// Why the present spec cannot be taken over, when it cannot: names the field.
+    pub refused: Option<String>,
+}
+
+/// The engine's pod, as far as decisions need it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodView {
+    pub uid: String,
+    /// It carries our label, and this very task owns it.
+    pub ours: bool,
+    pub mode: Option<EngineMode>,
+    pub template: String,
+    pub plan: String,
+    pub cluster: Option<String>,
+    pub units: u32,
+    pub phase: PodPhase,
+    pub ready: bool,
+    /// Since when it is not ready.
+    pub not_ready_since: Option<Timestamp>,
+    /// Address that the engine answers at.
+    pub address: Option<String>,
+    pub image: String,
+    pub created: Option<Timestamp>,
+    /// When it was told to go.
+    pub deleting: Option<Timestamp>,
+    /// Its node is gone or does not report.
+    pub node_lost: bool,
+    /// Why it does not run or ended, as Kubernetes says it.
+    pub trouble: Option<(String, String)>,
+    /// What the engine left in its termination log.
+    pub last_words: Option<String>,
+    pub restarts: i32,
+}
+
+/// Phase of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodPhase {
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+}
+
+/// The plan's ConfigMap, without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanView {
+    pub mode: Option<EngineMode>,
+    pub template: String,
+    pub plan: String,
+    pub fingerprint: String,
+}
+
+/// The pool that the spec names, looked at for this task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PoolFacts {
+    Missing,
+    /// Being deleted.
+    Leaving,
+    NamespaceNotAllowed,
+    /// More units are asked for than the pool has.
+    TooSmall {
+        total: u64,
+    },
+    Fine(Box<PoolOffer>),
+}
+
+/// What a pool gives to a pod.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolOffer {
+    pub unit_resources: UnitResources,
+    pub overcommit_percent: u32,
+    pub placement: Placement,
+}
+
+/// Units that a pool can hand out.
+pub fn capacity(pool: &DedicatedCluster) -> u64 {
+    u64::from(pool.spec.units) * u64::from(pool.spec.overcommit_percent.max(100)) / 100
+}
+
+/// What the pool means for a task. `labels`: of the task's namespace. Who is `admitted` keeps its units, whatever became of the pool.
+pub fn pool_facts(
+    key: &PoolKey,
+    pool: Option<&DedicatedCluster>,
+    labels: Option<&BTreeMap<String, String>>,
+    units: u32,
+    admitted: bool,
+    settings: &Settings,
+) -> PoolFacts {
+    if key.is_none() {
+        return match settings.default_capacity() {
+            Some(total) if u64::from(units) > total && !admitted => PoolFacts::TooSmall { total },
+            _ => PoolFacts::Fine(Box::new(PoolOffer {
+                unit_resources: settings.default_resources(),
+                overcommit_percent: 100,
+                placement: Placement::default(),
+            })),
+        };
+    }
+    let Some(pool) = pool else { return PoolFacts::Missing };
+    let offer = PoolFacts::Fine(Box::new(PoolOffer {
+        unit_resources: pool.spec.unit_resources.clone(),
+        overcommit_percent: pool.spec.overcommit_percent,
+        placement: pool.spec.placement.clone(),
+    }));
+    if admitted {
+        return offer;
+    }
+    if pool.metadata.deletion_timestamp.is_some() {
+        return PoolFacts::Leaving;
+    }
+    let empty = BTreeMap::new();
+    if pool.spec.namespaces.as_ref().is_some_and(|selector| !selects(selector, labels.unwrap_or(&empty))) {
+        return PoolFacts::NamespaceNotAllowed;
+    }
+    let total = capacity(pool);
+    if u64::from(units) > total { PoolFacts::TooSmall { total } } else { offer }
+}
+
+/// Whether a label selector selects (Kubernetes: all requirements, an empty selector selects everything).
+pub fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let exact = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
+    exact && selector.match_expressions.iter().flatten().all(|requirement| meets(requirement, labels))
+}
+
+fn meets(requirement: &LabelSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
+    let found = labels.get(&requirement.key);
+    let listed = found.is_some_and(|value| requirement.values.iter().flatten().any(|wanted| wanted == value));
+    match requirement.operator.as_str() {
+        "In" => listed,
+        "NotIn" => !listed,
+        "Exists" => found.is_some(),
+        "DoesNotExist" => found.is_none(),
+        // The API server knows no other; an unknown one selects nothing.
+        _ => false,
+    }
+}
+
+/// Looks at the Secrets that the spec names: what is missing, and a digest of the versions that are there.
+pub fn secrets(
+    task: &MigrationTask,
+    find: impl Fn(&str) -> Option<Arc<PartialObjectMeta<k8s_openapi::api::core::v1::Secret>>>,
+) -> (Vec<(String, String)>, String) {
+    let mut missing = Vec::new();
+    let mut there = BTreeMap::new();
+    for (path, name) in secret_references(&task.spec) {
+        match find(&name) {
+            Some(secret) => {
+                there.insert(name, (secret.metadata.uid.clone(), secret.metadata.resource_version.clone()));
+            }
+            None => missing.push((path, name)),
+        }
+    }
+    (missing, digest::digest(&there))
+}
+
+/// The pod, for this task. `node`: the node it runs on, if there is one of that name.
+pub fn pod_view(pod: &Pod, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Node>>) -> PodView {
+    let metadata = &pod.metadata;
+    let label = |name: &str| metadata.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
+    let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned().unwrap_or_default();
+    let status = pod.status.as_ref();
+    let engine = status.and_then(|status| status.container_statuses.as_ref()?.first());
+    let condition = status.and_then(|status| status.conditions.as_ref()?.iter().find(|condition| condition.type_ == "Ready"));
+    let ready = condition.is_some_and(|condition| condition.status == "True");
+    let since = condition.and_then(|condition| condition.last_transition_time.as_ref()).or(metadata.creation_timestamp.as_ref());
+    let ended = engine.and_then(|engine| {
+        engine.state.as_ref().and_then(|s| s.terminated.clone()).or_else(|| engine.last_state.as_ref()?.terminated.clone())
+    });
+    let on_node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+    let owned = metadata.owner_references.iter().flatten().any(|owner| owner.uid == task_uid);
+    PodView {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        ours: owned && label(LABEL_TASK).is_some(),
+        mode: label(LABEL_MODE).as_deref().and_then(mode),
+        template: annotation(ANNOTATION_TEMPLATE),
+        plan: annotation(ANNOTATION_PLAN),
+        cluster: label(LABEL_CLUSTER),
+        units: label(LABEL_UNITS).and_then(|units| units.parse().ok()).unwrap_or(0),
+        phase: phase(status.and_then(|status| status.phase.as_deref())),
+        ready,
+        not_ready_since: since.filter(|_| !ready).map(|time| time.0),
+        address: status.and_then(|status| status.pod_ip.clone()),
+        image: pod.spec.as_ref().and_then(|spec| spec.containers.first()?.image.clone()).unwrap_or_default(),
+        created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+        deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
+        node_lost: on_node.is_some_and(|name| !node(&name).is_some_and(|node| node_ready(&node))),
+        trouble: trouble(pod),
+        last_words: ended.and_then(|ended| ended.message),
+        restarts: engine.map_or(0, |engine| engine.restart_count),
+    }
+}
+
+/// Whether a node reports itself ready.
+pub fn node_ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|conditions| conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+}
+
+/// Why a pod does not run, from the most telling place: its own reason, its container, its scheduling.
+fn trouble(pod: &Pod) -> Option<(String, String)> {
+    let status = pod.status.as_ref()?;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    if status.reason.is_some() {
+        return Some((text(&status.reason), text(&status.message)));
+    }
+    let state = |state: &Option<ContainerState>| {
+        let state = state.as_ref()?;
+        if let Some(waiting) = &state.waiting {
+            let starting = matches!(waiting.reason.as_deref(), None | Some("ContainerCreating" | "PodInitializing"));
+            return (!starting).then(|| (text(&waiting.reason), text(&waiting.message)));
+        }
+        let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
+        Some((text(&ended.reason), format!("exit code {}", ended.exit_code)))
+    };
+    let container = status.container_statuses.iter().flatten().find_map(|engine| state(&engine.state));
+    container.or_else(|| {
+        let unscheduled = |c: &&k8s_openapi::api::core::v1::PodCondition| c.type_ == "PodScheduled" && c.status == "False";
+        let condition = status.conditions.iter().flatten().find(unscheduled)?;
+        Some((text(&condition.reason), text(&condition.message)))
+    })
+}
+
+/// The plan's ConfigMap, for this task; None for one that is not ours.
+pub fn plan_view(config_map: &PartialObjectMeta<ConfigMap>, task_uid: &str) -> Option<PlanView> {
+    let metadata = &config_map.metadata;
+    if !metadata.owner_references.iter().flatten().any(|owner| owner.uid == task_uid) {
+        return None;
+    }
+    let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned().unwrap_or_default();
+    Some(PlanView {
+        mode: metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_MODE)).and_then(|text| mode(text)),
+        template: annotation(ANNOTATION_TEMPLATE),
+        plan: annotation(ANNOTATION_PLAN),
+        fingerprint: annotation(ANNOTATION_FINGERPRINT),
+    })
+}
+
+fn mode(text: &str) -> Option<EngineMode> {
+    [EngineMode::Precheck, EngineMode::Run, EngineMode::Stop].into_iter().find(|mode| mode.as_str() == text)
+}
+
+fn phase(text: Option<&str>) -> PodPhase {
+    match text {
+        Some("Running") => PodPhase::Running,
+        Some("Succeeded") => PodPhase::Succeeded,
+        Some("Failed") => PodPhase::Failed,
+        // Unknown: the node does not report; what it runs may go on.
+        Some("Unknown") => PodPhase::Running,
+        _ => PodPhase::Pending,
+    }
+}

@@ -1,0 +1,482 @@
+//! Status, from what was observed, what was decided and what the engine says. Pure, and the only place that status comes from.
+//!
+//! While an engine answers, status is its report. Where there is none, or something of Kubernetes matters more, an [`Overlay`] says phase, reason
+//! and sentence, and the milestones that were reached (precheck, schema, copy) stay as they were.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use super::decide::{self, Goal, Step};
+use super::observe::{Observed, PodPhase};
+use crate::api::condition::{
+    ALL, COMPLETE, Condition, FULL_COPY_COMPLETE, IN_SYNC, PRECHECK_PASSED, READY, RECONCILING, SCHEMA_MIGRATED, STALLED, Time,
+};
+use crate::api::{
+    AdmissionStatus, EngineMode, MigrationTaskStatus, MigrationType, Phase, QueueStatus, RetryStatus, StatusReport,
+};
+use crate::conditions::{self, Facts, Parts};
+use crate::operator::ledger::{PoolKey, Standing};
+
+/// Pauses between prechecks that fail.
+const PRECHECK_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
+/// Pauses between starts of a task that failed.
+const FAILED_BACKOFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+
+/// What an engine answered.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    Report(Box<StatusReport>),
+    /// It does not answer, and why.
+    Silent(String),
+}
+
+/// What is said beside the engine, or instead of it.
+#[derive(Debug, Clone)]
+struct Overlay {
+    phase: Phase,
+    reason: &'static str,
+    message: String,
+    health: Health,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Ready,
+    Working,
+    Stalled,
+}
+
+fn overlay(phase: Phase, health: Health, reason: &'static str, message: impl Into<String>) -> Overlay {
+    Overlay { phase, reason, message: message.into(), health }
+}
+
+/// What the stages before this one came to.
+#[derive(Debug, Clone)]
+pub struct Decided<'a> {
+    pub goal: &'a Goal,
+    pub standing: Option<&'a Standing>,
+    pub step: &'a Step,
+    pub reply: Option<&'a Reply>,
+    /// Units that the task holds by the ledger.
+    pub holding: Option<(PoolKey, u32)>,
+}
+
+/// The status that should stand.
+pub fn report(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
+    let mut status = match decided.goal {
+        Goal::Leave => return observed.status.clone(),
+        Goal::Ended => ended(observed),
+        Goal::Wait(_) => observed.status.clone(),
+        Goal::Rest => rest(observed),
+        Goal::Stop => stop(observed, decided),
+        Goal::Precheck => precheck(observed, decided),
+        Goal::Blocked(trouble) => {
+            let phase = engine_phase(observed, decided);
+            let base = answered(decided).map(|report| merged(observed, report)).unwrap_or_else(|| base(observed));
+            with(observed, base, overlay(phase, Health::Stalled, trouble.reason, trouble.message.clone()))
+        }
+        Goal::Run => run(observed, decided),
+    };
+    finish(observed, decided, &mut status);
+    status
+}
+
+/// What stands in every status, whoever it comes from.
+fn finish(observed: &Observed, decided: &Decided<'_>, status: &mut MigrationTaskStatus) {
+    let task = &observed.task;
+    status.observed_generation = task.metadata.generation;
+    for condition in &mut status.conditions {
+        condition.observed_generation = task.metadata.generation;
+    }
+    let spec = &task.spec;
+    let address = |host: Option<&String>, port: Option<u16>| host.map(|host| format!("{host}:{}", port.unwrap_or(3306)));
+    if status.source.is_none() {
+        status.source = address(spec.source.mysql.host.as_ref(), spec.source.mysql.port);
+    }
+    if status.destination.is_none() {
+        let mysql = spec.destination.mysql.as_ref().and_then(|mysql| address(mysql.host.as_ref(), mysql.port));
+        status.destination = mysql.or_else(|| spec.destination.tablestore.as_ref().map(|store| store.instance.clone()));
+    }
+    status.effective_retry = observed.retry.set_by.is_some().then(|| observed.retry.clone());
+    let gives_back =
+        status.phase.is_some_and(|phase| phase.is_final() || phase == Phase::Failed || phase == Phase::PrecheckFailed);
+    let holding = decided.holding.as_ref().filter(|_| !gives_back);
+    status.admission = holding.map(|(cluster, units)| {
+        let before = observed.status.admission.as_ref().filter(|before| before.cluster == *cluster && before.units == *units);
+        let since = before.and_then(|before| before.since.clone()).unwrap_or_else(|| whole_second(observed.now));
+        AdmissionStatus { cluster: cluster.clone(), units: *units, since: Some(since) }
+    });
+    status.queue = match decided.standing {
+        Some(Standing::Waits { place, free }) if status.admission.is_none() => {
+            Some(QueueStatus { place: *place, units: spec.cluster.units.into(), free_units: *free })
+        }
+        _ => None,
+    };
+    status.started_at = match status.phase {
+        Some(Phase::PrecheckFailed) => None,
+        _ if observed.status.started_at.is_some() => observed.status.started_at.clone(),
+        _ if *decided.step == Step::Create(EngineMode::Run) || decide::begun(observed) => Some(whole_second(observed.now)),
+        _ => None,
+    };
+    if status.phase.is_some_and(Phase::is_final) {
+        status.completed_at = observed.status.completed_at.clone().or_else(|| Some(whole_second(observed.now)));
+    } else {
+        status.completed_at = None;
+    }
+}
+
+fn whole_second(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// The report, if the engine gave one.
+fn answered<'a>(decided: &Decided<'a>) -> Option<&'a StatusReport> {
+    match decided.reply {
+        Some(Reply::Report(report)) => Some(report),
+        _ => None,
+    }
+}
+
+/// The phase to show where something else is told than what the engine does: that of the work, as far as it is known.
+fn engine_phase(observed: &Observed, decided: &Decided<'_>) -> Phase {
+    if let Some(phase) = answered(decided).and_then(|report| report.status.phase)
+        && decide::begun(observed)
+    {
+        return phase;
+    }
+    work_phase(observed)
+}
+
+/// The last phase of the work itself.
+fn work_phase(observed: &Observed) -> Phase {
+    let known = observed
+        .status
+        .phase
+        .filter(|phase| matches!(phase, Phase::MigratingSchema | Phase::Copying | Phase::Replicating | Phase::CuttingOver));
+    let reached = |kind: &str| decide::find(&observed.status, kind).is_some_and(|c| c.status == "True");
+    match known {
+        Some(phase) => phase,
+        None if !decide::begun(observed) => Phase::Pending,
+        None if reached(FULL_COPY_COMPLETE) && observed.task.spec.migrates(MigrationType::Incremental) => Phase::Replicating,
+        None if reached(SCHEMA_MIGRATED) => Phase::Copying,
+        None => Phase::Pending,
+    }
+}
+
+/// The status before, or the first one.
+fn base(observed: &Observed) -> MigrationTaskStatus {
+    let mut status = observed.status.clone();
+    if ALL.iter().any(|kind| decide::find(&status, kind).is_none()) {
+        let spec = &observed.task.spec;
+        let facts = Facts {
+            phase: Phase::Pending,
+            stage: Phase::Pending,
+            parts: Some(Parts {
+                schema: spec.migrates(MigrationType::Schema),
+                full: spec.migrates(MigrationType::Full),
+                incremental: spec.migrates(MigrationType::Incremental),
+            }),
+            precheck_passed: None,
+            schema_failures: 0,
+            latency: None,
+            verification: None,
+            message: "seen, nothing is done yet",
+        };
+        let first = conditions::with_times(conditions::conditions(&facts), &[], &whole_second(observed.now));
+        let known = |condition: Condition| decide::find(&observed.status, &condition.type_).cloned().unwrap_or(condition);
+        status.conditions = first.into_iter().map(known).collect();
+    }
+    status
+}
+
+/// The engine's report, with what an engine that just started does not know any more.
+fn merged(observed: &Observed, report: &StatusReport) -> MigrationTaskStatus {
+    let before = &observed.status;
+    let mut status = report.status.clone();
+    status.precheck = status.precheck.or_else(|| before.precheck.clone());
+    status.schema = status.schema.or_else(|| before.schema.clone());
+    status.full = status.full.or_else(|| before.full.clone());
+    status.verification = status.verification.or_else(|| before.verification.clone());
+    status.position = status.position.or_else(|| before.position.clone());
+    let in_sync = decide::find(&status, IN_SYNC).is_some_and(|c| c.status == "True") || status.phase.is_some_and(Phase::is_final);
+    if status.retry.is_none() && !in_sync {
+        // What failed before is told, and counts, until the task is well again.
+        status.retry = before.retry.clone().map(|retry| RetryStatus { next_at: None, ..retry });
+    }
+    let fresh = matches!(status.phase, None | Some(Phase::Pending | Phase::Prechecking));
+    for condition in &mut status.conditions {
+        let Some(known) = decide::find(before, &condition.type_) else { continue };
+        let milestone = [PRECHECK_PASSED, SCHEMA_MIGRATED, FULL_COPY_COMPLETE].contains(&condition.type_.as_str());
+        let forgotten = condition.status == "Unknown" || fresh;
+        if milestone && forgotten && known.status == "True" {
+            *condition = known.clone();
+        } else if condition.status == known.status {
+            condition.last_transition_time = known.last_transition_time.clone();
+        }
+    }
+    status
+}
+
+/// Puts an overlay over a status.
+fn with(observed: &Observed, mut status: MigrationTaskStatus, overlay: Overlay) -> MigrationTaskStatus {
+    let base = base(observed);
+    if status.conditions.is_empty() {
+        status.conditions = base.conditions;
+    }
+    status.phase = Some(overlay.phase);
+    status.message = Some(overlay.message.clone());
+    let now = whole_second(observed.now);
+    let mut set = |kind: &str, holds: &str, reason: &str, message: &str| {
+        let since = decide::find(&observed.status, kind).filter(|known| known.status == holds);
+        let since = since.map_or_else(|| now.clone(), |known| known.last_transition_time.clone());
+        let fresh = Condition {
+            type_: kind.to_owned(),
+            status: holds.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            last_transition_time: since,
+            observed_generation: None,
+        };
+        if let Some(place) = status.conditions.iter_mut().find(|condition| condition.type_ == kind) {
+            *place = fresh;
+        }
+    };
+    let is = |health: Health| if overlay.health == health { "True" } else { "False" };
+    set(READY, is(Health::Ready), overlay.reason, &overlay.message);
+    set(RECONCILING, is(Health::Working), overlay.reason, &overlay.message);
+    if overlay.health == Health::Stalled {
+        set(STALLED, "True", overlay.reason, &overlay.message);
+    } else {
+        set(STALLED, "False", "NotStalled", "nothing waits for a person");
+    }
+    if overlay.phase.is_final() {
+        set(COMPLETE, "True", overlay.reason, &overlay.message);
+    }
+    if !matches!(overlay.phase, Phase::Replicating | Phase::Completed) || overlay.reason == "Starting" {
+        set(IN_SYNC, "Unknown", "NotFollowing", "the binary log is not followed just now");
+        status.latency_seconds = None;
+    }
+    status
+}
+
+fn ended(observed: &Observed) -> MigrationTaskStatus {
+    if observed.status.phase.is_some_and(Phase::is_final) {
+        return observed.status.clone();
+    }
+    let status = MigrationTaskStatus { retry: None, ..base(observed) };
+    with(observed, status, overlay(Phase::Stopped, Health::Ready, "Stopped", "ended before it began, as asked"))
+}
+
+fn rest(observed: &Observed) -> MigrationTaskStatus {
+    let status = MigrationTaskStatus { retry: None, ..base(observed) };
+    if observed.pod.is_some() {
+        return with(observed, status, overlay(Phase::Paused, Health::Working, "Pausing", "the engine is being stopped"));
+    }
+    let message = "stands still as asked; set spec.desiredState to Running to go on";
+    with(observed, status, overlay(Phase::Paused, Health::Ready, "Paused", message))
+}
+
+fn stop(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
+    let stopped = answered(decided).is_some_and(|report| report.status.phase == Some(Phase::Stopped));
+    let status = base(observed);
+    if stopped {
+        let message = "ended for good as asked; a marker at the destination keeps the task from ever writing again";
+        let status = MigrationTaskStatus { retry: None, ..status };
+        return with(observed, status, overlay(Phase::Stopped, Health::Ready, "Stopped", message));
+    }
+    let phase = work_phase(observed);
+    let health = match answered(decided).and_then(|report| report.status.phase) {
+        Some(Phase::Failed) => Health::Stalled,
+        _ => Health::Working,
+    };
+    let told = answered(decided).and_then(|report| report.status.message.clone());
+    let message = told.unwrap_or_else(|| "the task is being fenced at the destination".to_owned());
+    with(observed, status, overlay(phase, health, "Stopping", message))
+}
+
+fn precheck(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
+    let Some(report) = answered(decided) else {
+        let (health, reason, message) = starting(observed, decided, "Prechecking", "both ends are being checked");
+        let mut status = with(observed, base(observed), overlay(Phase::Prechecking, health, reason, message));
+        set_precheck(observed, &mut status, "Unknown", "NotYet", "the precheck has not ended");
+        return status;
+    };
+    let engine = &report.status;
+    let passed = decide::find(engine, PRECHECK_PASSED).map(|condition| condition.status.as_str());
+    let failed = matches!(engine.phase, Some(Phase::PrecheckFailed | Phase::Failed)) || passed == Some("False");
+    let mut status = MigrationTaskStatus {
+        precheck: engine.precheck.clone().or_else(|| observed.status.precheck.clone()),
+        source: engine.source.clone(),
+        destination: engine.destination.clone(),
+        ..base(observed)
+    };
+    if failed {
+        let message = engine.message.clone().unwrap_or_else(|| "the precheck failed; see status.precheck".to_owned());
+        return precheck_failed(observed, status, message);
+    }
+    if passed == Some("True") && engine.phase != Some(Phase::Prechecking) {
+        status.retry = None;
+        let queued = overlay(Phase::Queued, Health::Working, "Queued", "the precheck passed; waiting for units");
+        let mut status = with(observed, status, queued);
+        set_precheck(observed, &mut status, "True", "Passed", "every check passed or is ignored by name");
+        return status;
+    }
+    let message = engine.message.clone().unwrap_or_else(|| "both ends are being checked".to_owned());
+    let mut status = with(observed, status, overlay(Phase::Prechecking, Health::Working, "Prechecking", message));
+    set_precheck(observed, &mut status, "Unknown", "NotYet", "the precheck has not ended");
+    status
+}
+
+fn precheck_failed(observed: &Observed, mut status: MigrationTaskStatus, message: String) -> MigrationTaskStatus {
+    let days = Duration::from_secs(u64::from(u32::MAX));
+    status.retry = Some(next_retry(observed, &message, PRECHECK_BACKOFF, days));
+    let mut status = with(observed, status, overlay(Phase::PrecheckFailed, Health::Stalled, "PrecheckFailed", message));
+    set_precheck(observed, &mut status, "False", "ItemsFailed", "see status.precheck for the items and their remedies");
+    status
+}
+
+fn set_precheck(observed: &Observed, status: &mut MigrationTaskStatus, holds: &str, reason: &str, message: &str) {
+    let known = decide::find(&observed.status, PRECHECK_PASSED).filter(|known| known.status == holds).cloned();
+    if let Some(condition) = status.conditions.iter_mut().find(|condition| condition.type_ == PRECHECK_PASSED) {
+        condition.last_transition_time = known.map_or_else(|| whole_second(observed.now), |known| known.last_transition_time);
+        condition.status = holds.to_owned();
+        condition.reason = reason.to_owned();
+        condition.message = message.to_owned();
+    }
+}
+
+/// The failure with the time of the next try. `within`: how long after the first failure it is still tried again.
+fn next_retry(observed: &Observed, error: &str, backoff: (Duration, Duration), within: Duration) -> RetryStatus {
+    let before = observed.status.retry.as_ref();
+    let attempts = before.map_or(0, |retry| retry.attempts) + 1;
+    let since = before.and_then(|retry| retry.since.clone()).unwrap_or_else(|| whole_second(observed.now));
+    let later =
+        |at: Timestamp, by: Duration| SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).map(whole_second);
+    let next_at = later(observed.now, decide::backoff(backoff.0, backoff.1, attempts));
+    let until = later(since.0, within);
+    let in_time = |at: &Time| until.as_ref().is_none_or(|until| at.0 <= until.0);
+    RetryStatus { error: error.to_owned(), attempts, next_at: next_at.filter(in_time), until, since: Some(since) }
+}
+
+fn run(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
+    if let (Some(Standing::Waits { place, .. }), None) = (decided.standing, &observed.status.admission)
+        && decided.holding.is_none()
+    {
+        let units = observed.task.spec.cluster.units;
+        let message = format!("waits for {units} free units, at place {place} of the queue");
+        return with(observed, base(observed), overlay(Phase::Queued, Health::Working, "Queued", message));
+    }
+    let Some(report) = answered(decided) else {
+        let (health, reason, message) = starting(observed, decided, "Starting", "the engine is being started");
+        return with(observed, base(observed), overlay(work_phase(observed), health, reason, message));
+    };
+    let status = merged(observed, report);
+    match status.phase {
+        Some(Phase::Failed) => failed(observed, status),
+        Some(Phase::PrecheckFailed) => {
+            let message = status.message.clone().unwrap_or_default();
+            precheck_failed(observed, status, message)
+        }
+        // It only just came up, or was told to stop by somebody else than us and comes up again.
+        None | Some(Phase::Pending | Phase::Paused | Phase::Queued | Phase::Stopped) => {
+            with(observed, status, overlay(work_phase(observed), Health::Working, "Starting", "the engine is starting"))
+        }
+        Some(phase) => running(observed, decided, status, phase),
+    }
+}
+
+fn running(observed: &Observed, decided: &Decided<'_>, status: MigrationTaskStatus, phase: Phase) -> MigrationTaskStatus {
+    if let Some(field) = &observed.refused {
+        let message = format!("{field}; the task goes on by the spec that it began with");
+        return with(observed, status, overlay(phase, Health::Stalled, "SpecChangeRefused", message));
+    }
+    if let Some(Standing::Waits { place, .. }) = decided.standing {
+        let message = format!(
+            "waits for {} units of {}, at place {place} of the queue, and goes on with those it has",
+            observed.task.spec.cluster.units,
+            observed.task.spec.cluster.name.as_deref().unwrap_or("the shared default")
+        );
+        return with(observed, status, overlay(phase, Health::Working, "WaitingForUnits", message));
+    }
+    status
+}
+
+fn failed(observed: &Observed, mut status: MigrationTaskStatus) -> MigrationTaskStatus {
+    let message = status.message.clone().unwrap_or_default();
+    let days = observed.task.spec.retry.failed_task_days;
+    let within = Duration::from_secs(u64::from(days) * 24 * 3600);
+    status.retry = Some(next_retry(observed, &message, FAILED_BACKOFF, within));
+    with(observed, status, overlay(Phase::Failed, Health::Stalled, "Failed", message))
+}
+
+/// Health, reason and sentence while a pod comes up or is not heard of.
+fn starting(observed: &Observed, decided: &Decided<'_>, reason: &'static str, doing: &str) -> (Health, &'static str, String) {
+    let Some(pod) = &observed.pod else { return (Health::Working, reason, doing.to_owned()) };
+    if !pod.ours && pod.mode.is_none() {
+        let message = "a pod that is not the task's own stands under the name of its engine; remove or rename it".to_owned();
+        return (Health::Stalled, "PodNameTaken", message);
+    }
+    let trouble = pod.trouble.as_ref().map(|(reason, message)| format!("{reason}: {message}"));
+    let overdue = pod.deleting.is_none()
+        && pod.phase != PodPhase::Succeeded
+        && pod.not_ready_since.is_some_and(|since| {
+            SignedDuration::try_from(observed.ready_within).is_ok_and(|within| observed.now.duration_since(since) > within)
+        });
+    let silence = match decided.reply {
+        Some(Reply::Silent(why)) => Some(format!("the engine does not answer: {why}")),
+        _ => None,
+    };
+    if overdue {
+        let what = trouble.or(silence).unwrap_or_else(|| "its pod does not become ready".to_owned());
+        return (Health::Stalled, "EngineNotReady", format!("the engine does not come up: {what}"));
+    }
+    let message = trouble.map(|what| format!("{doing} ({what})")).or(silence.filter(|_| pod.ready));
+    (Health::Working, reason, message.unwrap_or_else(|| doing.to_owned()))
+}
+
+/// What is told as a Kubernetes event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    pub warning: bool,
+    pub reason: String,
+    pub message: String,
+}
+
+/// Events for what changed between two statuses: transitions only, never numbers.
+pub fn notes(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> Vec<Note> {
+    let ready = |status: &MigrationTaskStatus| decide::find(status, READY).map(|c| (c.status.clone(), c.reason.clone()));
+    let stalled = decide::find(after, STALLED).is_some_and(|c| c.status == "True");
+    let (was, is) = (ready(before), ready(after));
+    if before.phase == after.phase && was == is {
+        return Vec::new();
+    }
+    let reason = is.map_or_else(|| "Changed".to_owned(), |(_, reason)| reason);
+    let retrying = after.phase == Some(Phase::Retrying);
+    vec![Note { warning: stalled || retrying, reason, message: cut(after.message.as_deref().unwrap_or_default()) }]
+}
+
+/// The API server takes notes of at most 1024 bytes.
+fn cut(message: &str) -> String {
+    let mut text = message.to_owned();
+    if text.len() > 1000 {
+        let end = (0..=1000).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// Whether two statuses differ in more than numbers: phase, or status or reason of a condition, or what only changes with a transition.
+pub fn is_transition(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> bool {
+    let conditions = |status: &MigrationTaskStatus| -> Vec<(String, String, String)> {
+        status.conditions.iter().map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone())).collect()
+    };
+    before.phase != after.phase
+        || before.observed_generation != after.observed_generation
+        || before.admission != after.admission
+        || before.started_at != after.started_at
+        || before.effective_retry != after.effective_retry
+        || before.precheck.is_some() != after.precheck.is_some()
+        || conditions(before) != conditions(after)
+}

@@ -1,0 +1,460 @@
+//! The pure stages, from fixtures: fixtures/cases.yaml for what is decided and reported, fixtures/*.golden.yaml for what is built.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::build::{self, Frame};
+use super::decide::{self, Goal, Step};
+use super::digest;
+use super::observe::{Observed, PlanView, PodPhase, PodView, PoolFacts, PoolOffer};
+use super::report::{self, Decided, Reply};
+use crate::api::condition::{FULL_COPY_COMPLETE, PRECHECK_PASSED, READY, RECONCILING, STALLED};
+use crate::api::{
+    API_VERSION, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Placement, Retry, StatusReport, UnitResources,
+};
+use crate::operator::ledger::Standing;
+use crate::operator::settings::Settings;
+
+const NOW: &str = "2026-01-01T00:10:00Z";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Case {
+    name: String,
+    #[serde(default)]
+    spec: Value,
+    #[serde(default)]
+    annotations: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    finalizers: Vec<String>,
+    #[serde(default)]
+    deleting: bool,
+    #[serde(default)]
+    status: Value,
+    plan: Option<PlanCase>,
+    pod: Option<PodCase>,
+    #[serde(default)]
+    missing: Vec<String>,
+    pool: Option<String>,
+    waits: Option<u64>,
+    engine: Option<Value>,
+    silent: Option<String>,
+    refused: Option<String>,
+    expect: Expect,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct PlanCase {
+    mode: EngineMode,
+    #[serde(default)]
+    changed: bool,
+    #[serde(default)]
+    other_fingerprint: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+struct PodCase {
+    mode: Option<EngineMode>,
+    phase: String,
+    ready: bool,
+    foreign: bool,
+    changed: bool,
+    units: Option<u32>,
+    age: i64,
+    deleting_for: Option<i64>,
+    node_lost: bool,
+    trouble: Option<(String, String)>,
+    words: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Expect {
+    goal: String,
+    step: String,
+    phase: Option<String>,
+    ready: Option<String>,
+    reconciling: Option<String>,
+    stalled: Option<String>,
+    message: Option<String>,
+    progress: Option<String>,
+    attempts: Option<u64>,
+    next_in: Option<Value>,
+    place: Option<u64>,
+    admitted: Option<u32>,
+    passed: Option<bool>,
+    copied: Option<bool>,
+    started: Option<bool>,
+    ended: Option<bool>,
+}
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn ago(seconds: i64) -> Timestamp {
+    now().checked_sub(SignedDuration::from_secs(seconds)).unwrap()
+}
+
+fn merge(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+fn task(case: &Case) -> MigrationTask {
+    let mut spec = json!({
+        "cluster": {"name": "prod", "units": 2},
+        "environment": "Production",
+        "source": {"mysql": {"host": "db.example.com", "credentials": {"secretName": "shop-source"}}},
+        "destination": {"mysql": {"host": "new.example.com", "credentials": {"secretName": "shop-destination"}}},
+    });
+    if case.spec.is_object() {
+        merge(&mut spec, &case.spec);
+    }
+    let mut task: MigrationTask = serde_json::from_value(json!({
+        "apiVersion": API_VERSION, "kind": "MigrationTask",
+        "metadata": {
+            "name": "shop", "namespace": "data", "uid": "u-1", "generation": 3, "annotations": case.annotations,
+            "finalizers": case.finalizers, "creationTimestamp": "2025-12-31T00:00:00Z",
+        },
+        "spec": spec,
+    }))
+    .unwrap();
+    task.metadata.deletion_timestamp = case.deleting.then(|| Time(now()));
+    task
+}
+
+/// Conditions of fixtures name only what matters.
+fn status(value: &Value) -> MigrationTaskStatus {
+    let mut value = if value.is_null() { json!({}) } else { value.clone() };
+    for condition in value.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
+        let mut whole = json!({"reason": "Fixture", "message": "", "lastTransitionTime": "2025-12-31T00:00:00Z"});
+        merge(&mut whole, condition);
+        *condition = whole;
+    }
+    serde_json::from_value(value).unwrap()
+}
+
+/// An engine reports all its conditions; a fixture those that matter.
+fn report_of(value: &Value, before: &MigrationTaskStatus) -> StatusReport {
+    let mut status = status(value);
+    let phase = status.phase.unwrap();
+    let facts = crate::conditions::Facts {
+        phase,
+        stage: phase,
+        parts: Some(crate::conditions::Parts { schema: true, full: true, incremental: true }),
+        precheck_passed: None,
+        schema_failures: 0,
+        latency: status.latency_seconds.map(Duration::from_secs),
+        verification: None,
+        message: status.message.as_deref().unwrap_or_default(),
+    };
+    let computed = crate::conditions::conditions(&facts);
+    for condition in crate::conditions::with_times(computed, &before.conditions, &Time(now())) {
+        if decide::find(&status, &condition.type_).is_none() {
+            status.conditions.push(condition);
+        }
+    }
+    StatusReport::from(status)
+}
+
+fn pod(case: &PodCase, task: &MigrationTask) -> PodView {
+    let template = case.mode.map(|mode| digest::template(task, mode, "secrets")).unwrap_or_default();
+    PodView {
+        uid: "p-1".into(),
+        ours: !case.foreign,
+        mode: case.mode,
+        // A restart that is asked for came after the pod was made.
+        template: if case.changed { "old".into() } else { template },
+        plan: String::new(),
+        cluster: Some("prod".into()),
+        units: case.units.unwrap_or(2),
+        phase: match case.phase.as_str() {
+            "Pending" => PodPhase::Pending,
+            "Running" => PodPhase::Running,
+            "Succeeded" => PodPhase::Succeeded,
+            "Failed" => PodPhase::Failed,
+            other => panic!("{other} is no phase"),
+        },
+        ready: case.ready,
+        not_ready_since: (!case.ready).then(|| ago(case.age)),
+        address: Some("10.0.0.9".into()),
+        image: "godwit:1".into(),
+        created: Some(ago(case.age)),
+        deleting: case.deleting_for.map(ago),
+        node_lost: case.node_lost,
+        trouble: case.trouble.clone(),
+        last_words: case.words.then(|| "{}".to_owned()),
+        restarts: 0,
+    }
+}
+
+fn observed(case: &Case) -> Observed {
+    let task = task(case);
+    // What stands was made before a restart was asked for.
+    let before = self::task(&Case { annotations: Default::default(), ..bare(case) });
+    let offer = PoolOffer { unit_resources: UnitResources::default(), overcommit_percent: 100, placement: Placement::default() };
+    Observed {
+        status: status(&case.status),
+        now: now(),
+        pod: case.pod.as_ref().map(|pod| self::pod(pod, &before)),
+        plan: case.plan.as_ref().map(|plan| PlanView {
+            mode: Some(plan.mode),
+            template: if plan.changed { "old".into() } else { digest::template(&before, plan.mode, "secrets") },
+            plan: String::new(),
+            fingerprint: if plan.other_fingerprint { "other".into() } else { digest::fingerprint(&task.spec) },
+        }),
+        missing_secrets: case
+            .missing
+            .iter()
+            .map(|name| ("spec.source.mysql.credentials.secretName".into(), name.clone()))
+            .collect(),
+        secrets: "secrets".into(),
+        pool: match case.pool.as_deref() {
+            None => PoolFacts::Fine(Box::new(offer)),
+            Some("Missing") => PoolFacts::Missing,
+            Some("Leaving") => PoolFacts::Leaving,
+            Some("NamespaceNotAllowed") => PoolFacts::NamespaceNotAllowed,
+            Some("TooSmall") => PoolFacts::TooSmall { total: 1 },
+            Some(other) => panic!("{other} is no pool"),
+        },
+        retry: EffectiveRetry { connection_minutes: 720, other_minutes: 10, set_by: None },
+        ready_within: Duration::from_secs(120),
+        refused: case.refused.clone(),
+        task: Arc::new(task),
+    }
+}
+
+/// The parts of a case that make its task.
+fn bare(case: &Case) -> Case {
+    Case {
+        name: case.name.clone(),
+        spec: case.spec.clone(),
+        annotations: case.annotations.clone(),
+        finalizers: case.finalizers.clone(),
+        deleting: case.deleting,
+        status: Value::Null,
+        plan: None,
+        pod: None,
+        missing: vec![],
+        pool: None,
+        waits: None,
+        engine: None,
+        silent: None,
+        refused: None,
+        expect: Expect {
+            goal: String::new(),
+            step: String::new(),
+            phase: None,
+            ready: None,
+            reconciling: None,
+            stalled: None,
+            message: None,
+            progress: None,
+            attempts: None,
+            next_in: None,
+            place: None,
+            admitted: None,
+            passed: None,
+            copied: None,
+            started: None,
+            ended: None,
+        },
+    }
+}
+
+fn shown_step(step: &Step) -> String {
+    match step {
+        Step::Delete { force: true, .. } => "Delete(force)".into(),
+        Step::Delete { .. } => "Delete".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn shown_goal(goal: &Goal) -> String {
+    let text = format!("{goal:?}");
+    text.split(['(', ' ']).next().unwrap().to_owned()
+}
+
+fn reason(status: &MigrationTaskStatus, kind: &str) -> Option<String> {
+    decide::find(status, kind).filter(|condition| condition.status == "True").map(|condition| condition.reason.clone())
+}
+
+fn check(case: &Case) -> Result<(), String> {
+    let observed = observed(case);
+    let goal = decide::goal(&observed);
+    let standing = (goal == Goal::Run).then(|| match case.waits {
+        Some(place) => Standing::Waits { place, free: 0 },
+        None => Standing::Holds,
+    });
+    let step = decide::step(&observed, &goal, standing.as_ref());
+    let reply = match (&case.engine, &case.silent) {
+        (Some(engine), _) if matches!(step, Step::Ask | Step::Conclude) => {
+            Some(Reply::Report(Box::new(report_of(engine, &observed.status))))
+        }
+        (_, Some(why)) => Some(Reply::Silent(why.clone())),
+        _ => None,
+    };
+    let holding = (standing == Some(Standing::Holds)).then(|| (Some("prod".to_owned()), 2));
+    let decided = Decided { goal: &goal, standing: standing.as_ref(), step: &step, reply: reply.as_ref(), holding };
+    let status = report::report(&observed, &decided);
+    let expect = &case.expect;
+    let mut wrong = Vec::new();
+    let mut compare = |what: &str, found: Value, wanted: Option<Value>| {
+        if let Some(wanted) = wanted
+            && found != wanted
+        {
+            wrong.push(format!("{what}: {found} instead of {wanted}"));
+        }
+    };
+    compare("goal", json!(shown_goal(&goal)), Some(json!(expect.goal)));
+    compare("step", json!(shown_step(&step)), Some(json!(expect.step)));
+    compare("phase", json!(status.phase), expect.phase.as_ref().map(|phase| json!(phase)));
+    for (kind, wanted) in [(READY, &expect.ready), (RECONCILING, &expect.reconciling), (STALLED, &expect.stalled)] {
+        let told = expect.ready.is_some() || expect.reconciling.is_some() || expect.stalled.is_some();
+        compare(kind, json!(reason(&status, kind)), told.then(|| json!(wanted)));
+    }
+    compare("progress", json!(status.progress), expect.progress.as_ref().map(|text| json!(text)));
+    compare("attempts", json!(status.retry.as_ref().map(|retry| retry.attempts)), expect.attempts.map(|n| json!(n)));
+    let next = decide::next_try(&status).map_or(json!("never"), |at| json!(at.duration_since(now()).as_secs()));
+    compare("nextIn", next, expect.next_in.clone());
+    compare("place", json!(status.queue.as_ref().map(|queue| queue.place)), expect.place.map(|n| json!(n)));
+    let admitted = status.admission.as_ref().map_or(0, |admission| admission.units);
+    compare("admitted", json!(admitted), expect.admitted.map(|n| json!(n)));
+    let holds = |kind: &str| json!(reason(&status, kind).is_some());
+    compare("passed", holds(PRECHECK_PASSED), expect.passed.map(|holds| json!(holds)));
+    compare("copied", holds(FULL_COPY_COMPLETE), expect.copied.map(|holds| json!(holds)));
+    compare("started", json!(status.started_at.is_some()), expect.started.map(|holds| json!(holds)));
+    compare("ended", json!(status.completed_at.is_some()), expect.ended.map(|holds| json!(holds)));
+    let message = status.message.clone().unwrap_or_default();
+    if let Some(part) = expect.message.as_ref().filter(|part| !message.contains(part.as_str())) {
+        wrong.push(format!("message: {message:?} lacks {part:?}"));
+    }
+    if status.conditions.iter().any(|condition| condition.observed_generation != Some(3)) && goal != Goal::Leave {
+        wrong.push("a condition lacks the generation".into());
+    }
+    // A status that was just made asks for nothing new when nothing changes.
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{}: {}", case.name, wrong.join("; "))) }
+}
+
+#[test]
+fn every_case_is_decided_and_told_as_it_should_be() {
+    let cases: Vec<Case> = serde_saphyr::from_str(include_str!("fixtures/cases.yaml")).unwrap();
+    assert!(cases.len() > 45);
+    let wrong: Vec<String> = cases.iter().filter_map(|case| check(case).err()).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_told_is_told_once() {
+    let cases: Vec<Case> = serde_saphyr::from_str(include_str!("fixtures/cases.yaml")).unwrap();
+    for case in &cases {
+        let mut observed = observed(case);
+        let goal = decide::goal(&observed);
+        let step = decide::step(&observed, &goal, None);
+        let decided = Decided { goal: &goal, standing: None, step: &step, reply: None, holding: None };
+        let first = report::report(&observed, &decided);
+        observed.status = first.clone();
+        let goal = decide::goal(&observed);
+        let step = decide::step(&observed, &goal, None);
+        let decided = Decided { goal: &goal, standing: None, step: &step, reply: None, holding: None };
+        let second = report::report(&observed, &decided);
+        if report::is_transition(&first, &second) {
+            // It may go on to another goal, but not come back to the first with other words.
+            assert_ne!(first.phase, second.phase, "{}", case.name);
+        } else {
+            assert_eq!(first, second, "{}", case.name);
+        }
+    }
+}
+
+fn settings() -> Settings {
+    use clap::Parser;
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+    Line::parse_from(["operator", "--image", "localhost/godwit:1", "--identity", "a", "--image-pull-secret", "registry"]).settings
+}
+
+fn frame(mode: EngineMode) -> Frame {
+    Frame {
+        mode,
+        cluster: Some("prod".into()),
+        units: if mode == EngineMode::Run { 2 } else { 0 },
+        unit_resources: UnitResources::default(),
+        overcommit_percent: 200,
+        placement: serde_json::from_value(json!({
+            "nodeSelector": {"pool": "data"}, "tolerations": [{"key": "data", "operator": "Exists"}], "priorityClassName": "high",
+        }))
+        .unwrap(),
+        retry: Retry { connection_minutes: 30, ..Retry::default() },
+        secrets: "secrets".into(),
+    }
+}
+
+fn plain() -> MigrationTask {
+    let cases: Vec<Case> = serde_saphyr::from_str("[{name: plain, expect: {goal: '', step: ''}}]").unwrap();
+    task(&cases[0])
+}
+
+/// `GODWIT_BLESS=1 cargo test --lib operator::task` writes the files anew.
+#[test]
+fn objects_are_built_as_they_were() {
+    for mode in [EngineMode::Run, EngineMode::Precheck] {
+        let built = build::build(&plain(), &frame(mode), &settings());
+        let text = format!(
+            "{}---\n{}",
+            serde_saphyr::to_string(&built.pod).unwrap(),
+            serde_saphyr::to_string(&built.config_map).unwrap()
+        );
+        let file =
+            format!("{}/src/operator/task/fixtures/{}.golden.yaml", env!("CARGO_MANIFEST_DIR"), mode.as_str().to_lowercase());
+        if std::env::var_os("GODWIT_BLESS").is_some() {
+            std::fs::write(&file, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap_or_default(), text, "{file}");
+    }
+}
+
+#[test]
+fn digests_change_with_what_matters_and_with_nothing_else() {
+    let task = plain();
+    let template = |change: &dyn Fn(&mut MigrationTask), mode| {
+        let mut changed = task.clone();
+        change(&mut changed);
+        digest::template(&changed, mode, "s")
+    };
+    let same = template(&|_| {}, EngineMode::Run);
+    let live: [&dyn Fn(&mut MigrationTask); 5] = [
+        &|task| task.spec.retry.other_minutes = 9,
+        &|task| task.spec.throttle.full.rows_per_second = 5,
+        &|task| task.spec.cluster.priority = 7,
+        &|task| task.spec.desired_state = crate::api::DesiredState::Paused,
+        &|task| task.spec.precheck.ignore.push("X".into()),
+    ];
+    for change in live {
+        assert_eq!(template(change, EngineMode::Run), same);
+    }
+    let restart = |task: &mut MigrationTask| {
+        task.metadata.annotations.get_or_insert_default().insert("godwit.dev/restart".into(), "1".into());
+    };
+    assert_ne!(template(&restart, EngineMode::Run), same);
+    assert_ne!(template(&|task| task.spec.source.mysql.port = Some(3307), EngineMode::Run), same);
+    let ignore = |task: &mut MigrationTask| task.spec.precheck.ignore.push("X".into());
+    assert_ne!(template(&ignore, EngineMode::Precheck), template(&|_| {}, EngineMode::Precheck));
+}

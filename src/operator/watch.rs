@@ -1,0 +1,362 @@
+//! The watches that fill the caches and wake the reconciles. Each has a task and a backoff of its own: one that fails stops none of the others, and
+//! makes the operator unready.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, PodSpec, PodStatus, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, Lookup};
+use kube::runtime::watcher::{self, Config, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Client, Resource, ResourceExt};
+
+use super::context::{Caches, Pokes, RawPool, RawTask};
+use super::health::Health;
+use super::ledger::TaskKey;
+use super::metrics::Metrics;
+use super::task::{RETRY_SET_AT, key};
+use crate::api::engine::LABEL_TASK;
+use crate::manifest::secret_references;
+
+/// The API server ends a watch after this long; a connection that went dead without a word is found when its answer is overdue
+/// ([`super::process::READ_TIMEOUT`]).
+const WATCH_SECONDS: u32 = 50;
+/// Objects a list page.
+const PAGE: u32 = 500;
+
+/// What is done when objects come and go. `listing`: it was there when the watch began.
+type React<K> = Box<dyn FnMut(&K, Change) + Send>;
+
+/// How an object changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Listed,
+    Applied,
+    Deleted,
+}
+
+/// The watches as futures that never end.
+pub type Watches = Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>;
+
+/// What the watches need.
+#[derive(Clone)]
+pub struct Watcher {
+    pub client: Client,
+    pub health: Arc<Health>,
+    pub metrics: Arc<Metrics>,
+    pub pokes: Arc<Pokes>,
+}
+
+/// The caches, and the watches that fill them.
+pub fn start(watcher: &Watcher, namespaces: &[String], on_gone: impl Fn(&TaskKey) + Clone + Send + 'static) -> (Caches, Watches) {
+    let mut watches: Watches = Vec::new();
+    let scopes: Vec<Option<&str>> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|name| Some(name.as_str())).collect() };
+    let mut caches = Caches {
+        tasks: Vec::new(),
+        pods: Vec::new(),
+        plans: Vec::new(),
+        secrets: Vec::new(),
+        pools: watcher.pools(&mut watches),
+        nodes: watcher.nodes(&mut watches),
+        namespaces: watcher.namespaces(&mut watches),
+    };
+    for scope in scopes {
+        let tasks = watcher.tasks(scope, on_gone.clone(), &mut watches);
+        caches.secrets.push(watcher.secrets(scope, tasks.clone(), &mut watches));
+        caches.tasks.push(tasks);
+        caches.pods.push(watcher.pods(scope, &mut watches));
+        caches.plans.push(watcher.plans(scope, &mut watches));
+    }
+    (caches, watches)
+}
+
+fn config() -> Config {
+    Config::default().timeout(WATCH_SECONDS).page_size(PAGE)
+}
+
+fn api<K>(client: &Client, scope: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+{
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+fn name(kind: &str, scope: Option<&str>) -> String {
+    scope.map_or_else(|| kind.to_owned(), |namespace| format!("{kind} in {namespace}"))
+}
+
+impl Watcher {
+    fn tasks(
+        &self,
+        scope: Option<&str>,
+        on_gone: impl Fn(&TaskKey) + Send + 'static,
+        watches: &mut Watches,
+    ) -> reflector::Store<RawTask> {
+        let stream = watch(api::<RawTask>(&self.client, scope), config());
+        let pokes = Arc::clone(&self.pokes);
+        let mut seen: HashMap<TaskKey, u64> = HashMap::new();
+        let react = move |task: &RawTask, change: Change| {
+            let key = key(task);
+            if change == Change::Deleted {
+                seen.remove(&key);
+                on_gone(&key);
+                return;
+            }
+            // Our own writes of status are no news.
+            let news = substance(task.meta());
+            if seen.insert(key.clone(), news) != Some(news) {
+                pokes.task(&key);
+            }
+        };
+        self.run(name("migrationtasks", scope), stream.boxed(), slim_task, Box::new(react), watches)
+    }
+
+    fn pools(&self, watches: &mut Watches) -> reflector::Store<RawPool> {
+        let stream = watch(Api::<RawPool>::all(self.client.clone()), config());
+        let pokes = Arc::clone(&self.pokes);
+        let mut seen: HashMap<String, u64> = HashMap::new();
+        let react = move |pool: &RawPool, change: Change| {
+            let name = pool.name_any();
+            let news = substance(pool.meta());
+            if change == Change::Deleted {
+                seen.remove(&name);
+            } else if seen.insert(name.clone(), news) == Some(news) {
+                return;
+            }
+            pokes.pool(&Some(name.clone()));
+            pokes.tasks_of_pool(&name);
+        };
+        self.run("dedicatedclusters".to_owned(), stream.boxed(), |pool| slim(pool.meta_mut()), Box::new(react), watches)
+    }
+
+    fn pods(&self, scope: Option<&str>, watches: &mut Watches) -> reflector::Store<Pod> {
+        let stream = watch(api::<Pod>(&self.client, scope), config().labels(LABEL_TASK));
+        self.run(name("pods", scope), stream.boxed(), slim_pod, self.poke_owner(), watches)
+    }
+
+    fn plans(&self, scope: Option<&str>, watches: &mut Watches) -> reflector::Store<PartialObjectMeta<ConfigMap>> {
+        let stream = watch(api::<PartialObjectMeta<ConfigMap>>(&self.client, scope), config().labels(LABEL_TASK));
+        self.run(name("configmaps", scope), stream.boxed(), |map| slim(&mut map.metadata), self.poke_owner(), watches)
+    }
+
+    /// Metadata only: the values of Secrets never come into this process.
+    fn secrets(
+        &self,
+        scope: Option<&str>,
+        tasks: reflector::Store<RawTask>,
+        watches: &mut Watches,
+    ) -> reflector::Store<PartialObjectMeta<Secret>> {
+        let stream = watch(api::<PartialObjectMeta<Secret>>(&self.client, scope), config());
+        let pokes = Arc::clone(&self.pokes);
+        let react = move |secret: &PartialObjectMeta<Secret>, change: Change| {
+            if change == Change::Listed {
+                return;
+            }
+            let (namespace, name) = (secret.metadata.namespace.clone().unwrap_or_default(), secret.name_any());
+            for raw in tasks.state() {
+                let Ok(task) = &raw.0 else { continue };
+                let here = task.metadata.namespace.as_deref() == Some(namespace.as_str());
+                if here && secret_references(&task.spec).iter().any(|(_, named)| *named == name) {
+                    pokes.task(&key(task));
+                }
+            }
+        };
+        let strip = |secret: &mut PartialObjectMeta<Secret>| {
+            slim(&mut secret.metadata);
+            secret.metadata.annotations = None;
+            secret.metadata.labels = None;
+        };
+        self.run(name("secrets", scope), stream.boxed(), strip, Box::new(react), watches)
+    }
+
+    fn nodes(&self, watches: &mut Watches) -> reflector::Store<Node> {
+        let stream = watch(Api::<Node>::all(self.client.clone()), config());
+        self.run("nodes".to_owned(), stream.boxed(), slim_node, Box::new(|_, _| {}), watches)
+    }
+
+    fn namespaces(&self, watches: &mut Watches) -> reflector::Store<PartialObjectMeta<Namespace>> {
+        let stream = watch(Api::<PartialObjectMeta<Namespace>>::all(self.client.clone()), config());
+        let pokes = Arc::clone(&self.pokes);
+        let mut seen: HashMap<String, u64> = HashMap::new();
+        let react = move |namespace: &PartialObjectMeta<Namespace>, change: Change| {
+            let news = digest(&namespace.metadata.labels);
+            if seen.insert(namespace.name_any(), news) != Some(news) && change == Change::Applied {
+                pokes.tasks_of_namespace(&namespace.name_any());
+            }
+        };
+        self.run("namespaces".to_owned(), stream.boxed(), |space| slim(&mut space.metadata), Box::new(react), watches)
+    }
+
+    /// Wakes the task that a label names.
+    fn poke_owner<K: Resource + 'static>(&self) -> React<K> {
+        let pokes = Arc::clone(&self.pokes);
+        Box::new(move |object: &K, change: Change| {
+            let task = object.meta().labels.as_ref().and_then(|labels| labels.get(LABEL_TASK));
+            if let (Some(task), true) = (task, change != Change::Listed) {
+                pokes.task(&TaskKey::new(object.meta().namespace.clone().unwrap_or_default(), task));
+            }
+        })
+    }
+
+    fn run<K>(
+        &self,
+        name: String,
+        stream: BoxStream<'static, watcher::Result<Event<K>>>,
+        slim: impl Fn(&mut K) + Send + 'static,
+        react: React<K>,
+        watches: &mut Watches,
+    ) -> reflector::Store<K>
+    where
+        K: Lookup<DynamicType = ()> + Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    {
+        let writer = Writer::<K>::new(());
+        let store = writer.as_reader();
+        self.health.begin(&name);
+        let (health, metrics) = (Arc::clone(&self.health), Arc::clone(&self.metrics));
+        watches.push(Box::pin(follow(name, stream.default_backoff().boxed(), writer, slim, react, health, metrics)));
+        store
+    }
+}
+
+async fn follow<K>(
+    name: String,
+    mut stream: BoxStream<'static, watcher::Result<Event<K>>>,
+    mut writer: Writer<K>,
+    slim: impl Fn(&mut K),
+    mut react: React<K>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+) where
+    K: Lookup<DynamicType = ()> + Resource<DynamicType = ()> + Clone + Debug,
+{
+    // What was there before the watch began anew, to tell what went meanwhile.
+    let mut listed: Option<std::collections::HashSet<(Option<String>, String)>> = None;
+    while let Some(event) = stream.next().await {
+        let mut event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::warn!(watch = name, %error, "a watch failed and is tried again");
+                metrics.watch_failed(name.split(' ').next().unwrap_or_default());
+                health.failed(&name, error.to_string());
+                continue;
+            }
+        };
+        health.alive(&name);
+        if let Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) = &mut event {
+            slim(object);
+        }
+        let known = |object: &K| (object.meta().namespace.clone(), object.name_any());
+        match &event {
+            Event::Init => listed = Some(std::collections::HashSet::new()),
+            Event::InitApply(object) => {
+                if let Some(listed) = &mut listed {
+                    listed.insert(known(object));
+                }
+            }
+            Event::InitDone => {
+                let now = listed.take().unwrap_or_default();
+                let before = writer.as_reader().state();
+                before.iter().filter(|object| !now.contains(&known(object))).for_each(|gone| react(gone, Change::Deleted));
+            }
+            Event::Apply(_) | Event::Delete(_) => {}
+        }
+        writer.apply_watcher_event(&event);
+        match &event {
+            Event::InitApply(object) => react(object, Change::Listed),
+            Event::Apply(object) => react(object, Change::Applied),
+            Event::Delete(object) => react(object, Change::Deleted),
+            Event::InitDone => health.synced(&name),
+            Event::Init => {}
+        }
+    }
+}
+
+/// Digest of what matters of an object beyond its status.
+fn substance(metadata: &ObjectMeta) -> u64 {
+    digest(&(
+        metadata.uid.clone(),
+        metadata.generation,
+        metadata.labels.clone(),
+        metadata.annotations.clone(),
+        metadata.finalizers.clone(),
+        metadata.deletion_timestamp.as_ref().map(|time| time.0.as_second()),
+    ))
+}
+
+fn digest(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What no decision looks at is not kept.
+fn slim(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+fn slim_task(task: &mut RawTask) {
+    let metadata = task.meta_mut();
+    // Who set retry last, and when, stands nowhere else.
+    let owns_retry = |entry: &&k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry| {
+        entry.fields_v1.as_ref().is_some_and(|fields| fields.0.pointer("/f:spec/f:retry").is_some())
+    };
+    let set_at =
+        metadata.managed_fields.iter().flatten().filter(owns_retry).filter_map(|entry| entry.time.clone()).max_by_key(|t| t.0);
+    if let Some(at) = set_at {
+        metadata.annotations.get_or_insert_default().insert(RETRY_SET_AT.to_owned(), at.0.to_string());
+    }
+    slim(metadata);
+}
+
+fn slim_pod(pod: &mut Pod) {
+    slim(&mut pod.metadata);
+    if let Some(spec) = &mut pod.spec {
+        let containers = std::mem::take(&mut spec.containers);
+        let images = containers
+            .into_iter()
+            .map(|container| k8s_openapi::api::core::v1::Container {
+                name: container.name,
+                image: container.image,
+                ..Default::default()
+            })
+            .collect();
+        *spec = PodSpec { node_name: spec.node_name.take(), containers: images, ..PodSpec::default() };
+    }
+    if let Some(status) = &mut pod.status {
+        *status = PodStatus {
+            phase: status.phase.take(),
+            reason: status.reason.take(),
+            message: status.message.take(),
+            conditions: status.conditions.take(),
+            pod_ip: status.pod_ip.take(),
+            container_statuses: status.container_statuses.take(),
+            ..PodStatus::default()
+        };
+    }
+}
+
+fn slim_node(node: &mut Node) {
+    slim(&mut node.metadata);
+    node.metadata.annotations = None;
+    if let Some(status) = &mut node.status {
+        status.images = None;
+        status.node_info = None;
+        status.volumes_attached = None;
+        status.volumes_in_use = None;
+    }
+}
