@@ -69,7 +69,7 @@ KUBECONFIG=$(field "$work/cluster.json" kubeconfig)
 export KUBECONFIG
 audit=$(field "$work/cluster.json" auditLog)
 kubectl apply --server-side -f "$root/crds" >/dev/null
-kubectl wait --for=condition=Established crd --all >/dev/null
+until kubectl wait --for=condition=Established crd --all >/dev/null 2>&1; do sleep 0.2; done
 kubectl create namespace godwit-system >/dev/null
 "$(field "$work/cluster.json" helm)" template godwit "$root/charts/godwit" --namespace godwit-system --kube-version "$(field "$work/cluster.json" version)" \
   --show-only templates/serviceaccount.yaml --show-only templates/rbac.yaml | kubectl apply --server-side -f - >/dev/null

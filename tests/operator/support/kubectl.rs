@@ -52,6 +52,21 @@ impl Kubectl {
         said.out
     }
 
+    /// Waits until the CRDs are served.
+    pub async fn established(&self) {
+        // `kubectl wait` gives up on one that has no condition at all yet.
+        let wait = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=20s"];
+        let mut said = self.run(&wait).await;
+        for _ in 0..50 {
+            if said.success {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            said = self.run(&wait).await;
+        }
+        assert!(said.success, "{}", said.err);
+    }
+
     /// Applies a manifest that has to be accepted.
     pub async fn apply(&self, manifest: &str) {
         let said = self.run_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], manifest).await;

@@ -44,7 +44,7 @@ impl World {
         let client = Client::try_from(config).unwrap();
         let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
         kubectl.out(&["apply", "--server-side", "-f", crds.to_str().unwrap()]).await;
-        kubectl.out(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=20s"]).await;
+        kubectl.established().await;
         // Short names are known only to a discovery that is newer than the CRDs.
         kubectl.out(&["api-resources", "--cached=false"]).await;
         kubectl.out(&["create", "namespace", "godwit-system"]).await;
