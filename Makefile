@@ -9,7 +9,7 @@ TOOLS := $(CURDIR)/.cache/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: build test test-unit test-integration test-scale test-chaos test-model lint fmt clippy deny image cluster demo bench crds clean help
+.PHONY: build test test-unit test-integration test-scale test-packaging test-chaos test-model lint fmt clippy deny image cluster demo bench crds clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
@@ -17,7 +17,7 @@ help: ## what can be made
 build: ## the binary: target/release/godwit
 	cargo build --release --locked
 
-test: lint test-unit test-integration ## everything that has to pass
+test: lint test-unit test-packaging test-integration ## everything that has to pass
 
 test-unit: ## tests that need no server
 	cargo test --lib --locked
@@ -25,9 +25,8 @@ test-unit: ## tests that need no server
 test-integration: ## tests against real servers, which e2e/lab provides
 	cargo test --test '*' --locked
 
-test-scale: build ## the slow tier of the operator: 5,000 tasks with hollow engines, with a table
-	cargo build --release --locked --example hollow
-	e2e/scale/run.sh
+test-packaging: ## chart, kustomize, samples, GitOps
+	config/check.sh
 
 test-chaos: ## the slow tier: an engine killed a hundred times under load
 	GODWIT_CRASH_KILLS=100 cargo test --test e2e --locked crash:: -- --nocapture

@@ -19,13 +19,6 @@ pub async fn listen(address: &str, progress: &Progress) -> Result<Server, Failur
     Ok(server)
 }
 
-/// `HOST:PORT`; without a host every address of the machine.
-pub fn listen_address(text: &str) -> Result<String, String> {
-    let (host, port) = text.rsplit_once(':').ok_or("write it as HOST:PORT, or :PORT for every address of the machine")?;
-    port.parse::<u16>().map_err(|_| format!("'{port}' is not a port; use 0 to 65535"))?;
-    Ok(if host.is_empty() { format!("[::]:{port}") } else { text.to_owned() })
-}
-
 /// Runs the engine and puts how it ended into the report. A panic of the engine is a failure like any other.
 pub async fn drive<F>(engine: F, progress: &Progress, cancel: &CancellationToken) -> EngineResult<Outcome>
 where
@@ -108,12 +101,5 @@ mod tests {
         let (progress, cancel) = (progress(), CancellationToken::new());
         let outcome = drive(async { Ok(Outcome::PrecheckFailed) }, &progress, &cancel).await;
         assert_eq!((outcome.unwrap(), shown(&progress).0), (Outcome::PrecheckFailed, Some(Phase::PrecheckFailed)));
-    }
-
-    #[test]
-    fn addresses() {
-        assert_eq!(listen_address(":8080").unwrap(), "[::]:8080");
-        assert_eq!(listen_address("localhost:0").unwrap(), "localhost:0");
-        assert!(listen_address("8080").is_err() && listen_address("localhost:http").is_err());
     }
 }

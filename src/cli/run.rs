@@ -22,7 +22,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     status_file: Option<PathBuf>,
     /// Serve /status, /metrics, /healthz and /livez at this address, for example 127.0.0.1:8080 or :8080
-    #[arg(long, value_name = "ADDRESS", value_parser = drive::listen_address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::listen::address)]
     listen: Option<String>,
     /// Show neither progress bars nor progress lines
     #[arg(long)]

@@ -13,12 +13,12 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Phase, StatusReport};
 use crate::engine::progress::Progress;
+use crate::listen;
 
 /// A running server.
 #[derive(Debug)]
@@ -34,11 +34,7 @@ impl Server {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(address: &str, progress: Progress) -> std::io::Result<Self> {
-        let listener = match (TcpListener::bind(address).await, address.strip_prefix("[::]:")) {
-            (Ok(listener), _) => listener,
-            (Err(_), Some(port)) => TcpListener::bind(format!("0.0.0.0:{port}")).await?,
-            (Err(error), None) => return Err(error),
-        };
+        let listener = listen::bind(address).await?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();

@@ -107,7 +107,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
     let client = Client::try_from(config).map_err(|error| Error::Config(error.to_string()))?;
     let shared = Arc::new(Shared::new());
     let listener =
-        TcpListener::bind(&settings.listen).await.map_err(|error| Error::Listen { address: settings.listen.clone(), error })?;
+        crate::listen::bind(&settings.listen).await.map_err(|error| Error::Listen { address: settings.listen.clone(), error })?;
     tracing::info!(address = settings.listen, "serving /healthz, /readyz and /metrics");
     let server = tokio::spawn(http::serve(listener, Arc::clone(&shared), stop.clone()));
     let result = tokio::select! {

@@ -48,7 +48,7 @@ pub struct Settings {
     #[arg(long, env = "GODWIT_DEFAULT_UNIT_MEMORY", default_value = "512Mi", value_parser = quantity)]
     pub default_unit_memory: String,
     /// Serve /healthz, /readyz and /metrics at this address
-    #[arg(long, env = "GODWIT_LISTEN", default_value = "[::]:8080", value_name = "ADDRESS")]
+    #[arg(long, env = "GODWIT_LISTEN", default_value = ":8080", value_name = "ADDRESS", value_parser = crate::listen::address)]
     pub listen: String,
     /// Whose retry times hold where tasks share a server
     #[arg(long, env = "GODWIT_RETRY_RULE", value_enum, default_value_t)]

@@ -33,7 +33,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", default_value = SECRETS_FOLDER)]
     secrets: PathBuf,
     /// Serve /status, /metrics, /healthz and /livez at this address
-    #[arg(long, value_name = "ADDRESS", default_value_t = default_address(), value_parser = drive::listen_address)]
+    #[arg(long, value_name = "ADDRESS", default_value_t = default_address(), value_parser = crate::listen::address)]
     listen: String,
     /// Write the last report, as JSON, to this file
     #[arg(long, value_name = "FILE", default_value = TERMINATION_LOG)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, HTTPGetAction, LocalObjectReference, Pod,
-    PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume,
-    VolumeMount,
+    PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Toleration,
+    Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -32,6 +32,9 @@ const PRECHECK_CPU_MILLIS: u64 = 100;
 const PRECHECK_MEMORY: u64 = 128 << 20;
 /// Time for a clean stop, after which the engine is killed (it then goes on from its record).
 pub const GRACE_SECONDS: i64 = 30;
+
+/// Seconds for which an engine stays on a node that does not report.
+const LOST_NODE_SECONDS: i64 = 30;
 
 /// What decides about a pod beyond the task itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,7 +177,7 @@ fn pod(task: &MigrationTask, frame: &Frame, plan: &EnginePlan, settings: &Settin
         image_pull_secrets: (!settings.image_pull_secrets.is_empty())
             .then(|| settings.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() }).collect()),
         node_selector: (!placement.node_selector.is_empty()).then(|| placement.node_selector.clone()),
-        tolerations: (!placement.tolerations.is_empty()).then(|| placement.tolerations.clone()),
+        tolerations: Some(tolerations(placement)),
         affinity: placement.affinity.clone(),
         priority_class_name: some_text(&placement.priority_class_name),
         runtime_class_name: some_text(&placement.runtime_class_name),
@@ -183,6 +186,20 @@ fn pod(task: &MigrationTask, frame: &Frame, plan: &EnginePlan, settings: &Settin
         ..PodSpec::default()
     };
     Pod { metadata, spec: Some(spec), status: None }
+}
+
+/// Those of the pool, and what brings an engine off a lost node within half a minute instead of the five that are the default. The epoch at the
+/// destination keeps the old engine from writing, so nothing is risked by haste.
+fn tolerations(placement: &Placement) -> Vec<Toleration> {
+    let lost = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"].into_iter().map(|key| Toleration {
+        key: Some(key.to_owned()),
+        operator: Some("Exists".to_owned()),
+        effect: Some("NoExecute".to_owned()),
+        toleration_seconds: Some(LOST_NODE_SECONDS),
+        ..Toleration::default()
+    });
+    let chosen = |default: &Toleration| !placement.tolerations.iter().any(|own| own.key == default.key);
+    placement.tolerations.iter().cloned().chain(lost.filter(chosen)).collect()
 }
 
 fn container(frame: &Frame, plan: &EnginePlan, settings: &Settings, mounts: Vec<VolumeMount>) -> Container {

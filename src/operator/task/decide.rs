@@ -64,7 +64,7 @@ pub enum Step {
     Conclude,
 }
 
-/// A pod that only just came up and failed is not replaced at once.
+/// A pod that only just came up and failed, or ended without a word, is not replaced at once.
 const RECREATE_AFTER: SignedDuration = SignedDuration::from_secs(10);
 /// Beyond its grace, a pod on a node that is gone gets this long before it is forced.
 const LOST_AFTER: SignedDuration = SignedDuration::from_secs(GRACE_SECONDS + 15);
@@ -180,7 +180,7 @@ fn pool_trouble(observed: &Observed) -> Option<Trouble> {
 
 /// The one thing to do at the pod for this goal.
 pub fn step(observed: &Observed, goal: &Goal, standing: Option<&Standing>) -> Step {
-    let Some(pod) = &observed.pod else { return without_pod(goal, standing) };
+    let Some(pod) = &observed.pod else { return without_pod(observed, goal, standing) };
     if pod.deleting.is_some() {
         return going(pod, observed.now);
     }
@@ -213,11 +213,13 @@ fn delete(why: &'static str) -> Step {
     Step::Delete { force: false, why }
 }
 
-fn without_pod(goal: &Goal, standing: Option<&Standing>) -> Step {
+fn without_pod(observed: &Observed, goal: &Goal, standing: Option<&Standing>) -> Step {
+    // Who waits for more units goes on with those it has.
+    let holds = *goal == Goal::Run && (standing == Some(&Standing::Holds) || observed.status.admission.is_some());
     match (goal, standing) {
         (Goal::Stop, _) => Step::Create(EngineMode::Stop),
         (Goal::Precheck, _) => Step::Create(EngineMode::Precheck),
-        (Goal::Run, Some(Standing::Holds)) => Step::Create(EngineMode::Run),
+        (Goal::Run, _) if holds => Step::Create(EngineMode::Run),
         _ => Step::Nothing,
     }
 }
@@ -228,12 +230,12 @@ fn going(pod: &PodView, now: Timestamp) -> Step {
 }
 
 fn with_pod(observed: &Observed, goal: &Goal, pod: &PodView, mode: EngineMode) -> Step {
+    let young = pod.created.is_some_and(|at| observed.now.duration_since(at) < RECREATE_AFTER);
     match pod.phase {
+        // It said nothing, so it was no engine: an image that ends at once must not be started in a loop.
+        PodPhase::Succeeded if young && pod.last_words.is_none() => return Step::Nothing,
         PodPhase::Succeeded => return Step::Conclude,
-        PodPhase::Failed => {
-            let young = pod.created.is_some_and(|at| observed.now.duration_since(at) < RECREATE_AFTER);
-            return if young { Step::Nothing } else { delete("it failed") };
-        }
+        PodPhase::Failed => return if young { Step::Nothing } else { delete("it failed") },
         PodPhase::Pending | PodPhase::Running => {}
     }
     // While something stands in the way no new pod could be made: what runs is left alone.
