@@ -28,6 +28,10 @@ test-integration: ## tests against real servers, which e2e/lab provides
 test-packaging: ## chart, kustomize, samples, GitOps
 	config/check.sh
 
+test-scale: build ## the slow tier of the operator: 5,000 tasks with hollow engines, as a table
+	cargo build --release --locked --example hollow
+	e2e/scale/run.sh
+
 test-chaos: ## the slow tier: an engine killed a hundred times under load
 	GODWIT_CRASH_KILLS=100 cargo test --test e2e --locked crash:: -- --nocapture
 

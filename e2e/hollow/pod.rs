@@ -1,5 +1,6 @@
 //! The life of one pod, from the binding to a node to its removal, as a sequence that reads from top to bottom.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Worker {
     address: Ipv4Addr,
     restarts: u32,
     last_state: Option<Value>,
+    /// Conditions that were written: type and status, and since when.
+    conditions: HashMap<(String, String), Value>,
 }
 
 impl Worker {
@@ -52,7 +55,7 @@ impl Worker {
     ) -> Self {
         let pods = Api::namespaced(shared.client.clone(), &pod.namespace().unwrap_or_default());
         let address = shared.next_address();
-        Self { shared, pods, pod, seen, orders, address, restarts: 0, last_state: None }
+        Self { shared, pods, pod, seen, orders, address, restarts: 0, last_state: None, conditions: HashMap::new() }
     }
 
     /// From the binding to the end.
@@ -282,8 +285,17 @@ impl Worker {
     }
 
     /// The uid keeps it from a pod of the same name that was made later.
-    async fn patch(&self, mut status: Value) {
+    async fn patch(&mut self, mut status: Value) {
         status["metadata"] = json!({"uid": self.pod.uid()});
+        let before = std::mem::take(&mut self.conditions);
+        for condition in status["status"]["conditions"].as_array_mut().into_iter().flatten() {
+            // A condition that holds as before keeps the time of its last change.
+            let text = |field: &str| condition[field].as_str().unwrap_or_default().to_owned();
+            let key = (text("type"), text("status"));
+            let since = before.get(&key).cloned().unwrap_or_else(|| condition["lastTransitionTime"].clone());
+            condition["lastTransitionTime"] = since.clone();
+            self.conditions.insert(key, since);
+        }
         let patched = self.pods.patch_status(&self.pod.name_any(), &PatchParams::default(), &Patch::Merge(status)).await;
         match patched {
             Ok(_) => {}

@@ -92,8 +92,8 @@ pub async fn a_refused_spec_does_not_come_in_with_a_new_pod(world: Arc<World>) {
     let plan = task.plan_map().await.unwrap().data.unwrap().remove("plan.json").unwrap();
     let plan: Value = serde_json::from_str(&plan).unwrap();
     assert_ne!(plan["spec"]["nameCase"], "Lower");
-    let status = task.until("stalled", |status| stalls(status, "SpecChangeRefused")).await;
-    assert_eq!(condition(&status, "InSync"), "True");
+    task.until("in sync, and stalled", |status| stalls(status, "SpecChangeRefused") && condition(status, "InSync") == "True")
+        .await;
 }
 
 pub async fn a_rotated_secret_replaces_the_engine(world: Arc<World>) {

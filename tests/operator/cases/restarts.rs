@@ -86,7 +86,7 @@ async fn held_by(world: &World, name: &str, within: Duration) {
 
 pub async fn two_operators_have_one_leader(world: Arc<World>) {
     let namespace = world.namespace("leader").await;
-    let elected = |name: &str| Options::named(name).with(&["--leader-elect", "true"]);
+    let elected = |name: &str| Options::named(name).elected();
     let mut first = Operator::start(&world, elected("leader-a")).await;
     held_by(&world, "leader-a", SOON).await;
     // The second waits, and is ready to.
@@ -115,7 +115,7 @@ pub async fn two_operators_have_one_leader(world: Arc<World>) {
 pub async fn a_leader_that_is_cut_off_gives_up(world: Arc<World>) {
     let proxy = crate::support::proxy::Proxy::start(&world).await;
     let namespace = world.namespace("cutoff").await;
-    let elected = |name: &str| Options::named(name).with(&["--leader-elect", "true"]);
+    let elected = |name: &str| Options::named(name).elected();
     let mut first = Operator::start(&world, elected("cutoff-a").through(&proxy.server)).await;
     held_by(&world, "cutoff-a", SOON).await;
     let _second = Operator::start(&world, elected("cutoff-b")).await;

@@ -17,15 +17,22 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Wait until it is ready.
     pub wait: bool,
+    /// Take part in the election of a leader; otherwise it works at once.
+    pub elect: bool,
 }
 
 impl Options {
     pub fn named(name: &str) -> Self {
-        Self { name: name.into(), server: None, arguments: Vec::new(), wait: true }
+        Self { name: name.into(), server: None, arguments: Vec::new(), wait: true, elect: false }
     }
 
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        self
+    }
+
+    pub fn elected(mut self) -> Self {
+        self.elect = true;
         self
     }
 
@@ -59,6 +66,7 @@ impl Operator {
         command
             .args(["operator", "--namespace", "godwit-system", "--image", "godwit:test", "--log-format", "json"])
             .args(["--default-units", "200", "--identity", &options.name, "--listen", &address])
+            .args(["--leader-elect", if options.elect { "true" } else { "false" }])
             .args(&options.arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("GODWIT_LOG", "info,godwit=debug")

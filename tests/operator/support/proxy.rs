@@ -172,8 +172,11 @@ async fn pass(inner: &Inner, request: Request) -> Response {
         return Response::from_parts(parts, Body::new(body));
     }
     inner.watches.fetch_add(1, Ordering::SeqCst);
-    let cut = inner.cut.lock().unwrap_or_else(PoisonError::into_inner).clone().cancelled_owned();
+    let cut = inner.cut.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let events = body.into_data_stream().map(|part| part.map_err(std::io::Error::other));
-    let end = stream::once(async { Err(std::io::Error::other("cut")) });
-    Response::from_parts(parts, Body::from_stream(events.take_until(cut).chain(end)))
+    // One that is cut ends in the middle; one that the API server ends, ends.
+    let ended = cut.clone();
+    let end = stream::once(async move { ended.is_cancelled().then(|| Err(std::io::Error::other("cut"))) });
+    let events = events.take_until(cut.cancelled_owned()).chain(end.filter_map(std::future::ready));
+    Response::from_parts(parts, Body::from_stream(events))
 }
