@@ -216,6 +216,7 @@ fn observed(case: &Case) -> Observed {
             template: if plan.changed { "old".into() } else { digest::template(&before, plan.mode, "secrets") },
             plan: String::new(),
             fingerprint: if plan.other_fingerprint { "other".into() } else { digest::fingerprint(&task.spec) },
+            generation: 0,
         }),
         missing_secrets: case
             .missing
