@@ -48,12 +48,6 @@ impl Health {
         });
     }
 
-    /// Whether the watch has been failing for so long that the operator is not ready.
-    pub fn is_dead(&self, name: &str) -> bool {
-        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        watches.get(name).and_then(|watch| watch.failing_since).is_some_and(|since| since.elapsed() > PATIENCE)
-    }
-
     /// Whether a watch has seen everything that was there when it began.
     pub fn is_synced(&self) -> bool {
         let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);

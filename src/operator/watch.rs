@@ -15,8 +15,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Lookup};
+use kube::runtime::watcher as watch;
 use kube::runtime::watcher::{self, Config, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -24,6 +24,7 @@ use super::context::{Caches, Pokes, RawPool, RawTask};
 use super::health::Health;
 use super::ledger::TaskKey;
 use super::metrics::Metrics;
+use super::task::decide::backoff;
 use super::task::{RETRY_SET_AT, key};
 use crate::api::engine::LABEL_TASK;
 use crate::manifest::secret_references;
@@ -31,8 +32,8 @@ use crate::manifest::secret_references;
 /// The API server ends a watch after this long; a connection that went dead without a word is found when its answer is overdue
 /// ([`super::process::READ_TIMEOUT`]).
 const WATCH_SECONDS: u32 = 50;
-/// A watch that has been failing for long begins anew at this pace.
-const ANEW_AFTER: Duration = Duration::from_secs(5);
+/// Pauses after a watch has failed: the first, doubled up to the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// Objects a list page.
 const PAGE: u32 = 500;
 
@@ -90,7 +91,7 @@ fn anew<K>(api: Api<K>, config: Config) -> Anew<K>
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    Box::new(move || watch(api.clone(), config.clone()).default_backoff().boxed())
+    Box::new(move || watch(api.clone(), config.clone()).boxed())
 }
 
 fn config() -> Config {
@@ -258,6 +259,7 @@ async fn follow<K>(
     // What was there before the watch began anew, to tell what went meanwhile.
     let mut listed: Option<std::collections::HashSet<(Option<String>, String)>> = None;
     let mut stream = anew();
+    let mut failures = 0;
     while let Some(event) = stream.next().await {
         let mut event = match event {
             Ok(event) => event,
@@ -265,17 +267,17 @@ async fn follow<K>(
                 tracing::warn!(watch = name, %error, "a watch failed and is tried again");
                 metrics.watch_failed(name.split(' ').next().unwrap_or_default());
                 health.failed(&name, error.to_string());
-                if health.is_dead(&name) {
-                    // A watch that is taken up again says nothing before something changes; one that begins anew says that it is well.
-                    tokio::time::sleep(ANEW_AFTER).await;
-                    stream = anew();
-                }
+                // A watch that is taken up again says nothing before something changes; one that begins anew says that it is well.
+                failures += 1;
+                tokio::time::sleep(backoff(PAUSES.0, PAUSES.1, failures)).await;
+                stream = anew();
                 continue;
             }
         };
         // Init comes before the API server was asked.
         if !matches!(event, Event::Init) {
             health.alive(&name);
+            failures = 0;
         }
         if let Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) = &mut event {
             slim(object);
