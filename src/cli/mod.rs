@@ -4,7 +4,7 @@
 
 mod crd;
 mod cutover;
-mod driver;
+mod environment;
 mod input;
 mod operator;
 mod plan;
@@ -117,7 +117,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    driver::settle_environment();
+    environment::settle();
     // One TLS provider for the whole process, before anything connects; a second installation would be refused, harmlessly.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exit = dispatch(cli).unwrap_or_else(|failure| {
