@@ -9,7 +9,7 @@ TOOLS := $(CURDIR)/.cache/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: build test test-unit test-integration test-packaging test-chaos test-model lint fmt clippy deny image cluster demo bench crds clean help
+.PHONY: build test test-unit test-integration test-scale test-packaging test-chaos test-model lint fmt clippy deny image cluster demo bench crds clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
@@ -27,6 +27,10 @@ test-integration: ## tests against real servers, which e2e/lab provides
 
 test-packaging: ## chart, kustomize, samples, GitOps
 	config/check.sh
+
+test-scale: build ## the slow tier of the operator: 5,000 tasks with hollow engines, as a table
+	cargo build --release --locked --example hollow
+	e2e/scale/run.sh
 
 test-chaos: ## the slow tier: an engine killed a hundred times under load
 	GODWIT_CRASH_KILLS=100 cargo test --test e2e --locked crash:: -- --nocapture

@@ -5,6 +5,7 @@
 mod crd;
 mod cutover;
 mod drive;
+mod driver;
 mod engine;
 mod input;
 mod operator;
@@ -123,6 +124,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    driver::settle_environment();
     // One TLS provider for the whole process, before anything connects; a second installation would be refused, harmlessly.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exit = dispatch(cli).unwrap_or_else(|failure| {

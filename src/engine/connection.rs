@@ -2,13 +2,15 @@
 //!
 //! Nothing leans on a server's defaults: each role sets what its statements depend on (law 3).
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{ClientIdentity, Conn, DriverError, Opts, OptsBuilder, SslOpts};
+use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 
 use crate::api::TlsMode;
 use crate::engine::error::{Class, Error, Result};
+use crate::engine::tls;
 use crate::manifest::ResolvedEndpoint;
 
 /// What a connection is for; decides the session's settings.
@@ -71,7 +73,9 @@ impl ServerInfo {
 #[derive(Clone)]
 pub struct Connector {
     opts: Opts,
-    plain_allowed: bool,
+    mode: TlsMode,
+    /// The name in the server's certificate, where any will do and it is not the host's.
+    name: Arc<OnceLock<String>>,
     address: String,
     side: &'static str,
 }
@@ -88,23 +92,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 impl Connector {
     /// `side` is `source` or `destination`, for messages.
     pub fn new(endpoint: &ResolvedEndpoint, side: &'static str) -> Self {
-        let tls = match endpoint.tls.mode {
-            TlsMode::Disabled => None,
-            TlsMode::Preferred | TlsMode::Required => {
-                Some(SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true))
-            }
-            TlsMode::VerifyCA => Some(SslOpts::default().with_danger_skip_domain_validation(true)),
-            TlsMode::VerifyIdentity => Some(SslOpts::default()),
-        };
-        let tls = tls.map(|mut tls| {
-            if let Some(ca) = &endpoint.tls.ca_pem {
-                tls = tls.with_root_certs(vec![ca.clone().into()]).with_disable_built_in_roots(true);
-            }
-            if let Some((certificate, key)) = &endpoint.tls.client_cert {
-                tls = tls.with_client_identity(Some(ClientIdentity::new(certificate.clone().into(), key.clone().into())));
-            }
-            tls
-        });
         let opts = OptsBuilder::default()
             .ip_or_hostname(endpoint.host.clone())
             .tcp_port(endpoint.port)
@@ -122,10 +109,11 @@ impl Connector {
             .max_allowed_packet(Some(1 << 30))
             .wait_timeout(Some(28_800))
             .conn_ttl(Some(Duration::from_secs(28_800)))
-            .ssl_opts(tls);
+            .ssl_opts(tls::options(&endpoint.tls));
         Self {
             opts: opts.into(),
-            plain_allowed: endpoint.tls.mode == TlsMode::Preferred,
+            mode: endpoint.tls.mode,
+            name: Arc::default(),
             address: format!("{}:{}", endpoint.host, endpoint.port),
             side,
         }
@@ -142,27 +130,43 @@ impl Connector {
     }
 
     async fn open(&self) -> Result<Conn> {
-        let attempt = tokio::time::timeout(CONNECT_TIMEOUT, Conn::new(self.opts.clone())).await;
-        let result = match attempt {
-            Err(_) => return Err(Error::connection(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+        let result = match attempt(self.opts_named(self.name.get())).await? {
             // As the servers' own clients do: Preferred goes without TLS where none comes about.
-            Ok(Err(error)) if self.plain_allowed && (is_no_tls(&error) || handshake_failure(&error).is_some()) => {
-                let plain = OptsBuilder::from_opts(self.opts.clone()).ssl_opts(None);
-                Conn::new(plain).await
+            Err(error) if self.mode == TlsMode::Preferred && (is_no_tls(&error) || tls::failure(&error).is_some()) => {
+                attempt(OptsBuilder::from_opts(self.opts.clone()).ssl_opts(None).into()).await?
             }
-            Ok(result) => result,
+            Err(error) if self.mode == TlsMode::VerifyCA => match tls::other_name(&error) {
+                None => Err(error),
+                Some(name) => {
+                    let again = attempt(self.opts_named(Some(&name))).await?;
+                    if again.is_ok() {
+                        // The next connection asks for it at once.
+                        let _ = self.name.set(name);
+                    }
+                    again
+                }
+            },
+            result => result,
         };
         result.map_err(|error| {
             if is_no_tls(&error) {
                 return Error::definite("the server offers no TLS; enable it there or set tls.mode to Preferred or Disabled");
             }
-            match handshake_failure(&error) {
-                Some(why) => Error::definite(format!(
-                    "TLS does not come about: {why}; check tls.mode, tls.ca and the server's certificate"
-                )),
+            match tls::failure(&error) {
+                Some(why) => Error::definite(format!("TLS does not come about: {why}; {}", tls::remedy(&error))),
                 None => error.into(),
             }
         })
+    }
+
+    fn opts_named(&self, name: Option<&String>) -> Opts {
+        match (self.opts.ssl_opts(), name) {
+            (Some(ssl), Some(name)) => {
+                let ssl = ssl.clone().with_danger_tls_hostname_override(Some(name.clone()));
+                OptsBuilder::from_opts(self.opts.clone()).ssl_opts(Some(ssl)).into()
+            }
+            _ => self.opts.clone(),
+        }
     }
 
     /// A connection with the role's session settings.
@@ -189,21 +193,15 @@ impl Connector {
     }
 }
 
-fn is_no_tls(error: &mysql_async::Error) -> bool {
-    matches!(error, mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
+/// One attempt. The outer error says that the server did not answer.
+async fn attempt(opts: Opts) -> Result<mysql_async::Result<Conn>> {
+    tokio::time::timeout(CONNECT_TIMEOUT, Conn::new(opts))
+        .await
+        .map_err(|_| Error::connection(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
 }
 
-/// What rustls found wrong: no common version or cipher, a certificate that does not verify. A connection that broke is none.
-fn handshake_failure(error: &mysql_async::Error) -> Option<String> {
-    use mysql_async::IoError;
-    match error {
-        mysql_async::Error::Io(IoError::Tls(error)) => Some(error.to_string()),
-        mysql_async::Error::Io(IoError::Io(error)) => {
-            let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-            Some(inner.to_string())
-        }
-        _ => None,
-    }
+fn is_no_tls(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
 }
 
 /// Asks a connection for the server's version.
@@ -255,7 +253,13 @@ pub fn session_settings(role: Role, info: &ServerInfo) -> Vec<String> {
                 settings.push("SET SESSION show_gipk_in_create_table_and_information_schema=1".into());
             }
         }
-        Role::Read => settings.push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".into()),
+        Role::Read => {
+            settings.push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".into());
+            if info.is_mysql_since(8, 0, 3) {
+                // Or FORCE INDEX does not find a key that was made invisible (error 1176; 8.0.15 does not either way, 9.7 does).
+                settings.push("SET SESSION optimizer_switch='use_invisible_indexes=on'".into());
+            }
+        }
         Role::Dump => {}
     }
     settings

@@ -112,6 +112,23 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
     }
 
+    #[tokio::test]
+    async fn queries_are_counted() {
+        let live = Live::new(&api::Throttle::default(), &Retry::default());
+        let full = api::FullThrottle { source_queries_per_second: 20, ..Default::default() };
+        live.set_throttle(&api::Throttle { full, ..Default::default() });
+        let start = std::time::Instant::now();
+        for _ in 0..10 {
+            live.query().await;
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        assert!((0.3..3.0).contains(&seconds), "{seconds}");
+        // Rows have a limit of their own.
+        live.copied(1 << 40, 1 << 40).await;
+        live.changes(1 << 40, 1 << 40).await;
+        assert!(start.elapsed().as_secs_f64() < 3.0);
+    }
+
     #[test]
     fn retry_times_are_those_of_the_moment() {
         let live = Live::new(&api::Throttle::default(), &Retry::default());

@@ -20,6 +20,7 @@ pub mod schema;
 pub mod sizing;
 pub mod source;
 pub mod throttle;
+mod tls;
 pub mod value;
 pub mod verify;
 

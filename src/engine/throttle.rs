@@ -3,8 +3,8 @@
 //! A caller takes first and then waits until the debt is paid off, so one huge row passes and is paid for
 //! afterwards. All callers of one [`Throttle`] share its rate. Holds no data; nothing survives a restart.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -46,6 +46,12 @@ impl Rate {
         if rate == 0.0 { 0.0 } else { (debt - seconds * rate).max(-rate / BURST_DIVISOR) + added as f64 }
     }
 
+    /// Takes another rate; gives the factor that turns an old debt into one of as many seconds.
+    fn change(&self, rate: u64) -> f64 {
+        let before = self.0.swap(rate, Ordering::Relaxed);
+        if before == 0 { 0.0 } else { rate as f64 / before as f64 }
+    }
+
     /// Seconds until `debt` is paid.
     fn wait(&self, debt: f64) -> f64 {
         let rate = self.get();
@@ -60,10 +66,17 @@ impl Throttle {
         Self { rows: Rate(rows.into()), bytes: Rate(bytes.into()), debts: Mutex::new(debts) }
     }
 
-    /// Changes the limits; who waits now feels it within a quarter of a second.
+    /// Changes the limits; who waits now feels it within a quarter of a second. What is owed was taken at the old rate and is paid off in the same
+    /// time, so that a limit that is lowered a thousandfold does not stop the work for an hour.
     pub fn set(&self, rows: u64, bytes: u64) {
-        self.rows.0.store(rows, Ordering::Relaxed);
-        self.bytes.0.store(bytes, Ordering::Relaxed);
+        let mut debts = self.lock();
+        self.charge_to(&mut debts, 0, 0);
+        debts.rows *= self.rows.change(rows);
+        debts.bytes *= self.bytes.change(bytes);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Debts> {
+        self.debts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Rows and bytes per second; 0: no limit.
@@ -73,14 +86,18 @@ impl Throttle {
 
     /// Adds to the debts, after paying for the time since; gives what is still to be waited for.
     fn charge(&self, rows: u64, bytes: u64) -> Duration {
-        let mut debts = self.debts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut debts = self.lock();
+        self.charge_to(&mut debts, rows, bytes);
+        let wait = self.rows.wait(debts.rows).max(self.bytes.wait(debts.bytes));
+        Duration::from_secs_f64(wait.min(SLICE.as_secs_f64()))
+    }
+
+    fn charge_to(&self, debts: &mut Debts, rows: u64, bytes: u64) {
         let now = Instant::now();
         let seconds = now.duration_since(debts.at).as_secs_f64();
         debts.at = now;
         debts.rows = self.rows.pay(debts.rows, seconds, rows);
         debts.bytes = self.bytes.pay(debts.bytes, seconds, bytes);
-        let wait = self.rows.wait(debts.rows).max(self.bytes.wait(debts.bytes));
-        Duration::from_secs_f64(wait.min(SLICE.as_secs_f64()))
     }
 
     /// Takes rows and bytes, then waits until the rates allow them. Dropped while waiting: they stay taken.
@@ -116,6 +133,18 @@ mod tests {
         let start = std::time::Instant::now();
         throttle.acquire(1, 1).await;
         assert!(start.elapsed() < Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn a_lowered_limit_is_no_standstill() {
+        let throttle = Throttle::new(1_000_000, 0);
+        let debt = throttle.charge(300_000, 0);
+        assert_eq!(debt, SLICE);
+        throttle.set(10, 0);
+        let start = std::time::Instant::now();
+        throttle.acquire(0, 0).await;
+        let seconds = start.elapsed().as_secs_f64();
+        assert!((0.1..2.0).contains(&seconds), "{seconds}");
     }
 
     #[tokio::test]

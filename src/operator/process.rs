@@ -110,43 +110,28 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), Erro
         crate::listen::bind(&settings.listen).await.map_err(|error| Error::Listen { address: settings.listen.clone(), error })?;
     tracing::info!(address = settings.listen, "serving /healthz, /readyz and /metrics");
     let server = tokio::spawn(http::serve(listener, Arc::clone(&shared), stop.clone()));
+    let election = LeaderElection::new(client.clone(), &settings.namespace, LEASE, &settings.identity);
     let result = tokio::select! {
-        result = lead(&settings, client, &shared) => result,
+        result = lead(&settings, client, &election, &shared) => result,
         () = stop.cancelled() => Ok(()),
     };
+    if settings.leader_elect && result.is_ok() {
+        // A replica that stands by need not wait for the lease to run out. All work has ended: its future is gone.
+        let _ = tokio::time::timeout(Duration::from_secs(3), election.release()).await;
+    }
     stop.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
     result
 }
 
-async fn lead(settings: &Settings, client: Client, shared: &Arc<Shared>) -> Result<(), Error> {
+async fn lead(settings: &Settings, client: Client, election: &LeaderElection, shared: &Arc<Shared>) -> Result<(), Error> {
     wait_for_crds(&client, settings, shared).await;
     if !settings.leader_elect {
         return work(settings.clone(), client, Arc::clone(shared)).await;
     }
-    let election = LeaderElection::new(client.clone(), &settings.namespace, LEASE, &settings.identity);
     tracing::info!(lease = LEASE, namespace = settings.namespace, identity = settings.identity, "standing by for the lease");
-    let guard = Release(Some(election.clone()));
     let result = election.with_lease(work(settings.clone(), client, Arc::clone(shared))).await;
-    guard.keep();
     result.unwrap_or(Err(Error::LeaseLost))
-}
-
-/// Gives the lease back when the process is told to stop, so that a stand-by need not wait for it to run out.
-struct Release(Option<LeaderElection>);
-
-impl Release {
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        if let Some(election) = self.0.take() {
-            tokio::spawn(async move { election.release().await });
-        }
-    }
 }
 
 /// Waits until both kinds are served, and can be listed by this account.

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -14,14 +15,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Lookup};
+use kube::runtime::watcher as watch;
 use kube::runtime::watcher::{self, Config, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 
 use super::context::{Caches, Pokes, RawPool, RawTask};
 use super::health::Health;
 use super::ledger::TaskKey;
 use super::metrics::Metrics;
+use super::task::decide::backoff;
 use super::task::{RETRY_SET_AT, key};
 use crate::api::engine::LABEL_TASK;
 use crate::manifest::secret_references;
@@ -29,6 +32,8 @@ use crate::manifest::secret_references;
 /// The API server ends a watch after this long; a connection that went dead without a word is found when its answer is overdue
 /// ([`super::process::READ_TIMEOUT`]).
 const WATCH_SECONDS: u32 = 50;
+/// Pauses after a watch has failed: the first, doubled up to the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// Objects a list page.
 const PAGE: u32 = 500;
 
@@ -79,6 +84,16 @@ pub fn start(watcher: &Watcher, namespaces: &[String], on_gone: impl Fn(&TaskKey
     (caches, watches)
 }
 
+/// Begins a watch, each time from a list.
+type Anew<K> = Box<dyn Fn() -> BoxStream<'static, watcher::Result<Event<K>>> + Send>;
+
+fn anew<K>(api: Api<K>, config: Config) -> Anew<K>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    Box::new(move || watch(api.clone(), config.clone()).boxed())
+}
+
 fn config() -> Config {
     Config::default().timeout(WATCH_SECONDS).page_size(PAGE)
 }
@@ -104,7 +119,7 @@ impl Watcher {
         on_gone: impl Fn(&TaskKey) + Send + 'static,
         watches: &mut Watches,
     ) -> reflector::Store<RawTask> {
-        let stream = watch(api::<RawTask>(&self.client, scope), config());
+        let stream = anew(api::<RawTask>(&self.client, scope), config());
         let pokes = Arc::clone(&self.pokes);
         let mut seen: HashMap<TaskKey, u64> = HashMap::new();
         let react = move |task: &RawTask, change: Change| {
@@ -120,11 +135,11 @@ impl Watcher {
                 pokes.task(&key);
             }
         };
-        self.run(name("migrationtasks", scope), stream.boxed(), slim_task, Box::new(react), watches)
+        self.run(name("migrationtasks", scope), stream, slim_task, Box::new(react), watches)
     }
 
     fn pools(&self, watches: &mut Watches) -> reflector::Store<RawPool> {
-        let stream = watch(Api::<RawPool>::all(self.client.clone()), config());
+        let stream = anew(Api::<RawPool>::all(self.client.clone()), config());
         let pokes = Arc::clone(&self.pokes);
         let mut seen: HashMap<String, u64> = HashMap::new();
         let react = move |pool: &RawPool, change: Change| {
@@ -138,17 +153,17 @@ impl Watcher {
             pokes.pool(&Some(name.clone()));
             pokes.tasks_of_pool(&name);
         };
-        self.run("dedicatedclusters".to_owned(), stream.boxed(), |pool| slim(pool.meta_mut()), Box::new(react), watches)
+        self.run("dedicatedclusters".to_owned(), stream, |pool| slim(pool.meta_mut()), Box::new(react), watches)
     }
 
     fn pods(&self, scope: Option<&str>, watches: &mut Watches) -> reflector::Store<Pod> {
-        let stream = watch(api::<Pod>(&self.client, scope), config().labels(LABEL_TASK));
-        self.run(name("pods", scope), stream.boxed(), slim_pod, self.poke_owner(), watches)
+        let stream = anew(api::<Pod>(&self.client, scope), config().labels(LABEL_TASK));
+        self.run(name("pods", scope), stream, slim_pod, self.poke_owner(), watches)
     }
 
     fn plans(&self, scope: Option<&str>, watches: &mut Watches) -> reflector::Store<PartialObjectMeta<ConfigMap>> {
-        let stream = watch(api::<PartialObjectMeta<ConfigMap>>(&self.client, scope), config().labels(LABEL_TASK));
-        self.run(name("configmaps", scope), stream.boxed(), |map| slim(&mut map.metadata), self.poke_owner(), watches)
+        let stream = anew(api::<PartialObjectMeta<ConfigMap>>(&self.client, scope), config().labels(LABEL_TASK));
+        self.run(name("configmaps", scope), stream, |map| slim(&mut map.metadata), self.poke_owner(), watches)
     }
 
     /// Metadata only: the values of Secrets never come into this process.
@@ -158,7 +173,7 @@ impl Watcher {
         tasks: reflector::Store<RawTask>,
         watches: &mut Watches,
     ) -> reflector::Store<PartialObjectMeta<Secret>> {
-        let stream = watch(api::<PartialObjectMeta<Secret>>(&self.client, scope), config());
+        let stream = anew(api::<PartialObjectMeta<Secret>>(&self.client, scope), config());
         let pokes = Arc::clone(&self.pokes);
         let react = move |secret: &PartialObjectMeta<Secret>, change: Change| {
             if change == Change::Listed {
@@ -178,16 +193,16 @@ impl Watcher {
             secret.metadata.annotations = None;
             secret.metadata.labels = None;
         };
-        self.run(name("secrets", scope), stream.boxed(), strip, Box::new(react), watches)
+        self.run(name("secrets", scope), stream, strip, Box::new(react), watches)
     }
 
     fn nodes(&self, watches: &mut Watches) -> reflector::Store<Node> {
-        let stream = watch(Api::<Node>::all(self.client.clone()), config());
-        self.run("nodes".to_owned(), stream.boxed(), slim_node, Box::new(|_, _| {}), watches)
+        let stream = anew(Api::<Node>::all(self.client.clone()), config());
+        self.run("nodes".to_owned(), stream, slim_node, Box::new(|_, _| {}), watches)
     }
 
     fn namespaces(&self, watches: &mut Watches) -> reflector::Store<PartialObjectMeta<Namespace>> {
-        let stream = watch(Api::<PartialObjectMeta<Namespace>>::all(self.client.clone()), config());
+        let stream = anew(Api::<PartialObjectMeta<Namespace>>::all(self.client.clone()), config());
         let pokes = Arc::clone(&self.pokes);
         let mut seen: HashMap<String, u64> = HashMap::new();
         let react = move |namespace: &PartialObjectMeta<Namespace>, change: Change| {
@@ -196,7 +211,7 @@ impl Watcher {
                 pokes.tasks_of_namespace(&namespace.name_any());
             }
         };
-        self.run("namespaces".to_owned(), stream.boxed(), |space| slim(&mut space.metadata), Box::new(react), watches)
+        self.run("namespaces".to_owned(), stream, |space| slim(&mut space.metadata), Box::new(react), watches)
     }
 
     /// Wakes the task that a label names.
@@ -213,7 +228,7 @@ impl Watcher {
     fn run<K>(
         &self,
         name: String,
-        stream: BoxStream<'static, watcher::Result<Event<K>>>,
+        stream: Anew<K>,
         slim: impl Fn(&mut K) + Send + 'static,
         react: React<K>,
         watches: &mut Watches,
@@ -225,14 +240,14 @@ impl Watcher {
         let store = writer.as_reader();
         self.health.begin(&name);
         let (health, metrics) = (Arc::clone(&self.health), Arc::clone(&self.metrics));
-        watches.push(Box::pin(follow(name, stream.default_backoff().boxed(), writer, slim, react, health, metrics)));
+        watches.push(Box::pin(follow(name, stream, writer, slim, react, health, metrics)));
         store
     }
 }
 
 async fn follow<K>(
     name: String,
-    mut stream: BoxStream<'static, watcher::Result<Event<K>>>,
+    anew: Anew<K>,
     mut writer: Writer<K>,
     slim: impl Fn(&mut K),
     mut react: React<K>,
@@ -243,6 +258,8 @@ async fn follow<K>(
 {
     // What was there before the watch began anew, to tell what went meanwhile.
     let mut listed: Option<std::collections::HashSet<(Option<String>, String)>> = None;
+    let mut stream = anew();
+    let mut failures = 0;
     while let Some(event) = stream.next().await {
         let mut event = match event {
             Ok(event) => event,
@@ -250,10 +267,18 @@ async fn follow<K>(
                 tracing::warn!(watch = name, %error, "a watch failed and is tried again");
                 metrics.watch_failed(name.split(' ').next().unwrap_or_default());
                 health.failed(&name, error.to_string());
+                // A watch that is taken up again says nothing before something changes; one that begins anew says that it is well.
+                failures += 1;
+                tokio::time::sleep(backoff(PAUSES.0, PAUSES.1, failures)).await;
+                stream = anew();
                 continue;
             }
         };
-        health.alive(&name);
+        // Init comes before the API server was asked.
+        if !matches!(event, Event::Init) {
+            health.alive(&name);
+            failures = 0;
+        }
         if let Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) = &mut event {
             slim(object);
         }

@@ -117,10 +117,24 @@ fn a_manifest_comes_from_a_file_or_from_standard_input() {
 fn what_this_version_cannot_do_is_said_plainly() {
     let folder = Folder::new();
     let manifest = folder.manifest(MANIFEST);
-    for ended in [with_manifest("cutover", &manifest, &[]), godwit(&["operator"])] {
-        assert_eq!((ended.code, ended.out.as_str()), (2, ""));
-        assert!(ended.err.contains("not available in this version"), "{}", ended.err);
-    }
+    let ended = with_manifest("cutover", &manifest, &[]);
+    assert_eq!((ended.code, ended.out.as_str()), (2, ""));
+    assert!(ended.err.contains("not available in this version"), "{}", ended.err);
+}
+
+#[test]
+fn the_operator_needs_an_image_and_a_way_to_the_cluster() {
+    let ended = godwit(&["operator"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("--image"), "{}", ended.err);
+    let ended = command()
+        .args(["operator", "--image", "x:1"])
+        .env("KUBECONFIG", "/nowhere/config")
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .output();
+    let ended = ended.unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("KUBECONFIG"), "{ended:?}");
 }
 
 #[test]

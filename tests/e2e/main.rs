@@ -11,7 +11,9 @@ mod pod;
 #[path = "../support/pod.rs"]
 mod pod_files;
 mod refusals;
+mod rows;
 #[path = "../../e2e/shop/mod.rs"]
 mod shop;
 mod support;
+mod tls;
 mod values;

@@ -1,5 +1,7 @@
 //! An engine's pod without Kubernetes: its mounted files as the kubelet lays them out, and the built binary between them. Everything that it writes is
 //! looked through for the Secrets' values.
+// Each test uses a part of it.
+#![allow(dead_code)]
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -149,6 +151,13 @@ impl Engine {
 
     pub fn until_phase(&mut self, phase: &str, within: Duration) -> Value {
         self.until(phase, within, |status| status["phase"] == phase)
+    }
+
+    /// The most memory that it has held so far.
+    pub fn peak_mebibytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
     }
 
     /// Its exit code, if it has ended. None inside: by a signal.

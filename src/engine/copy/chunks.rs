@@ -86,9 +86,11 @@ impl Cutter {
         self.finished && self.waiting.is_empty()
     }
 
-    /// Bytes that a chunk of the present size probably holds.
+    /// Memory that a chunk of the present size probably takes. The driver holds a row twice, which counts where a
+    /// chunk is one large row.
     pub fn expected_bytes(&self) -> u64 {
-        self.row_bytes.saturating_mul(self.rows_per_chunk)
+        let chunk = self.row_bytes.saturating_mul(self.rows_per_chunk);
+        if self.row_bytes > CHUNK_BYTES { chunk.saturating_mul(3) } else { chunk }
     }
 
     /// Bytes of a row, about.

@@ -150,24 +150,55 @@ impl Reader {
     async fn read_rows(&self, conn: &mut Conn, job: &Arc<Job>, range: Range, statement: &[u8]) -> Result<(Range, Vec<Row>, u64)> {
         let table = &job.table;
         let mut rows: Vec<Row> = Vec::new();
-        let mut bytes = 0u64;
+        let (mut bytes, mut largest) = (0u64, 0u64);
+        // No two rows share a bound then.
+        let is_whole_key = table.range_columns == table.key.len();
         let mut reader = RowReader::start(conn, statement, table).await?;
+        let mut cut = None;
         while let Some(row) = reader.next().await? {
             if bytes > LIMIT_BYTES && range.can_split() {
                 let bound = KeyBound::of_row(table, &row);
                 let last = rows.last().map(|last| KeyBound::of_row(table, last));
                 // Rows that share the bound must stay in one chunk.
-                if let Some(reached) = last.filter(|last| *last != bound) {
-                    drop(reader);
-                    // The rest of the result is still on the wire; a new connection is cheaper than reading it.
-                    *conn = self.context.source.connect(Role::Read).await?;
-                    let range = job.cutter.lock().await.split(&range, reached);
-                    return Ok((range, rows, bytes));
+                cut = last.filter(|last| *last != bound);
+                if cut.is_some() {
+                    break;
                 }
             }
-            bytes += row.size() as u64;
+            let size = row.size() as u64;
+            (bytes, largest) = (bytes + size, largest.max(size));
+            if size > CHUNK_BYTES && is_whole_key && range.can_split() {
+                // The row is not held while the driver, which needs twice its size, receives the next.
+                cut = Some(KeyBound::of_row(table, &row)).filter(|reached| range.high.as_ref() != Some(reached));
+            }
             rows.push(row);
+            if cut.is_some() {
+                break;
+            }
         }
+        drop(reader);
+        if cut.is_some() || largest > CHUNK_BYTES {
+            // A connection that has received a large row keeps the room for it.
+            self.renew(conn, cut.is_some()).await?;
+        }
+        let range = match cut {
+            Some(reached) => job.cutter.lock().await.split(&range, reached),
+            None => range,
+        };
         Ok((range, rows, bytes))
+    }
+
+    /// A new connection in place of one; `busy`: with rows on the wire. Just dropped, the driver would read those to their
+    /// end in the background.
+    async fn renew(&self, conn: &mut Conn, busy: bool) -> Result<()> {
+        let mut new = self.context.source.connect(Role::Read).await?;
+        if busy {
+            let id = conn.id();
+            if let Err(error) = new.query_drop(format!("KILL {id}")).await {
+                tracing::debug!(%error, "an abandoned statement could not be ended");
+            }
+        }
+        *conn = new;
+        Ok(())
     }
 }

@@ -250,6 +250,14 @@ impl Dispatcher {
         Ok(Arc::new(permit))
     }
 
+    /// Waits until nothing is left in the queues, nor in the hands of a lane.
+    ///
+    /// # Errors
+    /// Cancelled.
+    pub async fn wait_idle(&self) -> Result<()> {
+        self.budget.acquire_many(self.budget_kib).await.map(drop).map_err(|_| Error::cancelled())
+    }
+
     /// Hands on a part of a transaction that is too large to hold.
     pub async fn part(&self, changes: Vec<Change>, transaction: &Began<'_>) -> Result<()> {
         self.push(changes, transaction, None, false).await

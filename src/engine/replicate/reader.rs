@@ -31,6 +31,10 @@ const MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 /// The position in the report is refreshed this often.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 
+/// Behind an event of more bytes nothing is read until the lanes have applied it: the transport needs twice the size
+/// of the next one.
+const LARGE_EVENT: u32 = 8 << 20;
+
 /// A task that has to stop gives the lanes this long to apply what was read before.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 
@@ -78,7 +82,7 @@ impl Reader {
                 return Err(Error::connection("the source closed the binary log stream"));
             };
             let handled = tokio::select! {
-                handled = state.handle(&mut stream, &event) => handled,
+                handled = state.handle(&mut stream, event) => handled,
                 () = cancel.cancelled() => break,
             };
             if let Err(error) = handled {
@@ -105,8 +109,9 @@ struct State {
 }
 
 impl State {
-    async fn handle(&mut self, stream: &mut LogStream, transport: &TransportEvent) -> Result<()> {
-        let raw = RawEvent::from_stream(transport);
+    async fn handle(&mut self, stream: &mut LogStream, transport: TransportEvent) -> Result<()> {
+        let raw = RawEvent::from_stream(&transport);
+        let is_large = raw.event_size > LARGE_EVENT;
         self.progress.add_log_bytes(u64::from(raw.event_size));
         let event = self.decoder.decode(&raw)?;
         if let Event::Payload(payload) = event {
@@ -115,7 +120,11 @@ impl State {
                 let decoded = self.decoder.decode(&inner)?;
                 let (file, offset) = (stream.file().to_owned(), stream.offset());
                 let outcome = apply(&mut self.assembler, &self.info, decoded, &inner, &file, offset)?;
+                let is_large = inner.event_size > LARGE_EVENT;
                 self.hand_on(outcome).await?;
+                if is_large {
+                    self.dispatcher.wait_idle().await?;
+                }
             }
             stream.expect_echo(events.into_echo());
             self.pass(stream);
@@ -128,9 +137,14 @@ impl State {
         let (file, offset) = (stream.file(), stream.offset());
         let outcome = apply(&mut self.assembler, &self.info, event, &raw, file, offset)?;
         let quiet = matches!(outcome, Outcome::Open | Outcome::Skipped);
+        // It holds the rows once more.
+        drop(transport);
         self.hand_on(outcome).await?;
         if quiet {
             self.pass(stream);
+        }
+        if is_large {
+            self.dispatcher.wait_idle().await?;
         }
         if self.reported.elapsed() > REPORT_EVERY {
             self.reported = Instant::now();

@@ -284,9 +284,16 @@ async fn indexes_of(
     let condition = condition("table_schema", "table_name", database, wanted);
     // A functional part has no column name (MySQL 8.0.13); before, and in MariaDB, the column is never NULL.
     let column = if info.is_mysql_since(8, 0, 13) { "IF(expression IS NULL, column_name, NULL)" } else { "column_name" };
+    // Indexes that the optimizer passes over come last: of several keys the first identifies the rows, and reading along it
+    // must be possible. What makes a primary key, named or not, can be hidden in neither family.
+    let hidden = match info.is_mariadb() {
+        false if info.is_mysql_since(8, 0, 0) => "is_visible='NO'",
+        true if info.version >= (10, 6, 0) => "ignored='YES'",
+        _ => "''",
+    };
     let statement = format!(
         "SELECT table_name, index_name, CAST(non_unique AS SIGNED), {column}, CAST(sub_part AS UNSIGNED), IFNULL(nullable, ''), index_type \
-         FROM information_schema.statistics WHERE {condition} ORDER BY table_name, index_name, seq_in_index"
+         FROM information_schema.statistics WHERE {condition} ORDER BY table_name, {hidden}, index_name, seq_in_index"
     );
     let rows: Vec<IndexRow> = query(conn, wanted, statement).await?;
     let mut indexes: HashMap<String, Vec<Index>> = HashMap::new();

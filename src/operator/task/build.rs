@@ -25,6 +25,8 @@ use crate::manifest::secret_references;
 use crate::operator::quantity;
 use crate::operator::settings::Settings;
 
+/// Annotation of a plan's ConfigMap: the generation of the spec that it was made from.
+pub const ANNOTATION_GENERATION: &str = "godwit.dev/generation";
 /// User and group of the engine; any that is not root would do.
 const USER: i64 = 65532;
 /// What a precheck gets: it holds no units.
@@ -143,6 +145,7 @@ fn config_map(task: &MigrationTask, frame: &Frame, plan: &EnginePlan, digest: &s
     let mut metadata = metadata(task, frame, digest, template);
     if let Some(annotations) = &mut metadata.annotations {
         annotations.insert(ANNOTATION_FINGERPRINT.to_owned(), digest::fingerprint(&task.spec));
+        annotations.insert(ANNOTATION_GENERATION.to_owned(), plan.generation.to_string());
     }
     let text = serde_json::to_string_pretty(plan).unwrap_or_default();
     ConfigMap { metadata, data: Some(BTreeMap::from([(PLAN_KEY.to_owned(), text)])), ..ConfigMap::default() }

@@ -28,7 +28,9 @@ use super::ledger::{Claim, PoolKey, Standing, TaskKey};
 use super::metrics::Kind;
 use super::sharing::Wish;
 use crate::api::engine::engine_name;
-use crate::api::{DeletionPolicy, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Phase, Retry};
+use crate::api::{
+    DeletionPolicy, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase, Retry,
+};
 use crate::manifest::{resume_changes, resume_fingerprint};
 
 /// Numbers in status are written at most this often.
@@ -110,11 +112,12 @@ async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Acti
     let goal = decide::goal(&observed);
     let standing = stand(&observed, &goal, key, ctx);
     let mut step = decide::step(&observed, &goal, standing.as_ref());
-    if step == Step::Ask && decide::refused_change(&observed) {
-        observed.refused = refusal(&observed, key, ctx).await?;
+    let mut accepted = None;
+    if matches!(step, Step::Ask | Step::Create(EngineMode::Run)) && decide::refused_change(&observed) {
+        (observed.refused, accepted) = refusal(&observed, key, ctx).await?.unzip();
     }
     let frame = frame(&observed, step_mode(&step, &observed), ctx);
-    let built = frame.map(|frame| build::build(task, &frame, &ctx.settings));
+    let built = frame.map(|frame| build::build(accepted.as_ref().unwrap_or(task), &frame, &ctx.settings));
     step = finer(&observed, step, built.as_ref(), ctx);
     let reply = reply(&observed, &step, ctx).await;
     let holding = ctx.ledger().holding(key);
@@ -243,10 +246,24 @@ fn stand(observed: &Observed, goal: &Goal, key: &TaskKey, ctx: &Context) -> Opti
     standing
 }
 
-/// Names the field in which the spec differs from the one that the engine works by.
-async fn refusal(observed: &Observed, key: &TaskKey, ctx: &Context) -> Result<Option<String>, Error> {
+/// Names the field in which the spec differs from the one that the engine works by, and gives the task as it is accepted: by the spec that it began
+/// with, and what may change all the same.
+async fn refusal(observed: &Observed, key: &TaskKey, ctx: &Context) -> Result<Option<(String, MigrationTask)>, Error> {
     let Some(plan) = apply::plan(ctx, key, &engine_name(&key.name)).await? else { return Ok(None) };
-    Ok(resume_changes(&resume_fingerprint(&plan.spec), &resume_fingerprint(&observed.task.spec)))
+    let wanted = &observed.task.spec;
+    let Some(field) = resume_changes(&resume_fingerprint(&plan.spec), &resume_fingerprint(wanted)) else { return Ok(None) };
+    let spec = MigrationTaskSpec {
+        desired_state: wanted.desired_state,
+        deletion_policy: wanted.deletion_policy,
+        cluster: wanted.cluster.clone(),
+        environment: wanted.environment.clone(),
+        resource_group: wanted.resource_group.clone(),
+        throttle: wanted.throttle.clone(),
+        retry: wanted.retry.clone(),
+        alerts: wanted.alerts.clone(),
+        ..plan.spec
+    };
+    Ok(Some((field, MigrationTask { spec, ..(*observed.task).clone() })))
 }
 
 /// Which mode the objects are built for: the pod that is to be made, or the one that stands.
@@ -297,8 +314,9 @@ fn frame(observed: &Observed, mode: Option<EngineMode>, ctx: &Context) -> Option
 /// What only shows once the objects are built: a running engine whose plan is old, or whose image is.
 fn finer(observed: &Observed, step: Step, built: Option<&Built>, ctx: &Context) -> Step {
     let (Step::Ask, Some(pod), Some(built)) = (&step, &observed.pod, built) else { return step };
-    if observed.refused.is_some() {
-        return step;
+    if observed.refused.is_some() && pod.template != built.template {
+        // Not for the spec, which is refused, but for a Secret or the annotation that asks for it.
+        return Step::Delete { force: false, why: "what it was made from has changed" };
     }
     let current = observed.plan.as_ref().is_some_and(|plan| plan.plan == built.plan);
     let resources_kept = pod.template == built.template;

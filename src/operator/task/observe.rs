@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 
+use super::build::ANNOTATION_GENERATION;
 use super::digest;
 use crate::api::engine::{
     ANNOTATION_FINGERPRINT, ANNOTATION_PLAN, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_MODE, LABEL_TASK, LABEL_UNITS,
@@ -84,6 +85,8 @@ pub struct PlanView {
     pub template: String,
     pub plan: String,
     pub fingerprint: String,
+    /// The generation of the spec that the plan was made from.
+    pub generation: i64,
 }
 
 /// The pool that the spec names, looked at for this task.
@@ -268,6 +271,7 @@ pub fn plan_view(config_map: &PartialObjectMeta<ConfigMap>, task_uid: &str) -> O
         template: annotation(ANNOTATION_TEMPLATE),
         plan: annotation(ANNOTATION_PLAN),
         fingerprint: annotation(ANNOTATION_FINGERPRINT),
+        generation: annotation(ANNOTATION_GENERATION).parse().unwrap_or_default(),
     })
 }
 

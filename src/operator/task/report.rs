@@ -85,9 +85,10 @@ pub fn report(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus
 /// What stands in every status, whoever it comes from.
 fn finish(observed: &Observed, decided: &Decided<'_>, status: &mut MigrationTaskStatus) {
     let task = &observed.task;
-    status.observed_generation = task.metadata.generation;
+    status.observed_generation =
+        if takes_over(observed, decided) { observed.status.observed_generation } else { task.metadata.generation };
     for condition in &mut status.conditions {
-        condition.observed_generation = task.metadata.generation;
+        condition.observed_generation = status.observed_generation;
     }
     let spec = &task.spec;
     let address = |host: Option<&String>, port: Option<u16>| host.map(|host| format!("{host}:{}", port.unwrap_or(3306)));
@@ -124,6 +125,14 @@ fn finish(observed: &Observed, decided: &Decided<'_>, status: &mut MigrationTask
     } else {
         status.completed_at = None;
     }
+}
+
+/// Whether the engine has yet to take over what changed: until then status is about the spec before, and whoever waits for the change waits on.
+fn takes_over(observed: &Observed, decided: &Decided<'_>) -> bool {
+    let Some(report) = answered(decided) else { return false };
+    let older = |generation: i64| observed.plan.as_ref().is_some_and(|plan| generation < plan.generation);
+    observed.status.observed_generation.is_some()
+        && (*decided.step == Step::Refresh || report.status.observed_generation.is_some_and(older))
 }
 
 fn whole_second(at: Timestamp) -> Time {
@@ -368,7 +377,10 @@ fn run(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
         return with(observed, base(observed), overlay(Phase::Queued, Health::Working, "Queued", message));
     }
     let Some(report) = answered(decided) else {
-        let (health, reason, message) = starting(observed, decided, "Starting", "the engine is being started");
+        let (mut health, mut reason, mut message) = starting(observed, decided, "Starting", "the engine is being started");
+        if let Some(refused) = observed.refused.as_ref().filter(|_| health == Health::Working) {
+            (health, reason, message) = (Health::Stalled, REFUSED, refusal(refused));
+        }
         return with(observed, base(observed), overlay(work_phase(observed), health, reason, message));
     };
     let status = merged(observed, report);
@@ -386,10 +398,16 @@ fn run(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
     }
 }
 
+/// Reason of a task whose spec changed in what must stay.
+const REFUSED: &str = "SpecChangeRefused";
+
+fn refusal(field: &str) -> String {
+    format!("{field}; the task goes on by the spec that it began with")
+}
+
 fn running(observed: &Observed, decided: &Decided<'_>, status: MigrationTaskStatus, phase: Phase) -> MigrationTaskStatus {
     if let Some(field) = &observed.refused {
-        let message = format!("{field}; the task goes on by the spec that it began with");
-        return with(observed, status, overlay(phase, Health::Stalled, "SpecChangeRefused", message));
+        return with(observed, status, overlay(phase, Health::Stalled, REFUSED, refusal(field)));
     }
     if let Some(Standing::Waits { place, .. }) = decided.standing {
         let message = format!(

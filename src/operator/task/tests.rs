@@ -216,6 +216,7 @@ fn observed(case: &Case) -> Observed {
             template: if plan.changed { "old".into() } else { digest::template(&before, plan.mode, "secrets") },
             plan: String::new(),
             fingerprint: if plan.other_fingerprint { "other".into() } else { digest::fingerprint(&task.spec) },
+            generation: 0,
         }),
         missing_secrets: case
             .missing
@@ -296,10 +297,8 @@ fn reason(status: &MigrationTaskStatus, kind: &str) -> Option<String> {
 fn check(case: &Case) -> Result<(), String> {
     let observed = observed(case);
     let goal = decide::goal(&observed);
-    let standing = (goal == Goal::Run).then(|| match case.waits {
-        Some(place) => Standing::Waits { place, free: 0 },
-        None => Standing::Holds,
-    });
+    let claimed = case.waits.map_or(Standing::Holds, |place| Standing::Waits { place, free: 0 });
+    let standing = (goal == Goal::Run).then_some(claimed);
     let step = decide::step(&observed, &goal, standing.as_ref());
     let reply = match (&case.engine, &case.silent) {
         (Some(engine), _) if matches!(step, Step::Ask | Step::Conclude) => {

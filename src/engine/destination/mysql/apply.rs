@@ -1,9 +1,12 @@
 //! Applies net changes: one destination transaction per window, with the lane's position in it.
 
+use std::borrow::Cow;
+
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, remove_one, replace_one, run_lenient};
+use super::long;
+use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, remove_one, replace_one, run};
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
@@ -11,6 +14,7 @@ use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::replicate::change::{ChangeKind, NetChanges};
 use crate::engine::schema::definition::Kind;
 use crate::engine::source::position::Position;
+use crate::engine::value::Row;
 
 /// Statements of one window are sent in one packet up to this size: one round trip for small windows.
 const PACKET_BYTES: usize = 1 << 20;
@@ -43,31 +47,31 @@ impl Applier {
         // with documents are written anew.
         let has_json = table.columns.iter().any(|column| column.column.kind == Kind::Json);
         let mode = if has_json { OnDuplicate::Replace } else { OnDuplicate::Update };
-        statements.extend(inserts(table, &rows, mode, self.limits));
-        let mut run = Vec::new();
+        statements.extend(inserts(table, rows.into_iter().map(Cow::Owned), mode, self.limits));
+        let mut run: Vec<Row> = Vec::new();
+        let take =
+            |run: &mut Vec<Row>| inserts(table, std::mem::take(run).into_iter().map(Cow::Owned), OnDuplicate::Fail, self.limits);
         for change in in_order {
             let single = match change {
                 ChangeKind::Insert { row } => {
                     run.push(row);
                     continue;
                 }
-                ChangeKind::Remove { row } => remove_one(table, &row),
+                ChangeKind::Remove { row } => remove_one(table, row),
                 ChangeKind::Replace { before, after } if has_json => {
-                    statements.extend(inserts(table, &run, OnDuplicate::Fail, self.limits));
-                    run.clear();
+                    statements.extend(take(&mut run));
                     run.push(after);
-                    statements.push(remove_one(table, &before));
+                    statements.push(remove_one(table, before));
                     continue;
                 }
-                ChangeKind::Replace { before, after } => replace_one(table, &before, &after),
+                ChangeKind::Replace { before, after } => replace_one(table, before, after),
                 // Changes by key never stand here.
                 ChangeKind::Upsert { .. } | ChangeKind::Delete { .. } => continue,
             };
-            statements.extend(inserts(table, &run, OnDuplicate::Fail, self.limits));
-            run.clear();
+            statements.extend(take(&mut run));
             statements.push(single);
         }
-        statements.extend(inserts(table, &run, OnDuplicate::Fail, self.limits));
+        statements.extend(take(&mut run));
         statements
     }
 
@@ -167,13 +171,8 @@ impl Applier {
 
     async fn run_alone(&mut self, plan: &Plan, statement: &Statement) -> Result<()> {
         let table = &plan.tables[statement.table as usize];
-        let found = if statement.lenient.is_empty() {
-            let result = self.conn.query_drop(statement.sql.as_slice()).await;
-            result.map(|()| self.conn.affected_rows()).map_err(Error::from)
-        } else {
-            run_lenient(&mut self.conn, statement).await
-        };
-        let found = found.map_err(|error| name(table, statement, error))?;
+        let found = run(&mut self.conn, statement).await.map_err(|error| name(table, statement, error))?;
+        long::forget(&mut self.conn, &statement.long).await?;
         if statement.must_find.is_none_or(|wanted| wanted == found) {
             return Ok(());
         }
@@ -194,7 +193,7 @@ impl Applier {
         self.open = false;
         let mut found = None;
         if self.conn.query_drop("START TRANSACTION").await.is_ok() {
-            for statement in statements.iter().filter(|statement| statement.lenient.is_empty()) {
+            for statement in statements.iter().filter(|statement| statement.lenient.is_empty() && statement.long.is_empty()) {
                 if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
                     found = Some(name(&plan.tables[statement.table as usize], statement, error.into()));
                     break;

@@ -4,6 +4,7 @@
 //! must report as many records as were sent and not one warning, or the transaction is rolled back. The stream
 //! comes from memory and cannot fail half-way, which the driver would turn into a truncated load.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row as SqlRow};
 
 use super::apply::LOCK_TRIES;
-use super::statement::{Limits, OnDuplicate, Statement, describe_key, inserts, run_lenient, subject};
+use super::statement::{Limits, OnDuplicate, Statement, describe_key, inserts, run, subject};
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
@@ -109,13 +110,8 @@ impl ChunkWriter {
         rows: impl Iterator<Item = &'a Row>,
         on_duplicate: OnDuplicate,
     ) -> Result<()> {
-        for statement in inserts(table, rows, on_duplicate, self.limits) {
-            let done = if statement.lenient.is_empty() {
-                self.conn.query_drop(statement.sql.as_slice()).await.map_err(Error::from)
-            } else {
-                run_lenient(&mut self.conn, &statement).await.map(|_| ())
-            };
-            if let Err(error) = done {
+        for statement in inserts(table, rows.map(Cow::Borrowed), on_duplicate, self.limits) {
+            if let Err(error) = run(&mut self.conn, &statement).await {
                 return Err(self.name_row(table, &statement, error));
             }
             if self.conn.get_warnings() > 0 && on_duplicate == OnDuplicate::Keep {

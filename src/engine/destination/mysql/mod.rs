@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod chunk;
+mod long;
 mod statement;
 
 pub use statement::{Limits, OnDuplicate};

@@ -1,16 +1,19 @@
 //! Statements that write rows. Pure: rows and a table in, SQL bytes out.
 
+use std::borrow::Cow;
+
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
+use super::long::{self, Image, LongRow, long_places};
 use crate::engine::connection::{LENIENT_SQL_MODE, STRICT_SQL_MODE};
 use crate::engine::copy::range::{Side, keys_condition};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::schema::definition::Kind;
-use crate::engine::value::Row;
 use crate::engine::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal};
 use crate::engine::value::read::quote_identifier;
+use crate::engine::value::{Row, RowBuilder};
 
 /// How large statements may get.
 #[derive(Debug, Clone, Copy)]
@@ -31,22 +34,37 @@ pub struct Statement {
     /// The number of rows that the statement must find; None: any.
     pub must_find: Option<u64>,
     /// One row with a value that strict mode refuses ([`needs_lenience`]): the columns that hold it. Such a
-    /// statement runs alone, by [`run_lenient`].
+    /// statement runs alone, by [`run`].
     pub lenient: Vec<String>,
+    /// Values that are sent ahead. Such a statement holds one row and runs alone, by [`run`].
+    pub long: Vec<LongRow>,
 }
 
 impl Statement {
     /// Whether it can be sent together with others.
     pub fn is_plain(&self) -> bool {
-        self.must_find.is_none() && self.lenient.is_empty()
+        self.must_find.is_none() && self.lenient.is_empty() && self.long.is_empty()
     }
+}
+
+/// Runs a statement with all it needs; the number of rows found. Variables stay filled ([`long::forget`]).
+///
+/// # Errors
+/// The server's; definite where a value would not be stored as it is.
+pub async fn run(conn: &mut Conn, statement: &Statement) -> Result<u64> {
+    long::send(conn, &statement.long).await?;
+    if !statement.lenient.is_empty() {
+        return run_lenient(conn, statement).await;
+    }
+    conn.query_drop(statement.sql.as_slice()).await?;
+    Ok(conn.affected_rows())
 }
 
 /// Runs a statement without strict mode, and makes sure that nothing was changed on the way but what had to be.
 ///
 /// # Errors
 /// The server's; definite for any warning that another value caused.
-pub async fn run_lenient(conn: &mut Conn, statement: &Statement) -> Result<u64> {
+async fn run_lenient(conn: &mut Conn, statement: &Statement) -> Result<u64> {
     conn.query_drop(format!("SET SESSION sql_mode='{LENIENT_SQL_MODE}'")).await?;
     let result = conn.query_drop(statement.sql.as_slice()).await;
     let found = conn.affected_rows();
@@ -119,31 +137,45 @@ fn insert_tail(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
     format!(" ON DUPLICATE KEY UPDATE {}", assignments.join(","))
 }
 
-/// Appends `(v1,v2,…)`.
-fn push_values(sql: &mut Vec<u8>, table: &TablePlan, row: &Row) {
+/// Appends `(v1,v2,…)`; the values at `long` are variables.
+fn push_values(sql: &mut Vec<u8>, table: &TablePlan, row: &Row, long: &[usize]) {
     sql.push(b'(');
     let mut first = true;
-    for (column, cell) in table.columns.iter().zip(row.cells()) {
+    for (place, (column, cell)) in table.columns.iter().zip(row.cells()).enumerate() {
         if column.write {
             if !first {
                 sql.push(b',');
             }
             first = false;
-            push_insert_literal(sql, &column.column, cell);
+            if long.contains(&place) {
+                sql.extend_from_slice(long::variable(Image::After, place).as_bytes());
+            } else {
+                push_insert_literal(sql, &column.column, cell);
+            }
         }
     }
     sql.push(b')');
 }
 
-/// The key of a row; the whole row where the table has none.
+/// Bytes of a value that a message can show.
+const SHOWN_BYTES: usize = 256;
+
+/// What names a row in a message: its key, or the beginnings of its values where the table has none.
 pub fn subject(table: &TablePlan, row: &Row) -> Row {
-    if table.has_key() { row.project(&table.key) } else { row.clone() }
+    if table.has_key() {
+        return row.project(&table.key);
+    }
+    let mut beginnings = RowBuilder::default();
+    for cell in row.cells() {
+        beginnings.push(cell.map(|bytes| &bytes[..bytes.len().min(SHOWN_BYTES)]));
+    }
+    beginnings.finish()
 }
 
 /// Multi-row inserts of the rows.
 pub fn inserts<'a>(
     table: &TablePlan,
-    rows: impl IntoIterator<Item = &'a Row>,
+    rows: impl IntoIterator<Item = Cow<'a, Row>>,
     on_duplicate: OnDuplicate,
     limits: Limits,
 ) -> Vec<Statement> {
@@ -152,12 +184,14 @@ pub fn inserts<'a>(
     let mut statements: Vec<Statement> = Vec::new();
     let mut open: Option<Statement> = None;
     for row in rows {
-        let lenient = lenient_columns(table, row);
-        if !lenient.is_empty() {
+        let (lenient, long) = (lenient_columns(table, &row), long_places(table, &row));
+        if !lenient.is_empty() || !long.is_empty() {
             let mut sql = head.clone().into_bytes();
-            push_values(&mut sql, table, row);
+            push_values(&mut sql, table, &row, &long);
             sql.extend_from_slice(tail.as_bytes());
-            statements.push(Statement { table: table.id, sql, subjects: vec![subject(table, row)], must_find: None, lenient });
+            let subjects = vec![subject(table, &row)];
+            let long = LongRow::new(row.into_owned(), Image::After, long).into_iter().collect();
+            statements.push(Statement { table: table.id, sql, subjects, must_find: None, lenient, long });
             continue;
         }
         let full = open
@@ -173,12 +207,13 @@ pub fn inserts<'a>(
             subjects: Vec::new(),
             must_find: None,
             lenient: Vec::new(),
+            long: Vec::new(),
         });
         if !statement.subjects.is_empty() {
             statement.sql.push(b',');
         }
-        push_values(&mut statement.sql, table, row);
-        statement.subjects.push(subject(table, row));
+        push_values(&mut statement.sql, table, &row, &[]);
+        statement.subjects.push(subject(table, &row));
     }
     if let Some(mut statement) = open {
         statement.sql.extend_from_slice(tail.as_bytes());
@@ -213,36 +248,47 @@ pub fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement
         .map(|keys| {
             let mut sql = format!("DELETE FROM {} WHERE ", qualified(table)).into_bytes();
             push_key_condition(&mut sql, table, keys);
-            Statement { table: table.id, sql, subjects: keys.to_vec(), must_find: None, lenient: Vec::new() }
+            Statement { table: table.id, sql, subjects: keys.to_vec(), must_find: None, lenient: Vec::new(), long: Vec::new() }
         })
         .collect()
 }
 
-fn push_identities(sql: &mut Vec<u8>, table: &TablePlan, row: &Row) {
+/// Appends `WHERE …` for one row like this; the values at `long` are variables.
+fn push_identities(sql: &mut Vec<u8>, table: &TablePlan, row: &Row, long: &[usize]) {
     let mut first = true;
-    for (column, cell) in table.columns.iter().zip(row.cells()) {
+    for (place, (column, cell)) in table.columns.iter().zip(row.cells()).enumerate() {
         if !column.write {
             continue;
         }
         sql.extend_from_slice(if first { b" WHERE " } else { b" AND " });
         first = false;
-        push_identity(sql, &column.destination_name, &column.column, cell);
+        if long.contains(&place) {
+            let (name, variable) = (quote_identifier(&column.destination_name), long::variable(Image::Before, place));
+            // Without an index of its own: no key holds a value as long as this.
+            sql.extend_from_slice(format!("CAST({name} AS BINARY)={variable}").as_bytes());
+        } else {
+            push_identity(sql, &column.destination_name, &column.column, cell);
+        }
     }
     sql.extend_from_slice(b" LIMIT 1");
 }
 
 /// Takes one row like this away.
-pub fn remove_one(table: &TablePlan, row: &Row) -> Statement {
+pub fn remove_one(table: &TablePlan, row: Row) -> Statement {
     let mut sql = format!("DELETE FROM {}", qualified(table)).into_bytes();
-    push_identities(&mut sql, table, row);
-    Statement { table: table.id, sql, subjects: vec![row.clone()], must_find: Some(1), lenient: Vec::new() }
+    let long = long_places(table, &row);
+    push_identities(&mut sql, table, &row, &long);
+    let subjects = vec![subject(table, &row)];
+    let long = LongRow::new(row, Image::Before, long).into_iter().collect();
+    Statement { table: table.id, sql, subjects, must_find: Some(1), lenient: Vec::new(), long }
 }
 
 /// Turns one row like `before` into `after`.
-pub fn replace_one(table: &TablePlan, before: &Row, after: &Row) -> Statement {
+pub fn replace_one(table: &TablePlan, before: Row, after: Row) -> Statement {
+    let (long_before, long_after) = (long_places(table, &before), long_places(table, &after));
     let mut sql = format!("UPDATE {} SET ", qualified(table)).into_bytes();
     let mut first = true;
-    for (column, cell) in table.columns.iter().zip(after.cells()) {
+    for (place, (column, cell)) in table.columns.iter().zip(after.cells()).enumerate() {
         if column.write {
             if !first {
                 sql.push(b',');
@@ -250,12 +296,18 @@ pub fn replace_one(table: &TablePlan, before: &Row, after: &Row) -> Statement {
             first = false;
             sql.extend_from_slice(quote_identifier(&column.destination_name).as_bytes());
             sql.push(b'=');
-            push_insert_literal(&mut sql, &column.column, cell);
+            if long_after.contains(&place) {
+                sql.extend_from_slice(long::variable(Image::After, place).as_bytes());
+            } else {
+                push_insert_literal(&mut sql, &column.column, cell);
+            }
         }
     }
-    push_identities(&mut sql, table, before);
-    let lenient = lenient_columns(table, after);
-    Statement { table: table.id, sql, subjects: vec![before.clone()], must_find: Some(1), lenient }
+    push_identities(&mut sql, table, &before, &long_before);
+    let (lenient, subjects) = (lenient_columns(table, &after), vec![subject(table, &before)]);
+    let rows = [LongRow::new(before, Image::Before, long_before), LongRow::new(after, Image::After, long_after)];
+    let long = rows.into_iter().flatten().collect();
+    Statement { table: table.id, sql, subjects, must_find: Some(1), lenient, long }
 }
 
 /// A key as people read it: `(42, 'x')`; long values are cut.

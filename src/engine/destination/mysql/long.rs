@@ -1,0 +1,123 @@
+//! Values too large for the text of a statement.
+//!
+//! A statement exists three times while it is sent: as text, as the driver's packet, and as the bytes that the
+//! driver frames for the network. A value of many megabytes therefore goes ahead in pieces, into a user variable
+//! of the session, and the statement names the variable. Variables are no part of a transaction and write
+//! nothing; what is written still is one statement. Sessions that write run `SET NAMES binary`, so a variable is
+//! a binary string like the literal it stands for.
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use crate::engine::error::{Error, Result};
+use crate::engine::plan::TablePlan;
+use crate::engine::schema::definition::Kind;
+use crate::engine::value::Row;
+use crate::engine::value::literal::push_quoted;
+
+/// Values from this size on are sent ahead.
+pub const LONG_BYTES: usize = 4 << 20;
+
+/// Bytes of a value that are sent at once.
+const PIECE_BYTES: usize = 2 << 20;
+
+/// A row of a statement, and which of its values are sent ahead.
+#[derive(Debug)]
+pub struct LongRow {
+    row: Row,
+    /// Tells the images of an update apart.
+    image: Image,
+    places: Vec<usize>,
+}
+
+/// Which row of a statement a value belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Image {
+    /// The row as it was.
+    Before,
+    /// The row as it shall be.
+    After,
+}
+
+impl LongRow {
+    /// The row, if `places` are any.
+    pub fn new(row: Row, image: Image, places: Vec<usize>) -> Option<Self> {
+        (!places.is_empty()).then_some(Self { row, image, places })
+    }
+}
+
+/// Places of the values that are sent ahead of a statement with this row.
+pub fn long_places(table: &TablePlan, row: &Row) -> Vec<usize> {
+    if row.size() < LONG_BYTES {
+        return Vec::new();
+    }
+    let long = |place: &usize| {
+        let column = &table.columns[*place];
+        let is_string = matches!(
+            column.column.kind,
+            Kind::Char | Kind::Varchar | Kind::Text | Kind::Binary { .. } | Kind::VarBinary | Kind::Blob | Kind::Geometry
+        );
+        column.write && is_string && row.cells().nth(*place).flatten().is_some_and(|bytes| bytes.len() >= LONG_BYTES)
+    };
+    (0..table.columns.len()).filter(long).collect()
+}
+
+/// The variable that holds a value.
+pub fn variable(image: Image, place: usize) -> String {
+    match image {
+        Image::Before => format!("@godwit_old_{place}"),
+        Image::After => format!("@godwit_new_{place}"),
+    }
+}
+
+/// Fills the variables of a statement.
+///
+/// # Errors
+/// Definite when the server cuts a value: it is larger than `max_allowed_packet`.
+pub async fn send(conn: &mut Conn, rows: &[LongRow]) -> Result<()> {
+    for long in rows {
+        for (place, cell) in long.row.cells().enumerate().filter(|(place, _)| long.places.contains(place)) {
+            send_value(conn, &variable(long.image, place), cell.unwrap_or_default()).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn send_value(conn: &mut Conn, variable: &str, value: &[u8]) -> Result<()> {
+    let mut sent = 0;
+    for piece in value.chunks(PIECE_BYTES) {
+        let mut sql = format!("SET {variable}=").into_bytes();
+        if sent > 0 {
+            sql.extend_from_slice(format!("CONCAT({variable},").as_bytes());
+        }
+        push_quoted(&mut sql, piece);
+        if sent > 0 {
+            sql.push(b')');
+        }
+        conn.query_drop(sql).await?;
+        sent += piece.len();
+    }
+    // CONCAT beyond max_allowed_packet gives NULL and a warning.
+    let held: Option<Option<u64>> = conn.query_first(format!("SELECT LENGTH({variable})")).await?;
+    if held.flatten() == Some(value.len() as u64) {
+        return Ok(());
+    }
+    Err(Error::definite(format!(
+        "a value of {} bytes is larger than the destination's max_allowed_packet; raise it there (SET GLOBAL max_allowed_packet = {})",
+        value.len(),
+        (2 * value.len()).next_power_of_two().min(1 << 30)
+    )))
+}
+
+/// Gives the variables' memory back to the server.
+///
+/// # Errors
+/// The server's.
+pub async fn forget(conn: &mut Conn, rows: &[LongRow]) -> Result<()> {
+    let names = rows.iter().flat_map(|long| long.places.iter().map(|place| format!("{}=NULL", variable(long.image, *place))));
+    let names: Vec<String> = names.collect();
+    if !names.is_empty() {
+        conn.query_drop(format!("SET {}", names.join(","))).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! Encrypted connections and logins, in both roles, on servers with certificates of the lab (e2e/lab/certs.sh).
+//!
+//! That a connection is encrypted is shown by accounts that the server lets in only then (REQUIRE X509, REQUIRE SSL).
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Ended, Migration, Server, assert_equal, place};
+
+const REFUSED: i32 = 3;
+
+/// An authority with certificates for localhost and 127.0.0.1, for another name, and for a client.
+fn certificates() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/lab/certs.sh");
+    let output = Command::new(script).arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder
+}
+
+fn pem(folder: &Path, name: &str) -> Value {
+    json!(std::fs::read_to_string(folder.join(format!("{name}.pem"))).unwrap())
+}
+
+/// A server that presents the certificate, with a table and accounts of every kind.
+async fn server(kind: &str, folder: &Path, certificate: &str) -> Server {
+    let file = |part: &str| folder.join(format!("{certificate}-{part}.pem")).display().to_string();
+    let options = [format!("--ssl-cert={}", file("cert")), format!("--ssl-key={}", file("key"))];
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let server = Server::start_with(kind, &["--tls", folder.to_str().unwrap()], &options);
+    server
+        .run(&[
+            "CREATE USER with_certificate IDENTIFIED BY 'certified-pass' REQUIRE X509",
+            "GRANT ALL ON *.* TO with_certificate WITH GRANT OPTION",
+            "CREATE USER encrypted IDENTIFIED BY 'encrypted-pass' REQUIRE SSL",
+            "GRANT ALL ON *.* TO encrypted WITH GRANT OPTION",
+        ])
+        .await;
+    server
+}
+
+async fn fill(source: &Server) {
+    source
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.items (id INT PRIMARY KEY, name VARCHAR(40))",
+            "INSERT INTO shop.items VALUES (1, 'one'), (2, 'two')",
+        ])
+        .await;
+}
+
+struct Case<'a> {
+    source: &'a Server,
+    destination: &'a Server,
+    folder: &'a Path,
+}
+
+impl Case<'_> {
+    /// Both ends as the account, on `host`, with `tls`.
+    fn migration(&self, account: (&str, &str), host: &str, tls: Value) -> Migration {
+        let mut migration = Migration::new(self.source, self.destination);
+        for end in ["source", "destination"] {
+            migration.set(&format!("/{end}/mysql/host"), json!(host));
+            migration.set(&format!("/{end}/mysql/tls"), tls.clone());
+        }
+        let login = json!({"username": account.0, "password": account.1});
+        migration.secrets = vec![
+            ("source", login.clone()),
+            ("destination", login),
+            ("authority", json!({"ca.crt": pem(self.folder, "ca-cert")})),
+            ("client", json!({"tls.crt": pem(self.folder, "client-cert"), "tls.key": pem(self.folder, "client-key")})),
+        ];
+        migration
+    }
+}
+
+const CERTIFIED: (&str, &str) = ("with_certificate", "certified-pass");
+const ENCRYPTED: (&str, &str) = ("encrypted", "encrypted-pass");
+
+async fn passes(migration: &Migration) {
+    migration.godwit(&["precheck"]).await.expect(0);
+}
+
+/// Both ends are refused, each under its own name.
+async fn refused(migration: &Migration, sentences: &[&str]) -> Ended {
+    let ended = migration.godwit(&["precheck"]).await.expect(REFUSED);
+    for sentence in ["SourceConnectivity", "DestinationConnectivity"].iter().chain(sentences) {
+        ended.says(sentence);
+    }
+    ended
+}
+
+async fn every_mode(kind: &str) {
+    let _place = place().await;
+    let (lab, other) = (certificates(), certificates());
+    let (source, destination) = (server(kind, lab.path(), "server").await, server(kind, lab.path(), "server").await);
+    fill(&source).await;
+    let case = Case { source: &source, destination: &destination, folder: lab.path() };
+    let authority = json!({"secretName": "authority"});
+    let client = json!({"secretName": "client"});
+    let verified = |mode: &str| json!({"mode": mode, "ca": authority, "clientCertificate": client});
+
+    for host in ["127.0.0.1", "localhost"] {
+        passes(&case.migration(CERTIFIED, host, verified("VerifyIdentity"))).await;
+    }
+    passes(&case.migration(CERTIFIED, "127.0.0.1", verified("VerifyCA"))).await;
+    passes(&case.migration(CERTIFIED, "127.0.0.1", json!({"mode": "Required", "clientCertificate": client}))).await;
+    for mode in ["Required", "Preferred"] {
+        passes(&case.migration(ENCRYPTED, "127.0.0.1", json!({"mode": mode}))).await;
+    }
+
+    // What the server demands is not there.
+    let without = json!({"mode": "VerifyIdentity", "ca": authority});
+    refused(&case.migration(CERTIFIED, "127.0.0.1", without), &["Access denied"]).await;
+    refused(&case.migration(ENCRYPTED, "127.0.0.1", json!({"mode": "Disabled"})), &["Access denied"]).await;
+    // What the task demands is not there: an authority that knows the certificate.
+    for mode in ["VerifyCA", "VerifyIdentity"] {
+        let mut stranger = case.migration(ENCRYPTED, "127.0.0.1", json!({"mode": mode, "ca": authority}));
+        stranger.secrets[2].1 = json!({"ca.crt": pem(other.path(), "ca-cert")});
+        let sentences = [
+            "TLS does not come about",
+            "invalid peer certificate",
+            "Secret of tls.ca",
+            "spec.source.mysql",
+            "spec.destination.mysql",
+        ];
+        refused(&stranger, &sentences).await;
+        // The public authorities do not know it either.
+        refused(&case.migration(ENCRYPTED, "127.0.0.1", json!({"mode": mode})), &["UnknownIssuer", "tls.ca"]).await;
+    }
+
+    // All the way, each kind of connection that an engine makes.
+    let migration = case.migration(CERTIFIED, "localhost", verified("VerifyIdentity"));
+    migration.run_until_caught_up().await.expect(0);
+    source.run(&["INSERT INTO shop.items VALUES (3, 'three')", "UPDATE shop.items SET name='deux' WHERE id=2"]).await;
+    migration.run_until_caught_up().await.expect(0);
+    assert_equal(&source, &destination, "shop").await;
+    migration.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mode_on_mysql97() {
+    every_mode("mysql97").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mode_on_mariadb114() {
+    every_mode("mariadb114").await;
+}
+
+/// A certificate of the right authority for another host.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_name() {
+    let _place = place().await;
+    let lab = certificates();
+    for kind in ["mysql97", "mariadb114"] {
+        let (source, destination) = (server(kind, lab.path(), "wrong-name").await, server(kind, lab.path(), "wrong-name").await);
+        fill(&source).await;
+        let case = Case { source: &source, destination: &destination, folder: lab.path() };
+        let with = |mode: &str| json!({"mode": mode, "ca": {"secretName": "authority"}});
+        for host in ["127.0.0.1", "localhost"] {
+            let strict = case.migration(ENCRYPTED, host, with("VerifyIdentity"));
+            refused(&strict, &["TLS does not come about", "other.example.test", "VerifyCA"]).await;
+            passes(&case.migration(ENCRYPTED, host, with("VerifyCA"))).await;
+        }
+        case.migration(ENCRYPTED, "127.0.0.1", with("VerifyCA")).run_until_caught_up().await.expect(0);
+        assert_equal(&source, &destination, "shop").await;
+        // Leniency about the name is none about the authority.
+        let mut stranger = case.migration(ENCRYPTED, "127.0.0.1", with("VerifyCA"));
+        stranger.secrets[2].1 = json!({"ca.crt": pem(certificates().path(), "ca-cert")});
+        refused(&stranger, &["invalid peer certificate", "Secret of tls.ca"]).await;
+    }
+}
+
+/// Logins without encryption: the password is never sent as it is. A new account is unknown to the server's cache, so that
+/// caching_sha2_password goes its long way, with the server's public key.
+async fn plain_login(kind: &str, plugin: &str) {
+    let _place = place().await;
+    let (source, destination) = (Server::start(kind, &[]), Server::start(kind, &[]));
+    fill(&source).await;
+    let create = format!("CREATE USER mover IDENTIFIED {plugin} BY 'plain-login-pass'");
+    for server in [&source, &destination] {
+        server.run(&[create.as_str(), "GRANT ALL ON *.* TO mover WITH GRANT OPTION"]).await;
+    }
+    let mut migration = Migration::new(&source, &destination);
+    let login = json!({"username": "mover", "password": "plain-login-pass"});
+    migration.secrets = vec![("source", login.clone()), ("destination", login)];
+    for end in ["source", "destination"] {
+        migration.set(&format!("/{end}/mysql/tls"), json!({"mode": "Disabled"}));
+    }
+    migration.run_until_caught_up().await.expect(0);
+    assert_equal(&source, &destination, "shop").await;
+    // The server knows the password now: the short way.
+    migration.run_until_caught_up().await.expect(0);
+    for end in ["source", "destination"] {
+        migration.secrets.iter_mut().find(|(name, _)| *name == end).unwrap().1 =
+            json!({"username": "mover", "password": "not-this-one"});
+    }
+    refused(&migration, &["Access denied"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_login_by_caching_sha2_password() {
+    plain_login("mysql97", "WITH caching_sha2_password").await;
+    plain_login("mysql80", "WITH caching_sha2_password").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_login_by_mysql_native_password() {
+    plain_login("mysql57", "WITH mysql_native_password").await;
+    plain_login("mysql80", "WITH mysql_native_password").await;
+    // Its own default.
+    plain_login("mariadb114", "").await;
+}

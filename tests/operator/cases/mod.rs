@@ -1,0 +1,107 @@
+//! The cases, by what they are about.
+
+mod changes;
+mod columns;
+mod faults;
+mod hollow_node;
+mod leaks;
+mod lifecycle;
+mod malformed;
+mod many;
+mod pods;
+mod pools;
+mod restarts;
+mod states;
+mod validation;
+mod writes;
+
+use crate::runner::{Case, Stage};
+
+/// `cases![stage: module::function, …]`: each with its own name.
+macro_rules! cases {
+    ($stage:ident: $($module:ident :: $name:ident),+ $(,)?) => {
+        vec![$(Case {
+            name: concat!(stringify!($module), "::", stringify!($name)),
+            stage: Stage::$stage,
+            run: |world| Box::pin($module::$name(world)),
+        }),+]
+    };
+}
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    let api = cases![Api:
+        hollow_node::speaks_the_contract,
+        validation::rules_refuse_with_their_message,
+        validation::names_of_56_letters_are_the_longest,
+        validation::updates_that_cannot_be,
+        validation::schema_refusals,
+        validation::kubectl_explain_reads,
+    ];
+    let shared = cases![Shared:
+        lifecycle::from_apply_to_in_sync,
+        lifecycle::ends_by_itself,
+        lifecycle::waits_for_its_secrets,
+        lifecycle::a_failed_precheck_is_tried_again_when_asked,
+        lifecycle::a_failed_precheck_is_tried_again_by_itself,
+        lifecycle::a_quick_precheck_is_read_from_its_termination_log,
+        states::paused_and_resumed,
+        states::paused_from_the_start,
+        states::a_pause_ends_gracefully,
+        states::stopped_for_good,
+        states::a_definite_error_parks_the_task,
+        states::restarted_when_asked,
+        states::released_when_deleted,
+        states::fenced_when_deleted,
+        states::a_policy_that_changes_takes_its_finalizer_along,
+        pods::an_evicted_one_is_replaced,
+        pods::a_deleted_one_is_replaced,
+        pods::one_on_a_lost_node_is_replaced,
+        pods::one_out_of_memory_goes_on_by_itself,
+        pods::one_that_never_gets_ready_is_told,
+        pods::one_that_does_not_answer_is_told,
+        changes::throttles_apply_live,
+        changes::what_an_engine_takes_at_its_start_replaces_it,
+        changes::what_can_never_change_is_refused,
+        changes::a_refused_spec_does_not_come_in_with_a_new_pod,
+        changes::a_rotated_secret_replaces_the_engine,
+        changes::changed_before_it_ever_ran,
+        changes::tasks_that_share_a_server_share_the_shortest_retry,
+        pools::one_that_does_not_exist,
+        pools::one_for_other_namespaces,
+        pools::more_units_than_it_will_ever_have,
+        pools::the_queue_is_by_priority_then_age,
+        pools::many_at_once_share_few_units,
+        pools::one_that_shrinks_evicts_nobody,
+        pools::overcommit_divides_requests,
+        pools::pods_go_where_the_pool_says,
+        pools::one_in_use_cannot_go,
+        pools::an_unused_one_goes_at_once,
+        pools::a_task_that_moves_gives_its_units_back,
+        columns::kubectl_get,
+        writes::an_idle_task_causes_none,
+        writes::a_busy_task_causes_one_in_ten_seconds,
+    ];
+    let alone = cases![Alone:
+        many::a_hundred_at_once_all_arrive,
+        restarts::killed_while_tasks_run,
+        restarts::killed_again_and_again_while_a_queue_moves,
+        restarts::two_operators_have_one_leader,
+        restarts::a_leader_that_is_cut_off_gives_up,
+        restarts::limited_to_namespaces,
+        faults::refused_writes_are_made_again,
+        faults::watches_that_expire_or_are_cut_come_back,
+        faults::a_dead_watch_makes_it_unready,
+        faults::a_hung_request_holds_up_nobody_else,
+        faults::an_api_server_that_is_gone_for_a_while,
+        malformed::one_resource_that_cannot_be_read_stops_nobody,
+    ];
+    // In this order: the last one takes all tasks away.
+    let last = cases![Last:
+        leaks::no_secret_value_is_anywhere,
+        leaks::the_contract_was_kept,
+        leaks::the_role_sufficed,
+        restarts::waits_for_its_crds,
+    ];
+    [api, shared, alone, last].concat()
+}

@@ -1,0 +1,161 @@
+//! Operators that are killed, replaced, several, or limited to namespaces.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use godwit::api::Phase;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use crate::hollow::kubelet::Order;
+use crate::support::fixtures::{SOON, Task, eventually, pool, until_pool};
+use crate::support::operator::{Operator, Options};
+use crate::support::units::UnitsWatch;
+use crate::support::world::World;
+
+pub async fn killed_while_tasks_run(world: Arc<World>) {
+    let namespace = world.namespace("killed").await;
+    let pool = pool(&world, "killed", json!({"units": 3})).await;
+    let mut operator = Operator::start(&world, Options::named("killed-1")).await;
+    let follows = Task::new(&world, &namespace, "follows").pool(&pool, 1).create().await;
+    let copies = Task::new(&world, &namespace, "copies").pool(&pool, 1).script("slow-copy").create().await;
+    let evicted = Task::new(&world, &namespace, "evicted").pool(&pool, 1).create().await;
+    let waits = Task::new(&world, &namespace, "waits").pool(&pool, 1).create().await;
+    follows.until_in_sync().await;
+    evicted.until_in_sync().await;
+    let copied = copies.until_phase(Phase::Copying).await.progress;
+    waits.until_phase(Phase::Queued).await;
+    let uid = |task: &Task| {
+        let task = task.clone();
+        async move { task.pod().await.unwrap().uid() }
+    };
+    let before = (uid(&follows).await, uid(&copies).await);
+    operator.kill();
+    // Meanwhile the engines work, a pod is lost, a task is applied, one is to be paused.
+    evicted.order(Order::Evict);
+    let applied = Task::new(&world, &namespace, "applied").create().await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(copies.status().await.progress, copied, "somebody writes status without an operator");
+    follows.desire("Paused").await;
+    let _operator = Operator::start(&world, Options::named("killed-2")).await;
+    copies.until("further than before", |status| status.progress != copied).await;
+    applied.until_in_sync().await;
+    follows.until_phase(Phase::Paused).await;
+    // The units of the paused one.
+    waits.until_in_sync().await;
+    evicted.until("in sync again", |_| evicted.record().runs == 2).await;
+    evicted.until_in_sync().await;
+    assert_eq!((uid(&copies).await, copies.record().runs), (before.1, 1));
+    assert_eq!(evicted.record().prechecks, 1);
+}
+
+pub async fn killed_again_and_again_while_a_queue_moves(world: Arc<World>) {
+    let namespace = world.namespace("double").await;
+    let pool = pool(&world, "double", json!({"units": 2})).await;
+    let watch = UnitsWatch::start(&world.client, &pool);
+    let mut operator = Operator::start(&world, Options::named("double-0")).await;
+    let tasks = (0..10).map(|number| Task::new(&world, &namespace, &format!("task-{number}")).pool(&pool, 1).script("completes"));
+    let tasks = futures_util::future::join_all(tasks.map(Task::create)).await;
+    for round in 1..=6 {
+        tokio::time::sleep(Duration::from_millis(900 + 350 * round)).await;
+        operator.kill();
+        // Without waiting: the next one starts from nothing, in the middle of things.
+        operator = Operator::start(&world, Options::named(&format!("double-{round}")).without_waiting()).await;
+    }
+    for task in &tasks {
+        task.until_phase(Phase::Completed).await;
+    }
+    assert_eq!(watch.at_most(2), 2);
+    assert!(tasks.iter().all(|task| task.record().runs == 1), "a task was run twice");
+    until_pool(&world, &pool, "empty", |status| status.units.free == 2).await;
+}
+
+async fn holder(world: &World) -> Option<String> {
+    let lease = Api::<Lease>::namespaced(world.client.clone(), "godwit-system").get_opt("godwit-operator").await.unwrap();
+    lease.and_then(|lease| lease.spec).and_then(|spec| spec.holder_identity).filter(|holder| !holder.is_empty())
+}
+
+async fn held_by(world: &World, name: &str, within: Duration) {
+    let began = Instant::now();
+    while holder(world).await.is_none_or(|holder| !holder.contains(name)) {
+        assert!(began.elapsed() < within, "{:?} holds the lease, not {name}", holder(world).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+pub async fn two_operators_have_one_leader(world: Arc<World>) {
+    let namespace = world.namespace("leader").await;
+    let elected = |name: &str| Options::named(name).elected();
+    let mut first = Operator::start(&world, elected("leader-a")).await;
+    held_by(&world, "leader-a", SOON).await;
+    // The second waits, and is ready to.
+    let mut second = Operator::start(&world, elected("leader-b")).await;
+    let one = Task::new(&world, &namespace, "one").create().await;
+    one.until_in_sync().await;
+    assert!(holder(&world).await.unwrap().contains("leader-a"));
+    assert!(!second.logged().contains(&namespace), "the second acts without being the leader");
+    // Killed: the lease has to run out.
+    first.kill();
+    let two = Task::new(&world, &namespace, "two").create().await;
+    held_by(&world, "leader-b", Duration::from_secs(45)).await;
+    two.until_in_sync().await;
+    // Terminated: it is handed over.
+    let third = Operator::start(&world, elected("leader-c")).await;
+    let began = Instant::now();
+    assert_eq!(second.terminate().await, Some(0));
+    held_by(&world, "leader-c", Duration::from_secs(12)).await;
+    println!("handed over after {:.1} s", began.elapsed().as_secs_f32());
+    let three = Task::new(&world, &namespace, "three").create().await;
+    three.until_in_sync().await;
+    drop(third);
+    assert_eq!((one.record().runs, two.record().runs, three.record().runs), (1, 1, 1));
+}
+
+pub async fn a_leader_that_is_cut_off_gives_up(world: Arc<World>) {
+    let proxy = crate::support::proxy::Proxy::start(&world).await;
+    let namespace = world.namespace("cutoff").await;
+    let elected = |name: &str| Options::named(name).elected();
+    let mut first = Operator::start(&world, elected("cutoff-a").through(&proxy.server)).await;
+    held_by(&world, "cutoff-a", SOON).await;
+    let _second = Operator::start(&world, elected("cutoff-b")).await;
+    proxy.fault(usize::MAX, crate::support::proxy::Act::Hang, |_, path| path.contains("/leases/"));
+    held_by(&world, "cutoff-b", Duration::from_secs(60)).await;
+    // It either ends, to be started again, or stops to act; it may not do what the new one does as well.
+    let began = Instant::now();
+    while first.lives() && first.is_ready().await {
+        assert!(began.elapsed() < SOON, "two operators believe to be the leader");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let task = Task::new(&world, &namespace, "shop").create().await;
+    task.until_in_sync().await;
+    assert!(!first.logged().contains(&namespace), "acts on a task after it lost the lease");
+}
+
+pub async fn limited_to_namespaces(world: Arc<World>) {
+    let (own, other) = (world.namespace("own").await, world.namespace("foreign").await);
+    let mut operator = Operator::start(&world, Options::named("limited").with(&["--watch-namespace", &own])).await;
+    let foreign = Task::new(&world, &other, "foreign").create().await;
+    let task = Task::new(&world, &own, "shop").create().await;
+    task.until_in_sync().await;
+    assert_eq!(foreign.status().await, Default::default(), "a namespace that is not watched was touched");
+    assert_eq!(operator.terminate().await, Some(0));
+    // Without an operator the engine goes on.
+    assert!(task.pod().await.is_some());
+}
+
+pub async fn waits_for_its_crds(world: Arc<World>) {
+    world.kubectl.out(&["delete", "crd", "migrationtasks.godwit.dev", "dedicatedclusters.godwit.dev", "--timeout=60s"]).await;
+    let operator = Operator::start(&world, Options::named("early").without_waiting()).await;
+    eventually("answering", || async {
+        crate::support::http::get(&operator.address, "/healthz").await.filter(|(code, _)| *code == 200).ok_or(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!operator.is_ready().await, "ready without its kinds");
+    world.kubectl.out(&["apply", "--server-side", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]).await;
+    operator.ready(true, Duration::from_secs(45)).await;
+    let namespace = world.namespace("crds").await;
+    let task = Task::new(&world, &namespace, "shop").create().await;
+    task.until_in_sync().await;
+}

@@ -1,0 +1,209 @@
+//! What the API server refuses, with the message that a person gets; nothing of it reaches the operator.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::support::fixtures::{Task, manifest, merge};
+use crate::support::world::World;
+
+/// A manifest's change, and part of the message with which it is refused.
+type Refusal = (Value, &'static str);
+
+fn tablestore(patch: Value) -> Value {
+    let mut destination = json!({"mysql": null, "tablestore": {
+        "endpoint": "https://shop.cn-hangzhou.ots.aliyuncs.com", "instance": "shop", "credentials": {"secretName": "ots"}
+    }});
+    merge(&mut destination, &patch);
+    json!({"destination": destination})
+}
+
+/// Refusals on creation, one for each rule.
+fn refusals() -> Vec<Refusal> {
+    let mut accounts = tablestore(json!({}));
+    merge(&mut accounts, &json!({"accounts": {"migrate": true}}));
+    let mut two = tablestore(json!({}));
+    merge(&mut two, &json!({"objects": [{"database": "a"}, {"database": "b"}]}));
+    vec![
+        (
+            json!({"source": {"mysql": {"host": null, "credentials": null, "username": "u"}}}),
+            "host: set it, or set credentials to a Secret that has the key host",
+        ),
+        (
+            json!({"source": {"mysql": {"credentials": null}}}),
+            "username: set it, or set credentials to a Secret that has the key username",
+        ),
+        (
+            json!({"destination": {"mysql": {"host": null, "credentials": null, "username": "u"}}}),
+            "host: set it, or set credentials",
+        ),
+        (json!({"destination": {"mysql": {"credentials": null}}}), "username: set it, or set credentials"),
+        (json!({"destination": {"mysql": null}}), "spec.destination: exactly one of mysql and tablestore must be set"),
+        (
+            tablestore(json!({"mysql": {"host": "h", "username": "u"}})),
+            "spec.destination: exactly one of mysql and tablestore must be set",
+        ),
+        (
+            tablestore(json!({"tablestore": {"concurrency": 2, "buckets": 3}})),
+            "spec.destination.tablestore.buckets: must not be larger than concurrency, or some buckets could never send",
+        ),
+        (two, "spec.objects: a Tablestore destination takes exactly one source database per task; list that one database"),
+        (accounts, "spec.accounts.migrate: a Tablestore destination has no database accounts; set it to false"),
+        (
+            json!({"retry": {"connectionMinutes": 10, "otherMinutes": 10}}),
+            "spec.retry.otherMinutes: must be smaller than connectionMinutes",
+        ),
+        (
+            json!({"verification": {"repair": true}}),
+            "spec.verification.repair: only rows that are compared can be repaired; set full or incremental",
+        ),
+        (
+            json!({"migrationTypes": ["Full"], "accounts": {"migrate": true}}),
+            "spec.accounts.migrate: accounts are migrated with the schema; add Schema to spec.migrationTypes",
+        ),
+        (
+            json!({"migrationTypes": ["Schema", "Full"], "verification": {"incremental": true}}),
+            "spec.verification.incremental: nothing is followed without Incremental; add it to spec.migrationTypes",
+        ),
+        (
+            json!({"migrationTypes": ["Schema", "Full"], "cutover": {"requested": true}}),
+            "spec.cutover.requested: a cut-over needs the binary log to be followed; add Incremental to spec.migrationTypes",
+        ),
+    ]
+}
+
+/// What the schemas of the CRDs refuse, field by field.
+fn schema_cases() -> Vec<Refusal> {
+    vec![
+        (json!({"sorce": {}}), "unknown field \"spec.sorce\""),
+        (json!({"desiredState": "Halted"}), "spec.desiredState: Unsupported value: \"Halted\""),
+        (json!({"migrationTypes": []}), "spec.migrationTypes: Invalid value"),
+        (json!({"migrationTypes": ["Full", "Full"]}), "Duplicate value: \"Full\""),
+        (json!({"cluster": {"units": 0}}), "spec.cluster.units"),
+        (json!({"cluster": {"units": 1001}}), "spec.cluster.units"),
+        (json!({"cluster": {"priority": 1_000_001}}), "spec.cluster.priority"),
+        (json!({"cluster": {"name": "Prod"}}), "spec.cluster.name"),
+        (json!({"environment": "not a label"}), "spec.environment"),
+        (json!({"objects": [{"database": "a"}, {"database": "a"}]}), "Duplicate value"),
+        (json!({"source": {"mysql": {"port": 0}}}), "spec.source.mysql.port"),
+        (json!({"source": {"mysql": {"port": 65536}}}), "spec.source.mysql.port"),
+        (json!({"source": {"mysql": {"tls": {"mode": "Sometimes"}}}}), "spec.source.mysql.tls.mode: Unsupported value"),
+        (json!({"source": null}), "spec.source: Required value"),
+    ]
+}
+
+async fn refused(world: &World, object: &Value) -> String {
+    let said = world.kubectl.run_with(&["create", "-f", "-"], &object.to_string()).await;
+    assert!(!said.success, "was accepted: {object}");
+    said.err
+}
+
+pub async fn rules_refuse_with_their_message(world: Arc<World>) {
+    let namespace = world.namespace("rules").await;
+    let seen = Mutex::new(String::new());
+    for (number, (patch, expected)) in refusals().into_iter().enumerate() {
+        let mut object = manifest(&namespace, &format!("task-{number}"));
+        merge(&mut object, &json!({"spec": patch}));
+        let message = refused(&world, &object).await;
+        assert!(message.contains(expected), "{object}\nexpected: {expected}\nsaid: {message}");
+        seen.lock().unwrap().push_str(&message);
+    }
+    let seen = seen.into_inner().unwrap();
+    // Those that are about an update or a name have cases of their own below.
+    let elsewhere =
+        ["metadata.name: at most 56", "spec.desiredState: Stopped is final", "spec.destination.recordsDatabase: the task's"];
+    for rule in messages_of_the_rules() {
+        let tested = seen.contains(&rule) || elsewhere.iter().any(|start| rule.starts_with(start));
+        assert!(tested, "no case is refused by the rule: {rule}");
+    }
+}
+
+/// The messages of every `x-kubernetes-validations` of both CRDs.
+fn messages_of_the_rules() -> BTreeSet<String> {
+    fn collect(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                for rule in fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+                    found.insert(rule["message"].as_str().expect("a rule has a message").to_owned());
+                }
+                fields.values().for_each(|value| collect(value, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        collect(&serde_saphyr::from_str(&text).unwrap(), &mut found);
+    }
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
+pub async fn names_of_56_letters_are_the_longest(world: Arc<World>) {
+    let namespace = world.namespace("names").await;
+    let expected = "metadata.name: at most 56 characters, because pods and labels are named after it";
+    let message = refused(&world, &manifest(&namespace, &"n".repeat(57))).await;
+    assert!(message.contains(expected), "{message}");
+    let pool = |name: String| json!({"apiVersion": "godwit.dev/v1alpha1", "kind": "DedicatedCluster", "metadata": {"name": name}, "spec": {"units": 1}});
+    let message = refused(&world, &pool("p".repeat(57))).await;
+    assert!(message.contains(expected), "{message}");
+    let longest = manifest(&namespace, &"n".repeat(56));
+    let said = world.kubectl.run_with(&["create", "--dry-run=server", "-f", "-"], &longest.to_string()).await;
+    assert!(said.success, "{}", said.err);
+}
+
+pub async fn updates_that_cannot_be(world: Arc<World>) {
+    let namespace = world.namespace("updates").await;
+    let task = Task::new(&world, &namespace, "final").with(json!({"spec": {"desiredState": "Stopped"}})).create().await;
+    let cases = [
+        (r#"{"spec":{"desiredState":"Running"}}"#, "spec.desiredState: Stopped is final, the task is fenced at the destination"),
+        (
+            r#"{"spec":{"destination":{"recordsDatabase":"elsewhere"}}}"#,
+            "spec.destination.recordsDatabase: the task's progress lives there, it cannot change; create a new task instead",
+        ),
+    ];
+    for (patch, expected) in cases {
+        let said = world.kubectl.run(&["patch", "mt", &task.name, "-n", &namespace, "--type=merge", "-p", patch]).await;
+        assert!(!said.success && said.err.contains(expected), "{patch}: {} {}", said.out, said.err);
+    }
+}
+
+pub async fn schema_refusals(world: Arc<World>) {
+    let namespace = world.namespace("schema").await;
+    for (number, (patch, expected)) in schema_cases().into_iter().enumerate() {
+        let mut object = manifest(&namespace, &format!("task-{number}"));
+        merge(&mut object, &json!({"spec": patch}));
+        let message = refused(&world, &object).await;
+        assert!(message.contains(expected), "{object}\nexpected: {expected}\nsaid: {message}");
+    }
+    for (patch, expected) in [
+        (json!({"overcommitPercent": 99}), "spec.overcommitPercent"),
+        (json!({"units": 100_001}), "spec.units"),
+        (json!({"unitResources": {"cpu": "much"}}), "spec.unitResources.cpu"),
+        (json!({"placement": {"nodeName": "a"}}), "unknown field \"spec.placement.nodeName\""),
+    ] {
+        let mut object = json!({"apiVersion": "godwit.dev/v1alpha1", "kind": "DedicatedCluster", "metadata": {"name": "p"}, "spec": {"units": 1}});
+        merge(&mut object, &json!({"spec": patch}));
+        let message = refused(&world, &object).await;
+        assert!(message.contains(expected), "{object}\nexpected: {expected}\nsaid: {message}");
+    }
+}
+
+pub async fn kubectl_explain_reads(world: Arc<World>) {
+    for (path, expected) in [
+        ("mt.spec.cutover", "The switch of the application to the destination"),
+        ("mt.spec.cluster.units", "The task waits as Queued until that many are free"),
+        ("mt.spec.source.mysql.credentials", "Secret"),
+        ("mt.status.phase", "What the task is doing, in one word"),
+        ("dc.spec.overcommitPercent", "Units that are handed out, in percent of units"),
+        ("dc.status.nodeAddresses", "allow list"),
+    ] {
+        // Lines are broken where they happen to end.
+        let text = world.kubectl.out(&["explain", path]).await.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("DESCRIPTION:") && text.contains(expected), "{path}: {text}");
+    }
+}

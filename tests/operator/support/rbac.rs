@@ -1,0 +1,18 @@
+//! The operator's identity and rights: exactly those that the chart gives it.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::kubectl::Kubectl;
+
+/// ServiceAccount, roles and bindings of a release `godwit` in `godwit-system`.
+pub async fn install(kubectl: &Kubectl, helm: &Path, version: &str) {
+    let mut command = Command::new(helm);
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/godwit");
+    command.args(["template", "godwit"]).arg(chart).args(["--namespace", "godwit-system"]);
+    command.args(["--kube-version", version]);
+    command.args(["--show-only", "templates/serviceaccount.yaml", "--show-only", "templates/rbac.yaml"]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    kubectl.apply(&String::from_utf8_lossy(&output.stdout)).await;
+}
