@@ -40,10 +40,10 @@ pub async fn a_task_survives_all_that_happens_to_it(cluster: &Cluster) {
     cluster.step(&format!("nobody buys any more: {totals:?}"));
     task.flows(10).await;
     task.verify();
+    no_password_is_anywhere(cluster);
 
     cluster.step("stopped for good");
     stopped(&mut task).await;
-    no_password_is_anywhere(cluster);
 
     cluster.step("helm uninstall");
     cluster.helm(&["uninstall", "godwit", "-n", SYSTEM, "--wait", "--timeout=60s"]);
@@ -120,11 +120,14 @@ async fn stopped(task: &mut Task<'_>) {
     assert_eq!(units["status"]["units"]["used"], 0);
 }
 
-/// In no object but the Secrets, no event, no log of the operator.
+/// In no object but the Secrets, no event, no log.
 fn no_password_is_anywhere(cluster: &Cluster) {
     let objects = cluster.kubectl(&["get", "mt,dc,pods,configmaps,deployments,leases,events", "-A", "-o", "yaml"]);
     assert!(objects.contains("shop-source"), "the objects are there");
     assert!(!objects.contains(PASSWORD), "a password is in an object");
-    let log = cluster.kubectl(&[&["logs", "--tail=-1"], &OPERATOR[..]].concat());
-    assert!(!log.is_empty() && !log.contains(PASSWORD), "a password is in the operator's log");
+    let operator = cluster.kubectl(&[&["logs", "--tail=-1"], &OPERATOR[..]].concat());
+    let engine = cluster.kubectl(&["logs", "-n", NAMESPACE, "shop-engine"]);
+    for log in [operator, engine] {
+        assert!(!log.is_empty() && !log.contains(PASSWORD), "a password is in a log:\n{log}");
+    }
 }
