@@ -40,6 +40,8 @@ pub async fn watches_that_expire_or_are_cut_come_back(world: Arc<World>) {
     // Each is met by one or two of them.
     assert_eq!((expired.times(), gone.times()), (3, 3));
     for round in 0..3 {
+        // Those that were refused pause before they try again.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         let cut = proxy.cut_watches();
         assert!(cut > 3, "{cut} watches were open");
         let task = Task::new(&world, &namespace, &format!("task-{round}")).create().await;

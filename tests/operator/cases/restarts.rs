@@ -21,10 +21,10 @@ pub async fn killed_while_tasks_run(world: Arc<World>) {
     let follows = Task::new(&world, &namespace, "follows").pool(&pool, 1).create().await;
     let copies = Task::new(&world, &namespace, "copies").pool(&pool, 1).script("slow-copy").create().await;
     let evicted = Task::new(&world, &namespace, "evicted").pool(&pool, 1).create().await;
-    let waits = Task::new(&world, &namespace, "waits").pool(&pool, 1).create().await;
     follows.until_in_sync().await;
     evicted.until_in_sync().await;
-    let copied = copies.until_phase(Phase::Copying).await.progress;
+    copies.until_phase(Phase::Copying).await;
+    let waits = Task::new(&world, &namespace, "waits").pool(&pool, 1).create().await;
     waits.until_phase(Phase::Queued).await;
     let uid = |task: &Task| {
         let task = task.clone();
@@ -32,6 +32,7 @@ pub async fn killed_while_tasks_run(world: Arc<World>) {
     };
     let before = (uid(&follows).await, uid(&copies).await);
     operator.kill();
+    let copied = copies.status().await.progress;
     // Meanwhile the engines work, a pod is lost, a task is applied, one is to be paused.
     evicted.order(Order::Evict);
     let applied = Task::new(&world, &namespace, "applied").create().await;
@@ -145,6 +146,17 @@ pub async fn limited_to_namespaces(world: Arc<World>) {
 }
 
 pub async fn waits_for_its_crds(world: Arc<World>) {
+    // No operator is there to take its finalizers off.
+    for kind in ["migrationtasks", "dedicatedclusters"] {
+        let columns = "custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name,FINALIZERS:.metadata.finalizers";
+        let list = world.kubectl.out(&["get", kind, "-A", "--no-headers", "-o", columns]).await;
+        for line in list.lines().filter(|line| line.contains("godwit.dev/")) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let namespace = words[0].replace("<none>", "default");
+            let patch = r#"{"metadata":{"finalizers":null}}"#;
+            world.kubectl.out(&["patch", kind, words[1], "-n", &namespace, "--type=merge", "-p", patch]).await;
+        }
+    }
     world.kubectl.out(&["delete", "crd", "migrationtasks.godwit.dev", "dedicatedclusters.godwit.dev", "--timeout=60s"]).await;
     let operator = Operator::start(&world, Options::named("early").without_waiting()).await;
     eventually("answering", || async {
