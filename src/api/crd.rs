@@ -2,8 +2,8 @@
 //!
 //! What kube's derive gives is changed in five places, each for the API server's sake: `nullable` goes (a null then counts as left out, so that a
 //! blank `tables:` gets its default instead of being a value), unsigned formats become signed ones (the API server warns of formats that it does
-//! not know), status gets no defaults (they would show numbers that nobody measured), descriptions become one line, and the rule on the resource's
-//! name is added.
+//! not know), status gets no defaults (they would show numbers that nobody measured), descriptions become one line, and the rules on the whole
+//! resource (its name, its endpoints once it has started) are added.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -52,9 +52,40 @@ fn adapt(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     if let Some(schema) = root.as_object_mut() {
         let rule = format!("size(self.metadata.name) <= {NAME_LIMIT}");
         let message = format!("metadata.name: at most {NAME_LIMIT} characters, because pods and labels are named after it");
-        schema.insert("x-kubernetes-validations".to_owned(), json!([{"rule": rule, "message": message}]));
+        let mut rules = vec![json!({"rule": rule, "message": message})];
+        if crd.spec.names.kind == "MigrationTask" {
+            rules.extend(endpoints_stay());
+        }
+        schema.insert("x-kubernetes-validations".to_owned(), json!(rules));
     }
     serde_json::from_value(value).unwrap_or(crd)
+}
+
+/// Once a task has started, its progress means something only between these two ends. Rules of the whole resource, because they look at status too.
+/// A failover is no change of endpoint: a name is pointed elsewhere, or the Secret that holds host and port.
+fn endpoints_stay() -> [Value; 2] {
+    let same =
+        |path: &str| format!("has(self.{path}) == has(oldSelf.{path}) && (!has(self.{path}) || self.{path} == oldSelf.{path})");
+    let started = "!has(oldSelf.status) || !has(oldSelf.status.startedAt)";
+    let rule = |checks: &[String], field: &str, hint: &str| {
+        json!({
+            "rule": format!("{started} || ({})", checks.join(" && ")),
+            "message": format!(
+                "spec.{field}: the endpoint cannot change once the task has started; create a new task, {hint}"
+            ),
+        })
+    };
+    let elsewhere = "or, after a failover, let the host's name or the Secret with host and port lead to the new server";
+    let mysql = |side: &str| ["host", "port", "flavor"].map(|field| same(&format!("spec.{side}.mysql.{field}")));
+    let destination = [
+        "has(self.spec.destination.mysql) == has(oldSelf.spec.destination.mysql)".to_owned(),
+        format!("(!has(self.spec.destination.mysql) || ({}))", mysql("destination").join(" && ")),
+        "(!has(self.spec.destination.tablestore) || (self.spec.destination.tablestore.endpoint == \
+         oldSelf.spec.destination.tablestore.endpoint && self.spec.destination.tablestore.instance == \
+         oldSelf.spec.destination.tablestore.instance))"
+            .to_owned(),
+    ];
+    [rule(&mysql("source"), "source", elsewhere), rule(&destination, "destination", elsewhere)]
 }
 
 /// Calls `change` for `schema` and every schema below it.

@@ -5,8 +5,8 @@
 mod crd;
 mod cutover;
 mod drive;
-mod driver;
 mod engine;
+mod environment;
 mod input;
 mod operator;
 mod plan;
@@ -124,7 +124,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    driver::settle_environment();
+    environment::settle();
     // One TLS provider for the whole process, before anything connects; a second installation would be refused, harmlessly.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exit = dispatch(cli).unwrap_or_else(|failure| {

@@ -45,6 +45,10 @@ fn rustls_error(error: &mysql_async::Error) -> Option<&rustls::Error> {
 pub fn remedy(error: &mysql_async::Error) -> &'static str {
     match rustls_error(error) {
         Some(rustls::Error::InvalidCertificate(certificate)) => match certificate {
+            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+                "the certificate carries no name (subjectAltName), without which none is verified; the ones that MySQL makes for \
+                 itself are such. Give the server one with its name, or set tls.mode to Required, which does not look at it"
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "set host to a name that the certificate carries (subjectAltName), or tls.mode to VerifyCA, which takes any name \
                  of a certificate that the authority has signed"
@@ -88,6 +92,24 @@ fn name_of(presented: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wrong_name(presented: &[&str]) -> mysql_async::Error {
+        let expected = ServerName::try_from("db.example.test").unwrap();
+        let presented = presented.iter().map(|name| (*name).to_owned()).collect();
+        let error = rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented });
+        mysql_async::Error::Io(IoError::Io(std::io::Error::other(error)))
+    }
+
+    #[test]
+    fn a_wrong_name_is_told_from_none() {
+        let other = wrong_name(&["DnsName(\"other.example.test\")"]);
+        assert_eq!(other_name(&other).as_deref(), Some("other.example.test"));
+        assert!(remedy(&other).contains("tls.mode to VerifyCA"));
+        let none = wrong_name(&[]);
+        assert_eq!(other_name(&none), None);
+        assert!(remedy(&none).contains("carries no name"));
+        assert!(failure(&none).is_some());
+    }
 
     #[test]
     fn names_of_certificates_are_read() {

@@ -106,6 +106,33 @@ fn what_is_final_stays() {
 }
 
 #[test]
+fn endpoints_stay_once_a_task_has_started() {
+    let fresh = serde_json::to_value(load(SHOP, "shop.yaml").expect("is accepted").task).expect("serializes");
+    let mut started = fresh.clone();
+    started["status"] = json!({"startedAt": "2026-01-01T00:00:00Z"});
+    let changes = [
+        ("/spec/source/mysql/host", json!("other.example.com"), Some("spec.source:")),
+        ("/spec/source/mysql/port", json!(3307), Some("spec.source:")),
+        ("/spec/destination/mysql/host", json!("other.example.com"), Some("spec.destination:")),
+        ("/spec/destination/mysql/flavor", json!("MariaDB"), Some("spec.destination:")),
+        ("/spec/source/mysql/credentials", json!({"secretName": "other"}), None),
+        ("/spec/throttle", json!({"full": {"rowsPerSecond": 5}}), None),
+    ];
+    for (path, value, refused) in changes {
+        let mut changed = started.clone();
+        set(&mut changed, path, value.clone());
+        let found = refusals(&changed, Some(&started));
+        match refused {
+            Some(start) => assert!(found.len() == 1 && found[0].starts_with(start), "{path}: {found:?}"),
+            None => assert_eq!(found, Vec::<String>::new(), "{path}"),
+        }
+        let mut early = fresh.clone();
+        set(&mut early, path, value);
+        assert_eq!(refusals(&early, Some(&fresh)), Vec::<String>::new(), "{path} before the start");
+    }
+}
+
+#[test]
 fn every_rule_compiles_and_names_its_field() {
     for definition in crd::crds() {
         let schema = crd::open_api_schema(&definition).expect("schema");

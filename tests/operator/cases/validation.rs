@@ -112,8 +112,13 @@ pub async fn rules_refuse_with_their_message(world: Arc<World>) {
     }
     let seen = seen.into_inner().unwrap();
     // Those that are about an update or a name have cases of their own below.
-    let elsewhere =
-        ["metadata.name: at most 56", "spec.desiredState: Stopped is final", "spec.destination.recordsDatabase: the task's"];
+    let elsewhere = [
+        "metadata.name: at most 56",
+        "spec.desiredState: Stopped is final",
+        "spec.destination.recordsDatabase: the task's",
+        "spec.source: the endpoint cannot change",
+        "spec.destination: the endpoint cannot change",
+    ];
     for rule in messages_of_the_rules() {
         let tested = seen.contains(&rule) || elsewhere.iter().any(|start| rule.starts_with(start));
         assert!(tested, "no case is refused by the rule: {rule}");
@@ -169,6 +174,34 @@ pub async fn updates_that_cannot_be(world: Arc<World>) {
     for (patch, expected) in cases {
         let said = world.kubectl.run(&["patch", "mt", &task.name, "-n", &namespace, "--type=merge", "-p", patch]).await;
         assert!(!said.success && said.err.contains(expected), "{patch}: {} {}", said.out, said.err);
+    }
+    endpoints_stay_once_started(&world, &namespace).await;
+}
+
+async fn endpoints_stay_once_started(world: &World, namespace: &str) {
+    // Nobody reconciles it: its status is what is written here.
+    let task = Task::new(world, namespace, "ends").with(json!({"spec": {"desiredState": "Paused"}})).create().await;
+    let patch = |patch: &'static str, more: &'static [&'static str]| {
+        let arguments = [&["patch", "mt", &*task.name, "-n", namespace, "--type=merge", "-p", patch], more].concat();
+        async move { world.kubectl.run(&arguments).await }
+    };
+    let other = r#"{"spec":{"source":{"mysql":{"host":"other.example.com"}}}}"#;
+    let said = patch(other, &[]).await;
+    assert!(said.success, "before the start: {}", said.err);
+    let said = patch(r#"{"status":{"startedAt":"2026-01-01T00:00:00Z"}}"#, &["--subresource=status"]).await;
+    assert!(said.success, "{}", said.err);
+    for (change, expected) in [
+        (
+            r#"{"spec":{"source":{"mysql":{"host":"again.example.com"}}}}"#,
+            "spec.source: the endpoint cannot change once the task has started",
+        ),
+        (
+            r#"{"spec":{"destination":{"mysql":{"port":3399}}}}"#,
+            "spec.destination: the endpoint cannot change once the task has started",
+        ),
+    ] {
+        let said = patch(change, &[]).await;
+        assert!(!said.success && said.err.contains(expected), "{change}: {} {}", said.out, said.err);
     }
 }
 
