@@ -178,8 +178,8 @@ pub async fn updates_that_cannot_be(world: Arc<World>) {
     endpoints_stay_once_started(&world, &namespace).await;
 }
 
-async fn endpoints_stay_once_started(world: &World, namespace: &str) {
-    // Nobody reconciles it: its status is what is written here.
+async fn endpoints_stay_once_started(world: &Arc<World>, namespace: &str) {
+    // Paused, so that nothing else writes when it started.
     let task = Task::new(world, namespace, "ends").with(json!({"spec": {"desiredState": "Paused"}})).create().await;
     let patch = |patch: &'static str, more: &'static [&'static str]| {
         let arguments = [&["patch", "mt", &*task.name, "-n", namespace, "--type=merge", "-p", patch], more].concat();
