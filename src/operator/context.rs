@@ -168,6 +168,8 @@ pub struct Context {
     sharing: Mutex<Sharing>,
     memory: Mutex<HashMap<TaskKey, Memory>>,
     rollout: Mutex<Option<Instant>>,
+    /// When each pool was looked at last.
+    looked: Mutex<HashMap<String, Instant>>,
     /// When the next request to the API server may go out.
     next_request: Mutex<Instant>,
 }
@@ -183,6 +185,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Between two looks at the same pool.
+const POOL_PACE: Duration = Duration::from_millis(500);
 /// Between two engines that are replaced only because the image changed: all at once would be a storm on servers and scheduler.
 const ROLLOUT_PACE: Duration = Duration::from_millis(500);
 
@@ -206,6 +210,7 @@ impl Context {
             sharing: Mutex::default(),
             memory: Mutex::default(),
             rollout: Mutex::default(),
+            looked: Mutex::default(),
             next_request: Mutex::new(Instant::now()),
         }
     }
@@ -239,6 +244,17 @@ impl Context {
         if let Some(pool) = pool {
             self.pokes.pool(&pool);
         }
+    }
+
+    /// Whether a pool may be looked at now; else how long it has to wait. Every task that moves wakes its pool: looks are kept apart, and unlike with a
+    /// debounce, pools that are never left in peace are looked at all the same.
+    pub fn may_look(&self, pool: &str) -> Result<(), Duration> {
+        let mut looked = lock(&self.looked);
+        if let Some(left) = looked.get(pool).and_then(|at| POOL_PACE.checked_sub(at.elapsed())) {
+            return Err(left);
+        }
+        looked.insert(pool.to_owned(), Instant::now());
+        Ok(())
     }
 
     /// Waits until one more request may go to the API server: at most `--api-qps` a second, with a burst of a second's worth.

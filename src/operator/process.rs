@@ -29,8 +29,6 @@ use crate::api::{DedicatedCluster, EngineMode, MigrationTask, Phase};
 pub const READ_TIMEOUT: Duration = Duration::from_secs(75);
 /// Name of the lease.
 pub const LEASE: &str = "godwit-operator";
-/// Pools are looked at together with what happened around them.
-const POOL_DEBOUNCE: Duration = Duration::from_millis(500);
 
 /// Why the operator cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -223,7 +221,7 @@ async fn reconciles(ctx: Arc<Context>, task_queues: TaskQueues, pool_queue: Pool
         Arc::clone(&ctx),
         ctx.caches.pools.clone(),
         queue_stream(pool_queue),
-        controller::Config::default().concurrency(8).debounce(POOL_DEBOUNCE),
+        controller::Config::default().concurrency(8),
     );
     running.push(pools.for_each(|_| std::future::ready(())).boxed());
     drop(ctx);

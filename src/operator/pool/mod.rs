@@ -29,6 +29,9 @@ const EVERY: Duration = Duration::from_secs(10);
 /// # Errors
 /// When the API server refuses something or does not answer.
 pub async fn reconcile(raw: Arc<RawPool>, ctx: Arc<Context>) -> Result<Action, Error> {
+    if let Err(left) = ctx.may_look(&raw.name_any()) {
+        return Ok(Action::requeue(left));
+    }
     let began = Instant::now();
     let result = match &raw.0 {
         Ok(pool) => look(pool, &ctx).await,
