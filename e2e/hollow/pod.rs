@@ -41,6 +41,7 @@ pub struct Worker {
     orders: mpsc::UnboundedReceiver<Order>,
     address: Ipv4Addr,
     restarts: u32,
+    script: Script,
     last_state: Option<Value>,
     /// Conditions that were written: type and status, and since when.
     conditions: HashMap<(String, String), Value>,
@@ -55,7 +56,18 @@ impl Worker {
     ) -> Self {
         let pods = Api::namespaced(shared.client.clone(), &pod.namespace().unwrap_or_default());
         let address = shared.next_address();
-        Self { shared, pods, pod, seen, orders, address, restarts: 0, last_state: None, conditions: HashMap::new() }
+        Self {
+            shared,
+            pods,
+            pod,
+            seen,
+            orders,
+            address,
+            restarts: 0,
+            script: Script::Normal,
+            last_state: None,
+            conditions: HashMap::new(),
+        }
     }
 
     /// From the binding to the end.
@@ -80,12 +92,12 @@ impl Worker {
         self.pull().await?;
         loop {
             let plan = self.mounted().await?;
-            let script = self.script().await;
-            if script == Script::Crashes {
+            if self.script == Script::Crashes {
                 self.crash(1, "Error", "the destination's disk is full").await?;
+                self.look_up_script().await;
                 continue;
             }
-            if self.work(plan, script).await? {
+            if self.work(plan, self.script).await? {
                 return Ok(());
             }
         }
@@ -94,8 +106,9 @@ impl Worker {
     /// The scheduler's part.
     async fn bind(&mut self) -> Stage<()> {
         let mut told = false;
+        self.look_up_script().await;
         while self.pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_none()) {
-            let node = if self.script().await == Script::Unschedulable { None } else { self.shared.node_for(&self.pod) };
+            let node = if self.script == Script::Unschedulable { None } else { self.shared.node_for(&self.pod) };
             match node {
                 Some(node) => {
                     let binding = json!({
@@ -120,18 +133,20 @@ impl Worker {
                 None => {}
             }
             self.wait(AGAIN).await?;
+            self.look_up_script().await;
         }
         Ok(())
     }
 
     async fn pull(&mut self) -> Stage<()> {
         let mut told = false;
-        while self.script().await == Script::ImageMissing {
+        while self.script == Script::ImageMissing {
             if !told {
                 self.patch(pod_status::waiting(&self.pod, "ImagePullBackOff", "Back-off pulling image \"hollow\"")).await;
                 told = true;
             }
             self.wait(AGAIN).await?;
+            self.look_up_script().await;
         }
         Ok(())
     }
@@ -269,7 +284,12 @@ impl Worker {
         }
     }
 
-    async fn script(&self) -> Script {
+    /// Read once for each pod, and again while it keeps the pod from starting.
+    async fn look_up_script(&mut self) {
+        self.script = self.script_of_task().await;
+    }
+
+    async fn script_of_task(&self) -> Script {
         let Some(task) = self.pod.labels().get(LABEL_TASK) else { return Script::Normal };
         let tasks = Api::<MigrationTask>::namespaced(self.shared.client.clone(), &self.pod.namespace().unwrap_or_default());
         let task = tasks.get_metadata_opt(task).await.ok().flatten();
