@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::Stream;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, ObjectReference, Pod, Secret};
 use kube::Client;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube::runtime::events::Recorder;
+use kube::runtime::events::{Event, Recorder};
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use tokio::sync::mpsc;
 
@@ -89,6 +89,8 @@ pub struct Pokes {
 
 /// The other ends.
 pub type TaskQueues = Vec<mpsc::UnboundedReceiver<ObjectRef<RawTask>>>;
+/// Events that wait to be published, with what they are about.
+pub type EventQueue = mpsc::Receiver<(Event, ObjectReference)>;
 /// The other end for pools.
 pub type PoolQueue = mpsc::UnboundedReceiver<ObjectRef<RawPool>>;
 
@@ -164,6 +166,8 @@ pub struct Context {
     pub pokes: Arc<Pokes>,
     pub metrics: Arc<Metrics>,
     pub recorder: Recorder,
+    /// To who publishes events.
+    pub events: mpsc::Sender<(Event, ObjectReference)>,
     ledger: Mutex<Ledger>,
     sharing: Mutex<Sharing>,
     memory: Mutex<HashMap<TaskKey, Memory>>,
@@ -198,6 +202,7 @@ impl Context {
         pokes: Arc<Pokes>,
         metrics: Arc<Metrics>,
         recorder: Recorder,
+        events: mpsc::Sender<(Event, ObjectReference)>,
     ) -> Self {
         Self {
             client,
@@ -206,6 +211,7 @@ impl Context {
             pokes,
             metrics,
             recorder,
+            events,
             ledger: Mutex::default(),
             sharing: Mutex::default(),
             memory: Mutex::default(),

@@ -30,6 +30,9 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(75);
 /// Name of the lease.
 pub const LEASE: &str = "godwit-operator";
 
+/// Events that may wait to be published; more are left out.
+const EVENTS_WAITING: usize = 10_000;
+
 /// Why the operator cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,7 +40,7 @@ pub enum Error {
     Config(String),
     #[error("--listen {address}: {error}")]
     Listen { address: String, error: std::io::Error },
-    #[error("the lease {LEASE} went to another replica; this one ends and stands by anew")]
+    #[error("the lease {LEASE} could not be renewed in time, or went to another replica; this one ends and stands by anew")]
     LeaseLost,
     #[error("a part of the operator ended, which is a bug: {0}")]
     Ended(&'static str),
@@ -178,12 +181,14 @@ async fn work(settings: Settings, client: Client, shared: Arc<Shared>) -> Result
     pokes.know(caches.tasks.clone());
     let reporter = Reporter { controller: "godwit".to_owned(), instance: Some(settings.identity.clone()) };
     let recorder = Recorder::new(client.clone(), reporter);
-    let ctx = Arc::new(Context::new(client, settings, caches, pokes, Arc::clone(&shared.metrics), recorder));
+    let (events, event_queue) = tokio::sync::mpsc::channel(EVENTS_WAITING);
+    let ctx = Arc::new(Context::new(client, settings, caches, pokes, Arc::clone(&shared.metrics), recorder, events));
     let _ = gone.set(Arc::clone(&ctx));
     let _ = shared.context.set(Arc::clone(&ctx));
     let reconciles = reconciles(Arc::clone(&ctx), task_queues, pool_queue, Arc::clone(&shared.health));
     tokio::select! {
         () = watching(watches) => Err(Error::Ended("a watch")),
+        () = task::apply::publish(&ctx, event_queue) => Err(Error::Ended("who publishes events")),
         () = reconciles => Err(Error::Ended("the reconciles")),
     }
 }

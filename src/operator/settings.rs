@@ -57,7 +57,7 @@ pub struct Settings {
     #[arg(long, env = "GODWIT_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set)]
     pub leader_elect: bool,
     /// Tasks that are looked at at the same time
-    #[arg(long, env = "GODWIT_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, env = "GODWIT_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
     /// Seconds after which an engine's pod that is not ready is reported as a problem
     #[arg(long, env = "GODWIT_ENGINE_READY_SECONDS", default_value_t = 120)]

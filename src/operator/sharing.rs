@@ -1,6 +1,6 @@
 //! Which tasks share a server, and whose retry time then holds for all of them: the shortest, or the one that was set last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -25,29 +25,32 @@ pub struct Sharing {
 }
 
 impl Sharing {
-    /// Takes a task's wish (None: it has ended). Returns the tasks that share a server with it when something changed.
+    /// Takes a task's wish (None: it has ended). Returns the tasks of those servers at which another time may hold now.
     pub fn set(&mut self, task: &TaskKey, wish: Option<Wish>) -> Vec<TaskKey> {
-        if self.wishes.get(task) == wish.as_ref() {
+        let before = self.wishes.get(task);
+        if before == wish.as_ref() {
             return Vec::new();
         }
+        let concerned: BTreeSet<String> = before.into_iter().chain(&wish).flat_map(|wish| wish.servers.clone()).collect();
         let mut affected = Vec::new();
-        for server in self.wishes.remove(task).map(|wish| wish.servers).unwrap_or_default() {
-            if let Some(tasks) = self.servers.get_mut(&server) {
-                tasks.remove(task);
-                affected.extend(tasks.keys().cloned());
-                if tasks.is_empty() {
-                    self.servers.remove(&server);
-                }
-            }
-        }
-        if let Some(wish) = wish {
-            for server in &wish.servers {
-                let tasks = self.servers.entry(server.clone()).or_default();
-                affected.extend(tasks.keys().cloned());
+        for server in concerned {
+            let tasks = self.servers.entry(server.clone()).or_default();
+            let ruled = ruling(tasks);
+            tasks.remove(task);
+            if let Some(wish) = wish.as_ref().filter(|wish| wish.servers.contains(&server)) {
                 tasks.insert(task.clone(), (wish.connection_minutes, wish.set_at));
             }
-            self.wishes.insert(task.clone(), wish);
+            if ruling(tasks) != ruled {
+                affected.extend(tasks.keys().cloned());
+            }
+            if tasks.is_empty() {
+                self.servers.remove(&server);
+            }
         }
+        match wish {
+            Some(wish) => self.wishes.insert(task.clone(), wish),
+            None => self.wishes.remove(task),
+        };
         affected.sort();
         affected.dedup();
         affected.retain(|other| other != task);
@@ -67,6 +70,12 @@ impl Sharing {
     }
 }
 
+/// Minutes that hold at a server by either rule: the shortest, and those that were set last.
+fn ruling(tasks: &BTreeMap<TaskKey, (u32, Timestamp)>) -> (Option<u32>, Option<u32>) {
+    let last = tasks.values().max_by_key(|(_, at)| *at);
+    (tasks.values().map(|(minutes, _)| *minutes).min(), last.map(|(minutes, _)| *minutes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +92,10 @@ mod tests {
         assert!(sharing.set(&a, wish(&["s:1", "d:1"], 720, 1)).is_empty());
         assert_eq!(sharing.set(&b, wish(&["s:1", "d:2"], 30, 2)), vec![a.clone()]);
         assert_eq!(sharing.set(&b, wish(&["s:1", "d:2"], 30, 2)), vec![]);
+        // One more of the same minutes changes nothing for the others.
+        let d = TaskKey::new("x", "d");
+        assert_eq!(sharing.set(&d, wish(&["s:1"], 30, 2)), vec![]);
+        assert_eq!(sharing.set(&d, None), vec![]);
         sharing.set(&c, wish(&["s:9"], 10, 3));
         assert_eq!(sharing.effective(&a, RetryRule::Shortest), Some((30, Some(b.clone()))));
         assert_eq!(sharing.effective(&b, RetryRule::Shortest), Some((30, None)));

@@ -163,7 +163,14 @@ impl Watcher {
 
     fn plans(&self, scope: Option<&str>, watches: &mut Watches) -> reflector::Store<PartialObjectMeta<ConfigMap>> {
         let stream = anew(api::<PartialObjectMeta<ConfigMap>>(&self.client, scope), config().labels(LABEL_TASK));
-        self.run(name("configmaps", scope), stream, |map| slim(&mut map.metadata), self.poke_owner(), watches)
+        // One that changes was changed by us, or is put right in the next look; one that is gone is missed at once.
+        let mut poke = self.poke_owner();
+        let react = move |map: &PartialObjectMeta<ConfigMap>, change: Change| {
+            if change == Change::Deleted {
+                poke(map, change);
+            }
+        };
+        self.run(name("configmaps", scope), stream, |map| slim(&mut map.metadata), Box::new(react), watches)
     }
 
     /// Metadata only: the values of Secrets never come into this process.

@@ -38,7 +38,7 @@ pub async fn reconcile(raw: Arc<RawPool>, ctx: Arc<Context>) -> Result<Action, E
         Err(invalid) => {
             tracing::warn!(pool = %raw.name_any(), error = invalid.error, "the resource cannot be read");
             let message = format!("the resource cannot be read by this version: {}; correct the field", invalid.error);
-            apply::event(&ctx, &*raw, &Note { warning: true, reason: "Malformed".to_owned(), message }).await;
+            apply::event(&ctx, &*raw, &Note { warning: true, reason: "Malformed".to_owned(), message });
             Ok(Action::requeue(Duration::from_secs(600)))
         }
     };
@@ -132,7 +132,7 @@ async fn write(pool: &DedicatedCluster, status: &ClusterStatus, ctx: &Context) -
     {
         let warning = now != "Available";
         let message = status.message.clone().unwrap_or_default();
-        apply::event(ctx, pool, &Note { warning, reason: now, message }).await;
+        apply::event(ctx, pool, &Note { warning, reason: now, message });
     }
     Ok(())
 }

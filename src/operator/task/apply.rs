@@ -11,7 +11,7 @@ use super::build::Built;
 use super::report::Note;
 use crate::api::engine::{ANNOTATION_PLAN, PLAN_KEY};
 use crate::api::{API_VERSION, EnginePlan, MigrationTask, MigrationTaskStatus};
-use crate::operator::context::Context;
+use crate::operator::context::{Context, EventQueue};
 use crate::operator::ledger::TaskKey;
 use crate::operator::metrics::Kind;
 
@@ -119,8 +119,8 @@ fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// Publishes an event. One that is lost loses nothing else.
-pub async fn event<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, note: &Note) {
+/// Hands an event to who publishes them: no look waits for it. One that is lost loses nothing else.
+pub fn event<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, note: &Note) {
     let event = Event {
         type_: if note.warning { EventType::Warning } else { EventType::Normal },
         reason: note.reason.clone(),
@@ -128,7 +128,17 @@ pub async fn event<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, not
         action: "Reconcile".to_owned(),
         secondary: None,
     };
-    if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
-        tracing::debug!(%error, reason = note.reason, "the event could not be written");
+    if ctx.events.try_send((event, object.object_ref(&()))).is_err() {
+        tracing::debug!(reason = note.reason, "more events than can be published; this one is left out");
+    }
+}
+
+/// Publishes events, in their order, at the pace that the API server is given.
+pub async fn publish(ctx: &Context, mut events: EventQueue) {
+    while let Some((event, object)) = events.recv().await {
+        ctx.take_turn().await;
+        if let Err(error) = ctx.recorder.publish(&event, &object).await {
+            tracing::debug!(%error, reason = event.reason, "the event could not be written");
+        }
     }
 }

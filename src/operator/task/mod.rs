@@ -38,7 +38,7 @@ const NUMBERS_EVERY: Duration = Duration::from_secs(10);
 /// … and of a task that has long been in sync, this often.
 const STEADY_NUMBERS_EVERY: Duration = Duration::from_secs(30);
 /// A look at a task that takes longer is given up and tried again.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(20);
 /// Annotation of a cached task: when its retry was set last. It exists in the cache only.
 pub const RETRY_SET_AT: &str = "cache.godwit.dev/retry-set-at";
 
@@ -73,7 +73,7 @@ pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, E
     let result = match &raw.0 {
         Ok(task) => tokio::time::timeout(TIME_LIMIT, look(task, &key, &ctx)).await.unwrap_or(Err(Error::TimeLimit)),
         Err(invalid) => {
-            malformed(&ctx, &raw, &invalid.error).await;
+            malformed(&ctx, &raw, &invalid.error);
             Ok(Action::requeue(Duration::from_secs(600)))
         }
     };
@@ -98,10 +98,10 @@ pub fn after_error(raw: Arc<RawTask>, error: &Error, ctx: Arc<Context>) -> Actio
 }
 
 /// A task that an older version stored and this one cannot read: told, left alone, and no reason to stop the others.
-async fn malformed(ctx: &Context, raw: &RawTask, error: &str) {
+fn malformed(ctx: &Context, raw: &RawTask, error: &str) {
     tracing::warn!(task = %key(raw), error, "the resource cannot be read");
     let message = format!("the resource cannot be read by this version: {error}; correct the field, nothing is done meanwhile");
-    apply::event(ctx, raw, &Note { warning: true, reason: "Malformed".to_owned(), message }).await;
+    apply::event(ctx, raw, &Note { warning: true, reason: "Malformed".to_owned(), message });
 }
 
 async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Action, Error> {
@@ -362,7 +362,7 @@ async fn write(observed: &Observed, status: &MigrationTaskStatus, key: &TaskKey,
     apply::status(ctx, &observed.task, key, status).await?;
     for note in &notes {
         tracing::info!(task = %key, phase = ?status.phase, reason = note.reason, message = note.message, "the task has changed");
-        apply::event(ctx, &*observed.task, note).await;
+        apply::event(ctx, &*observed.task, note);
     }
     if let Some(cluster) = &observed.task.spec.cluster.name
         && observed.status.phase != status.phase
@@ -415,7 +415,7 @@ async fn remove(ctx: &Context, observed: &Observed, key: &TaskKey, pod: &PodView
     tracing::info!(task = %key, why, force, "engine's pod deleted");
     if let (observe::PodPhase::Failed, Some((reason, message))) = (pod.phase, &pod.trouble) {
         let message = format!("the engine's pod failed ({reason}: {message}); a new one goes on where it stood");
-        apply::event(ctx, &*observed.task, &Note { warning: true, reason: "EnginePodFailed".to_owned(), message }).await;
+        apply::event(ctx, &*observed.task, &Note { warning: true, reason: "EnginePodFailed".to_owned(), message });
     }
     Ok(())
 }
