@@ -262,7 +262,7 @@ fn with(observed: &Observed, mut status: MigrationTaskStatus, overlay: Overlay) 
     if overlay.phase.is_final() {
         set(COMPLETE, "True", overlay.reason, &overlay.message);
     }
-    if !matches!(overlay.phase, Phase::Replicating | Phase::Completed) || overlay.reason == "Starting" {
+    if !matches!(overlay.phase, Phase::Replicating | Phase::Completed) || ["Starting", "Pausing"].contains(&overlay.reason) {
         set(IN_SYNC, "Unknown", "NotFollowing", "the binary log is not followed just now");
         status.latency_seconds = None;
     }
@@ -280,7 +280,7 @@ fn ended(observed: &Observed) -> MigrationTaskStatus {
 fn rest(observed: &Observed) -> MigrationTaskStatus {
     let status = MigrationTaskStatus { retry: None, ..base(observed) };
     if observed.pod.is_some() {
-        return with(observed, status, overlay(Phase::Paused, Health::Working, "Pausing", "the engine is being stopped"));
+        return with(observed, status, overlay(work_phase(observed), Health::Working, "Pausing", "the engine is being stopped"));
     }
     let message = "stands still as asked; set spec.desiredState to Running to go on";
     with(observed, status, overlay(Phase::Paused, Health::Ready, "Paused", message))
