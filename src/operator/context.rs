@@ -17,6 +17,7 @@ use super::ledger::{Ledger, PoolKey, TaskKey};
 use super::metrics::Metrics;
 use super::settings::Settings;
 use super::sharing::Sharing;
+use crate::api::engine::engine_name;
 use crate::api::{DedicatedCluster, MigrationTask, MigrationTaskStatus};
 
 /// A task as the API server has it, malformed ones included.
@@ -240,12 +241,18 @@ impl Context {
         change(memory.entry(key.clone()).or_insert(Memory { written: None, written_at: None, failures: 0 }));
     }
 
-    /// A task that is gone: it gives everything back.
+    /// A task that is gone: it gives everything back, units once no pod uses them any more. Called again when its pod has ended.
     pub fn forget(&self, key: &TaskKey) {
         lock(&self.memory).remove(key);
-        let pool = self.ledger().holding(key).map(|(pool, _)| pool);
-        let granted = self.ledger().release(key);
         let sharing = self.sharing().set(key, None);
+        let pod = find(&self.caches.pods, &key.namespace, &engine_name(&key.name));
+        let (pool, granted) = {
+            let mut ledger = self.ledger();
+            let holding = ledger.holding(key).map(|(pool, _)| pool);
+            let in_use = holding.is_some() && pod.as_ref().is_some_and(|pod| super::task::observe::runs(pod));
+            let granted = if in_use { ledger.leave(key) } else { ledger.release(key) };
+            (holding, granted)
+        };
         self.pokes.tasks(granted.into_iter().chain(sharing));
         if let Some(pool) = pool {
             self.pokes.pool(&pool);

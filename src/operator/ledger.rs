@@ -156,6 +156,11 @@ impl Ledger {
         pools.iter().flat_map(|pool| self.grant(pool)).collect()
     }
 
+    /// The task wants no other units any more, and keeps those it holds. Returns who got units by it.
+    pub fn leave(&mut self, task: &TaskKey) -> Affected {
+        self.leave_queue(task).map(|pool| self.grant(&pool)).unwrap_or_default()
+    }
+
     /// Pool and units that a task holds.
     pub fn holding(&self, task: &TaskKey) -> Option<(PoolKey, u32)> {
         let pool = self.tasks.get(task)?.holds.clone()?;

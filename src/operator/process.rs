@@ -23,6 +23,7 @@ use super::settings::Settings;
 use super::task::observe;
 use super::watch::{self, Watcher, Watches};
 use super::{http, pool, task};
+use crate::api::engine::LABEL_TASK;
 use crate::api::{DedicatedCluster, EngineMode, MigrationTask, Phase};
 
 /// Longer than a watch lasts: a connection that says nothing for so long is dead.
@@ -258,6 +259,15 @@ fn seed(ctx: &Context) {
         if let Some((pool, units)) = held(task, pods) {
             ledger.restore(&task::key(task), &pool, units);
             restored += 1;
+        }
+    }
+    // Tasks that are gone, whose pods are still on their way out.
+    for pod in pods.iter().flat_map(|store| store.state()).filter(|pod| observe::runs(pod)) {
+        let view = observe::pod_view(&pod, "", |_| None);
+        let name = pod.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_TASK)).cloned().unwrap_or_default();
+        let key = TaskKey::new(pod.metadata.namespace.clone().unwrap_or_default(), name);
+        if super::context::find(tasks, &key.namespace, &key.name).is_none() {
+            ledger.restore(&key, &view.cluster, view.units);
         }
     }
     ledger.set_capacity(&None, ctx.settings.default_capacity());

@@ -77,8 +77,8 @@ pub fn start(watcher: &Watcher, namespaces: &[String], on_gone: impl Fn(&TaskKey
     for scope in scopes {
         let tasks = watcher.tasks(scope, on_gone.clone(), &mut watches);
         caches.secrets.push(watcher.secrets(scope, tasks.clone(), &mut watches));
+        caches.pods.push(watcher.pods(scope, tasks.clone(), on_gone.clone(), &mut watches));
         caches.tasks.push(tasks);
-        caches.pods.push(watcher.pods(scope, &mut watches));
         caches.plans.push(watcher.plans(scope, &mut watches));
     }
     (caches, watches)
@@ -156,9 +156,27 @@ impl Watcher {
         self.run("dedicatedclusters".to_owned(), stream, |pool| slim(pool.meta_mut()), Box::new(react), watches)
     }
 
-    fn pods(&self, scope: Option<&str>, watches: &mut Watches) -> reflector::Store<Pod> {
+    fn pods(
+        &self,
+        scope: Option<&str>,
+        tasks: reflector::Store<RawTask>,
+        on_gone: impl Fn(&TaskKey) + Send + 'static,
+        watches: &mut Watches,
+    ) -> reflector::Store<Pod> {
         let stream = anew(api::<Pod>(&self.client, scope), config().labels(LABEL_TASK));
-        self.run(name("pods", scope), stream, slim_pod, self.poke_owner(), watches)
+        let mut poke = self.poke_owner();
+        let react = move |pod: &Pod, change: Change| {
+            poke(pod, change);
+            // A task that went before its pod could not give its units back before.
+            let task = pod.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_TASK));
+            if let (Change::Deleted, Some(task)) = (change, task) {
+                let key = TaskKey::new(pod.metadata.namespace.clone().unwrap_or_default(), task);
+                if tasks.get(&reflector::ObjectRef::new(&key.name).within(&key.namespace)).is_none() {
+                    on_gone(&key);
+                }
+            }
+        };
+        self.run(name("pods", scope), stream, slim_pod, Box::new(react), watches)
     }
 
     fn plans(&self, scope: Option<&str>, watches: &mut Watches) -> reflector::Store<PartialObjectMeta<ConfigMap>> {
@@ -290,6 +308,7 @@ async fn follow<K>(
             slim(object);
         }
         let known = |object: &K| (object.meta().namespace.clone(), object.name_any());
+        let mut gone = Vec::new();
         match &event {
             Event::Init => listed = Some(std::collections::HashSet::new()),
             Event::InitApply(object) => {
@@ -299,12 +318,13 @@ async fn follow<K>(
             }
             Event::InitDone => {
                 let now = listed.take().unwrap_or_default();
-                let before = writer.as_reader().state();
-                before.iter().filter(|object| !now.contains(&known(object))).for_each(|gone| react(gone, Change::Deleted));
+                gone = writer.as_reader().state().into_iter().filter(|object| !now.contains(&known(object))).collect();
             }
             Event::Apply(_) | Event::Delete(_) => {}
         }
+        // Whoever reacts finds the cache as it is after the event.
         writer.apply_watcher_event(&event);
+        gone.iter().for_each(|object| react(object, Change::Deleted));
         match &event {
             Event::InitApply(object) => react(object, Change::Listed),
             Event::Apply(object) => react(object, Change::Applied),

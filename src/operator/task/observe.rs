@@ -229,6 +229,11 @@ pub fn pod_view(pod: &Pod, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Nod
     }
 }
 
+/// Whether it is the pod of an engine that runs a task, and so uses units.
+pub fn runs(pod: &Pod) -> bool {
+    pod.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_MODE)).is_some_and(|text| text == EngineMode::Run.as_str())
+}
+
 /// Whether a node reports itself ready.
 pub fn node_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());

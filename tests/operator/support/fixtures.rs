@@ -79,7 +79,15 @@ impl Task {
 
     pub async fn create(self) -> Self {
         let object: MigrationTask = serde_json::from_value(self.manifest.clone()).unwrap();
-        self.api().create(&PostParams::default(), &object).await.unwrap();
+        let mut created = self.api().create(&PostParams::default(), &object).await;
+        if matches!(created, Err(kube::Error::Service(_))) {
+            // A kept connection that the API server closed at the same moment.
+            created = self.api().create(&PostParams::default(), &object).await;
+        }
+        match created {
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {}
+            other => drop(other.unwrap()),
+        }
         self
     }
 
