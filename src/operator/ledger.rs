@@ -168,11 +168,6 @@ impl Ledger {
         Some((pool, units))
     }
 
-    /// The tasks that hold or want units.
-    pub fn tasks(&self) -> impl Iterator<Item = &TaskKey> {
-        self.tasks.keys()
-    }
-
     /// Numbers and tasks of a pool.
     pub fn view(&self, pool: &PoolKey) -> PoolView {
         let Some(book) = self.books.get(pool) else { return PoolView::default() };

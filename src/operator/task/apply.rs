@@ -22,7 +22,7 @@ fn apply() -> PatchParams {
     PatchParams::apply(MANAGER).force()
 }
 
-/// Writes the status. Returns the resourceVersion that the task has now.
+/// Writes the status, and remembers it with the resourceVersion that the task has by it.
 pub async fn status(ctx: &Context, task: &MigrationTask, key: &TaskKey, status: &MigrationTaskStatus) -> Result<(), Error> {
     let api: Api<MigrationTask> = Api::namespaced(ctx.client.clone(), &key.namespace);
     // The uid keeps the status of a task that is gone from one of the same name.

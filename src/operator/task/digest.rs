@@ -29,7 +29,6 @@ pub fn template(task: &MigrationTask, mode: EngineMode, secrets: &str) -> String
         EngineMode::Stop => None,
     };
     let asked = annotation.and_then(|name| task.metadata.annotations.as_ref()?.get(name));
-    // Engines look at prechecks again as well when a restart is asked for.
     digest(&json!({"spec": spec, "secrets": secrets, "asked": asked}))
 }
 
@@ -53,7 +52,7 @@ pub fn fingerprint(spec: &MigrationTaskSpec) -> String {
     digest(&resume_fingerprint(spec))
 }
 
-/// Digest of a set of Secrets: name, uid and resourceVersion of each.
+/// Digest of any value, by its JSON.
 pub fn digest(value: &impl Serialize) -> String {
     let text = serde_json::to_vec(value).unwrap_or_default();
     format!("{:032x}", xxh3_128(&text))

@@ -66,7 +66,6 @@ pub struct PodView {
     pub trouble: Option<(String, String)>,
     /// What the engine left in its termination log.
     pub last_words: Option<String>,
-    pub restarts: i32,
 }
 
 /// Phase of a pod.
@@ -225,7 +224,6 @@ pub fn pod_view(pod: &Pod, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Nod
         node_lost: on_node.is_some_and(|name| !node(&name).is_some_and(|node| node_ready(&node))),
         trouble: trouble(pod),
         last_words: ended.and_then(|ended| ended.message),
-        restarts: engine.map_or(0, |engine| engine.restart_count),
     }
 }
 

@@ -198,7 +198,6 @@ fn pod(case: &PodCase, task: &MigrationTask) -> PodView {
         node_lost: case.node_lost,
         trouble: case.trouble.clone(),
         last_words: case.words.then(|| "{}".to_owned()),
-        restarts: 0,
     }
 }
 

@@ -7,16 +7,8 @@ use godwit::api::{MigrationTaskStatus, Phase};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::support::fixtures::{Task, condition, message, stalls};
+use crate::support::fixtures::{Task, condition, message, running, stalls};
 use crate::support::world::World;
-
-async fn running(world: &Arc<World>, prefix: &str) -> (Task, Option<String>) {
-    let namespace = world.namespace(prefix).await;
-    let task = Task::new(world, &namespace, "shop").create().await;
-    task.until_in_sync().await;
-    let uid = task.pod().await.unwrap().uid();
-    (task, uid)
-}
 
 fn observed(generation: Option<i64>) -> impl Fn(&MigrationTaskStatus) -> bool {
     move |status| status.observed_generation == generation && condition(status, "Ready") == "True"

@@ -7,16 +7,8 @@ use kube::ResourceExt;
 use kube::api::DeleteParams;
 
 use crate::hollow::kubelet::Order;
-use crate::support::fixtures::{Task, condition, message, stalls};
+use crate::support::fixtures::{Task, condition, message, running, stalls};
 use crate::support::world::World;
-
-async fn running(world: &Arc<World>, prefix: &str) -> (Task, Option<String>) {
-    let namespace = world.namespace(prefix).await;
-    let task = Task::new(world, &namespace, "shop").create().await;
-    task.until_in_sync().await;
-    let uid = task.pod().await.unwrap().uid();
-    (task, uid)
-}
 
 /// The task runs in another pod, was admitted once, and prechecked once.
 async fn goes_on(task: &Task, before: Option<String>) {

@@ -58,6 +58,15 @@ pub struct Task {
     manifest: Value,
 }
 
+/// A task in a namespace of its own that is in sync, and the uid of its pod.
+pub async fn running(world: &Arc<World>, prefix: &str) -> (Task, Option<String>) {
+    let namespace = world.namespace(prefix).await;
+    let task = Task::new(world, &namespace, "shop").create().await;
+    task.until_in_sync().await;
+    let uid = task.pod().await.unwrap().uid();
+    (task, uid)
+}
+
 impl Task {
     pub fn new(world: &Arc<World>, namespace: &str, name: &str) -> Self {
         Self { world: world.clone(), namespace: namespace.into(), name: name.into(), manifest: manifest(namespace, name) }
