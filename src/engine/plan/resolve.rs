@@ -8,7 +8,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::schema::definition::TableDefinition;
 
 use super::columns::{Columns, choose};
-use super::select::{Selection, TableMatch};
+use super::select::{HEARTBEAT_TABLE, Selection, TableMatch};
 use super::unsupported::unsupported;
 use super::{DatabasePlan, DmlSelection, Plan, TableName, TablePlan, ViewPlan};
 
@@ -181,6 +181,10 @@ fn missing_objects(selection: &Selection, catalog: &Catalog) -> Vec<String> {
                 "{field}: `{name}` is a view; views are migrated with a whole database only: leave out spec.objects[{place}].tables, \
                  or remove this entry"
             ));
+            continue;
+        }
+        if name.eq_ignore_ascii_case(HEARTBEAT_TABLE) {
+            problems.push(format!("{field}: `{name}` holds heartbeats of Godwit and is never migrated; remove this entry"));
             continue;
         }
         let there = tables.iter().filter(|(entry, _)| *entry == place).map(|(_, table)| table.as_str());

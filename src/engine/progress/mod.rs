@@ -67,6 +67,12 @@ struct Hot {
     transactions: AtomicU64,
     log_bytes: AtomicU64,
     latency_micros: AtomicU64,
+    /// What the newest heartbeat took, or takes.
+    heartbeat_micros: AtomicU64,
+    /// How far behind the destination is at least, by the heartbeats that are not applied.
+    outstanding_micros: AtomicU64,
+    heartbeats: AtomicU64,
+    heartbeat_failures: AtomicU64,
     ddl: AtomicU64,
     ddl_skipped: AtomicU64,
     retries: AtomicU64,
@@ -99,6 +105,8 @@ struct Recorded {
     retry: Option<RetryStatus>,
     failed: Option<String>,
     verification: Option<VerificationStatus>,
+    /// Why no heartbeat is written.
+    heartbeat_problem: Option<String>,
     /// As they were in the last report: the times of their last change come from here.
     conditions: Vec<Condition>,
 }
@@ -130,12 +138,13 @@ impl Progress {
             retry: None,
             failed: None,
             verification: None,
+            heartbeat_problem: None,
             conditions: Vec::new(),
         };
         Self(Arc::new(Inner {
             started: Instant::now(),
             tables: RwLock::new(Vec::new()),
-            hot: Hot { latency_micros: AtomicU64::new(UNKNOWN), ..Hot::default() },
+            hot: Hot { latency_micros: AtomicU64::new(UNKNOWN), heartbeat_micros: AtomicU64::new(UNKNOWN), ..Hot::default() },
             latencies: Histogram::default(),
             facts: Mutex::new(recorded),
             window: Mutex::new(Window::default()),
@@ -281,6 +290,32 @@ impl Progress {
         self.touch();
     }
 
+    /// What the newest heartbeat took from the source's commit until everything before it was applied (None: not known), and for how long
+    /// the oldest one has been waiting that is not applied: the latency is no less than that.
+    pub fn set_heartbeat(&self, latency: Option<Duration>, outstanding: Duration) {
+        let micros = |value: Duration| u64::try_from(value.as_micros()).unwrap_or(UNKNOWN - 1);
+        self.0.hot.heartbeat_micros.store(latency.map_or(UNKNOWN, micros), Relaxed);
+        self.0.hot.outstanding_micros.store(micros(outstanding), Relaxed);
+        self.touch();
+    }
+
+    /// The source has committed a heartbeat.
+    pub fn heartbeat_written(&self) {
+        self.0.hot.heartbeats.fetch_add(1, Relaxed);
+    }
+
+    /// A heartbeat could not be written.
+    pub fn heartbeat_failed(&self) {
+        self.0.hot.heartbeat_failures.fetch_add(1, Relaxed);
+    }
+
+    /// Why no heartbeat is written; None: they are. Stands in the message beside what the task does.
+    pub fn heartbeat_problem(&self, problem: Option<String>) {
+        if lock(&self.0.facts).heartbeat_problem != problem {
+            self.record(|facts| facts.heartbeat_problem = problem);
+        }
+    }
+
     /// Counts one transaction's latency for the metrics.
     pub fn record_latency(&self, latency: Duration) {
         self.0.latencies.record(latency);
@@ -396,8 +431,12 @@ impl Progress {
             ddl_skipped: hot.ddl_skipped.load(Relaxed),
             retries: hot.retries.load(Relaxed),
             failures: hot.failures.load(Relaxed),
+            heartbeats: hot.heartbeats.load(Relaxed),
+            heartbeat_failures: hot.heartbeat_failures.load(Relaxed),
         };
-        let latency_micros = hot.latency_micros.load(Relaxed);
+        let known =
+            |micros: &AtomicU64| Some(micros.load(Relaxed)).filter(|micros| *micros != UNKNOWN).map(Duration::from_micros);
+        let outstanding = Duration::from_micros(hot.outstanding_micros.load(Relaxed));
         let mut snapshot = Snapshot {
             running_for: self.0.started.elapsed(),
             tables: table_snapshots,
@@ -405,7 +444,9 @@ impl Progress {
             work_total,
             counters,
             rates,
-            latency: (latency_micros != UNKNOWN).then(|| Duration::from_micros(latency_micros)),
+            // Both are true, and neither sees everything: the log's end as the source tells it, and the row that has to come along in the log.
+            latency: known(&hot.latency_micros).map(|latency| latency.max(outstanding)),
+            heartbeat_latency: known(&hot.heartbeat_micros),
             latencies: self.0.latencies.snapshot(),
             recorded: lock(&self.0.facts).clone(),
         };
