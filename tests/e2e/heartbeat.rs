@@ -22,9 +22,24 @@ async fn beat(source: &Server, database: &str) -> (String, u64) {
     (run.to_owned(), beat.parse().unwrap())
 }
 
-/// Waits until another beat is written; the report must be as wanted all the time.
+/// Waits for the first beat.
+async fn first_beat(running: &Running, source: &Server, database: &str) -> (String, u64) {
+    let deadline = Instant::now() + WITHIN;
+    let tables = format!(
+        "SELECT table_rows FROM information_schema.tables WHERE table_schema='{database}' AND table_name='godwit_heartbeat'"
+    );
+    while source.list(&tables).await.is_empty()
+        || source.list(&format!("SELECT beat FROM {database}.godwit_heartbeat")).await.is_empty()
+    {
+        assert!(Instant::now() < deadline, "no beat; the report is {:#}\n{}", running.report(), running.log());
+        sleep(0.1).await;
+    }
+    beat(source, database).await
+}
+
+/// Waits until another beat is written.
 async fn beats_on(running: &mut Running, source: &Server, database: &str) {
-    let before = beat(source, database).await;
+    let before = first_beat(running, source, database).await;
     let deadline = Instant::now() + WITHIN;
     while beat(source, database).await == before {
         assert!(Instant::now() < deadline, "no beat; the report is {:#}\n{}", running.report(), running.log());
@@ -59,7 +74,7 @@ async fn idle(kind: &str, named: Option<&str>) {
     let mut running = migration.start(&[]);
     running.until_phase("Replicating", WITHIN).await;
     running.until("a latency", WITHIN, |report| report["latencySeconds"].is_u64()).await;
-    let (first, start) = (beat(&source, database).await, running.report()["position"].clone());
+    let (first, start) = (first_beat(&running, &source, database).await, running.report()["position"].clone());
     let began = Instant::now();
     let mut positions = 0;
     let mut position = start;
@@ -196,16 +211,9 @@ async fn beats_again_when_the_source_is_back() {
     beats_on(&mut running, &source, "godwit").await;
     // Its own connection alone, and the row: both come back without the task noticing.
     source.run(&["DELETE FROM godwit.godwit_heartbeat"]).await;
-    let deadline = Instant::now() + WITHIN;
-    while source.list("SELECT beat FROM godwit.godwit_heartbeat").await.is_empty() {
-        assert!(Instant::now() < deadline, "{}", running.log());
-        sleep(0.1).await;
-    }
+    first_beat(&running, &source, "godwit").await;
     source.run(&["DROP TABLE godwit.godwit_heartbeat"]).await;
-    while source.list("SELECT table_name FROM information_schema.tables WHERE table_name='godwit_heartbeat'").await.is_empty() {
-        assert!(Instant::now() < deadline, "{}", running.log());
-        sleep(0.1).await;
-    }
+    first_beat(&running, &source, "godwit").await;
     beats_on(&mut running, &source, "godwit").await;
     assert_eq!(running.phase(), "Replicating");
     running.terminate().await;

@@ -139,23 +139,26 @@ impl Writer {
     async fn take(&self, conn: &mut Conn, number: u64) -> Result<bool> {
         // An engine that was taken over would otherwise take the row back from its successor.
         self.record.check(&self.claim).await?;
-        let mut made = false;
-        loop {
-            let taken = conn.exec_drop(self.table.take(), (&self.task, &self.destination, self.beats.run(), number)).await;
-            match taken {
-                Ok(()) => return Ok(true),
-                Err(mysql_async::Error::Server(refused)) if !made && matches!(refused.code, NO_DATABASE | NO_TABLE) => {
-                    // Only where it is missing: the statement would go into the log at every start, and asks for a privilege.
-                    if refused.code == NO_DATABASE {
-                        conn.query_drop(self.table.create_database())
-                            .await
-                            .context("creating the heartbeat's database on the source")?;
-                    }
-                    conn.query_drop(self.table.create_table()).await.context("creating the heartbeat's table on the source")?;
-                    made = true;
-                }
-                Err(error) => return Err(error).context("writing the heartbeat to the source"),
+        let row = || (self.task.as_str(), self.destination.as_str(), self.beats.run(), number);
+        if let Err(error) = conn.exec_drop(self.table.take(), row()).await {
+            // Only where it is missing: the statements would go into the log at every start, and ask for a privilege.
+            if !is(&error, &[NO_DATABASE, NO_TABLE]) {
+                return Err(error).context("writing the heartbeat to the source");
             }
+            self.create(conn).await.context("creating the heartbeat's table on the source")?;
+            conn.exec_drop(self.table.take(), row()).await.context("writing the heartbeat to the source")?;
+        }
+        Ok(true)
+    }
+
+    async fn create(&self, conn: &mut Conn) -> mysql_async::Result<()> {
+        match conn.query_drop(self.table.create_table()).await {
+            // The one who makes a table is told the truth; who writes into it hears of the table even where the database is missing (MariaDB).
+            Err(error) if is(&error, &[NO_DATABASE]) => {
+                conn.query_drop(self.table.create_database()).await?;
+                conn.query_drop(self.table.create_table()).await
+            }
+            result => result,
         }
     }
 
@@ -179,4 +182,8 @@ impl Writer {
             tokio::time::sleep(REPORT_EVERY).await;
         }
     }
+}
+
+fn is(error: &mysql_async::Error, codes: &[u16]) -> bool {
+    matches!(error, mysql_async::Error::Server(server) if codes.contains(&server.code))
 }

@@ -172,19 +172,19 @@ fn missing_objects(selection: &Selection, catalog: &Catalog) -> Vec<String> {
         catalog.views.iter().filter_map(|view| of_entry(&view.name.database, &view.name.table)).collect();
     for (place, table_place, name) in selection.exact_tables().filter(|(place, ..)| !missing_entries.contains(place)) {
         let wanted = (place, fold(name));
+        let field = format!("spec.objects[{place}].tables[{table_place}].table");
+        if name.eq_ignore_ascii_case(HEARTBEAT_TABLE) {
+            problems.push(format!("{field}: `{name}` holds heartbeats of Godwit and is never migrated; remove this entry"));
+            continue;
+        }
         if tables.contains(&wanted) {
             continue;
         }
-        let field = format!("spec.objects[{place}].tables[{table_place}].table");
         if views.contains(&wanted) {
             problems.push(format!(
                 "{field}: `{name}` is a view; views are migrated with a whole database only: leave out spec.objects[{place}].tables, \
                  or remove this entry"
             ));
-            continue;
-        }
-        if name.eq_ignore_ascii_case(HEARTBEAT_TABLE) {
-            problems.push(format!("{field}: `{name}` holds heartbeats of Godwit and is never migrated; remove this entry"));
             continue;
         }
         let there = tables.iter().filter(|(entry, _)| *entry == place).map(|(_, table)| table.as_str());
