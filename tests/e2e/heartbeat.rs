@@ -58,9 +58,9 @@ async fn log_end(server: &Server, kind: &str) -> Vec<String> {
 }
 
 /// All databases, but not the heartbeat's. `named`: its name in the manifest, where it is not the default.
-async fn idle(kind: &str, named: Option<&str>) {
+async fn idle(kind: &str, options: &[&str], ignore: &[&str], named: Option<&str>) {
     let _place = place().await;
-    let (source, destination) = (Server::start(kind, &[]), Server::start(kind, &[]));
+    let (source, destination) = (Server::start(kind, options), Server::start(kind, &[]));
     load(&source, 500, false).await;
     let heartbeat = match named {
         Some(name) => json!({"enabled": true, "database": name}),
@@ -68,6 +68,7 @@ async fn idle(kind: &str, named: Option<&str>) {
     };
     let database = named.unwrap_or("godwit");
     let migration = Migration::new(&source, &destination)
+        .ignoring(ignore)
         .with("/objects", json!([]))
         .with("/excludeDatabases", json!(["test"]))
         .with("/heartbeat", heartbeat);
@@ -124,12 +125,23 @@ async fn idle(kind: &str, named: Option<&str>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql97_idle() {
-    idle("mysql97", Some("beats")).await;
+    idle("mysql97", &["--binlog-transaction-compression=ON", "--max-binlog-size=4096"], &[], Some("beats")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb114_idle() {
-    idle("mariadb114", None).await;
+    idle("mariadb114", &[], &[], None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql57_idle() {
+    idle("mysql57", &[], &[], None).await;
+}
+
+/// Places in files instead of GTIDs.
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql80_without_gtids_idle() {
+    idle("mysql80", &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"], &["GtidMode"], None).await;
 }
 
 /// Without it nothing at all is written.
@@ -235,11 +247,6 @@ async fn the_heartbeat_is_the_newer_engines() {
     let deadline = Instant::now() + WITHIN;
     while first.ended().is_none() {
         assert!(Instant::now() < deadline, "{}", first.log());
-        assert!(
-            beat(&source, "godwit").await.0 != old
-                || second.phase() != "Replicating"
-                || second.started.elapsed() < Duration::from_secs(20)
-        );
         sleep(0.1).await;
     }
     let new = beat(&source, "godwit").await.0;
@@ -329,4 +336,64 @@ async fn a_log_that_does_not_arrive_is_latency() {
         running.until("in sync again", WITHIN, |report| report["latencySeconds"] == 0).await;
         running.terminate().await;
     }
+}
+
+/// Source and destination are one server: its database `godwit` holds both the records and the heartbeat.
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_the_records() {
+    let _place = place().await;
+    let server = Server::start("mysql97", &[]);
+    load(&server, 500, false).await;
+    let migration = Migration::new(&server, &server)
+        .with("/objects", json!([{"database": "shop", "renameTo": "shop_new"}]))
+        .with("/heartbeat", json!({"enabled": true}));
+    let mut running = migration.start(&[]);
+    running.until_phase("Replicating", WITHIN).await;
+    beats_on(&mut running, &server, "godwit").await;
+    server.run(&["UPDATE shop.customers SET name='Ada' ORDER BY id LIMIT 1"]).await;
+    running.until("the change", WITHIN, |report| report["incremental"]["updates"].as_u64() >= Some(1)).await;
+    sleep(3.0).await;
+    assert!(latency(&running.report()) < 2, "{:#}", running.report());
+    running.terminate().await;
+    migration.verify().await;
+    assert_eq!(server.databases().await, ["godwit", "shop", "shop_new"]);
+}
+
+/// A database that is migrated by its exact name may hold the heartbeat, which then stays behind; one that only a pattern covers may not,
+/// because the pattern leaves it out.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_database_that_is_migrated() {
+    let _place = place().await;
+    let (source, destination) = (Server::start("mysql97", &[]), Server::start("mysql97", &[]));
+    load(&source, 500, false).await;
+    let heartbeat = json!({"enabled": true, "database": "shop"});
+    let mut patterns = Migration::new(&source, &destination).with("/objects", json!([{"database": "sh*"}, {"database": "*"}]));
+    patterns.set("/heartbeat", heartbeat.clone());
+    source.run(&["CREATE DATABASE other", "CREATE TABLE other.t (id INT PRIMARY KEY)"]).await;
+    patterns.run().await.expect(3).says("leave the heartbeat's database shop out, which holds").says("shop.customers");
+    let mut exact = Migration::new(&source, &destination).with("/heartbeat", heartbeat.clone());
+    exact.document["metadata"]["name"] = json!("exact");
+    // The table comes into being while the whole database is followed.
+    let mut running = exact.start(&[]);
+    running.until_phase("Replicating", WITHIN).await;
+    beats_on(&mut running, &source, "shop").await;
+    running.terminate().await;
+    exact.run_until_caught_up().await.expect(0);
+    exact.verify().await;
+    let there = destination
+        .list("SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_name='godwit_heartbeat'")
+        .await;
+    assert_eq!(there, Vec::<String>::new());
+    exact.godwit(&["precheck"]).await.says("shop.godwit_heartbeat is written every 1 s, and never migrated");
+    exact.with("/desiredState", json!("Stopped")).run().await.expect(0);
+    destination.run(&["DROP DATABASE shop"]).await;
+    // The field may change between runs, but not so that it takes tables out of a task that has begun.
+    patterns.set("/heartbeat", json!({"enabled": true}));
+    patterns.run_until_caught_up().await.expect(0);
+    patterns.set("/heartbeat", heartbeat);
+    patterns.run_until_caught_up().await.expect(1).says("give the heartbeat a database of its own");
+    patterns.set("/heartbeat", json!({"enabled": true, "database": "beats"}));
+    patterns.run_until_caught_up().await.expect(0);
+    assert_eq!(destination.databases().await, ["godwit", "other", "shop"]);
+    patterns.verify().await;
 }
