@@ -553,6 +553,8 @@ impl Attempt<'_> {
         let mut first = true;
         loop {
             let asked = Instant::now();
+            // What an earlier attempt did not get to has waited since then.
+            let waits_since = self.progress.synced_at().filter(|_| first).unwrap_or(asked);
             let end = visibility::log_end(&mut conn, &self.source_info).await.context("asking the source for its log's end")?;
             let reached = async {
                 dispatcher.wait_passed(&end.0, end.1).await;
@@ -562,11 +564,12 @@ impl Attempt<'_> {
             loop {
                 tokio::select! {
                     () = &mut reached => break,
-                    () = tokio::time::sleep(PROBE_EVERY) => self.progress.set_latency(Some(asked.elapsed())),
+                    () = tokio::time::sleep(PROBE_EVERY) => self.progress.set_latency(Some(waits_since.elapsed())),
                     () = cancel.cancelled() => return Ok(Outcome::Stopped),
                 }
             }
             let behind = asked.elapsed();
+            self.progress.set_synced_at(asked);
             // Applied within the time that asking takes: nothing is outstanding.
             self.progress.set_latency(Some(if behind < Duration::from_secs(1) { Duration::ZERO } else { behind }));
             if first && self.task.until_caught_up {

@@ -328,6 +328,16 @@ async fn a_log_that_does_not_arrive_is_latency() {
         between.holds.store(true, Ordering::SeqCst);
         if enabled {
             running.until("it rises", Duration::from_secs(20), |report| report["latencySeconds"].as_u64() >= Some(6)).await;
+            // The silence ends the attempt, and the next one gets no log either: the latency is the time since there was one.
+            let mut highest = 6;
+            while highest < 45 {
+                let now = latency(&running.report());
+                assert!(now + 1 >= highest, "{now} after {highest}: {:#}", running.report());
+                assert_eq!(running.ended(), None, "{}", running.log());
+                highest = highest.max(now);
+                sleep(0.1).await;
+            }
+            assert!(running.log().contains("the source sent nothing"), "{}", running.log());
         } else {
             sleep(8.0).await;
             assert_eq!(latency(&running.report()), 0, "with nothing outstanding nothing is late");

@@ -3,8 +3,8 @@
 //! Reporting never waits for a reader: the hot counters are atomics, everything else is one short lock. Under overload readers see fewer
 //! reports, never wrong ones. Nothing here survives a restart: the engine reports again what its own record at the destination says.
 
-mod heartbeat;
 mod histogram;
+mod latency;
 mod rate;
 mod report;
 mod snapshot;
@@ -68,6 +68,8 @@ struct Hot {
     transactions: AtomicU64,
     log_bytes: AtomicU64,
     latency_micros: AtomicU64,
+    /// An attempt has ended since the latency was measured.
+    is_interrupted: AtomicBool,
     /// What the newest heartbeat took, or takes.
     heartbeat_micros: AtomicU64,
     /// How far behind the destination is at least, by the heartbeats that are not applied.
@@ -103,6 +105,8 @@ struct Recorded {
     position: Option<Position>,
     last_ddl: Option<LastDdl>,
     last_commit: Option<Timestamp>,
+    /// What was committed on the source before this moment is applied.
+    synced_at: Option<Instant>,
     retry: Option<RetryStatus>,
     failed: Option<String>,
     verification: Option<VerificationStatus>,
@@ -136,6 +140,7 @@ impl Progress {
             position: None,
             last_ddl: None,
             last_commit: None,
+            synced_at: None,
             retry: None,
             failed: None,
             verification: None,
@@ -284,13 +289,6 @@ impl Progress {
         self.record(|facts| facts.position = Some(Position { gtid_set: gtid, file, offset }));
     }
 
-    /// How far the destination is behind; None: not known.
-    pub fn set_latency(&self, latency: Option<Duration>) {
-        let micros = latency.map_or(UNKNOWN, |latency| u64::try_from(latency.as_micros()).unwrap_or(UNKNOWN - 1));
-        self.0.hot.latency_micros.store(micros, Relaxed);
-        self.touch();
-    }
-
     /// Counts one transaction's latency for the metrics.
     pub fn record_latency(&self, latency: Duration) {
         self.0.latencies.record(latency);
@@ -337,6 +335,7 @@ impl Progress {
     pub fn set_retrying(&self, retrying: Option<(String, u32)>) {
         if retrying.is_some() {
             self.0.hot.retries.fetch_add(1, Relaxed);
+            self.0.hot.is_interrupted.store(true, Relaxed);
         }
         self.record(|facts| {
             let since = facts.retry.take().and_then(|earlier| earlier.since);
@@ -409,9 +408,6 @@ impl Progress {
             heartbeats: hot.heartbeats.load(Relaxed),
             heartbeat_failures: hot.heartbeat_failures.load(Relaxed),
         };
-        let known =
-            |micros: &AtomicU64| Some(micros.load(Relaxed)).filter(|micros| *micros != UNKNOWN).map(Duration::from_micros);
-        let outstanding = Duration::from_micros(hot.outstanding_micros.load(Relaxed));
         let mut snapshot = Snapshot {
             running_for: self.0.started.elapsed(),
             tables: table_snapshots,
@@ -419,9 +415,8 @@ impl Progress {
             work_total,
             counters,
             rates,
-            // Both are true, and neither sees everything: the log's end as the source tells it, and the row that has to come along in the log.
-            latency: known(&hot.latency_micros).map(|latency| latency.max(outstanding)),
-            heartbeat_latency: known(&hot.heartbeat_micros),
+            latency: self.latency(),
+            heartbeat_latency: latency::known(&hot.heartbeat_micros),
             latencies: self.0.latencies.snapshot(),
             recorded: lock(&self.0.facts).clone(),
         };

@@ -172,3 +172,21 @@ fn a_heartbeat_that_does_not_arrive_is_latency() {
     progress.heartbeat_problem(None);
     assert_eq!(progress.status().message.as_deref(), Some("following the source's binary log"));
 }
+
+#[test]
+fn latency_goes_on_growing_between_attempts() {
+    let progress = progress();
+    progress.set_phase(Phase::Replicating);
+    progress.set_latency(Some(Duration::ZERO));
+    progress.set_synced_at(Instant::now() - Duration::from_secs(70));
+    assert_eq!(progress.status().latency_seconds, Some(0), "an idle source is in sync however long ago it was asked");
+    progress.set_retrying(Some(("the source closed the binary log stream".into(), 1)));
+    let status = progress.status();
+    assert!(status.latency_seconds >= Some(70), "{status:?}");
+    assert_eq!(condition(&status, "InSync"), "False");
+    // The next attempt has begun and has measured nothing yet.
+    progress.set_retrying(None);
+    assert!(progress.status().latency_seconds >= Some(70));
+    progress.set_latency(Some(Duration::ZERO));
+    assert_eq!(progress.status().latency_seconds, Some(0));
+}
