@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod crash;
+mod heartbeat;
 mod migrate;
 mod ownership;
 mod pod;
