@@ -212,10 +212,15 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
     /// SIGTERM; the run must end with 0 and say that it stands still.
     pub async fn terminate(mut self) {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(status.success());
+        self.signal("TERM");
         let code = self.wait(Duration::from_secs(30)).await;
         assert_eq!(code, Some(0), "{}", self.log());
     }
