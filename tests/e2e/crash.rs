@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
 use crate::shop::random::Random;
@@ -45,6 +46,20 @@ async fn resumes(running: &mut Running) {
     running.until("it works again", RESUMED_WITHIN, moves).await;
 }
 
+/// Changes a row ten times a second: the writers of the shop may pause for seconds after a large transaction.
+async fn tick(source: &Server) -> tokio::task::JoinHandle<()> {
+    source
+        .run(&["CREATE TABLE IF NOT EXISTS shop.ticks (id INT PRIMARY KEY, n INT)", "REPLACE INTO shop.ticks VALUES (1, 0)"])
+        .await;
+    let mut conn = source.connect().await;
+    tokio::spawn(async move {
+        loop {
+            conn.query_drop("UPDATE shop.ticks SET n = n + 1").await.unwrap();
+            sleep(0.1).await;
+        }
+    })
+}
+
 /// Empties the destination, as if nothing had ever been there.
 async fn empty(destination: &Server) {
     for database in destination.databases().await {
@@ -57,12 +72,13 @@ async fn round(source: &Server, destination: &Server, round: u64, kills: u64) ->
     let mut random = Random::of(seed(), 2, round);
     let xa_percent = if round % 2 == 1 { 5 } else { 0 };
     let writers = Writers::start(source, 4, 1200, seed() + round, xa_percent);
+    let ticks = tick(source).await;
     let mut migration = Migration::new(source, destination).ignoring(&["GtidMode"]);
     migration.set("/throttle", json!({"full": {"rowsPerSecond": COPY_PACE}}));
     let mut phases = Vec::new();
     let mut copied_to_the_end = false;
     for kill in 0..kills {
-        // The first ones die wherever they are by then, the others while the log alone is followed.
+        // The first ones die soon after they started, or soon after they copied the first rows; the others while the log alone is followed.
         let follows = kill * 10 >= kills * 6;
         if follows && !copied_to_the_end {
             migration.set("/throttle", json!({}));
@@ -74,6 +90,8 @@ async fn round(source: &Server, destination: &Server, round: u64, kills: u64) ->
                 copied_to_the_end = true;
             }
             running.until_phase("Replicating", Duration::from_secs(180)).await;
+        } else if kill % 2 == 1 {
+            running.until("rows are copied", Duration::from_secs(60), works).await;
         }
         let longest = if follows { 1500 } else { 1100 };
         let dies_at = running.started.elapsed() + Duration::from_millis(random.between(10, longest));
@@ -90,6 +108,8 @@ async fn round(source: &Server, destination: &Server, round: u64, kills: u64) ->
     running.until_phase("Replicating", Duration::from_secs(240)).await;
     sleep(1.0).await;
     running.terminate().await;
+    ticks.abort();
+    let _ = ticks.await;
     let totals = writers.stop().await;
     migration.run_until_caught_up().await.expect(0);
     println!("round {round}: {kills} kills in {phases:?}; {totals:?}");
