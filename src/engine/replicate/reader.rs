@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mysql_async::binlog::events::Event as TransportEvent;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Assembler, Outcome};
@@ -21,6 +20,7 @@ use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::source::binlog::{Decoder, Event, RawEvent};
+use crate::engine::source::dump::LogEvent;
 use crate::engine::source::position::Position;
 use crate::engine::source::stream::{Follow, LogStream};
 
@@ -109,8 +109,8 @@ struct State {
 }
 
 impl State {
-    async fn handle(&mut self, stream: &mut LogStream, transport: TransportEvent) -> Result<()> {
-        let raw = RawEvent::from_stream(&transport);
+    async fn handle(&mut self, stream: &mut LogStream, transported: LogEvent) -> Result<()> {
+        let raw = transported.raw();
         let is_large = raw.event_size > LARGE_EVENT;
         self.progress.add_log_bytes(u64::from(raw.event_size));
         let event = self.decoder.decode(&raw)?;
@@ -126,7 +126,6 @@ impl State {
                     self.dispatcher.wait_idle().await?;
                 }
             }
-            stream.expect_echo(events.into_echo());
             self.pass(stream);
             return Ok(());
         }
@@ -138,7 +137,7 @@ impl State {
         let outcome = apply(&mut self.assembler, &self.info, event, &raw, file, offset)?;
         let quiet = matches!(outcome, Outcome::Open | Outcome::Skipped);
         // It holds the rows once more.
-        drop(transport);
+        drop(transported);
         self.hand_on(outcome).await?;
         if quiet {
             self.pass(stream);

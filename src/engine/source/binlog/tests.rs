@@ -173,8 +173,6 @@ fn a_stray_checksum_is_taken_off_a_rotate() {
     let checksum = crc32fast::hash(&raw).to_le_bytes();
     assert!(RawEvent { body: &body, ..whole }.verify_checksum(checksum).is_ok());
     assert!(RawEvent { body: &body, ..whole }.verify_checksum([0; 4]).is_err());
-    raw.extend(checksum);
-    assert!(verify_checksum(&raw).is_ok());
     let mut with_checksum = body.clone();
     with_checksum.extend(checksum);
     for body in [&body, &with_checksum] {
@@ -223,17 +221,6 @@ fn compressed_transactions() {
             decoder.decode(&inner).unwrap();
         }
         assert_eq!(seen, inner);
-        // The transport repeats them; anything else is an error.
-        let echo = events.into_echo();
-        let mut good = echo.clone();
-        for (event_type, body) in &inner {
-            assert!(!good.is_over());
-            good.swallow(&event(*event_type, body)).unwrap();
-        }
-        assert!(good.is_over());
-        assert!(echo.clone().swallow(&event(33, &[])).is_err());
-        let mut other = echo;
-        assert!((0..3).map(|_| other.swallow(&event(31, &[]))).any(|result| result.is_err()));
     }
     let (body, _) = payload(&inner, 7);
     let Event::Payload(unknown) = Decoder::new().decode(&event(40, &body)).unwrap() else { panic!() };
