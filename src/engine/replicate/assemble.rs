@@ -195,7 +195,7 @@ impl Assembler {
     }
 
     /// Row event.
-    pub fn rows(&mut self, rows: &RowsEvent<'_>) -> Result<Outcome> {
+    pub fn rows(&mut self, rows: RowsEvent<'_>) -> Result<Outcome> {
         let Some(Some(followed)) = self.followed.get(&rows.table.id) else { return Ok(Outcome::Open) };
         let followed = Arc::clone(followed);
         let table = &followed.table;
@@ -206,7 +206,7 @@ impl Assembler {
         }
         let mut bytes = 0;
         let changes = &mut open.changes;
-        followed.decoder.decode_rows(rows, &mut |before, after| {
+        followed.decoder.consume_rows(rows, &mut |before, after| {
             push_changes(&followed, before, after, &mut |change| {
                 bytes += change.size();
                 changes.push(change);

@@ -31,8 +31,8 @@ const MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 /// The position in the report is refreshed this often.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 
-/// Behind an event of more bytes nothing is read until the lanes have applied it: the transport needs twice the size
-/// of the next one.
+/// Behind an event of more bytes nothing is read until the lanes have applied it: its rows and the next event are not in
+/// memory at once.
 const LARGE_EVENT: u32 = 8 << 20;
 
 /// A task that has to stop gives the lanes this long to apply what was read before.
@@ -117,10 +117,14 @@ impl State {
         if let Event::Payload(payload) = event {
             let mut events = payload.events()?;
             while let Some(inner) = events.next()? {
-                let decoded = self.decoder.decode(&inner)?;
-                let (file, offset) = (stream.file().to_owned(), stream.offset());
-                let outcome = apply(&mut self.assembler, &self.info, decoded, &inner, &file, offset)?;
                 let is_large = inner.event_size > LARGE_EVENT;
+                let outcome = match self.decoder.decode(&inner)? {
+                    Event::Rows(rows) if is_large => {
+                        let rows = rows.detach();
+                        self.assembler.rows(rows.attach(|length| events.take_tail(length)))?
+                    }
+                    event => apply(&mut self.assembler, &self.info, event, &inner, stream.file(), stream.offset())?,
+                };
                 self.hand_on(outcome).await?;
                 if is_large {
                     self.dispatcher.wait_idle().await?;
@@ -133,11 +137,20 @@ impl State {
             stream.rotate(rotate);
             self.assembler.forget_tables();
         }
-        let (file, offset) = (stream.file(), stream.offset());
-        let outcome = apply(&mut self.assembler, &self.info, event, &raw, file, offset)?;
+        let outcome = match event {
+            // Its memory goes along, and is given back as the rows are read.
+            Event::Rows(rows) if is_large => {
+                let rows = rows.detach();
+                self.assembler.rows(rows.attach(|length| transported.into_tail(length)))?
+            }
+            event => {
+                let outcome = apply(&mut self.assembler, &self.info, event, &raw, stream.file(), stream.offset())?;
+                // It holds the rows once more.
+                drop(transported);
+                outcome
+            }
+        };
         let quiet = matches!(outcome, Outcome::Open | Outcome::Skipped);
-        // It holds the rows once more.
-        drop(transported);
         self.hand_on(outcome).await?;
         if quiet {
             self.pass(stream);
@@ -231,7 +244,7 @@ fn apply(
             assembler.table_map(&map)?;
             Ok(Outcome::Open)
         }
-        Event::Rows(rows) => assembler.rows(&rows),
+        Event::Rows(rows) => assembler.rows(rows),
         _ => Ok(Outcome::Open),
     }
 }

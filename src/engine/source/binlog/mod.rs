@@ -40,6 +40,6 @@ pub use offset::LogOffset;
 pub use payload::{Payload, PayloadEvents};
 pub use query::{Query, QuerySession};
 pub use row_decoder::RowDecoder;
-pub use rows::{RowsEvent, RowsKind};
+pub use rows::{DetachedRows, RowsEvent, RowsKind};
 pub use table_map::{MapColumn, TableMap};
 pub use transaction::{AlterPhase, MariaStart, TransactionStart, XaPrepare};

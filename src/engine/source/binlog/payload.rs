@@ -117,6 +117,13 @@ impl PayloadEvents<'_> {
         Ok(Some(RawEvent { body: &self.buffer, ..head }))
     }
 
+    /// The last bytes of the last event's body, with its memory.
+    pub fn take_tail(&mut self, length: usize) -> Vec<u8> {
+        let mut body = std::mem::take(&mut self.buffer);
+        body.drain(..body.len().saturating_sub(length));
+        body
+    }
+
     fn fill(&mut self, mut missing: usize) -> Result<()> {
         while missing > 0 {
             let start = self.buffer.len();

@@ -93,6 +93,41 @@ fn an_update_and_its_table_map() {
 }
 
 #[test]
+fn rows_with_their_own_memory_are_the_same_rows() {
+    // d.t (a MEDIUMINT, b LONGBLOB); the images differ in size, some by far.
+    let map = vec![5, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 9, 252, 1, 4, 0b11];
+    let definition = definition(vec![column("a", Kind::MediumInt { unsigned: false }), column("b", Kind::Blob)]);
+    let mut body = vec![5, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2, 0b11, 0b11];
+    let sizes = [3 << 20, 5, (1 << 20) - 9, 0, 7, 2 << 20, 1 << 20, 1 << 20, 9, 3 << 20];
+    for (number, size) in (0u8..).zip(sizes) {
+        body.extend([0, number, 0, 0]);
+        body.extend((size as u32).to_le_bytes());
+        body.extend(std::iter::repeat_n(number, size));
+    }
+    let mut decoder = Decoder::new();
+    let Event::TableMap(map) = decoder.decode(&event(19, &map)).unwrap() else { panic!() };
+    let row_decoder = RowDecoder::new(&definition, &map, &[0], &[0, 1]).unwrap();
+    let Event::Rows(rows) = decoder.decode(&event(31, &body)).unwrap() else { panic!() };
+    let mut expected = Vec::new();
+    row_decoder
+        .decode_rows(&rows, &mut |before, after| {
+            expected.push((before, after));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(expected.len(), sizes.len() / 2);
+    let own = rows.detach().attach(|length| body[body.len() - length..].to_vec());
+    let mut consumed = Vec::new();
+    row_decoder
+        .consume_rows(own, &mut |before, after| {
+            consumed.push((before, after));
+            Ok(())
+        })
+        .unwrap();
+    assert!(consumed == expected);
+}
+
+#[test]
 fn a_partial_row_image_stops() {
     let mut decoder = Decoder::new();
     decoder.decode(&event(19, &map_body())).unwrap();

@@ -20,6 +20,12 @@ impl LogEvent {
     pub fn raw(&self) -> RawEvent<'_> {
         RawEvent { body: &self.body, ..self.head }
     }
+
+    /// The last bytes of the body, with the memory of a large event.
+    pub fn into_tail(mut self, length: usize) -> Vec<u8> {
+        self.body.advance(self.body.len().saturating_sub(length));
+        self.body.into()
+    }
 }
 
 /// Cuts events out of payloads, and checks them. Knows from the last FORMAT_DESCRIPTION whether checksums are there.

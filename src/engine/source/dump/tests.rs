@@ -284,7 +284,7 @@ async fn checksums_are_checked_where_the_file_has_them() {
 async fn what_is_sent_is_framed_too() {
     for length in [0, 10, FULL_PACKET - 1, FULL_PACKET, FULL_PACKET + 1] {
         let payload = vec![7; length];
-        let expected = framed(&[payload.clone()], 0);
+        let expected = framed(std::slice::from_ref(&payload), 0);
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let sending = tokio::spawn(async move { Packets::new(ours, Duration::from_secs(20)).send(&payload).await });
         let mut received = Vec::new();
