@@ -11,6 +11,8 @@ mod login;
 mod packet;
 
 #[cfg(test)]
+mod login_tests;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;
