@@ -31,8 +31,8 @@ const MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 /// The position in the report is refreshed this often.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 
-/// Behind an event of more bytes nothing is read until the lanes have applied it: its rows and the next event are not in
-/// memory at once.
+/// Behind an event of more bytes nothing is read until the lanes have applied it: its rows and the next event are not
+/// held at once.
 const LARGE_EVENT: u32 = 8 << 20;
 
 /// A task that has to stop gives the lanes this long to apply what was read before.

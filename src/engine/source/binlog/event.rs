@@ -133,8 +133,8 @@ impl<'a> RawEvent<'a> {
         )))
     }
 
-    /// The body without a checksum that was left on it. MariaDB puts one on the ROTATE it makes up before
-    /// the reader can know of checksums.
+    /// The body without a checksum that was left on it. Servers put one on the ROTATE they make up before the first
+    /// FORMAT_DESCRIPTION says that there are checksums.
     pub(super) fn body_without_stray_checksum(&self) -> &'a [u8] {
         match self.body.split_last_chunk::<4>() {
             Some((body, stored)) if self.checksum_of(body, self.flags) == u32::from_le_bytes(*stored) => body,

@@ -27,7 +27,6 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 pub use event::LogEvent;
-pub use mysql_common::packets::BinlogDumpFlags;
 
 use event::EventReader;
 use login::{Socket, login, receive, server_error, unexpected};
