@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod commands;
 mod crash;
 mod dump;
+mod heartbeat;
 mod migrate;
 mod ownership;
 mod pod;
