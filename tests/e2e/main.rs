@@ -6,6 +6,7 @@
 
 mod commands;
 mod crash;
+mod dump;
 mod heartbeat;
 mod migrate;
 mod ownership;

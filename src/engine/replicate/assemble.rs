@@ -211,10 +211,10 @@ impl Assembler {
     }
 
     /// Row event.
-    pub fn rows(&mut self, rows: &RowsEvent<'_>) -> Result<Outcome> {
+    pub fn rows(&mut self, rows: RowsEvent<'_>) -> Result<Outcome> {
         let Some(Some(followed)) = self.followed.get(&rows.table.id) else {
             if let Some(listener) = &mut self.heartbeat {
-                listener.rows(rows);
+                listener.rows(&rows);
             }
             return Ok(Outcome::Open);
         };
@@ -227,7 +227,7 @@ impl Assembler {
         }
         let mut bytes = 0;
         let changes = &mut open.changes;
-        followed.decoder.decode_rows(rows, &mut |before, after| {
+        followed.decoder.consume_rows(rows, &mut |before, after| {
             push_changes(&followed, before, after, &mut |change| {
                 bytes += change.size();
                 changes.push(change);
