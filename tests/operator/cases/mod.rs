@@ -103,6 +103,7 @@ pub fn all() -> Vec<Case> {
         faults::an_api_server_that_is_gone_for_a_while,
         malformed::one_resource_that_cannot_be_read_stops_nobody,
         malformed::units_of_one_that_cannot_be_read_count,
+        malformed::a_pool_that_cannot_be_read_is_called_that,
     ];
     // In this order: the last one takes all tasks away.
     let last = cases![Last:
