@@ -17,6 +17,7 @@ use super::ledger::{Affected, Ledger, PoolKey, TaskKey};
 use super::metrics::Metrics;
 use super::settings::Settings;
 use super::sharing::Sharing;
+use super::slots::Slots;
 use super::task::observe::used_by;
 use crate::api::engine::engine_name;
 use crate::api::{DedicatedCluster, MigrationTask, MigrationTaskStatus};
@@ -175,11 +176,12 @@ pub struct Context {
     pub recorder: Recorder,
     /// To who publishes events.
     pub events: mpsc::Sender<(Event, ObjectReference)>,
+    pub slots: Slots,
     ledger: Mutex<Ledger>,
     sharing: Mutex<Sharing>,
     memory: Mutex<HashMap<TaskKey, Memory>>,
     rollout: Mutex<Option<Instant>>,
-    /// When each pool was looked at last.
+    /// When each pool may be looked at again.
     looked: Mutex<HashMap<String, Instant>>,
     /// When the next request to the API server may go out.
     next_request: Mutex<Instant>,
@@ -196,8 +198,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Between two looks at the same pool.
-const POOL_PACE: Duration = Duration::from_millis(500);
+/// Between two looks at the same pool, at least and at most.
+const POOL_PACE: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(10);
+/// The pause after a pool's status was written, in times of what the write took.
+const POOL_SHARE: u32 = 20;
 /// Between two engines that are replaced only because the image changed: all at once would be a storm on servers and scheduler.
 const ROLLOUT_PACE: Duration = Duration::from_millis(500);
 
@@ -213,6 +217,7 @@ impl Context {
     ) -> Self {
         Self {
             client,
+            slots: Slots::new(settings.concurrency.into()),
             settings,
             caches,
             pokes,
@@ -291,12 +296,19 @@ impl Context {
     /// Whether a pool may be looked at now; else how long it has to wait. Every task that moves wakes its pool: looks are kept apart, and unlike with a
     /// debounce, pools that are never left in peace are looked at all the same.
     pub fn may_look(&self, pool: &str) -> Result<(), Duration> {
-        let mut looked = lock(&self.looked);
-        if let Some(left) = looked.get(pool).and_then(|at| POOL_PACE.checked_sub(at.elapsed())) {
+        let mut looks = lock(&self.looked);
+        let now = Instant::now();
+        if let Some(left) = looks.get(pool).map(|next| next.saturating_duration_since(now)).filter(|left| !left.is_zero()) {
             return Err(left);
         }
-        looked.insert(pool.to_owned(), Instant::now());
+        looks.insert(pool.to_owned(), now + *POOL_PACE.start());
         Ok(())
+    }
+
+    /// A pool's status took this long to write: pools keep to a small share of an API server that is busy.
+    pub fn wrote_pool(&self, pool: &str, took: Duration) {
+        let pause = took.saturating_mul(POOL_SHARE).clamp(*POOL_PACE.start(), *POOL_PACE.end());
+        lock(&self.looked).insert(pool.to_owned(), Instant::now() + pause);
     }
 
     /// Waits until one more request may go to the API server: at most `--api-qps` a second, with a burst of a second's worth.

@@ -221,7 +221,6 @@ async fn reconciles(ctx: Arc<Context>, task_queues: TaskQueues, pool_queue: Pool
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     seed(&ctx);
-    let concurrency = ctx.settings.concurrency;
     let mut running: Vec<BoxFuture<'static, ()>> = Vec::new();
     for (store, queue) in ctx.caches.tasks.clone().into_iter().zip(task_queues) {
         let reconciles = applier(
@@ -230,7 +229,8 @@ async fn reconciles(ctx: Arc<Context>, task_queues: TaskQueues, pool_queue: Pool
             Arc::clone(&ctx),
             store,
             queue_stream(queue),
-            controller::Config::default().concurrency(concurrency),
+            // Not bounded here but by the context's slots, which know whom to let in first.
+            controller::Config::default().concurrency(0),
         );
         running.push(reconciles.for_each(|_| std::future::ready(())).boxed());
     }

@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod commands;
 mod crash;
+mod heartbeat;
 mod migrate;
 mod ownership;
 mod pod;

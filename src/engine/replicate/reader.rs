@@ -16,6 +16,7 @@ use super::dispatch::{Began, Dispatcher};
 use super::guard::Guard;
 use crate::engine::connection::{Connector, ServerInfo};
 use crate::engine::error::{Class, Error, Result};
+use crate::engine::heartbeat::Listener;
 use crate::engine::live::Live;
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
@@ -54,6 +55,8 @@ pub struct Reader {
     pub progress: Progress,
     /// How fast changes may be read.
     pub live: Live,
+    /// Hears the heartbeat on the source, where there is one.
+    pub heartbeat: Option<Listener>,
 }
 
 impl Reader {
@@ -65,7 +68,8 @@ impl Reader {
         let floor = (*self.dispatcher.position()).clone();
         let mut stream = LogStream::open(&self.source, &self.source_info, &self.start, self.server_id, Follow::Forever).await?;
         let mut state = State {
-            assembler: Assembler::new(self.plan, self.guard, self.start, floor, self.valid_from, self.clock_offset),
+            assembler: Assembler::new(self.plan, self.guard, self.start, floor, self.valid_from, self.clock_offset)
+                .with_heartbeat(self.heartbeat),
             decoder: Decoder::for_version(&self.source_info.version_text),
             dispatcher: self.dispatcher,
             progress: self.progress,

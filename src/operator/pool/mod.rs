@@ -123,9 +123,10 @@ async fn write(pool: &DedicatedCluster, status: &ClusterStatus, ctx: &Context) -
     });
     let parameters = PatchParams::apply(apply::MANAGER).force();
     ctx.take_turn().await;
-    api.patch_status(&pool.name_any(), &parameters, &Patch::Apply(&patch))
-        .await
-        .map_err(Error::at("writing the pool's status"))?;
+    let began = Instant::now();
+    let written = api.patch_status(&pool.name_any(), &parameters, &Patch::Apply(&patch)).await;
+    ctx.wrote_pool(&pool.name_any(), began.elapsed());
+    written.map_err(Error::at("writing the pool's status"))?;
     ctx.metrics.wrote_status(Kind::DedicatedCluster);
     let reason = |status: &ClusterStatus| status.conditions.first().map(|condition| condition.reason.clone());
     let before = pool.status.as_ref().and_then(reason);

@@ -69,9 +69,13 @@ pub fn key(task: &impl ResourceExt) -> TaskKey {
 /// # Errors
 /// When the API server refuses something or does not answer; the look is repeated.
 pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let began = Instant::now();
     let key = key(&*raw);
     ctx.count_pod(&key);
+    let is_new = raw.0.as_ref().is_ok_and(|task| task.status.is_none()) && ctx.recall(&key).written.is_none();
+    let Some(_slot) = ctx.slots.take(is_new).await else { return Ok(Action::await_change()) };
+    // Others were looked at meanwhile, and this one may have changed.
+    let raw = find(&ctx.caches.tasks, &key.namespace, &key.name).unwrap_or(raw);
+    let began = Instant::now();
     let result = match &raw.0 {
         Ok(task) => tokio::time::timeout(TIME_LIMIT, look(task, &key, &ctx)).await.unwrap_or(Err(Error::TimeLimit)),
         Err(invalid) => {
