@@ -13,11 +13,12 @@ use kube::runtime::events::{Event, Recorder};
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use tokio::sync::mpsc;
 
-use super::ledger::{Ledger, PoolKey, TaskKey};
+use super::ledger::{Affected, Ledger, PoolKey, TaskKey};
 use super::metrics::Metrics;
 use super::settings::Settings;
 use super::sharing::Sharing;
 use super::slots::Slots;
+use super::task::observe::used_by;
 use crate::api::engine::engine_name;
 use crate::api::{DedicatedCluster, MigrationTask, MigrationTaskStatus};
 
@@ -62,6 +63,11 @@ impl Caches {
                 }
             }
         }
+    }
+
+    /// Whether there is a pool of this name that cannot be read.
+    pub fn is_malformed(&self, pool: &str) -> bool {
+        self.pools.get(&ObjectRef::<RawPool>::new(pool)).is_some_and(|raw| raw.0.is_err())
     }
 
     /// A pool that can be read.
@@ -250,18 +256,41 @@ impl Context {
     pub fn forget(&self, key: &TaskKey) {
         lock(&self.memory).remove(key);
         let sharing = self.sharing().set(key, None);
+        self.pokes.tasks(sharing);
         let pod = find(&self.caches.pods, &key.namespace, &engine_name(&key.name));
-        let (pool, granted) = {
+        self.account(key, |ledger| {
+            let mut granted = ledger.release(key);
+            // Nobody looks for a pod that was not seen yet: should there be one, it counts from when it is.
+            granted.extend(match pod.as_deref().and_then(used_by) {
+                Some((pool, units)) => ledger.uses(key, &pool, units),
+                None => ledger.unused(key),
+            });
+            granted
+        });
+    }
+
+    /// Tells the ledger what the task's pod uses, by the cache.
+    pub fn count_pod(&self, key: &TaskKey) {
+        let pod = find(&self.caches.pods, &key.namespace, &engine_name(&key.name));
+        self.account(key, |ledger| match (pod.as_deref(), pod.as_deref().and_then(used_by)) {
+            (_, Some((pool, units))) => ledger.uses(key, &pool, units),
+            (Some(_), None) => ledger.unused(key),
+            (None, None) => ledger.unseen(key),
+        });
+    }
+
+    /// Changes what counts for a task, and wakes whoever is concerned: the tasks that got units, and the pools.
+    pub fn account(&self, key: &TaskKey, change: impl FnOnce(&mut Ledger) -> Affected) {
+        let (before, mut granted, after) = {
             let mut ledger = self.ledger();
-            let holding = ledger.holding(key).map(|(pool, _)| pool);
-            let in_use = holding.is_some() && pod.as_ref().is_some_and(|pod| super::task::observe::runs(pod));
-            let granted = if in_use { ledger.leave(key) } else { ledger.release(key) };
-            (holding, granted)
+            let before = ledger.counted(key);
+            let granted = change(&mut ledger);
+            (before, granted, ledger.counted(key))
         };
-        self.pokes.tasks(granted.into_iter().chain(sharing));
-        if let Some(pool) = pool {
-            self.pokes.pool(&pool);
-        }
+        granted.retain(|other| other != key);
+        self.pokes.tasks(granted);
+        let concerned = before.keys().chain(after.keys()).filter(|pool| before.get(*pool) != after.get(*pool));
+        concerned.for_each(|pool| self.pokes.pool(pool));
     }
 
     /// Whether a pool may be looked at now; else how long it has to wait. Every task that moves wakes its pool: looks are kept apart, and unlike with a
