@@ -17,6 +17,7 @@ use super::ledger::{Ledger, PoolKey, TaskKey};
 use super::metrics::Metrics;
 use super::settings::Settings;
 use super::sharing::Sharing;
+use super::task::decide::Trouble;
 use crate::api::engine::engine_name;
 use crate::api::{DedicatedCluster, MigrationTask, MigrationTaskStatus};
 
@@ -70,12 +71,15 @@ impl Caches {
 }
 
 /// What is remembered of a task between two reconciles; it may be lost at any time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Memory {
     /// The status that was written last, and the resourceVersion that it got.
     pub written: Option<(MigrationTaskStatus, u64)>,
     pub written_at: Option<Instant>,
     pub failures: u32,
+    /// What kept the last step from being taken, and how often in a row.
+    pub refused: Option<Trouble>,
+    pub refusals: u32,
 }
 
 /// Wakes reconciles.
@@ -232,13 +236,13 @@ impl Context {
 
     /// What is remembered of a task.
     pub fn recall(&self, key: &TaskKey) -> Memory {
-        lock(&self.memory).get(key).cloned().unwrap_or(Memory { written: None, written_at: None, failures: 0 })
+        lock(&self.memory).get(key).cloned().unwrap_or_default()
     }
 
     /// Changes what is remembered.
     pub fn remember(&self, key: &TaskKey, change: impl FnOnce(&mut Memory)) {
         let mut memory = lock(&self.memory);
-        change(memory.entry(key.clone()).or_insert(Memory { written: None, written_at: None, failures: 0 }));
+        change(memory.entry(key.clone()).or_default());
     }
 
     /// A task that is gone: it gives everything back, units once no pod uses them any more. Called again when its pod has ended.

@@ -14,7 +14,7 @@ use kube::Resource;
 
 use super::digest;
 use crate::api::engine::{
-    ANNOTATION_FINGERPRINT, ANNOTATION_PLAN, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_ENVIRONMENT, LABEL_MODE,
+    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_ENVIRONMENT, LABEL_MODE,
     LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER, STATUS_PORT, engine_name,
 };
 use crate::api::{
@@ -47,6 +47,8 @@ pub struct Frame {
     pub units: u32,
     pub unit_resources: UnitResources,
     pub overcommit_percent: u32,
+    /// What the pod has that stands already; a plan for it says that and nothing else, whatever its pool gives by now.
+    pub standing: Option<EngineResources>,
     pub placement: Placement,
     pub retry: Retry,
     /// Digest of the Secrets.
@@ -62,6 +64,8 @@ pub struct Built {
     pub plan: String,
     /// Digest of what needs a new pod.
     pub template: String,
+    /// Digest of the whole pod.
+    pub whole: String,
 }
 
 /// The plan's ConfigMap and the engine's pod.
@@ -70,8 +74,12 @@ pub fn build(task: &MigrationTask, frame: &Frame, settings: &Settings) -> Built 
     let plan_digest = digest::plan(&plan);
     let template = digest::template(task, frame.mode, &frame.secrets);
     let config_map = config_map(task, frame, &plan, &plan_digest, &template);
-    let pod = pod(task, frame, &plan, settings, &plan_digest, &template);
-    Built { config_map, pod, plan: plan_digest, template }
+    let mut pod = pod(task, frame, &plan, settings, &plan_digest, &template);
+    // What it runs, where and with how much: what a change of the pool or of the operator's settings makes different.
+    let whole = digest::digest(&pod.spec);
+    let annotations = [(ANNOTATION_POD.to_owned(), whole.clone()), (ANNOTATION_IMAGE.to_owned(), settings.image.clone())];
+    pod.metadata.annotations.get_or_insert_default().extend(annotations);
+    Built { config_map, pod, plan: plan_digest, template, whole }
 }
 
 fn plan(task: &MigrationTask, frame: &Frame) -> EnginePlan {
@@ -90,7 +98,7 @@ fn plan(task: &MigrationTask, frame: &Frame) -> EnginePlan {
         generation: metadata.generation.unwrap_or_default(),
         spec,
         retry: frame.retry.clone(),
-        resources: limits(frame),
+        resources: frame.standing.unwrap_or_else(|| limits(frame)),
     }
 }
 

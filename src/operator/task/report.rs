@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::apply::pod_name_taken;
 use super::decide::{self, Goal, Step};
 use super::observe::{Observed, PodPhase};
 use crate::api::condition::{
     ALL, COMPLETE, Condition, FULL_COPY_COMPLETE, IN_SYNC, PRECHECK_PASSED, READY, RECONCILING, SCHEMA_MIGRATED, STALLED, Time,
 };
+use crate::api::engine::engine_name;
 use crate::api::{
     AdmissionStatus, EngineMode, MigrationTaskStatus, MigrationType, Phase, QueueStatus, RetryStatus, StatusReport,
 };
@@ -78,6 +80,10 @@ pub fn report(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus
         }
         Goal::Run => run(observed, decided),
     };
+    if let (Some(unable), Step::Create(_) | Step::Refresh) = (&observed.unable, decided.step) {
+        let phase = status.phase.unwrap_or(Phase::Pending);
+        status = with(observed, status, overlay(phase, Health::Stalled, unable.reason, unable.message.clone()));
+    }
     finish(observed, decided, &mut status);
     status
 }
@@ -432,8 +438,8 @@ fn failed(observed: &Observed, mut status: MigrationTaskStatus) -> MigrationTask
 fn starting(observed: &Observed, decided: &Decided<'_>, reason: &'static str, doing: &str) -> (Health, &'static str, String) {
     let Some(pod) = &observed.pod else { return (Health::Working, reason, doing.to_owned()) };
     if !pod.ours && pod.mode.is_none() {
-        let message = "a pod that is not the task's own stands under the name of its engine; remove or rename it".to_owned();
-        return (Health::Stalled, "PodNameTaken", message);
+        let taken = pod_name_taken(&engine_name(observed.task.metadata.name.as_deref().unwrap_or_default()));
+        return (Health::Stalled, taken.reason, taken.message);
     }
     let trouble = pod.trouble.as_ref().map(|(reason, message)| format!("{reason}: {message}"));
     let overdue = pod.deleting.is_none()

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -11,8 +12,9 @@ use serde_json::{Value, json};
 use super::build::{self, Frame};
 use super::decide::{self, Goal, Step};
 use super::digest;
-use super::observe::{Observed, PlanView, PodPhase, PodView, PoolFacts, PoolOffer};
+use super::observe::{self, Observed, PlanView, PodPhase, PodView, PoolFacts, PoolOffer};
 use super::report::{self, Decided, Reply};
+use crate::api::change::{Effect, effect, sample};
 use crate::api::condition::{FULL_COPY_COMPLETE, PRECHECK_PASSED, READY, RECONCILING, STALLED};
 use crate::api::{
     API_VERSION, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Placement, Retry, StatusReport, UnitResources,
@@ -45,6 +47,7 @@ struct Case {
     engine: Option<Value>,
     silent: Option<String>,
     refused: Option<String>,
+    unable: Option<String>,
     expect: Expect,
 }
 
@@ -180,8 +183,10 @@ fn pod(case: &PodCase, task: &MigrationTask) -> PodView {
         // A restart that is asked for came after the pod was made.
         template: if case.changed { "old".into() } else { template },
         plan: String::new(),
+        whole: String::new(),
         cluster: Some("prod".into()),
         units: case.units.unwrap_or(2),
+        limits: None,
         phase: match case.phase.as_str() {
             "Pending" => PodPhase::Pending,
             "Running" => PodPhase::Running,
@@ -234,6 +239,7 @@ fn observed(case: &Case) -> Observed {
         retry: EffectiveRetry { connection_minutes: 720, other_minutes: 10, set_by: None },
         ready_within: Duration::from_secs(120),
         refused: case.refused.clone(),
+        unable: case.unable.clone().map(|message| decide::Trouble { reason: "PodRefused", message }),
         task: Arc::new(task),
     }
 }
@@ -255,6 +261,7 @@ fn bare(case: &Case) -> Case {
         engine: None,
         silent: None,
         refused: None,
+        unable: None,
         expect: Expect {
             goal: String::new(),
             step: String::new(),
@@ -361,14 +368,15 @@ fn what_is_told_is_told_once() {
     let cases: Vec<Case> = serde_saphyr::from_str(include_str!("fixtures/cases.yaml")).unwrap();
     for case in &cases {
         let mut observed = observed(case);
+        let holding = observed.status.admission.as_ref().map(|admission| (admission.cluster.clone(), admission.units));
         let goal = decide::goal(&observed);
         let step = decide::step(&observed, &goal, None);
-        let decided = Decided { goal: &goal, standing: None, step: &step, reply: None, holding: None };
+        let decided = Decided { goal: &goal, standing: None, step: &step, reply: None, holding: holding.clone() };
         let first = report::report(&observed, &decided);
         observed.status = first.clone();
         let goal = decide::goal(&observed);
         let step = decide::step(&observed, &goal, None);
-        let decided = Decided { goal: &goal, standing: None, step: &step, reply: None, holding: None };
+        let decided = Decided { goal: &goal, standing: None, step: &step, reply: None, holding: holding.clone() };
         let second = report::report(&observed, &decided);
         if report::is_transition(&first, &second) {
             // It may go on to another goal, but not come back to the first with other words.
@@ -396,6 +404,7 @@ fn frame(mode: EngineMode) -> Frame {
         units: if mode == EngineMode::Run { 2 } else { 0 },
         unit_resources: UnitResources::default(),
         overcommit_percent: 200,
+        standing: None,
         placement: serde_json::from_value(json!({
             "nodeSelector": {"pool": "data"}, "tolerations": [{"key": "data", "operator": "Exists"}], "priorityClassName": "high",
         }))
@@ -453,6 +462,69 @@ fn digests_change_with_what_matters_and_with_nothing_else() {
     };
     assert_ne!(template(&restart, EngineMode::Run), same);
     assert_ne!(template(&|task| task.spec.source.mysql.port = Some(3307), EngineMode::Run), same);
+    // Every field by the one table, which the engine follows too.
+    let before = MigrationTask { spec: serde_json::from_value(sample::spec()).unwrap(), ..task.clone() };
+    let plan = |task: &MigrationTask| build::build(task, &frame(EngineMode::Run), &settings()).plan;
+    for (name, spec) in sample::changes() {
+        let after = MigrationTask { spec, ..before.clone() };
+        let effect = effect(&name, EngineMode::Run);
+        let of = |task| digest::template(task, EngineMode::Run, "s");
+        assert_eq!(of(&before) != of(&after), effect == Effect::NewPod, "spec.{name} and the pod");
+        assert_eq!(plan(&before) != plan(&after), effect != Effect::Aside, "spec.{name} and the plan");
+    }
     let ignore = |task: &mut MigrationTask| task.spec.precheck.ignore.push("X".into());
     assert_ne!(template(&ignore, EngineMode::Precheck), template(&|_| {}, EngineMode::Precheck));
+}
+
+#[test]
+fn a_plan_says_what_its_pod_has() {
+    let grown = UnitResources { memory: Quantity("4Gi".into()), ..UnitResources::default() };
+    let first = build::build(&plain(), &frame(EngineMode::Run), &settings());
+    let pod = observe::pod_view(&first.pod, "u-1", |_| None);
+    let later = Frame { unit_resources: grown, standing: pod.limits, ..frame(EngineMode::Run) };
+    let second = build::build(&plain(), &later, &settings());
+    // The pool has more by now, the pod has not: neither its limits nor its plan.
+    assert_eq!(first.plan, second.plan);
+    let text = second.config_map.data.unwrap().remove("plan.json").unwrap();
+    let plan: crate::api::EnginePlan = serde_json::from_str(&text).unwrap();
+    assert_eq!((plan.resources.units, plan.resources.cpu_millis, plan.resources.memory_bytes), (2, 1000, 1 << 30));
+}
+
+/// What is done about a pod that was built before something changed. `image`: that of the operator by now.
+fn finer(mode: EngineMode, started: bool, ready: bool, image: &str, pool: Option<UnitResources>, may_roll: bool) -> Step {
+    let before = build::build(&plain(), &frame(mode), &settings());
+    let mut view = observe::pod_view(&before.pod, "u-1", |_| None);
+    view.phase = if started { PodPhase::Running } else { PodPhase::Pending };
+    view.ready = ready;
+    let case: Vec<Case> = serde_saphyr::from_str("[{name: plain, expect: {goal: '', step: ''}}]").unwrap();
+    let mut observed = observed(&case[0]);
+    observed.plan = Some(observe::PlanView {
+        mode: Some(mode),
+        template: before.template.clone(),
+        plan: before.plan.clone(),
+        fingerprint: String::new(),
+        generation: 3,
+    });
+    observed.pod = Some(view);
+    let now = Frame { unit_resources: pool.unwrap_or_default(), standing: super::standing(&observed), ..frame(mode) };
+    let settings = Settings { image: image.into(), ..settings() };
+    let built = build::build(&plain(), &now, &settings);
+    super::finer(&observed, &Goal::Run, Step::Ask, Some(&built), &settings, || may_roll)
+}
+
+#[test]
+fn a_pod_that_cannot_start_is_made_anew_when_it_would_be_another() {
+    let image = settings().image;
+    let smaller = || Some(UnitResources { memory: Quantity("256Mi".into()), ..UnitResources::default() });
+    for mode in [EngineMode::Precheck, EngineMode::Run, EngineMode::Stop] {
+        assert_eq!(finer(mode, false, false, &image, None, true), Step::Ask);
+        // Its pool, or its image.
+        assert_eq!(shown_step(&finer(mode, false, false, &image, smaller(), false)), "Delete", "{mode:?}");
+        assert_eq!(shown_step(&finer(mode, false, false, "other", None, false)), "Delete", "{mode:?}");
+        // One that started keeps what it has, and leaves its image at once when it is not ready, else at the pace.
+        assert_eq!(finer(mode, true, true, &image, smaller(), true), Step::Ask, "{mode:?}");
+        assert_eq!(shown_step(&finer(mode, true, false, "other", None, false)), "Delete", "{mode:?}");
+        assert_eq!(finer(mode, true, true, "other", None, false), Step::Ask, "{mode:?}");
+        assert_eq!(shown_step(&finer(mode, true, true, "other", None, true)), "Delete", "{mode:?}");
+    }
 }
