@@ -188,7 +188,8 @@ mod tests {
             resources: EngineResources::default(),
         };
         let resources = EngineResources { units: 8, cpu_millis: 4000, memory_bytes: 4 << 30 };
-        let later = EnginePlan { generation: 2, resources, retry: Retry { other_minutes: 1, ..Retry::default() }, ..plan.clone() };
+        let later =
+            EnginePlan { generation: 2, resources, retry: Retry { other_minutes: 1, ..Retry::default() }, ..plan.clone() };
         assert!(plan.needs_new_pod(&later).is_empty());
         let task = TaskIdentity { uid: "other".into(), ..TaskIdentity::default() };
         let other = EnginePlan { api_version: "v9".into(), mode: EngineMode::Stop, task, ..plan.clone() };

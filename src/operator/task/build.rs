@@ -14,8 +14,9 @@ use kube::Resource;
 
 use super::digest;
 use crate::api::engine::{
-    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_ENVIRONMENT, LABEL_MODE,
-    LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER, STATUS_PORT, engine_name,
+    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, LABEL_CLUSTER,
+    LABEL_ENVIRONMENT, LABEL_MODE, LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER,
+    STATUS_PORT, engine_name,
 };
 use crate::api::{
     API_VERSION, DesiredState, EngineMode, EnginePlan, EngineResources, MigrationTask, Placement, Retry, TaskIdentity,
@@ -106,8 +107,8 @@ fn limits(frame: &Frame) -> EngineResources {
     let units = frame.units.max(1);
     EngineResources {
         units,
-        cpu_millis: quantity::cpu_millis(&frame.unit_resources.cpu.0) * u64::from(units),
-        memory_bytes: quantity::bytes(&frame.unit_resources.memory.0) * u64::from(units),
+        cpu_millis: quantity::cpu_millis(&frame.unit_resources.cpu.0).saturating_mul(units.into()),
+        memory_bytes: quantity::bytes(&frame.unit_resources.memory.0).saturating_mul(units.into()),
     }
 }
 
@@ -253,10 +254,11 @@ fn container(frame: &Frame, plan: &EnginePlan, settings: &Settings, mounts: Vec<
 /// Limits are the units' worth; requests are less where the pool is overcommitted. The share of memory that has no request is what overcommit
 /// risks: the kernel then ends the engine, which goes on from its record.
 fn resources(frame: &Frame, plan: &EnginePlan) -> ResourceRequirements {
+    let part = |whole: u64, percent: u64| u64::try_from(u128::from(whole) * 100 / u128::from(percent)).unwrap_or(whole);
     let (cpu, memory) = match frame.mode {
         EngineMode::Run => {
             let percent = u64::from(frame.overcommit_percent.max(100));
-            (plan.resources.cpu_millis * 100 / percent, plan.resources.memory_bytes * 100 / percent)
+            (part(plan.resources.cpu_millis, percent), part(plan.resources.memory_bytes, percent))
         }
         EngineMode::Precheck | EngineMode::Stop => {
             (PRECHECK_CPU_MILLIS.min(plan.resources.cpu_millis), PRECHECK_MEMORY.min(plan.resources.memory_bytes))

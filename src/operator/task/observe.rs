@@ -13,7 +13,8 @@ use super::build::ANNOTATION_GENERATION;
 use super::decide::Trouble;
 use super::digest;
 use crate::api::engine::{
-    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_MODE, LABEL_TASK, LABEL_UNITS,
+    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_MODE,
+    LABEL_TASK, LABEL_UNITS,
 };
 use crate::api::{
     DedicatedCluster, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskStatus, Placement, UnitResources,
@@ -117,6 +118,8 @@ pub enum PoolFacts {
     TooSmall {
         total: u64,
     },
+    /// One unit is worth nothing, in a pool that an older version let through; names the field.
+    Worthless(String),
     Fine(Box<PoolOffer>),
 }
 
@@ -167,6 +170,9 @@ pub fn pool_facts(
     let empty = BTreeMap::new();
     if pool.spec.namespaces.as_ref().is_some_and(|selector| !selects(selector, labels.unwrap_or(&empty))) {
         return PoolFacts::NamespaceNotAllowed;
+    }
+    if let Err(rule) = quantity::check_unit(&pool.spec.unit_resources) {
+        return PoolFacts::Worthless(rule);
     }
     let total = capacity(pool);
     if u64::from(units) > total { PoolFacts::TooSmall { total } } else { offer }
