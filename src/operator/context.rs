@@ -77,6 +77,8 @@ pub struct Memory {
     pub written: Option<(MigrationTaskStatus, u64)>,
     pub written_at: Option<Instant>,
     pub failures: u32,
+    /// The failure that was told as an event.
+    pub told: Option<String>,
     /// What kept the last step from being taken, and how often in a row.
     pub refused: Option<Trouble>,
     pub refusals: u32,
@@ -177,6 +179,8 @@ pub struct Context {
     sharing: Mutex<Sharing>,
     memory: Mutex<HashMap<TaskKey, Memory>>,
     rollout: Mutex<Option<Instant>>,
+    /// Failures of looks at a pool in a row, and the one that was told.
+    pool_failures: Mutex<HashMap<String, (u32, Option<String>)>>,
     /// When each pool was looked at last.
     looked: Mutex<HashMap<String, Instant>>,
     /// When the next request to the API server may go out.
@@ -221,6 +225,7 @@ impl Context {
             sharing: Mutex::default(),
             memory: Mutex::default(),
             rollout: Mutex::default(),
+            pool_failures: Mutex::default(),
             looked: Mutex::default(),
             next_request: Mutex::new(Instant::now()),
         }
@@ -272,6 +277,23 @@ impl Context {
         }
         looked.insert(pool.to_owned(), Instant::now());
         Ok(())
+    }
+
+    /// Counts a failed look at a pool. How many there were in a row, and whether this one is to be told: after `told_after` of them, once.
+    pub fn pool_failed(&self, pool: &str, cause: &str, told_after: u32) -> (u32, bool) {
+        let mut all = lock(&self.pool_failures);
+        let (failures, told) = all.entry(pool.to_owned()).or_default();
+        *failures = failures.saturating_add(1);
+        let news = *failures >= told_after && told.as_deref() != Some(cause);
+        if news {
+            *told = Some(cause.to_owned());
+        }
+        (*failures, news)
+    }
+
+    /// A pool was looked at without a failure.
+    pub fn pool_is_well(&self, pool: &str) {
+        lock(&self.pool_failures).remove(pool);
     }
 
     /// Waits until one more request may go to the API server: at most `--api-qps` a second, with a burst of a second's worth.

@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource};
 use serde_json::json;
@@ -10,7 +11,8 @@ use serde_json::json;
 use super::Error;
 use super::build::Built;
 use super::decide::Trouble;
-use super::report::Note;
+use super::report::{self, Note};
+use crate::api::condition::Condition;
 use crate::api::engine::{ANNOTATION_PLAN, LABEL_TASK, PLAN_KEY};
 use crate::api::{API_VERSION, EnginePlan, GROUP, MigrationTask, MigrationTaskStatus};
 use crate::operator::context::{Context, EventQueue};
@@ -45,6 +47,43 @@ pub async fn status(ctx: &Context, task: &MigrationTask, key: &TaskKey, status: 
     Ok(())
 }
 
+/// Tells in the conditions of a resource, whose spec need not be readable for that, why it cannot be read. What else stands in its status stays. True:
+/// it was news.
+pub async fn malformed<K: Resource<DynamicType = ()>>(
+    ctx: &Context,
+    api: &Api<DynamicObject>,
+    raw: &K,
+    name: &str,
+    error: &str,
+) -> Result<bool, Error> {
+    ctx.take_turn().await;
+    let Some(object) = api.get_opt(name).await.map_err(Error::at("reading a resource that cannot be understood"))? else {
+        return Ok(false);
+    };
+    let status = object.data.get("status").cloned().unwrap_or_default();
+    let before: Vec<Condition> =
+        status.get("conditions").cloned().and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+    let generation = object.metadata.generation;
+    let (conditions, message) = report::malformed(&before, error, generation, Timestamp::now());
+    if conditions == before {
+        return Ok(false);
+    }
+    // The version keeps it from one that was corrected meanwhile.
+    let patch = json!({
+        "metadata": {"resourceVersion": object.metadata.resource_version},
+        "status": {"observedGeneration": generation, "message": message, "conditions": conditions},
+    });
+    let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    ctx.take_turn().await;
+    match api.patch_status(name, &parameters, &Patch::Merge(&patch)).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => return Ok(false),
+        Err(error) => return Err(Error::at("writing the status of a resource that cannot be understood")(error)),
+    }
+    event(ctx, raw, &Note { warning: true, reason: report::MALFORMED.to_owned(), message });
+    Ok(true)
+}
+
 /// Puts the plan in place, then makes the pod: a pod never finds an older plan. `known`: the plan's ConfigMap is there and the task's own.
 pub async fn create(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> Result<(), Error> {
     put_plan(ctx, key, built, known).await?;
@@ -56,7 +95,8 @@ pub async fn create(ctx: &Context, key: &TaskKey, built: &Built, known: bool) ->
         // Made by a predecessor, or one that is on its way out; the cache will tell. A stranger never comes into the cache.
         Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
             ctx.take_turn().await;
-            let there = pods.get_metadata_opt(name).await.map_err(Error::at("looking whose pod stands under the engine's name"))?;
+            let there =
+                pods.get_metadata_opt(name).await.map_err(Error::at("looking whose pod stands under the engine's name"))?;
             match there {
                 Some(pod) if !belongs(&pod.metadata, key) => Err(Error::Refused(pod_name_taken(name))),
                 _ => Ok(()),
@@ -86,7 +126,8 @@ async fn put_plan(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> R
     if !known {
         // What an app keeps under this name must neither be overwritten nor go with the task.
         ctx.take_turn().await;
-        let there = maps.get_metadata_opt(name).await.map_err(Error::at("looking whose ConfigMap stands under the plan's name"))?;
+        let there =
+            maps.get_metadata_opt(name).await.map_err(Error::at("looking whose ConfigMap stands under the plan's name"))?;
         if there.is_some_and(|map| !belongs(&map.metadata, key)) {
             return Err(Error::Refused(plan_name_taken(name)));
         }
@@ -212,7 +253,9 @@ mod tests {
         for (code, words) in refused {
             assert!(refuses(code, words), "{words}");
         }
-        for (code, words) in [(500, "etcdserver: request timed out"), (429, "too many requests"), (409, "conflict"), (404, "not found")] {
+        for (code, words) in
+            [(500, "etcdserver: request timed out"), (429, "too many requests"), (409, "conflict"), (404, "not found")]
+        {
             assert!(!refuses(code, words), "{words}");
         }
     }

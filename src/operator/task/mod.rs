@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
+use kube::api::ApiResource;
 use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt};
 
 use self::build::{Built, Frame};
 use self::decide::{FENCE_FINALIZER, Goal, Step};
@@ -30,7 +31,8 @@ use super::settings::Settings;
 use super::sharing::Wish;
 use crate::api::engine::engine_name;
 use crate::api::{
-    DeletionPolicy, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase, Retry,
+    DeletionPolicy, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase,
+    Retry,
 };
 use crate::manifest::{resume_changes, resume_fingerprint};
 
@@ -49,7 +51,11 @@ pub const RETRY_SET_AT: &str = "cache.godwit.dev/retry-set-at";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{doing}: {error}")]
-    Api { doing: &'static str, error: kube::Error },
+    Api {
+        doing: &'static str,
+        #[source]
+        error: kube::Error,
+    },
     /// For the status, not for the log: something stands in the way until somebody removes it.
     #[error("{}", .0.message)]
     Refused(decide::Trouble),
@@ -78,36 +84,64 @@ pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, E
     let key = key(&*raw);
     let result = match &raw.0 {
         Ok(task) => tokio::time::timeout(TIME_LIMIT, look(task, &key, &ctx)).await.unwrap_or(Err(Error::TimeLimit)),
-        Err(invalid) => {
-            malformed(&ctx, &raw, &invalid.error);
-            Ok(Action::requeue(Duration::from_secs(600)))
-        }
+        Err(invalid) => malformed(&ctx, &raw, &key, &invalid.error).await,
     };
     let outcome = if result.is_ok() && ctx.recall(&key).refused.is_none() { "ok" } else { "error" };
     ctx.metrics.reconciled(Kind::MigrationTask, outcome, began.elapsed());
     if result.is_ok() {
-        ctx.remember(&key, |memory| memory.failures = 0);
+        ctx.remember(&key, |memory| (memory.failures, memory.told) = (0, None));
     }
     result
 }
 
+/// A look that fails so often in a row is told as an event.
+pub const TOLD_AFTER: u32 = 3;
+
 /// A pause after a failed look.
 pub fn after_error(raw: Arc<RawTask>, error: &Error, ctx: Arc<Context>) -> Action {
     let key = key(&*raw);
-    let mut failures = 0;
+    let cause = chain(error);
+    let (mut failures, mut news) = (0, false);
     ctx.remember(&key, |memory| {
         memory.failures = memory.failures.saturating_add(1);
         failures = memory.failures;
+        news = failures >= TOLD_AFTER && memory.told.as_ref() != Some(&cause);
+        if news {
+            memory.told = Some(cause.clone());
+        }
     });
-    tracing::warn!(task = %key, %error, failures, "the task could not be looked at; it is tried again");
+    tracing::warn!(task = %key, error = cause, failures, "the task could not be looked at; it is tried again");
+    if news {
+        apply::event(&ctx, &*raw, &report::failure(failures, &cause));
+    }
     Action::requeue(decide::backoff(Duration::from_secs(1), Duration::from_secs(60), failures.into()))
 }
 
+/// An error with its causes, each once: kube's errors leave out what lies below them.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        below = cause.source();
+    }
+    text
+}
+
 /// A task that an older version stored and this one cannot read: told, left alone, and no reason to stop the others.
-fn malformed(ctx: &Context, raw: &RawTask, error: &str) {
-    tracing::warn!(task = %key(raw), error, "the resource cannot be read");
-    let message = format!("the resource cannot be read by this version: {error}; correct the field, nothing is done meanwhile");
-    apply::event(ctx, raw, &Note { warning: true, reason: "Malformed".to_owned(), message });
+async fn malformed(ctx: &Context, raw: &RawTask, key: &TaskKey, error: &str) -> Result<Action, Error> {
+    tracing::warn!(task = %key, error, "the resource cannot be read");
+    let api = Api::namespaced_with(ctx.client.clone(), &key.namespace, &ApiResource::erase::<MigrationTask>(&()));
+    if apply::malformed(ctx, &api, raw, &key.name, error).await? {
+        ctx.metrics.wrote_status(Kind::MigrationTask);
+        // What was written before is no longer the newest.
+        ctx.remember(key, |memory| memory.written = None);
+    }
+    Ok(Action::requeue(Duration::from_secs(600)))
 }
 
 async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Action, Error> {
@@ -349,7 +383,14 @@ fn standing(observed: &Observed) -> Option<EngineResources> {
 }
 
 /// What only shows once the objects are built: an engine whose plan is old or whose image is, a pod that could not start as it was built.
-fn finer(observed: &Observed, goal: &Goal, step: Step, built: Option<&Built>, settings: &Settings, may_roll: impl Fn() -> bool) -> Step {
+fn finer(
+    observed: &Observed,
+    goal: &Goal,
+    step: Step,
+    built: Option<&Built>,
+    settings: &Settings,
+    may_roll: impl Fn() -> bool,
+) -> Step {
     let (Step::Ask, Some(pod), Some(built)) = (&step, &observed.pod, built) else { return step };
     let delete = |why| Step::Delete { force: false, why };
     if observed.refused.is_some() && pod.template != built.template {

@@ -69,7 +69,7 @@ pub fn report(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus
     let mut status = match decided.goal {
         Goal::Leave => return observed.status.clone(),
         Goal::Ended => ended(observed),
-        Goal::Wait(_) => observed.status.clone(),
+        Goal::Wait(_) => kept(observed),
         Goal::Rest => rest(observed),
         Goal::Stop => stop(observed, decided),
         Goal::Precheck => precheck(observed, decided),
@@ -277,7 +277,7 @@ fn with(observed: &Observed, mut status: MigrationTaskStatus, overlay: Overlay) 
 
 fn ended(observed: &Observed) -> MigrationTaskStatus {
     if observed.status.phase.is_some_and(Phase::is_final) {
-        return observed.status.clone();
+        return kept(observed);
     }
     let status = MigrationTaskStatus { retry: None, ..base(observed) };
     with(observed, status, overlay(Phase::Stopped, Health::Ready, "Stopped", "ended before it began, as asked"))
@@ -465,6 +465,54 @@ pub struct Note {
     pub warning: bool,
     pub reason: String,
     pub message: String,
+}
+
+/// The event about looks that fail.
+pub fn failure(failures: u32, cause: &str) -> Note {
+    let message = cut(&format!("{failures} times in a row, tried again with growing pauses: {cause}"));
+    Note { warning: true, reason: "ReconcileError".to_owned(), message }
+}
+
+/// Reason of a resource that cannot be read.
+pub const MALFORMED: &str = "Malformed";
+
+/// The conditions of a resource that cannot be read, and the sentence about it: what stood there before stays, but for health.
+pub fn malformed(before: &[Condition], error: &str, generation: Option<i64>, now: Timestamp) -> (Vec<Condition>, String) {
+    let words: String = error.chars().take(2000).collect();
+    let message = format!("the resource cannot be read by this version: {words}; correct the field, nothing is done meanwhile");
+    let mut conditions = before.to_vec();
+    for (kind, status, reason, message) in [
+        (READY, "False", MALFORMED, message.as_str()),
+        (RECONCILING, "False", MALFORMED, message.as_str()),
+        (STALLED, "True", MALFORMED, message.as_str()),
+    ] {
+        let since = before.iter().find(|known| known.type_ == kind && known.status == status);
+        let fresh = Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            last_transition_time: since.map_or_else(|| whole_second(now), |known| known.last_transition_time.clone()),
+            observed_generation: generation,
+        };
+        match conditions.iter_mut().find(|known| known.type_ == kind) {
+            Some(known) => *known = fresh,
+            None => conditions.push(fresh),
+        }
+    }
+    (conditions, message)
+}
+
+/// A status of a task that waits or has ended, which is kept as it stands, without the mark of a time when it could not be read.
+fn kept(observed: &Observed) -> MigrationTaskStatus {
+    let status = observed.status.clone();
+    let marked = decide::find(&status, STALLED).is_some_and(|stalled| stalled.status == "True" && stalled.reason == MALFORMED);
+    let Some(phase) = status.phase.filter(|_| marked) else { return status };
+    let (health, message) = match phase {
+        Phase::Failed | Phase::PrecheckFailed => (Health::Stalled, status.retry.as_ref().map(|retry| retry.error.clone())),
+        _ => (Health::Ready, Some("the task has ended".to_owned())),
+    };
+    with(observed, status, overlay(phase, health, phase.as_str(), message.unwrap_or_default()))
 }
 
 /// Events for what changed between two statuses: transitions only, never numbers.

@@ -233,6 +233,7 @@ fn observed(case: &Case) -> Observed {
             Some("Missing") => PoolFacts::Missing,
             Some("Leaving") => PoolFacts::Leaving,
             Some("NamespaceNotAllowed") => PoolFacts::NamespaceNotAllowed,
+            Some("Worthless") => PoolFacts::Worthless("spec.unitResources.memory: must be 64Mi or more".into()),
             Some("TooSmall") => PoolFacts::TooSmall { total: 1 },
             Some(other) => panic!("{other} is no pool"),
         },
@@ -527,4 +528,37 @@ fn a_pod_that_cannot_start_is_made_anew_when_it_would_be_another() {
         assert_eq!(finer(mode, true, true, "other", None, false), Step::Ask, "{mode:?}");
         assert_eq!(shown_step(&finer(mode, true, true, "other", None, true)), "Delete", "{mode:?}");
     }
+}
+
+#[test]
+fn what_cannot_be_read_keeps_what_was_reached() {
+    let before = status(&json!({"conditions": [
+        {"type": "Ready", "status": "True"}, {"type": FULL_COPY_COMPLETE, "status": "True"}, {"type": STALLED, "status": "False"},
+    ]}));
+    let (conditions, message) = report::malformed(&before.conditions, "spec.desiredState: unknown variant", Some(4), now());
+    assert!(message.contains("spec.desiredState: unknown variant"), "{message}");
+    let shown: Vec<(&str, &str, &str)> =
+        conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str(), c.reason.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            (READY, "False", "Malformed"),
+            (FULL_COPY_COMPLETE, "True", "Fixture"),
+            (STALLED, "True", "Malformed"),
+            (RECONCILING, "False", "Malformed"),
+        ]
+    );
+    // Told once.
+    let again = report::malformed(&conditions, "spec.desiredState: unknown variant", Some(4), ago(-60));
+    assert_eq!(again, (conditions, message));
+}
+
+#[test]
+fn an_error_is_told_with_its_causes_each_once() {
+    let refused = std::io::Error::other("connection refused");
+    let error = super::Error::at("writing status")(kube::Error::ReadEvents(refused));
+    let text = super::chain(&error);
+    assert!(text.starts_with("writing status: ") && text.matches("connection refused").count() == 1, "{text}");
+    let note = report::failure(3, &text);
+    assert!(note.warning && note.reason == "ReconcileError" && note.message.contains(&text), "{note:?}");
 }

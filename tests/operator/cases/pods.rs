@@ -116,7 +116,9 @@ pub async fn a_strangers_objects_are_left_alone(world: Arc<World>) {
     let after = shop.plan_map().await.unwrap();
     assert_eq!((after.uid(), after.resource_version(), after.data), (map.uid(), map.resource_version(), map.data));
     assert_eq!(web.pod().await.unwrap().metadata, pod.metadata);
-    let told = |events: Vec<String>, reason: &str| events.iter().filter(|event| event.starts_with(&format!("Warning {reason}: "))).count();
+    let told = |events: Vec<String>, reason: &str| {
+        events.iter().filter(|event| event.starts_with(&format!("Warning {reason}: "))).count()
+    };
     assert_eq!((told(shop.events().await, "PlanNameTaken"), told(web.events().await, "PodNameTaken")), (1, 1));
     // Once they are gone, the tasks go on by themselves.
     Api::<ConfigMap>::namespaced(world.client.clone(), &namespace).delete("shop-engine", &DeleteParams::default()).await.unwrap();
