@@ -205,7 +205,9 @@ pub async fn units_times_what_one_is_worth(world: Arc<World>) {
 pub async fn the_shared_default_queues_too(world: Arc<World>) {
     let namespace = world.namespace("default").await;
     let arguments = ["--default-units", "3", "--default-unit-cpu", "100m", "--default-unit-memory", "128Mi"];
-    let _operator = Operator::start(&world, Options::named("default").with(&arguments)).await;
+    // Whatever other cases have left runs in the shared default, too.
+    let options = Options::named("default").with(&arguments).with(&["--watch-namespace", &namespace]);
+    let _operator = Operator::start(&world, options).await;
     let of = |name: &str, units: u32| Task::new(&world, &namespace, name).with(json!({"spec": {"cluster": {"units": units}}}));
     let first = of("first", 2).create().await;
     first.until_in_sync().await;
