@@ -77,8 +77,11 @@ impl Engine {
         script::is_done(&self.report().status, self.mode)
     }
 
-    /// Works by a new plan from now on.
+    /// Works by a new plan from now on, if a real engine would.
     pub fn replace_plan(&self, plan: EnginePlan) {
+        if !self.plan().needs_new_pod(&plan).is_empty() {
+            return;
+        }
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
         self.note_generation();
     }

@@ -82,15 +82,25 @@ fn no_overcommit() -> u32 {
     100
 }
 
+/// What the CPU of one unit must at least be, in thousandths of a core: with less an engine does not get to answer its probes.
+pub const UNIT_LEAST_CPU_MILLIS: u64 = 10;
+/// What the memory of one unit must at least be, in bytes.
+pub const UNIT_LEAST_MEMORY: u64 = 64 << 20;
+/// How a smaller CPU is refused.
+pub const UNIT_CPU_RULE: &str = "spec.unitResources.cpu: must be 10m or more";
+/// How a smaller memory is refused.
+pub const UNIT_MEMORY_RULE: &str =
+    "spec.unitResources.memory: must be 64Mi or more; mind the suffix, m are thousandths of a byte";
+
 /// CPU and memory of one unit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct UnitResources {
-    /// CPU of one unit.
-    #[schemars(schema_with = "schema::quantity")]
+    /// CPU of one unit, 10m or more.
+    #[schemars(schema_with = "schema::unit_cpu")]
     pub cpu: Quantity,
-    /// Memory of one unit.
-    #[schemars(schema_with = "schema::quantity")]
+    /// Memory of one unit, 64Mi or more.
+    #[schemars(schema_with = "schema::unit_memory")]
     pub memory: Quantity,
 }
 

@@ -41,6 +41,11 @@ pub const ANNOTATION_FINGERPRINT: &str = "godwit.dev/fingerprint";
 /// within a minute.
 pub const ANNOTATION_PLAN: &str = "godwit.dev/plan";
 
+/// Annotation of a pod: the image that it was made with, which a webhook may have written differently into the pod.
+pub const ANNOTATION_IMAGE: &str = "godwit.dev/image";
+/// Annotation of a pod: digest of the pod as it was built. One that has not started is made anew when it would be built differently by now.
+pub const ANNOTATION_POD: &str = "godwit.dev/pod";
+
 /// Name of a task's engine pod and of its plan's ConfigMap: one name, so that there is at most one of each, also across delete and re-create.
 pub fn engine_name(task: &str) -> String {
     format!("{task}-engine")

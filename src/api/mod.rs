@@ -5,6 +5,7 @@
 //! One source of truth: the doc comments become `kubectl explain`, the defaults and limits become the CRDs
 //! ([`crd`]), and the command line validates manifests against those same generated schemas (`crate::manifest`).
 
+pub mod change;
 pub mod cluster;
 pub mod condition;
 pub mod crd;

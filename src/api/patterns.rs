@@ -19,5 +19,5 @@ pub const TABLESTORE_INSTANCE: &str = "^[A-Za-z][-A-Za-z0-9]*$";
 pub const PLAIN_NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 /// A precheck item's name.
 pub const ITEM_NAME: &str = "^[A-Z][A-Za-z0-9]*$";
-/// An amount of CPU or memory (`resource.Quantity`), zero and negative ones left out by the engine's floor.
+/// An amount of CPU or memory (`resource.Quantity`) without sign and exponent; how little it may be is a rule of its own.
 pub const QUANTITY: &str = "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$";

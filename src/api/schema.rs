@@ -1,6 +1,7 @@
 //! Hand-written schemas of Kubernetes' own types: the generated ones would put a thousand lines of pod affinity into the CRD, and the API server
 //! checks those fields again when the pod is created.
 
+use super::cluster::{UNIT_CPU_RULE, UNIT_LEAST_CPU_MILLIS, UNIT_LEAST_MEMORY, UNIT_MEMORY_RULE};
 use super::patterns::QUANTITY;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
@@ -35,13 +36,27 @@ pub fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "format": "date-time"})
 }
 
-/// `resource.Quantity`: 2, "500m", "512Mi".
-pub fn quantity(_: &mut SchemaGenerator) -> Schema {
+/// CPU of a unit.
+pub fn unit_cpu(_: &mut SchemaGenerator) -> Schema {
+    quantity(&format!("{UNIT_LEAST_CPU_MILLIS}m"), UNIT_CPU_RULE)
+}
+
+/// Memory of a unit.
+pub fn unit_memory(_: &mut SchemaGenerator) -> Schema {
+    quantity(&UNIT_LEAST_MEMORY.to_string(), UNIT_MEMORY_RULE)
+}
+
+/// `resource.Quantity`: 2, "500m", "512Mi"; not less than `least`.
+fn quantity(least: &str, message: &str) -> Schema {
     json_schema!({
         "x-kubernetes-int-or-string": true,
         "anyOf": [{"type": "integer"}, {"type": "string"}],
         "pattern": QUANTITY,
-        "maxLength": 32
+        "maxLength": 32,
+        "x-kubernetes-validations": [{
+            "rule": format!("isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('{least}')) >= 0"),
+            "message": message
+        }]
     })
 }
 

@@ -18,6 +18,7 @@ use super::metrics::Metrics;
 use super::settings::Settings;
 use super::sharing::Sharing;
 use super::slots::Slots;
+use super::task::decide::Trouble;
 use super::task::observe::used_by;
 use crate::api::engine::engine_name;
 use crate::api::{DedicatedCluster, MigrationTask, MigrationTaskStatus};
@@ -77,12 +78,17 @@ impl Caches {
 }
 
 /// What is remembered of a task between two reconciles; it may be lost at any time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Memory {
     /// The status that was written last, and the resourceVersion that it got.
     pub written: Option<(MigrationTaskStatus, u64)>,
     pub written_at: Option<Instant>,
     pub failures: u32,
+    /// The failure that was told as an event.
+    pub told: Option<String>,
+    /// What kept the last step from being taken, and how often in a row.
+    pub refused: Option<Trouble>,
+    pub refusals: u32,
 }
 
 /// Wakes reconciles.
@@ -181,6 +187,8 @@ pub struct Context {
     sharing: Mutex<Sharing>,
     memory: Mutex<HashMap<TaskKey, Memory>>,
     rollout: Mutex<Option<Instant>>,
+    /// Failures of looks at a pool in a row, and the one that was told.
+    pool_failures: Mutex<HashMap<String, (u32, Option<String>)>>,
     /// When each pool may be looked at again.
     looked: Mutex<HashMap<String, Instant>>,
     /// When the next request to the API server may go out.
@@ -228,6 +236,7 @@ impl Context {
             sharing: Mutex::default(),
             memory: Mutex::default(),
             rollout: Mutex::default(),
+            pool_failures: Mutex::default(),
             looked: Mutex::default(),
             next_request: Mutex::new(Instant::now()),
         }
@@ -243,13 +252,13 @@ impl Context {
 
     /// What is remembered of a task.
     pub fn recall(&self, key: &TaskKey) -> Memory {
-        lock(&self.memory).get(key).cloned().unwrap_or(Memory { written: None, written_at: None, failures: 0 })
+        lock(&self.memory).get(key).cloned().unwrap_or_default()
     }
 
     /// Changes what is remembered.
     pub fn remember(&self, key: &TaskKey, change: impl FnOnce(&mut Memory)) {
         let mut memory = lock(&self.memory);
-        change(memory.entry(key.clone()).or_insert(Memory { written: None, written_at: None, failures: 0 }));
+        change(memory.entry(key.clone()).or_default());
     }
 
     /// A task that is gone: it gives everything back, units once no pod uses them any more. Called again when its pod has ended.
@@ -309,6 +318,23 @@ impl Context {
     pub fn wrote_pool(&self, pool: &str, took: Duration) {
         let pause = took.saturating_mul(POOL_SHARE).clamp(*POOL_PACE.start(), *POOL_PACE.end());
         lock(&self.looked).insert(pool.to_owned(), Instant::now() + pause);
+    }
+
+    /// Counts a failed look at a pool. How many there were in a row, and whether this one is to be told: after `told_after` of them, once.
+    pub fn pool_failed(&self, pool: &str, cause: &str, told_after: u32) -> (u32, bool) {
+        let mut all = lock(&self.pool_failures);
+        let (failures, told) = all.entry(pool.to_owned()).or_default();
+        *failures = failures.saturating_add(1);
+        let news = *failures >= told_after && told.as_deref() != Some(cause);
+        if news {
+            *told = Some(cause.to_owned());
+        }
+        (*failures, news)
+    }
+
+    /// A pool was looked at without a failure.
+    pub fn pool_is_well(&self, pool: &str) {
+        lock(&self.pool_failures).remove(pool);
     }
 
     /// Waits until one more request may go to the API server: at most `--api-qps` a second, with a burst of a second's worth.

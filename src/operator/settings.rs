@@ -42,10 +42,10 @@ pub struct Settings {
     #[arg(long, env = "GODWIT_DEFAULT_UNITS", default_value_t = 0)]
     pub default_units: u64,
     /// CPU of one unit of the shared default pool
-    #[arg(long, env = "GODWIT_DEFAULT_UNIT_CPU", default_value = "500m", value_parser = quantity)]
+    #[arg(long, env = "GODWIT_DEFAULT_UNIT_CPU", default_value = "500m", value_parser = unit_cpu)]
     pub default_unit_cpu: String,
     /// Memory of one unit of the shared default pool
-    #[arg(long, env = "GODWIT_DEFAULT_UNIT_MEMORY", default_value = "512Mi", value_parser = quantity)]
+    #[arg(long, env = "GODWIT_DEFAULT_UNIT_MEMORY", default_value = "512Mi", value_parser = unit_memory)]
     pub default_unit_memory: String,
     /// Serve /healthz, /readyz and /metrics at this address
     #[arg(long, env = "GODWIT_LISTEN", default_value = ":8080", value_name = "ADDRESS", value_parser = crate::listen::address)]
@@ -88,8 +88,16 @@ fn host_name() -> String {
     std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| format!("godwit-{}", std::process::id()))
 }
 
-fn quantity(text: &str) -> Result<String, String> {
-    super::quantity::parse(text)
-        .map(|_| text.to_owned())
-        .ok_or_else(|| "write it as Kubernetes does: 500m, 2, 512Mi, 1G".to_owned())
+fn unit_cpu(text: &str) -> Result<String, String> {
+    quantity(text, UnitResources { cpu: Quantity(text.to_owned()), ..UnitResources::default() })
+}
+
+fn unit_memory(text: &str) -> Result<String, String> {
+    quantity(text, UnitResources { memory: Quantity(text.to_owned()), ..UnitResources::default() })
+}
+
+fn quantity(text: &str, unit: UnitResources) -> Result<String, String> {
+    super::quantity::parse(text).ok_or_else(|| "write it as Kubernetes does: 500m, 2, 512Mi, 1G".to_owned())?;
+    super::quantity::check_unit(&unit).map_err(|rule| rule.split_once(": ").map_or(rule.clone(), |(_, rule)| rule.to_owned()))?;
+    Ok(text.to_owned())
 }

@@ -384,6 +384,7 @@ fn slim_pod(pod: &mut Pod) {
             .map(|container| k8s_openapi::api::core::v1::Container {
                 name: container.name,
                 image: container.image,
+                resources: container.resources,
                 ..Default::default()
             })
             .collect();

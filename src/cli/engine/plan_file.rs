@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::api::engine::EnginePlan;
-use crate::api::{API_VERSION, Alerts, DeletionPolicy, MigrationTask, Retry, Throttle};
+use crate::api::{API_VERSION, MigrationTask};
 use crate::engine::Task;
 use crate::engine::error::{Error, Result};
 use crate::engine::live::Live;
@@ -76,7 +76,7 @@ fn follow(current: &mut EnginePlan, new: EnginePlan, live: &Live, progress: &Pro
     if new == *current {
         return;
     }
-    let others = changed(&fixed(current), &fixed(&new));
+    let others = current.needs_new_pod(&new);
     if !others.is_empty() {
         tracing::warn!(
             fields = others.join(", "),
@@ -90,38 +90,6 @@ fn follow(current: &mut EnginePlan, new: EnginePlan, live: &Live, progress: &Pro
     progress.set_generation(new.generation);
     tracing::info!(generation = new.generation, "the changed plan is followed");
     *current = new;
-}
-
-/// The plan without what is followed while the task runs, and without what is no engine's business.
-fn fixed(plan: &EnginePlan) -> Value {
-    let mut plan = EnginePlan { generation: 0, retry: Retry::default(), ..plan.clone() };
-    let spec = &mut plan.spec;
-    spec.throttle = Throttle::default();
-    spec.retry = Retry::default();
-    spec.alerts = Alerts::default();
-    spec.deletion_policy = DeletionPolicy::default();
-    spec.cluster.priority = 0;
-    spec.environment = None;
-    spec.resource_group = None;
-    serde_json::to_value(plan).unwrap_or_default()
-}
-
-/// Paths of the fields that differ, down to those of the spec.
-fn changed(before: &Value, after: &Value) -> Vec<String> {
-    let fields = |left: &Value, right: &Value, prefix: &str| -> Vec<String> {
-        let (Some(left), Some(right)) = (left.as_object(), right.as_object()) else { return Vec::new() };
-        let mut names: Vec<&String> =
-            left.keys().chain(right.keys()).filter(|name| left.get(*name) != right.get(*name)).collect();
-        names.sort();
-        names.dedup();
-        names.into_iter().map(|name| format!("{prefix}{name}")).collect()
-    };
-    let mut found = fields(before, after, "");
-    if found.iter().any(|name| name == "spec") {
-        found.retain(|name| name != "spec");
-        found.extend(fields(&before["spec"], &after["spec"], "spec."));
-    }
-    found
 }
 
 #[cfg(test)]
@@ -199,15 +167,19 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_a_new_pod_is_named() {
-        let before = fixed(&plan(&document()));
-        let mut after = document();
-        after["mode"] = json!("Stop");
-        after["resources"]["units"] = json!(2);
-        after["spec"]["desiredState"] = json!("Stopped");
-        after["spec"]["nameCase"] = json!("Lower");
-        let names = changed(&before, &fixed(&plan(&after)));
-        assert_eq!(names, ["mode", "resources", "spec.desiredState", "spec.nameCase"]);
+    fn what_is_no_engines_business_keeps_nothing_from_being_followed() {
+        let mut current = plan(&document());
+        let live = task(&current, "/secrets".into()).live;
+        let progress = Progress::new(String::new(), String::new());
+        let mut new = document();
+        new["generation"] = json!(4);
+        new["spec"]["precheck"] = json!({"ignore": ["SourceRetention"]});
+        new["spec"]["cluster"] = json!({"name": "other", "units": 4, "priority": 1});
+        new["resources"] = json!({"units": 4, "cpuMillis": 2000, "memoryBytes": 2_147_483_648_u64});
+        new["retry"]["connectionMinutes"] = json!(60);
+        follow(&mut current, plan(&new), &live, &progress);
+        assert_eq!(progress.status().observed_generation, Some(4));
+        assert_eq!(live.retried_for(Class::Connection), Duration::from_secs(3600));
     }
 
     #[tokio::test]

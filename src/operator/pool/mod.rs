@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ApiResource, Patch, PatchParams};
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
@@ -17,7 +17,7 @@ use super::context::{Context, RawPool};
 use super::ledger::TaskKey;
 use super::metrics::Kind;
 use super::task::report::Note;
-use super::task::{Error, apply, observe};
+use super::task::{Error, TOLD_AFTER, apply, chain, observe, report};
 use crate::api::{API_VERSION, ClusterStatus, DedicatedCluster, Phase};
 
 /// Finalizer of a pool: it goes when no task uses it any more.
@@ -38,18 +38,30 @@ pub async fn reconcile(raw: Arc<RawPool>, ctx: Arc<Context>) -> Result<Action, E
         Ok(pool) => look(pool, &ctx).await,
         Err(invalid) => {
             tracing::warn!(pool = %raw.name_any(), error = invalid.error, "the resource cannot be read");
-            let message = format!("the resource cannot be read by this version: {}; correct the field", invalid.error);
-            apply::event(&ctx, &*raw, &Note { warning: true, reason: "Malformed".to_owned(), message });
-            Ok(Action::requeue(Duration::from_secs(600)))
+            let api = Api::all_with(ctx.client.clone(), &ApiResource::erase::<DedicatedCluster>(&()));
+            apply::malformed(&ctx, &api, &*raw, &raw.name_any(), &invalid.error).await.map(|wrote| {
+                if wrote {
+                    ctx.metrics.wrote_status(Kind::DedicatedCluster);
+                }
+                Action::requeue(Duration::from_secs(600))
+            })
         }
     };
     ctx.metrics.reconciled(Kind::DedicatedCluster, if result.is_ok() { "ok" } else { "error" }, began.elapsed());
+    if result.is_ok() {
+        ctx.pool_is_well(&raw.name_any());
+    }
     result
 }
 
 /// A pause after a failed look.
-pub fn after_error(raw: Arc<RawPool>, error: &Error, _ctx: Arc<Context>) -> Action {
-    tracing::warn!(pool = %raw.name_any(), %error, "the pool could not be looked at; it is tried again");
+pub fn after_error(raw: Arc<RawPool>, error: &Error, ctx: Arc<Context>) -> Action {
+    let cause = chain(error);
+    let (failures, news) = ctx.pool_failed(&raw.name_any(), &cause, TOLD_AFTER);
+    tracing::warn!(pool = %raw.name_any(), error = cause, failures, "the pool could not be looked at; it is tried again");
+    if news {
+        apply::event(&ctx, &*raw, &report::failure(failures, &cause));
+    }
     Action::requeue(Duration::from_secs(5))
 }
 

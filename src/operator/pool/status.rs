@@ -1,6 +1,8 @@
 //! Status of a pool. Pure.
 
-use k8s_openapi::api::core::v1::{Node, Taint, Toleration};
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, Node, NodeSelectorRequirement, Taint, Toleration};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::condition::{Condition, READY, RECONCILING, STALLED, Time};
@@ -88,7 +90,7 @@ fn state(pool: &DedicatedCluster, total: u64, used: u64, tasks: &ClusterTasks, u
     (true, "Available", format!("{} of {total} units are free{queued}", total - used))
 }
 
-/// Addresses of the nodes on which the pool's pods may run: ready, selected, and with no taint that the pods do not put up with. Sorted.
+/// Addresses of the nodes on which the pool's pods may run: ready, selected, required, and with no taint that the pods do not put up with. Sorted.
 pub fn addresses<'a>(pool: &DedicatedCluster, nodes: impl Iterator<Item = &'a Node>) -> Vec<String> {
     let placement = &pool.spec.placement;
     let mut found: Vec<String> = nodes
@@ -97,6 +99,7 @@ pub fn addresses<'a>(pool: &DedicatedCluster, nodes: impl Iterator<Item = &'a No
             let labels = node.metadata.labels.as_ref();
             placement.node_selector.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
         })
+        .filter(|node| placement.affinity.as_ref().is_none_or(|affinity| required(affinity, node)))
         .filter(|node| {
             let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref()).into_iter().flatten();
             taints.filter(|taint| taint.effect != "PreferNoSchedule").all(|taint| tolerated(taint, &placement.tolerations))
@@ -112,6 +115,41 @@ pub fn addresses<'a>(pool: &DedicatedCluster, nodes: impl Iterator<Item = &'a No
     found
 }
 
+/// Whether the node meets the node affinity that is required (Kubernetes: one of the terms, all parts of it; a term without parts selects nothing).
+fn required(affinity: &Affinity, node: &Node) -> bool {
+    let selector =
+        affinity.node_affinity.as_ref().and_then(|node| node.required_during_scheduling_ignored_during_execution.as_ref());
+    let Some(selector) = selector else { return true };
+    let empty = BTreeMap::new();
+    let labels = node.metadata.labels.as_ref().unwrap_or(&empty);
+    // The only field that Kubernetes knows here.
+    let fields = BTreeMap::from([("metadata.name".to_owned(), node.metadata.name.clone().unwrap_or_default())]);
+    selector.node_selector_terms.iter().any(|term| {
+        let (expressions, names) = (term.match_expressions.iter().flatten(), term.match_fields.iter().flatten());
+        let parts = expressions.map(|part| meets(part, labels)).chain(names.map(|part| meets(part, &fields)));
+        let met: Vec<bool> = parts.collect();
+        !met.is_empty() && met.iter().all(|met| *met)
+    })
+}
+
+fn meets(part: &NodeSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
+    let found = labels.get(&part.key);
+    let values = part.values.as_deref().unwrap_or_default();
+    let listed = found.is_some_and(|value| values.contains(value));
+    let number = |text: Option<&String>| text.and_then(|text| text.parse::<i64>().ok());
+    let numbers = number(found).zip(number(values.first()));
+    match part.operator.as_str() {
+        "In" => listed,
+        "NotIn" => !listed,
+        "Exists" => found.is_some(),
+        "DoesNotExist" => found.is_none(),
+        "Gt" => numbers.is_some_and(|(has, wanted)| has > wanted),
+        "Lt" => numbers.is_some_and(|(has, wanted)| has < wanted),
+        // The API server knows no other when it makes the pod.
+        _ => false,
+    }
+}
+
 /// Whether one of the tolerations covers the taint (Kubernetes: empty effect covers all effects, Exists without a key covers all taints).
 fn tolerated(taint: &Taint, tolerations: &[Toleration]) -> bool {
     tolerations.iter().any(|toleration| {
@@ -124,4 +162,55 @@ fn tolerated(taint: &Taint, tolerations: &[Toleration]) -> bool {
         let value = exists || toleration.value.as_deref().unwrap_or_default() == taint.value.as_deref().unwrap_or_default();
         effect && key && value
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn nodes(terms: Value) -> Vec<String> {
+        let pool: DedicatedCluster = serde_json::from_value(json!({
+            "apiVersion": "godwit.dev/v1alpha1", "kind": "DedicatedCluster", "metadata": {"name": "prod"},
+            "spec": {"units": 1, "placement": {"affinity": {
+                "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+            }}}
+        }))
+        .unwrap();
+        let node = |name: &str, labels: Value| -> Node {
+            serde_json::from_value(json!({
+                "metadata": {"name": name, "labels": labels},
+                "status": {"conditions": [{"type": "Ready", "status": "True"}], "addresses": [{"type": "InternalIP", "address": name}]}
+            }))
+            .unwrap()
+        };
+        let all =
+            [node("a", json!({"zone": "1", "cores": "8"})), node("b", json!({"zone": "2", "cores": "64"})), node("c", json!({}))];
+        addresses(&pool, all.iter())
+    }
+
+    #[test]
+    fn addresses_are_those_of_nodes_that_the_affinity_requires() {
+        let part = |key: &str, operator: &str, values: Value| json!({"key": key, "operator": operator, "values": values});
+        let expressions = |parts: Value| json!([{"matchExpressions": parts}]);
+        let cases = [
+            (expressions(json!([part("zone", "In", json!(["1", "9"]))])), vec!["a"]),
+            (expressions(json!([part("zone", "NotIn", json!(["1"]))])), vec!["b", "c"]),
+            (expressions(json!([part("zone", "Exists", json!(null))])), vec!["a", "b"]),
+            (expressions(json!([part("zone", "DoesNotExist", json!(null))])), vec!["c"]),
+            (expressions(json!([part("cores", "Gt", json!(["8"]))])), vec!["b"]),
+            (expressions(json!([part("cores", "Lt", json!(["64"]))])), vec!["a"]),
+            (expressions(json!([part("zone", "Exists", json!(null)), part("cores", "Gt", json!(["8"]))])), vec!["b"]),
+            (json!([{"matchFields": [part("metadata.name", "In", json!(["c"]))]}]), vec!["c"]),
+            (json!([{}]), vec![]),
+            (
+                json!([{}, {"matchFields": [part("metadata.name", "In", json!(["c"]))]}, {"matchExpressions": [part("zone", "In", json!(["1"]))]}]),
+                vec!["a", "c"],
+            ),
+        ];
+        for (terms, expected) in cases {
+            assert_eq!(nodes(terms.clone()), expected, "{terms}");
+        }
+    }
 }

@@ -1,16 +1,21 @@
 //! Writes what was decided. Every call is idempotent: what an operator that died had done already is found done.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource};
 use serde_json::json;
 
 use super::Error;
 use super::build::Built;
-use super::report::Note;
-use crate::api::engine::{ANNOTATION_PLAN, PLAN_KEY, engine_name};
-use crate::api::{API_VERSION, EnginePlan, MigrationTask, MigrationTaskStatus};
+use super::decide::Trouble;
+use super::notes::Note;
+use super::report;
+use crate::api::condition::Condition;
+use crate::api::engine::{ANNOTATION_PLAN, LABEL_TASK, PLAN_KEY, engine_name};
+use crate::api::{API_VERSION, EnginePlan, GROUP, MigrationTask, MigrationTaskStatus};
 use crate::operator::context::{Context, EventQueue};
 use crate::operator::ledger::TaskKey;
 use crate::operator::metrics::Kind;
@@ -43,16 +48,62 @@ pub async fn status(ctx: &Context, task: &MigrationTask, key: &TaskKey, status: 
     Ok(())
 }
 
-/// Puts the plan in place, then makes the pod: a pod never finds an older plan.
-pub async fn create(ctx: &Context, key: &TaskKey, built: &Built) -> Result<(), Error> {
-    put_plan(ctx, key, built).await?;
+/// Tells in the conditions of a resource, whose spec need not be readable for that, why it cannot be read. What else stands in its status stays. True:
+/// it was news.
+pub async fn malformed<K: Resource<DynamicType = ()>>(
+    ctx: &Context,
+    api: &Api<DynamicObject>,
+    raw: &K,
+    name: &str,
+    error: &str,
+) -> Result<bool, Error> {
+    ctx.take_turn().await;
+    let Some(object) = api.get_opt(name).await.map_err(Error::at("reading a resource that cannot be understood"))? else {
+        return Ok(false);
+    };
+    let status = object.data.get("status").cloned().unwrap_or_default();
+    let before: Vec<Condition> =
+        status.get("conditions").cloned().and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+    let generation = object.metadata.generation;
+    let (conditions, message) = report::malformed(&before, error, generation, Timestamp::now());
+    if conditions == before {
+        return Ok(false);
+    }
+    // The version keeps it from one that was corrected meanwhile.
+    let patch = json!({
+        "metadata": {"resourceVersion": object.metadata.resource_version},
+        "status": {"observedGeneration": generation, "message": message, "conditions": conditions},
+    });
+    let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    ctx.take_turn().await;
+    match api.patch_status(name, &parameters, &Patch::Merge(&patch)).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => return Ok(false),
+        Err(error) => return Err(Error::at("writing the status of a resource that cannot be understood")(error)),
+    }
+    event(ctx, raw, &Note { warning: true, reason: report::MALFORMED.to_owned(), message });
+    Ok(true)
+}
+
+/// Puts the plan in place, then makes the pod: a pod never finds an older plan. `known`: the plan's ConfigMap is there and the task's own.
+pub async fn create(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> Result<(), Error> {
+    put_plan(ctx, key, built, known).await?;
     let pods: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let name = built.pod.metadata.name.as_deref().unwrap_or_default();
     ctx.take_turn().await;
     match pods.create(&PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }, &built.pod).await {
         Ok(_) => Ok(()),
-        // Made by a predecessor, or one that is on its way out; the cache will tell.
-        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(()),
-        Err(error) => Err(Error::at("creating the engine's pod")(error)),
+        // Made by a predecessor, or one that is on its way out; the cache will tell. A stranger never comes into the cache.
+        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
+            ctx.take_turn().await;
+            let there =
+                pods.get_metadata_opt(name).await.map_err(Error::at("looking whose pod stands under the engine's name"))?;
+            match there {
+                Some(pod) if !belongs(&pod.metadata, key) => Err(Error::Refused(pod_name_taken(name))),
+                _ => Ok(()),
+            }
+        }
+        Err(error) => Err(refusal("PodRefused", "creating the engine's pod", error)),
     }
 }
 
@@ -64,9 +115,9 @@ pub async fn has_pod(ctx: &Context, key: &TaskKey) -> Result<bool, Error> {
     Ok(pod.is_some())
 }
 
-/// Gives the running engine a new plan, and makes its kubelet look at once.
-pub async fn refresh(ctx: &Context, key: &TaskKey, built: &Built) -> Result<(), Error> {
-    put_plan(ctx, key, built).await?;
+/// Gives the running engine a new plan, and makes its kubelet look at once. `known` as for [`create`].
+pub async fn refresh(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> Result<(), Error> {
+    put_plan(ctx, key, built, known).await?;
     let pods: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let name = built.pod.metadata.name.as_deref().unwrap_or_default();
     let patch = json!({"metadata": {"annotations": {ANNOTATION_PLAN: built.plan}}});
@@ -74,16 +125,61 @@ pub async fn refresh(ctx: &Context, key: &TaskKey, built: &Built) -> Result<(), 
     match pods.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(error) if is_gone(&error) => Ok(()),
-        Err(error) => Err(Error::at("announcing the plan to the engine's pod")(error)),
+        Err(error) => Err(refusal("PlanRefused", "announcing the plan to the engine's pod", error)),
     }
 }
 
-async fn put_plan(ctx: &Context, key: &TaskKey, built: &Built) -> Result<(), Error> {
+async fn put_plan(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> Result<(), Error> {
     let maps: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let name = built.config_map.metadata.name.as_deref().unwrap_or_default();
+    if !known {
+        // What an app keeps under this name must neither be overwritten nor go with the task.
+        ctx.take_turn().await;
+        let there =
+            maps.get_metadata_opt(name).await.map_err(Error::at("looking whose ConfigMap stands under the plan's name"))?;
+        if there.is_some_and(|map| !belongs(&map.metadata, key)) {
+            return Err(Error::Refused(plan_name_taken(name)));
+        }
+    }
     ctx.take_turn().await;
-    maps.patch(name, &apply(), &Patch::Apply(&built.config_map)).await.map_err(Error::at("writing the engine's plan"))?;
-    Ok(())
+    let written = maps.patch(name, &apply(), &Patch::Apply(&built.config_map)).await;
+    written.map(drop).map_err(|error| refusal("PlanRefused", "writing the engine's plan", error))
+}
+
+/// Whether an object was made for a task of this name, be it an earlier one.
+fn belongs(metadata: &ObjectMeta, key: &TaskKey) -> bool {
+    let labelled = metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL_TASK));
+    let ours = |owner: &OwnerReference| owner.kind == MigrationTask::kind(&()) && owner.api_version.starts_with(GROUP);
+    labelled && metadata.owner_references.iter().flatten().any(|owner| ours(owner) && owner.name == key.name)
+}
+
+/// A pod that the operator did not make has the engine's name.
+pub fn pod_name_taken(name: &str) -> Trouble {
+    let message = format!("a pod that is not the task's own stands under the name of its engine, {name}; remove or rename it");
+    Trouble { reason: "PodNameTaken", message }
+}
+
+fn plan_name_taken(name: &str) -> Trouble {
+    let message =
+        format!("a ConfigMap that is not the task's own stands under the name of its engine's plan, {name}; remove or rename it");
+    Trouble { reason: "PlanNameTaken", message }
+}
+
+/// An error of the API server; a refusal, in its words, where it will go on refusing until somebody changes something: a quota, a LimitRange, Pod
+/// Security, a webhook. The objects that are refused hold no secret, so its words hold none.
+fn refusal(reason: &'static str, doing: &'static str, error: kube::Error) -> Error {
+    match error {
+        kube::Error::Api(status) if refuses(status.code, &status.message) => {
+            let words: String = status.message.chars().take(2000).collect();
+            Error::Refused(Trouble { reason, message: format!("{doing}: the API server refuses it: {words}; it is tried again") })
+        }
+        error => Error::at(doing)(error),
+    }
+}
+
+/// A webhook that cannot be asked is told as an error of the server (`apiserver/pkg/admission/plugin/webhook`).
+fn refuses(code: u16, message: &str) -> bool {
+    matches!(code, 400 | 403 | 405 | 413 | 422) || code >= 500 && message.contains("webhook")
 }
 
 /// The plan that the engine works by.
@@ -160,5 +256,50 @@ pub async fn publish(ctx: &Context, mut events: EventQueue) {
         if let Err(error) = ctx.recorder.publish(&event, &object).await {
             tracing::debug!(%error, reason = event.reason, "the event could not be written");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_told_apart_from_what_went_wrong() {
+        let refused = [
+            (403, "pods \"shop-engine\" is forbidden: exceeded quota: small"),
+            (422, "Pod \"shop-engine\" is invalid"),
+            (400, "admission webhook \"policy.example.com\" denied the request: no"),
+            (500, "Internal error occurred: failed calling webhook \"policy.example.com\": connection refused"),
+        ];
+        for (code, words) in refused {
+            assert!(refuses(code, words), "{words}");
+        }
+        for (code, words) in
+            [(500, "etcdserver: request timed out"), (429, "too many requests"), (409, "conflict"), (404, "not found")]
+        {
+            assert!(!refuses(code, words), "{words}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_task_of_the_name_owns_belongs_to_it() {
+        let key = TaskKey::new("data", "shop");
+        let owner = |api_version: &str, kind: &str, name: &str| OwnerReference {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            name: name.into(),
+            ..OwnerReference::default()
+        };
+        let object = |owners: Vec<OwnerReference>, labelled: bool| ObjectMeta {
+            labels: labelled.then(|| [(LABEL_TASK.to_owned(), "shop".to_owned())].into()),
+            owner_references: Some(owners),
+            ..ObjectMeta::default()
+        };
+        let task = || owner("godwit.dev/v1alpha1", "MigrationTask", "shop");
+        assert!(belongs(&object(vec![task()], true), &key));
+        assert!(!belongs(&object(vec![task()], false), &key));
+        assert!(!belongs(&object(vec![], true), &key));
+        assert!(!belongs(&object(vec![owner("apps/v1", "ReplicaSet", "shop")], true), &key));
+        assert!(!belongs(&object(vec![owner("godwit.dev/v1alpha1", "MigrationTask", "other")], true), &key));
     }
 }

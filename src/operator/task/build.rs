@@ -14,8 +14,9 @@ use kube::Resource;
 
 use super::digest;
 use crate::api::engine::{
-    ANNOTATION_FINGERPRINT, ANNOTATION_PLAN, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_ENVIRONMENT, LABEL_MODE,
-    LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER, STATUS_PORT, engine_name,
+    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, LABEL_CLUSTER,
+    LABEL_ENVIRONMENT, LABEL_MODE, LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER,
+    STATUS_PORT, engine_name,
 };
 use crate::api::{
     API_VERSION, DesiredState, EngineMode, EnginePlan, EngineResources, MigrationTask, Placement, Retry, TaskIdentity,
@@ -51,6 +52,8 @@ pub struct Frame {
     pub units: u32,
     pub unit_resources: UnitResources,
     pub overcommit_percent: u32,
+    /// What the pod has that stands already; a plan for it says that and nothing else, whatever its pool gives by now.
+    pub standing: Option<EngineResources>,
     pub placement: Placement,
     pub retry: Retry,
     /// Digest of the Secrets.
@@ -66,6 +69,8 @@ pub struct Built {
     pub plan: String,
     /// Digest of what needs a new pod.
     pub template: String,
+    /// Digest of the whole pod.
+    pub whole: String,
 }
 
 /// The plan's ConfigMap and the engine's pod. `asked`: the task as its spec wants it, `task`: as it is accepted.
@@ -78,8 +83,12 @@ pub fn build(asked: &MigrationTask, task: &MigrationTask, frame: &Frame, setting
         let annotations = config_map.metadata.annotations.get_or_insert_default();
         annotations.insert(name.to_owned(), digest::template(asked, mode, &frame.secrets));
     }
-    let pod = pod(task, frame, &plan, settings, &plan_digest, &template);
-    Built { config_map, pod, plan: plan_digest, template }
+    let mut pod = pod(task, frame, &plan, settings, &plan_digest, &template);
+    // What it runs, where and with how much: what a change of the pool or of the operator's settings makes different.
+    let whole = digest::digest(&pod.spec);
+    let annotations = [(ANNOTATION_POD.to_owned(), whole.clone()), (ANNOTATION_IMAGE.to_owned(), settings.image.clone())];
+    pod.metadata.annotations.get_or_insert_default().extend(annotations);
+    Built { config_map, pod, plan: plan_digest, template, whole }
 }
 
 fn plan(task: &MigrationTask, frame: &Frame) -> EnginePlan {
@@ -98,7 +107,7 @@ fn plan(task: &MigrationTask, frame: &Frame) -> EnginePlan {
         generation: metadata.generation.unwrap_or_default(),
         spec,
         retry: frame.retry.clone(),
-        resources: limits(frame),
+        resources: frame.standing.unwrap_or_else(|| limits(frame)),
     }
 }
 
@@ -106,8 +115,8 @@ fn limits(frame: &Frame) -> EngineResources {
     let units = frame.units.max(1);
     EngineResources {
         units,
-        cpu_millis: quantity::cpu_millis(&frame.unit_resources.cpu.0) * u64::from(units),
-        memory_bytes: quantity::bytes(&frame.unit_resources.memory.0) * u64::from(units),
+        cpu_millis: quantity::cpu_millis(&frame.unit_resources.cpu.0).saturating_mul(units.into()),
+        memory_bytes: quantity::bytes(&frame.unit_resources.memory.0).saturating_mul(units.into()),
     }
 }
 
@@ -253,10 +262,11 @@ fn container(frame: &Frame, plan: &EnginePlan, settings: &Settings, mounts: Vec<
 /// Limits are the units' worth; requests are less where the pool is overcommitted. The share of memory that has no request is what overcommit
 /// risks: the kernel then ends the engine, which goes on from its record.
 fn resources(frame: &Frame, plan: &EnginePlan) -> ResourceRequirements {
+    let part = |whole: u64, percent: u64| u64::try_from(u128::from(whole) * 100 / u128::from(percent)).unwrap_or(whole);
     let (cpu, memory) = match frame.mode {
         EngineMode::Run => {
             let percent = u64::from(frame.overcommit_percent.max(100));
-            (plan.resources.cpu_millis * 100 / percent, plan.resources.memory_bytes * 100 / percent)
+            (part(plan.resources.cpu_millis, percent), part(plan.resources.memory_bytes, percent))
         }
         EngineMode::Precheck | EngineMode::Stop => {
             (PRECHECK_CPU_MILLIS.min(plan.resources.cpu_millis), PRECHECK_MEMORY.min(plan.resources.memory_bytes))

@@ -193,6 +193,9 @@ fn pool_trouble(observed: &Observed) -> Option<Trouble> {
                  give the namespace the labels of its spec.namespaces, or name another cluster"
             ),
         ),
+        PoolFacts::Worthless(rule) => {
+            ("UnitResourcesTooSmall", format!("DedicatedCluster \"{name}\": {rule}; correct it, or name another cluster"))
+        }
         PoolFacts::TooSmall { total } => (UNITS_EXCEED, units_exceed(observed, *total)),
     };
     Some(Trouble { reason, message })

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
+use kube::api::ApiResource;
 use kube::runtime::controller::Action;
+use kube::{Api, ResourceExt};
 
 use self::build::{Built, Frame};
 use self::decide::{FENCE_FINALIZER, Goal, Step};
@@ -27,10 +28,12 @@ use super::context::{Context, RawTask, find};
 use super::engines;
 use super::ledger::{Claim, PoolKey, Standing, TaskKey};
 use super::metrics::Kind;
+use super::settings::Settings;
 use super::sharing::Wish;
 use crate::api::engine::engine_name;
 use crate::api::{
-    DeletionPolicy, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase, Retry,
+    DeletionPolicy, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase,
+    Retry,
 };
 use crate::manifest::{resume_changes, resume_fingerprint};
 
@@ -38,6 +41,8 @@ use crate::manifest::{resume_changes, resume_fingerprint};
 const NUMBERS_EVERY: Duration = Duration::from_secs(10);
 /// … and of a task that has long been in sync, this often.
 const STEADY_NUMBERS_EVERY: Duration = Duration::from_secs(30);
+/// Pauses after a step that was refused: the first, doubled up to the longest. Nobody tells when a quota is lifted.
+const REFUSED_PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 /// A look at a task that takes longer is given up and tried again.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 /// Annotation of a cached task: when its retry was set last. It exists in the cache only.
@@ -47,7 +52,14 @@ pub const RETRY_SET_AT: &str = "cache.godwit.dev/retry-set-at";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{doing}: {error}")]
-    Api { doing: &'static str, error: kube::Error },
+    Api {
+        doing: &'static str,
+        #[source]
+        error: kube::Error,
+    },
+    /// For the status, not for the log: something stands in the way until somebody removes it.
+    #[error("{}", .0.message)]
+    Refused(decide::Trouble),
     #[error("the look took longer than {} s", TIME_LIMIT.as_secs())]
     TimeLimit,
 }
@@ -78,36 +90,64 @@ pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, E
     let began = Instant::now();
     let result = match &raw.0 {
         Ok(task) => tokio::time::timeout(TIME_LIMIT, look(task, &key, &ctx)).await.unwrap_or(Err(Error::TimeLimit)),
-        Err(invalid) => {
-            malformed(&ctx, &raw, &invalid.error);
-            Ok(Action::requeue(Duration::from_secs(600)))
-        }
+        Err(invalid) => malformed(&ctx, &raw, &key, &invalid.error).await,
     };
-    let outcome = if result.is_ok() { "ok" } else { "error" };
+    let outcome = if result.is_ok() && ctx.recall(&key).refused.is_none() { "ok" } else { "error" };
     ctx.metrics.reconciled(Kind::MigrationTask, outcome, began.elapsed());
     if result.is_ok() {
-        ctx.remember(&key, |memory| memory.failures = 0);
+        ctx.remember(&key, |memory| (memory.failures, memory.told) = (0, None));
     }
     result
 }
 
+/// A look that fails so often in a row is told as an event.
+pub const TOLD_AFTER: u32 = 3;
+
 /// A pause after a failed look.
 pub fn after_error(raw: Arc<RawTask>, error: &Error, ctx: Arc<Context>) -> Action {
     let key = key(&*raw);
-    let mut failures = 0;
+    let cause = chain(error);
+    let (mut failures, mut news) = (0, false);
     ctx.remember(&key, |memory| {
         memory.failures = memory.failures.saturating_add(1);
         failures = memory.failures;
+        news = failures >= TOLD_AFTER && memory.told.as_ref() != Some(&cause);
+        if news {
+            memory.told = Some(cause.clone());
+        }
     });
-    tracing::warn!(task = %key, %error, failures, "the task could not be looked at; it is tried again");
+    tracing::warn!(task = %key, error = cause, failures, "the task could not be looked at; it is tried again");
+    if news {
+        apply::event(&ctx, &*raw, &report::failure(failures, &cause));
+    }
     Action::requeue(decide::backoff(Duration::from_secs(1), Duration::from_secs(60), failures.into()))
 }
 
+/// An error with its causes, each once: kube's errors leave out what lies below them.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        below = cause.source();
+    }
+    text
+}
+
 /// A task that an older version stored and this one cannot read: told, left alone, and no reason to stop the others.
-fn malformed(ctx: &Context, raw: &RawTask, error: &str) {
-    tracing::warn!(task = %key(raw), error, "the resource cannot be read");
-    let message = format!("the resource cannot be read by this version: {error}; correct the field, nothing is done meanwhile");
-    apply::event(ctx, raw, &Note { warning: true, reason: "Malformed".to_owned(), message });
+async fn malformed(ctx: &Context, raw: &RawTask, key: &TaskKey, error: &str) -> Result<Action, Error> {
+    tracing::warn!(task = %key, error, "the resource cannot be read");
+    let api = Api::namespaced_with(ctx.client.clone(), &key.namespace, &ApiResource::erase::<MigrationTask>(&()));
+    if apply::malformed(ctx, &api, raw, &key.name, error).await? {
+        ctx.metrics.wrote_status(Kind::MigrationTask);
+        // What was written before is no longer the newest.
+        ctx.remember(key, |memory| memory.written = None);
+    }
+    Ok(Action::requeue(Duration::from_secs(600)))
 }
 
 async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Action, Error> {
@@ -129,13 +169,34 @@ async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Acti
     }
     let frame = frame(&observed, step_mode(&step, &observed), ctx);
     let built = frame.map(|frame| build::build(task, accepted.as_ref().unwrap_or(task), &frame, &ctx.settings));
-    step = finer(&observed, step, built.as_ref(), ctx);
+    step = finer(&observed, &goal, step, built.as_ref(), &ctx.settings, || ctx.may_roll());
     let reply = reply(&observed, &step, ctx).await;
     let holding = ctx.ledger().holding(key);
     let decided = Decided { goal: &goal, standing: standing.as_ref(), step: &step, reply: reply.as_ref(), holding };
     let status = report::report(&observed, &decided);
     let wrote = write(&observed, &status, key, ctx).await?;
-    act(&observed, &step, built, &status, key, ctx).await?;
+    match act(&observed, &step, built, &status, key, ctx).await {
+        Err(Error::Refused(trouble)) => {
+            let mut refusals = 0;
+            ctx.remember(key, |memory| {
+                memory.refused = Some(trouble.clone());
+                memory.refusals = memory.refusals.saturating_add(1);
+                refusals = memory.refusals;
+            });
+            tracing::warn!(task = %key, reason = trouble.reason, message = trouble.message, refusals, "refused; it is tried again");
+            observed.unable = Some(trouble);
+            if wrote {
+                observed.status = status;
+            }
+            let status = report::report(&observed, &decided);
+            write(&observed, &status, key, ctx).await?;
+            return Ok(Action::requeue(decide::backoff(REFUSED_PAUSES.0, REFUSED_PAUSES.1, refusals.into())));
+        }
+        result => result?,
+    }
+    if observed.unable.is_some() {
+        ctx.remember(key, |memory| (memory.refused, memory.refusals) = (None, 0));
+    }
     Ok(Action::requeue(pace(&goal, &step, standing.as_ref(), &status, wrote, observed.now)))
 }
 
@@ -179,6 +240,7 @@ fn observe(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Observed {
         retry,
         ready_within: ctx.settings.engine_ready_within(),
         refused: None,
+        unable: ctx.recall(key).refused,
     }
 }
 
@@ -327,7 +389,8 @@ fn frame(observed: &Observed, mode: Option<EngineMode>, ctx: &Context) -> Option
     let running = observed.pod.as_ref().filter(|pod| pod.ours && pod.mode == Some(EngineMode::Run));
     let holding = ctx.ledger().holding(&key(&*observed.task));
     let (cluster, units) = match (mode, running, holding) {
-        (EngineMode::Run, Some(pod), _) if observed.status.admission.is_none() => (pod.cluster.clone(), pod.units),
+        // What it holds by now and its pod does not is for the next pod.
+        (EngineMode::Run, Some(pod), _) => (pod.cluster.clone(), pod.units),
         (EngineMode::Run, _, Some((cluster, units))) => (cluster, units),
         (EngineMode::Run, _, None) => (observed.task.spec.cluster.name.clone(), observed.task.spec.cluster.units),
         _ => (observed.task.spec.cluster.name.clone(), 0),
@@ -343,26 +406,48 @@ fn frame(observed: &Observed, mode: Option<EngineMode>, ctx: &Context) -> Option
         units,
         unit_resources: offer.unit_resources,
         overcommit_percent: offer.overcommit_percent,
+        standing: standing(observed),
         placement: offer.placement,
         retry,
         secrets: observed.secrets.clone(),
     })
 }
 
-/// What only shows once the objects are built: a running engine whose plan is old, or whose image is.
-fn finer(observed: &Observed, step: Step, built: Option<&Built>, ctx: &Context) -> Step {
+/// What the pod has that is to stay. One that has not started is compared with what it would get by now, as long as a pool is there to say so.
+fn standing(observed: &Observed) -> Option<EngineResources> {
+    let pod = observed.pod.as_ref().filter(|pod| pod.ours)?;
+    let stays = pod.started() || !matches!(observed.pool, PoolFacts::Fine(_));
+    pod.limits.filter(|_| stays)
+}
+
+/// What only shows once the objects are built: an engine whose plan is old or whose image is, a pod that could not start as it was built.
+fn finer(
+    observed: &Observed,
+    goal: &Goal,
+    step: Step,
+    built: Option<&Built>,
+    settings: &Settings,
+    may_roll: impl Fn() -> bool,
+) -> Step {
     let (Step::Ask, Some(pod), Some(built)) = (&step, &observed.pod, built) else { return step };
+    let delete = |why| Step::Delete { force: false, why };
     if observed.refused.is_some() && pod.template != built.template {
         // Not for the spec, which is refused, but for a Secret or the annotation that asks for it.
-        return Step::Delete { force: false, why: "what it was made from has changed" };
+        return delete("what it was made from has changed");
+    }
+    // While something stands in the way no new pod could be made.
+    let replaceable = !matches!(goal, Goal::Blocked(_));
+    if replaceable && !pod.started() && pod.whole != built.whole {
+        return delete("it has not started, and would be made differently by now");
     }
     let current = observed.plan.as_ref().is_some_and(|plan| plan.plan == built.plan);
     let resources_kept = pod.template == built.template;
     if resources_kept && (pod.plan != built.plan || !current) {
         return Step::Refresh;
     }
-    if pod.mode == Some(EngineMode::Run) && pod.image != ctx.settings.image && pod.ready && ctx.may_roll() {
-        return Step::Delete { force: false, why: "the operator brings another image" };
+    // One that is not ready may never be so with the image it has; those that work are replaced at a pace.
+    if replaceable && pod.image != settings.image && (!pod.ready || may_roll()) {
+        return delete("the operator brings another image");
     }
     step
 }
@@ -420,16 +505,17 @@ async fn act(
 ) -> Result<(), Error> {
     let name = engine_name(&key.name);
     let pod = observed.pod.as_ref();
+    let known = observed.plan.is_some();
     match (step, built, pod) {
         (Step::Create(mode), Some(built), _) => {
             if let Some((pool, units)) = observe::used_by(&built.pod) {
                 ctx.ledger().starts(key, &pool, units);
             }
-            apply::create(ctx, key, &built).await?;
+            apply::create(ctx, key, &built, known).await?;
             tracing::info!(task = %key, pod = name, mode = mode.as_str(), "engine's pod created");
         }
         (Step::Refresh, Some(built), _) => {
-            apply::refresh(ctx, key, &built).await?;
+            apply::refresh(ctx, key, &built, known).await?;
             tracing::info!(task = %key, "the running engine gets a new plan");
         }
         (Step::Delete { force, why }, _, Some(pod)) => remove(ctx, observed, key, pod, *force, why).await?,

@@ -25,6 +25,12 @@ pub fn notes(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> Vec<N
     vec![Note { warning: stalled || retrying, reason, message: cut(after.message.as_deref().unwrap_or_default()) }]
 }
 
+/// The event about looks that fail.
+pub fn failure(failures: u32, cause: &str) -> Note {
+    let message = cut(&format!("{failures} times in a row, tried again with growing pauses: {cause}"));
+    Note { warning: true, reason: "ReconcileError".to_owned(), message }
+}
+
 /// The API server takes notes of at most 1024 bytes.
 fn cut(message: &str) -> String {
     let mut text = message.to_owned();

@@ -10,13 +10,18 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 
 use super::build::{ANNOTATION_ASKED_PRECHECK, ANNOTATION_ASKED_RUN, ANNOTATION_GENERATION};
+use super::decide::Trouble;
 use super::digest;
 use crate::api::engine::{
-    ANNOTATION_FINGERPRINT, ANNOTATION_PLAN, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_MODE, LABEL_TASK, LABEL_UNITS,
+    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_MODE,
+    LABEL_TASK, LABEL_UNITS,
 };
-use crate::api::{DedicatedCluster, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Placement, UnitResources};
+use crate::api::{
+    DedicatedCluster, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskStatus, Placement, UnitResources,
+};
 use crate::manifest::secret_references;
 use crate::operator::ledger::PoolKey;
+use crate::operator::quantity;
 use crate::operator::settings::Settings;
 
 /// See the module.
@@ -39,6 +44,8 @@ pub struct Observed {
     pub ready_within: Duration,
     /// Why the present spec cannot be taken over, when it cannot: names the field.
     pub refused: Option<String>,
+    /// What kept the last step from being taken, if something did.
+    pub unable: Option<Trouble>,
 }
 
 /// The engine's pod, as far as decisions need it.
@@ -50,14 +57,19 @@ pub struct PodView {
     pub mode: Option<EngineMode>,
     pub template: String,
     pub plan: String,
+    /// Digest of the pod as it was built.
+    pub whole: String,
     pub cluster: Option<String>,
     pub units: u32,
+    /// The limits that its container really has.
+    pub limits: Option<EngineResources>,
     pub phase: PodPhase,
     pub ready: bool,
     /// Since when it is not ready.
     pub not_ready_since: Option<Timestamp>,
     /// Address that the engine answers at.
     pub address: Option<String>,
+    /// The image that it was made with.
     pub image: String,
     pub created: Option<Timestamp>,
     /// When it was told to go.
@@ -68,6 +80,13 @@ pub struct PodView {
     pub trouble: Option<(String, String)>,
     /// What the engine left in its termination log.
     pub last_words: Option<String>,
+}
+
+impl PodView {
+    /// Whether its container ran at least once; before, nothing is lost with the pod.
+    pub fn started(&self) -> bool {
+        self.phase != PodPhase::Pending
+    }
 }
 
 /// Phase of a pod.
@@ -110,6 +129,8 @@ pub enum PoolFacts {
         total: u64,
         offer: Box<PoolOffer>,
     },
+    /// One unit is worth nothing, in a pool that an older version let through; names the field.
+    Worthless(String),
     Fine(Box<PoolOffer>),
 }
 
@@ -173,6 +194,11 @@ pub fn pool_facts(
         overcommit_percent: pool.spec.overcommit_percent,
         placement: pool.spec.placement.clone(),
     };
+    if held.is_none()
+        && let Err(rule) = quantity::check_unit(&offer.unit_resources)
+    {
+        return PoolFacts::Worthless(rule);
+    }
     room(Some(capacity(pool)), offer)
 }
 
@@ -228,19 +254,23 @@ pub fn pod_view(pod: &Pod, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Nod
     });
     let on_node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
     let owned = metadata.owner_references.iter().flatten().any(|owner| owner.uid == task_uid);
+    let image = pod.spec.as_ref().and_then(|spec| spec.containers.first()?.image.clone());
+    let units = label(LABEL_UNITS).and_then(|units| units.parse().ok()).unwrap_or(0);
     PodView {
         uid: metadata.uid.clone().unwrap_or_default(),
         ours: owned && label(LABEL_TASK).is_some(),
         mode: label(LABEL_MODE).as_deref().and_then(mode),
         template: annotation(ANNOTATION_TEMPLATE),
         plan: annotation(ANNOTATION_PLAN),
+        whole: annotation(ANNOTATION_POD),
         cluster: label(LABEL_CLUSTER),
-        units: units(label(LABEL_UNITS).as_ref()),
+        units,
+        limits: limits(pod, units),
         phase: phase(status.and_then(|status| status.phase.as_deref())),
         ready,
         not_ready_since: since.filter(|_| !ready).map(|time| time.0),
         address: status.and_then(|status| status.pod_ip.clone()),
-        image: pod.spec.as_ref().and_then(|spec| spec.containers.first()?.image.clone()).unwrap_or_default(),
+        image: Some(annotation(ANNOTATION_IMAGE)).filter(|image| !image.is_empty()).or(image).unwrap_or_default(),
         created: metadata.creation_timestamp.as_ref().map(|time| time.0),
         deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
         node_lost: on_node.is_some_and(|name| !node(&name).is_some_and(|node| node_ready(&node))),
@@ -258,6 +288,17 @@ pub fn used_by(pod: &Pod) -> Option<(PoolKey, u32)> {
 
 fn units(label: Option<&String>) -> u32 {
     label.and_then(|units| units.parse().ok()).unwrap_or(0)
+}
+
+/// What the pod was given: by us, or by who changed it on its way (a LimitRange, a webhook, a resize).
+fn limits(pod: &Pod, units: u32) -> Option<EngineResources> {
+    let limits = pod.spec.as_ref()?.containers.first()?.resources.as_ref()?.limits.as_ref()?;
+    let of = |name: &str| limits.get(name).map(|quantity| quantity.0.as_str());
+    Some(EngineResources {
+        units: units.max(1),
+        cpu_millis: quantity::cpu_millis(of("cpu")?),
+        memory_bytes: quantity::bytes(of("memory")?),
+    })
 }
 
 /// Whether a node reports itself ready.

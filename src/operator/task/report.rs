@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::apply::pod_name_taken;
 use super::decide::{self, Goal, Step, Trouble};
 use super::observe::{Observed, PodPhase};
 use crate::api::condition::{
     ALL, COMPLETE, Condition, FULL_COPY_COMPLETE, IN_SYNC, PRECHECK_PASSED, READY, RECONCILING, SCHEMA_MIGRATED, STALLED, Time,
 };
+use crate::api::engine::engine_name;
 use crate::api::{
     AdmissionStatus, EngineMode, MigrationTaskStatus, MigrationType, Phase, QueueStatus, RetryStatus, StatusReport,
 };
 use crate::conditions::{self, Facts, Parts};
 use crate::operator::ledger::{PoolKey, Standing};
 
-pub use super::notes::{Note, is_transition, notes};
+pub use super::notes::{Note, failure, is_transition, notes};
 
 /// Pauses between prechecks that fail.
 const PRECHECK_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
@@ -73,7 +75,7 @@ pub fn report(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus
     let mut status = match decided.goal {
         Goal::Leave => return observed.status.clone(),
         Goal::Ended => ended(observed),
-        Goal::Wait(_) => observed.status.clone(),
+        Goal::Wait(_) => kept(observed),
         Goal::Rest => rest(observed),
         Goal::Stop => stop(observed, decided),
         Goal::Precheck => precheck(observed, decided),
@@ -84,6 +86,10 @@ pub fn report(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus
         }
         Goal::Run => run(observed, decided),
     };
+    if let (Some(unable), Step::Create(_) | Step::Refresh) = (&observed.unable, decided.step) {
+        let phase = status.phase.unwrap_or(Phase::Pending);
+        status = with(observed, status, overlay(phase, Health::Stalled, unable.reason, unable.message.clone()));
+    }
     finish(observed, decided, &mut status);
     status
 }
@@ -276,7 +282,7 @@ fn with(observed: &Observed, mut status: MigrationTaskStatus, overlay: Overlay) 
 
 fn ended(observed: &Observed) -> MigrationTaskStatus {
     if observed.status.phase.is_some_and(Phase::is_final) {
-        return observed.status.clone();
+        return kept(observed);
     }
     let status = MigrationTaskStatus { retry: None, ..base(observed) };
     with(observed, status, overlay(Phase::Stopped, Health::Ready, "Stopped", "ended before it began, as asked"))
@@ -468,8 +474,8 @@ fn failed(observed: &Observed, mut status: MigrationTaskStatus) -> MigrationTask
 fn starting(observed: &Observed, decided: &Decided<'_>, reason: &'static str, doing: &str) -> (Health, &'static str, String) {
     let Some(pod) = &observed.pod else { return (Health::Working, reason, doing.to_owned()) };
     if !pod.ours && pod.mode.is_none() {
-        let message = "a pod that is not the task's own stands under the name of its engine; remove or rename it".to_owned();
-        return (Health::Stalled, "PodNameTaken", message);
+        let taken = pod_name_taken(&engine_name(observed.task.metadata.name.as_deref().unwrap_or_default()));
+        return (Health::Stalled, taken.reason, taken.message);
     }
     let trouble = pod.trouble.as_ref().map(|(reason, message)| format!("{reason}: {message}"));
     let overdue = pod.deleting.is_none()
@@ -487,4 +493,46 @@ fn starting(observed: &Observed, decided: &Decided<'_>, reason: &'static str, do
     }
     let message = trouble.map(|what| format!("{doing} ({what})")).or(silence.filter(|_| pod.ready));
     (Health::Working, reason, message.unwrap_or_else(|| doing.to_owned()))
+}
+
+/// Reason of a resource that cannot be read.
+pub const MALFORMED: &str = "Malformed";
+
+/// The conditions of a resource that cannot be read, and the sentence about it: what stood there before stays, but for health.
+pub fn malformed(before: &[Condition], error: &str, generation: Option<i64>, now: Timestamp) -> (Vec<Condition>, String) {
+    let words: String = error.chars().take(2000).collect();
+    let message = format!("the resource cannot be read by this version: {words}; correct the field, nothing is done meanwhile");
+    let mut conditions = before.to_vec();
+    for (kind, status, reason, message) in [
+        (READY, "False", MALFORMED, message.as_str()),
+        (RECONCILING, "False", MALFORMED, message.as_str()),
+        (STALLED, "True", MALFORMED, message.as_str()),
+    ] {
+        let since = before.iter().find(|known| known.type_ == kind && known.status == status);
+        let fresh = Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            last_transition_time: since.map_or_else(|| whole_second(now), |known| known.last_transition_time.clone()),
+            observed_generation: generation,
+        };
+        match conditions.iter_mut().find(|known| known.type_ == kind) {
+            Some(known) => *known = fresh,
+            None => conditions.push(fresh),
+        }
+    }
+    (conditions, message)
+}
+
+/// A status of a task that waits or has ended, which is kept as it stands, without the mark of a time when it could not be read.
+fn kept(observed: &Observed) -> MigrationTaskStatus {
+    let status = observed.status.clone();
+    let marked = decide::find(&status, STALLED).is_some_and(|stalled| stalled.status == "True" && stalled.reason == MALFORMED);
+    let Some(phase) = status.phase.filter(|_| marked) else { return status };
+    let (health, message) = match phase {
+        Phase::Failed | Phase::PrecheckFailed => (Health::Stalled, status.retry.as_ref().map(|retry| retry.error.clone())),
+        _ => (Health::Ready, Some("the task has ended".to_owned())),
+    };
+    with(observed, status, overlay(phase, health, phase.as_str(), message.unwrap_or_default()))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -11,8 +12,9 @@ use serde_json::{Value, json};
 use super::build::{self, Frame};
 use super::decide::{self, Goal, Step};
 use super::digest;
-use super::observe::{Observed, PlanView, PodPhase, PodView, PoolFacts, PoolOffer};
+use super::observe::{self, Observed, PlanView, PodPhase, PodView, PoolFacts, PoolOffer};
 use super::report::{self, Decided, Reply};
+use crate::api::change::{Effect, effect, sample};
 use crate::api::condition::{FULL_COPY_COMPLETE, PRECHECK_PASSED, READY, RECONCILING, STALLED};
 use crate::api::{
     API_VERSION, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Placement, Retry, StatusReport, UnitResources,
@@ -49,6 +51,7 @@ struct Case {
     engine: Option<Value>,
     silent: Option<String>,
     refused: Option<String>,
+    unable: Option<String>,
     expect: Expect,
 }
 
@@ -186,8 +189,10 @@ fn pod(case: &PodCase, task: &MigrationTask) -> PodView {
         // A restart that is asked for came after the pod was made.
         template: if case.changed { "old".into() } else { template },
         plan: String::new(),
+        whole: String::new(),
         cluster: Some("prod".into()),
         units: case.units.unwrap_or(2),
+        limits: None,
         phase: match case.phase.as_str() {
             "Pending" => PodPhase::Pending,
             "Running" => PodPhase::Running,
@@ -241,6 +246,7 @@ fn observed(case: &Case) -> Observed {
             Some("Missing") => PoolFacts::Missing,
             Some("Leaving") => PoolFacts::Leaving,
             Some("NamespaceNotAllowed") => PoolFacts::NamespaceNotAllowed,
+            Some("Worthless") => PoolFacts::Worthless("spec.unitResources.memory: must be 64Mi or more".into()),
             Some("TooSmall") => PoolFacts::TooSmall { total: 1 },
             Some("Malformed") => PoolFacts::Malformed,
             Some("Beyond") => PoolFacts::Beyond { total: 1, offer: Box::new(offer) },
@@ -250,6 +256,7 @@ fn observed(case: &Case) -> Observed {
         retry: EffectiveRetry { connection_minutes: 720, other_minutes: 10, set_by: None },
         ready_within: Duration::from_secs(120),
         refused: case.refused.clone(),
+        unable: case.unable.clone().map(|message| decide::Trouble { reason: "PodRefused", message }),
         task: Arc::new(task),
     }
 }
@@ -364,6 +371,7 @@ fn frame(mode: EngineMode) -> Frame {
         units: if mode == EngineMode::Run { 2 } else { 0 },
         unit_resources: UnitResources::default(),
         overcommit_percent: 200,
+        standing: None,
         placement: serde_json::from_value(json!({
             "nodeSelector": {"pool": "data"}, "tolerations": [{"key": "data", "operator": "Exists"}], "priorityClassName": "high",
         }))
@@ -422,6 +430,103 @@ fn digests_change_with_what_matters_and_with_nothing_else() {
     assert_ne!(template(&restart, EngineMode::Run), same);
     assert_ne!(template(&restart, EngineMode::Stop), template(&|_| {}, EngineMode::Stop));
     assert_ne!(template(&|task| task.spec.source.mysql.port = Some(3307), EngineMode::Run), same);
+    // Every field by the one table, which the engine follows too.
+    let before = MigrationTask { spec: serde_json::from_value(sample::spec()).unwrap(), ..task.clone() };
+    let plan = |task: &MigrationTask| build::build(task, task, &frame(EngineMode::Run), &settings()).plan;
+    for (name, spec) in sample::changes() {
+        let after = MigrationTask { spec, ..before.clone() };
+        let effect = effect(&name, EngineMode::Run);
+        let of = |task| digest::template(task, EngineMode::Run, "s");
+        assert_eq!(of(&before) != of(&after), effect == Effect::NewPod, "spec.{name} and the pod");
+        assert_eq!(plan(&before) != plan(&after), effect != Effect::Aside, "spec.{name} and the plan");
+    }
     let ignore = |task: &mut MigrationTask| task.spec.precheck.ignore.push("X".into());
     assert_ne!(template(&ignore, EngineMode::Precheck), template(&|_| {}, EngineMode::Precheck));
+}
+
+#[test]
+fn a_plan_says_what_its_pod_has() {
+    let grown = UnitResources { memory: Quantity("4Gi".into()), ..UnitResources::default() };
+    let first = build::build(&plain(), &plain(), &frame(EngineMode::Run), &settings());
+    let pod = observe::pod_view(&first.pod, "u-1", |_| None);
+    let later = Frame { unit_resources: grown, standing: pod.limits, ..frame(EngineMode::Run) };
+    let second = build::build(&plain(), &plain(), &later, &settings());
+    // The pool has more by now, the pod has not: neither its limits nor its plan.
+    assert_eq!(first.plan, second.plan);
+    let text = second.config_map.data.unwrap().remove("plan.json").unwrap();
+    let plan: crate::api::EnginePlan = serde_json::from_str(&text).unwrap();
+    assert_eq!((plan.resources.units, plan.resources.cpu_millis, plan.resources.memory_bytes), (2, 1000, 1 << 30));
+}
+
+/// What is done about a pod that was built before something changed. `image`: that of the operator by now.
+fn finer(mode: EngineMode, started: bool, ready: bool, image: &str, pool: Option<UnitResources>, may_roll: bool) -> Step {
+    let before = build::build(&plain(), &plain(), &frame(mode), &settings());
+    let mut view = observe::pod_view(&before.pod, "u-1", |_| None);
+    view.phase = if started { PodPhase::Running } else { PodPhase::Pending };
+    view.ready = ready;
+    let case: Vec<Case> = serde_saphyr::from_str("[{name: plain, expect: {goal: '', step: ''}}]").unwrap();
+    let mut observed = observed(&case[0]);
+    observed.plan = Some(observe::PlanView {
+        mode: Some(mode),
+        template: before.template.clone(),
+        plan: before.plan.clone(),
+        fingerprint: String::new(),
+        asked: [String::new(), String::new()],
+        generation: 3,
+    });
+    observed.pod = Some(view);
+    let now = Frame { unit_resources: pool.unwrap_or_default(), standing: super::standing(&observed), ..frame(mode) };
+    let settings = Settings { image: image.into(), ..settings() };
+    let built = build::build(&plain(), &plain(), &now, &settings);
+    super::finer(&observed, &Goal::Run, Step::Ask, Some(&built), &settings, || may_roll)
+}
+
+#[test]
+fn a_pod_that_cannot_start_is_made_anew_when_it_would_be_another() {
+    let image = settings().image;
+    let smaller = || Some(UnitResources { memory: Quantity("256Mi".into()), ..UnitResources::default() });
+    for mode in [EngineMode::Precheck, EngineMode::Run, EngineMode::Stop] {
+        assert_eq!(finer(mode, false, false, &image, None, true), Step::Ask);
+        // Its pool, or its image.
+        assert_eq!(shown_step(&finer(mode, false, false, &image, smaller(), false)), "Delete", "{mode:?}");
+        assert_eq!(shown_step(&finer(mode, false, false, "other", None, false)), "Delete", "{mode:?}");
+        // One that started keeps what it has, and leaves its image at once when it is not ready, else at the pace.
+        assert_eq!(finer(mode, true, true, &image, smaller(), true), Step::Ask, "{mode:?}");
+        assert_eq!(shown_step(&finer(mode, true, false, "other", None, false)), "Delete", "{mode:?}");
+        assert_eq!(finer(mode, true, true, "other", None, false), Step::Ask, "{mode:?}");
+        assert_eq!(shown_step(&finer(mode, true, true, "other", None, true)), "Delete", "{mode:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_keeps_what_was_reached() {
+    let before = status(&json!({"conditions": [
+        {"type": "Ready", "status": "True"}, {"type": FULL_COPY_COMPLETE, "status": "True"}, {"type": STALLED, "status": "False"},
+    ]}));
+    let (conditions, message) = report::malformed(&before.conditions, "spec.desiredState: unknown variant", Some(4), now());
+    assert!(message.contains("spec.desiredState: unknown variant"), "{message}");
+    let shown: Vec<(&str, &str, &str)> =
+        conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str(), c.reason.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            (READY, "False", "Malformed"),
+            (FULL_COPY_COMPLETE, "True", "Fixture"),
+            (STALLED, "True", "Malformed"),
+            (RECONCILING, "False", "Malformed"),
+        ]
+    );
+    // Told once.
+    let again = report::malformed(&conditions, "spec.desiredState: unknown variant", Some(4), ago(-60));
+    assert_eq!(again, (conditions, message));
+}
+
+#[test]
+fn an_error_is_told_with_its_causes_each_once() {
+    let refused = std::io::Error::other("connection refused");
+    let error = super::Error::at("writing status")(kube::Error::ReadEvents(refused));
+    let text = super::chain(&error);
+    assert!(text.starts_with("writing status: ") && text.matches("connection refused").count() == 1, "{text}");
+    let note = report::failure(3, &text);
+    assert!(note.warning && note.reason == "ReconcileError" && note.message.contains(&text), "{note:?}");
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use godwit::api::{MigrationTaskStatus, Phase};
 use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::fixtures::{Task, condition, message, running, stalls};
+use crate::support::fixtures::{Task, condition, message, pool, pools, reason, running, stalls};
 use crate::support::world::World;
 
 fn observed(generation: Option<i64>) -> impl Fn(&MigrationTaskStatus) -> bool {
@@ -28,6 +29,32 @@ pub async fn throttles_apply_live(world: Arc<World>) {
         assert_eq!(task.pod().await.unwrap().uid(), uid, "{patch}");
     }
     assert_eq!(task.record().runs, 1);
+}
+
+pub async fn throttles_apply_live_whatever_else_has_changed(world: Arc<World>) {
+    let pool = pool(&world, "live", json!({"units": 1})).await;
+    let namespace = world.namespace("livepool").await;
+    let task = Task::new(&world, &namespace, "shop").pool(&pool, 1).create().await;
+    task.until_in_sync().await;
+    let uid = task.pod().await.unwrap().uid();
+    let resources = || async {
+        let plan = task.plan_map().await.unwrap().data.unwrap().remove("plan.json").unwrap();
+        serde_json::from_str::<Value>(&plan).unwrap()["resources"].clone()
+    };
+    let before = resources().await;
+    // What takes no new pod: what the precheck ignores, a pool that gives more, units that are waited for.
+    task.patch(json!({"spec": {"precheck": {"ignore": ["SourceRetention"]}}})).await;
+    let grown = json!({"spec": {"unitResources": {"memory": "4Gi"}, "units": 2}});
+    pools(&world).patch(&pool, &PatchParams::default(), &Patch::Merge(grown)).await.unwrap();
+    let other = Task::new(&world, &namespace, "other").pool(&pool, 1).create().await;
+    other.until_in_sync().await;
+    task.patch(json!({"spec": {"cluster": {"units": 2}}})).await;
+    task.until("waiting for units", |status| reason(status, "Reconciling") == "WaitingForUnits").await;
+    let changed = task.patch(json!({"spec": {"throttle": {"full": {"rowsPerSecond": 7}}}})).await;
+    task.until("followed by the engine", |status| status.observed_generation == changed.metadata.generation).await;
+    assert_eq!(task.record().generations.last().copied(), changed.metadata.generation);
+    // The pod has what it had, and its plan says so.
+    assert_eq!((task.pod().await.unwrap().uid(), task.record().runs, resources().await), (uid, 1, before));
 }
 
 pub async fn what_an_engine_takes_at_its_start_replaces_it(world: Arc<World>) {

@@ -6,7 +6,7 @@ use godwit::api::Phase;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use crate::support::fixtures::{Task, eventually, manifest, message, pool, pools, stalls};
+use crate::support::fixtures::{Task, condition, eventually, manifest, message, pool, pools, stalls};
 use crate::support::operator::{Operator, Options};
 use crate::support::world::World;
 
@@ -33,17 +33,48 @@ async fn patch(world: &World, object: &[&str], patch: &str) {
     changed.await;
 }
 
+/// Stores an object that the schema as it is would not let through.
+async fn store(world: &World, crd: &str, field: &str, loose: Value, object: &Value) {
+    let strict = relax(world, crd, field, loose).await;
+    eventually("stored", || async {
+        let said = world.kubectl.run_with(&["create", "-f", "-"], &object.to_string()).await;
+        if said.success { Ok(()) } else { Err(said.err) }
+    })
+    .await;
+    relax(world, crd, field, strict).await;
+}
+
+/// Waits until an object says that it cannot be read, and why.
+async fn until_malformed(world: &World, object: &[&str], why: &str) {
+    let arguments: Vec<&str> = ["get"].iter().chain(object).chain(&["-o", "json"]).copied().collect();
+    eventually("told in its conditions", || async {
+        let object: Value = serde_json::from_str(&world.kubectl.out(&arguments).await).unwrap();
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let holds = |kind: &str, status: &str| {
+            conditions.iter().any(|condition| {
+                condition["type"] == kind
+                    && condition["status"] == status
+                    && condition["reason"] == "Malformed"
+                    && condition["message"].as_str().unwrap().contains(why)
+            })
+        };
+        let current = object["status"]["observedGeneration"] == object["metadata"]["generation"];
+        if current && holds("Ready", "False") && holds("Stalled", "True") { Ok(()) } else { Err(object["status"].clone()) }
+    })
+    .await;
+}
+
 pub async fn one_resource_that_cannot_be_read_stops_nobody(world: Arc<World>) {
     let namespace = world.namespace("older").await;
-    let strict = relax(&world, TASKS, "desiredState", json!({"type": "string"})).await;
     let mut old = manifest(&namespace, "old");
     old["spec"]["desiredState"] = json!("Hibernating");
-    let stored = eventually("stored", || async {
-        let said = world.kubectl.run_with(&["create", "-f", "-"], &old.to_string()).await;
-        if said.success { Ok(()) } else { Err(said.err) }
+    store(&world, TASKS, "desiredState", json!({"type": "string"}), &old).await;
+    let pool = world.unique("older");
+    let old_pool = json!({
+        "apiVersion": "godwit.dev/v1alpha1", "kind": "DedicatedCluster", "metadata": {"name": pool},
+        "spec": {"units": 3, "overcommitPercent": -5}
     });
-    stored.await;
-    relax(&world, TASKS, "desiredState", strict).await;
+    store(&world, POOLS, "overcommitPercent", json!({"type": "integer", "default": 100}), &old_pool).await;
 
     let operator = Operator::start(&world, Options::named("older")).await;
     let task = Task::new(&world, &namespace, "new").create().await;
@@ -56,8 +87,23 @@ pub async fn one_resource_that_cannot_be_read_stops_nobody(world: Arc<World>) {
         if told && operator.logged().contains("Hibernating") { Ok(()) } else { Err(events) }
     })
     .await;
+    until_malformed(&world, &["mt", "old", "-n", &namespace], "Hibernating").await;
+    until_malformed(&world, &["dc", &pool], "-5").await;
     assert!(told.pod().await.is_none());
+    // Corrected, both are well by themselves.
+    world.kubectl.out(&["patch", "dc", &pool, "--type=merge", "-p", "{\"spec\":{\"overcommitPercent\":100}}"]).await;
+    crate::support::fixtures::until_pool(&world, &pool, "well", |status| {
+        status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True" && c.reason == "Available")
+    })
+    .await;
+    world
+        .kubectl
+        .out(&["patch", "mt", "old", "-n", &namespace, "--type=merge", "-p", "{\"spec\":{\"desiredState\":\"Running\"}}"])
+        .await;
+    let status = told.until_in_sync().await;
+    assert_eq!(condition(&status, "Stalled"), "False");
     world.kubectl.out(&["delete", "mt", "old", "-n", &namespace]).await;
+    world.kubectl.out(&["delete", "dc", &pool]).await;
 }
 
 pub async fn units_of_one_that_cannot_be_read_count(world: Arc<World>) {

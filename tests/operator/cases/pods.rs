@@ -1,13 +1,16 @@
 //! What happens to pods, and that the task goes on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use godwit::api::engine::LABEL_MODE;
-use kube::ResourceExt;
-use kube::api::DeleteParams;
+use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
 
 use crate::hollow::kubelet::Order;
-use crate::support::fixtures::{Task, condition, message, running, stalls};
+use crate::support::fixtures::{Task, condition, eventually, message, pool, pools, running, stalls};
 use crate::support::world::World;
 
 /// The task runs in another pod, was admitted once, and prechecked once.
@@ -91,4 +94,80 @@ pub async fn one_that_does_not_answer_is_told(world: Arc<World>) {
         task.order(Order::Script(crate::hollow::script::Script::Normal));
         task.until_in_sync().await;
     }
+}
+
+pub async fn a_strangers_objects_are_left_alone(world: Arc<World>) {
+    let namespace = world.namespace("stranger").await;
+    let manifests = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop-engine", "namespace": namespace}, "data": {"app": "settings"}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-engine", "namespace": namespace},
+         "spec": {"containers": [{"name": "web", "image": "web:1"}]}}
+    ]});
+    world.kubectl.apply(&manifests.to_string()).await;
+    let (shop, web) = (Task::new(&world, &namespace, "shop"), Task::new(&world, &namespace, "web"));
+    let (map, pod) = (shop.plan_map().await.unwrap(), web.pod().await.unwrap());
+    let (shop, web) = (shop.create().await, web.create().await);
+    let status = shop.until("told whose ConfigMap it is", |status| stalls(status, "PlanNameTaken")).await;
+    assert!(message(&status, "Stalled").contains("shop-engine"));
+    let status = web.until("told whose pod it is", |status| stalls(status, "PodNameTaken")).await;
+    assert!(message(&status, "Stalled").contains("web-engine"));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Neither is touched.
+    let after = shop.plan_map().await.unwrap();
+    assert_eq!((after.uid(), after.resource_version(), after.data), (map.uid(), map.resource_version(), map.data));
+    assert_eq!(web.pod().await.unwrap().metadata, pod.metadata);
+    let told = |events: Vec<String>, reason: &str| {
+        events.iter().filter(|event| event.starts_with(&format!("Warning {reason}: "))).count()
+    };
+    assert_eq!((told(shop.events().await, "PlanNameTaken"), told(web.events().await, "PodNameTaken")), (1, 1));
+    // Once they are gone, the tasks go on by themselves.
+    Api::<ConfigMap>::namespaced(world.client.clone(), &namespace).delete("shop-engine", &DeleteParams::default()).await.unwrap();
+    web.pods().delete("web-engine", &DeleteParams::default().grace_period(0)).await.unwrap();
+    shop.until_in_sync().await;
+    web.until_in_sync().await;
+}
+
+pub async fn a_refused_one_is_told_and_made_when_it_may_be(world: Arc<World>) {
+    let namespace = world.namespace("quota").await;
+    let quota = json!({
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": namespace}, "spec": {"hard": {"pods": "0"}}
+    });
+    world.kubectl.apply(&quota.to_string()).await;
+    let quotas = Api::<ResourceQuota>::namespaced(world.client.clone(), &namespace);
+    eventually("counted", || async {
+        let quota = quotas.get("none").await.unwrap();
+        quota.status.clone().and_then(|status| status.hard).map(drop).ok_or(quota)
+    })
+    .await;
+    let task = Task::new(&world, &namespace, "shop").create().await;
+    let status = task.until("told to be refused", |status| stalls(status, "PodRefused")).await;
+    let text = message(&status, "Stalled");
+    assert!(text.contains("exceeded quota: none"), "{text}");
+    assert_eq!(message(&status, "Ready"), text);
+    // It is told once, however often it is tried.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let told: Vec<String> = task.events().await.into_iter().filter(|event| event.starts_with("Warning PodRefused: ")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("exceeded quota: none"), "{told:?}");
+    quotas.delete("none", &DeleteParams::default()).await.unwrap();
+    let status = task.until_in_sync().await;
+    assert_eq!(condition(&status, "Stalled"), "False");
+}
+
+pub async fn one_that_cannot_start_follows_its_pool(world: Arc<World>) {
+    let pool = pool(&world, "mended", json!({"units": 2, "placement": {"nodeSelector": {"pool": "nowhere"}}})).await;
+    let namespace = world.namespace("mended").await;
+    let task = Task::new(&world, &namespace, "shop").pool(&pool, 1).create().await;
+    task.until("unschedulable", |status| message(status, "Ready").contains("Unschedulable")).await;
+    let mended = json!({"spec": {"placement": {"nodeSelector": {"pool": "special"}}}});
+    pools(&world).patch(&pool, &PatchParams::default(), &Patch::Merge(mended)).await.unwrap();
+    task.until_in_sync().await;
+    let pod = task.pod().await.unwrap();
+    assert_eq!(pod.spec.as_ref().unwrap().node_name.as_deref(), Some("hollow-2"));
+    // One that runs goes on as it was made.
+    let other = json!({"spec": {"placement": {"nodeSelector": {"pool": "nowhere"}}, "unitResources": {"cpu": "1"}}});
+    pools(&world).patch(&pool, &PatchParams::default(), &Patch::Merge(other)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    task.until_in_sync().await;
+    assert_eq!((task.pod().await.unwrap().uid(), task.record().runs), (pod.uid(), 1));
 }

@@ -10,6 +10,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::fixtures::{Task, condition, eventually, message, pool, pools, reason, stalls, until_pool};
+use crate::support::operator::{Operator, Options};
 use crate::support::units::UnitsWatch;
 use crate::support::world::World;
 
@@ -170,6 +171,57 @@ pub async fn overcommit_divides_requests(world: Arc<World>) {
     assert_eq!((quantity(&resources.limits, "cpu"), quantity(&resources.limits, "memory")), (1600, 2048 * mebi));
     assert_eq!((quantity(&resources.requests, "cpu"), quantity(&resources.requests, "memory")), (800, 1024 * mebi));
     until_pool(&world, &pool, "full", |status| (status.units.total, status.units.used, status.units.free) == (4, 4, 0)).await;
+}
+
+/// CPU in thousandths and bytes that a task's pod may use.
+async fn limits(task: &Task) -> (u64, u64) {
+    let limits = task.pod().await.unwrap().spec.unwrap().containers.remove(0).resources.unwrap().limits.unwrap();
+    (in_thousandths(&limits["cpu"].0), in_thousandths(&limits["memory"].0) / 1000)
+}
+
+pub async fn units_times_what_one_is_worth(world: Arc<World>) {
+    let namespace = world.namespace("worth").await;
+    // What is left out is worth what the documentation says.
+    let cases = [
+        ("nothing", json!({"units": 4}), 3, (1500, 1536)),
+        ("cpu", json!({"units": 4, "unitResources": {"cpu": "250m"}}), 2, (500, 1024)),
+        ("memory", json!({"units": 4, "unitResources": {"memory": "1Gi"}}), 4, (2000, 4096)),
+        ("both", json!({"units": 4, "unitResources": {"cpu": 2, "memory": "1.5Gi"}}), 2, (4000, 3072)),
+    ];
+    let mut tasks = Vec::new();
+    for (name, spec, units, expected) in cases {
+        let pool = pool(&world, name, spec).await;
+        tasks.push((Task::new(&world, &namespace, name).pool(&pool, units).create().await, units, expected));
+    }
+    for (task, units, (cpu, mebibytes)) in tasks {
+        task.until_in_sync().await;
+        assert_eq!(limits(&task).await, (cpu, mebibytes << 20), "{}", task.name);
+        let plan = task.plan_map().await.unwrap().data.unwrap().remove("plan.json").unwrap();
+        let plan: Value = serde_json::from_str(&plan).unwrap();
+        assert_eq!(plan["resources"], json!({"units": units, "cpuMillis": cpu, "memoryBytes": mebibytes << 20}), "{}", task.name);
+    }
+}
+
+pub async fn the_shared_default_queues_too(world: Arc<World>) {
+    let namespace = world.namespace("default").await;
+    let arguments = ["--default-units", "3", "--default-unit-cpu", "100m", "--default-unit-memory", "128Mi"];
+    // Whatever other cases have left runs in the shared default, too.
+    let options = Options::named("default").with(&arguments).with(&["--watch-namespace", &namespace]);
+    let _operator = Operator::start(&world, options).await;
+    let of = |name: &str, units: u32| Task::new(&world, &namespace, name).with(json!({"spec": {"cluster": {"units": units}}}));
+    let first = of("first", 2).create().await;
+    first.until_in_sync().await;
+    assert_eq!(limits(&first).await, (200, 256 << 20));
+    let second = of("second", 2).create().await;
+    place(&second, 1).await;
+    assert_eq!(second.status().await.queue.map(|queue| (queue.units, queue.free_units)), Some((2, 1)));
+    assert!(second.pod().await.is_none());
+    // What can never be had is told, and stands in nobody's way.
+    let large = of("large", 4).create().await;
+    let status = large.until("stalled", |status| stalls(status, "UnitsExceedCluster")).await;
+    assert!(message(&status, "Stalled").contains("has 3 in all"), "{}", message(&status, "Stalled"));
+    first.desire("Paused").await;
+    second.until_in_sync().await;
 }
 
 /// A quantity in thousandths.

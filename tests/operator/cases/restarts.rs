@@ -9,7 +9,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::hollow::kubelet::Order;
-use crate::support::fixtures::{SOON, Task, eventually, pool, until_pool};
+use crate::support::fixtures::{SOON, Task, eventually, message, pool, until_pool};
 use crate::support::operator::{Operator, Options};
 use crate::support::units::UnitsWatch;
 use crate::support::world::World;
@@ -131,6 +131,47 @@ pub async fn a_leader_that_is_cut_off_gives_up(world: Arc<World>) {
     let task = Task::new(&world, &namespace, "shop").create().await;
     task.until_in_sync().await;
     assert!(!first.logged().contains(&namespace), "acts on a task after it lost the lease");
+}
+
+pub async fn another_image_replaces_engines_at_a_pace(world: Arc<World>) {
+    let namespace = world.namespace("image").await;
+    let operator = Operator::start(&world, Options::named("image-1")).await;
+    let names: Vec<String> = (0..4).map(|number| format!("task-{number}")).collect();
+    let mut tasks = Vec::new();
+    for name in &names {
+        tasks.push(Task::new(&world, &namespace, name).create().await);
+    }
+    for task in &tasks {
+        task.until_in_sync().await;
+    }
+    // One whose image cannot be pulled, before it ever ran.
+    let stuck = Task::new(&world, &namespace, "stuck").script("image-missing").create().await;
+    stuck.until("without its image", |status| message(status, "Ready").contains("ImagePullBackOff")).await;
+    let stuck_uid = stuck.pod().await.unwrap().uid();
+    drop(operator);
+    let _operator = Operator::start(&world, Options::named("image-2").with(&["--image", "godwit:next"])).await;
+    let image = |pod: &k8s_openapi::api::core::v1::Pod| pod.spec.as_ref().unwrap().containers[0].image.clone().unwrap();
+    let mut made = Vec::new();
+    for task in tasks.iter().chain([&stuck]) {
+        let pod = task.until_pod("of the new image", |pod| pod.is_some_and(|pod| image(pod) == "godwit:next")).await.unwrap();
+        made.push((task.name.clone(), pod.uid()));
+    }
+    assert_ne!(made.pop().unwrap().1, stuck_uid);
+    for task in &tasks {
+        task.until_in_sync().await;
+        // Each was replaced once, by an engine that went on.
+        assert_eq!((task.record().prechecks, task.record().runs), (1, 2), "{}", task.name);
+    }
+    // Not all at once: the operator's log says when each was told to go.
+    let log = _operator.logged();
+    let told: Vec<k8s_openapi::jiff::Timestamp> = log
+        .lines()
+        .filter(|line| line.contains("the operator brings another image") && line.contains("task-"))
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["timestamp"].as_str().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(told.len(), 4, "{log}");
+    let gaps: Vec<i128> = told.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_millis()).collect();
+    assert!(gaps.iter().all(|gap| *gap >= 400), "{gaps:?}");
 }
 
 pub async fn limited_to_namespaces(world: Arc<World>) {

@@ -217,6 +217,11 @@ pub async fn schema_refusals(world: Arc<World>) {
         (json!({"overcommitPercent": 99}), "spec.overcommitPercent"),
         (json!({"units": 100_001}), "spec.units"),
         (json!({"unitResources": {"cpu": "much"}}), "spec.unitResources.cpu"),
+        (json!({"unitResources": {"cpu": 0}}), "spec.unitResources.cpu: must be 10m or more"),
+        (json!({"unitResources": {"cpu": "1m"}}), "spec.unitResources.cpu: must be 10m or more"),
+        (json!({"unitResources": {"memory": 512}}), "spec.unitResources.memory: must be 64Mi or more"),
+        (json!({"unitResources": {"memory": "512m"}}), "spec.unitResources.memory: must be 64Mi or more"),
+        (json!({"unitResources": {"memory": "0"}}), "spec.unitResources.memory: must be 64Mi or more"),
         (json!({"placement": {"nodeName": "a"}}), "unknown field \"spec.placement.nodeName\""),
     ] {
         let mut object = json!({"apiVersion": "godwit.dev/v1alpha1", "kind": "DedicatedCluster", "metadata": {"name": "p"}, "spec": {"units": 1}});

@@ -73,8 +73,8 @@ impl Operator {
         let namespace = options.account.as_ref().map_or("godwit-system", |(namespace, _)| namespace);
         let mut command = Command::new(env!("CARGO_BIN_EXE_godwit"));
         command
-            .args(["operator", "--namespace", namespace, "--image", "godwit:test", "--log-format", "json"])
-            .args(["--default-units", "200", "--identity", &options.name, "--listen", &address])
+            .args(["operator", "--namespace", namespace, "--log-format", "json"])
+            .args(["--identity", &options.name, "--listen", &address])
             .args(["--leader-elect", if options.elect { "true" } else { "false" }])
             .args(&options.arguments)
             .env("KUBECONFIG", kubeconfig)
@@ -82,6 +82,11 @@ impl Operator {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::options().append(true).create(true).open(&log).unwrap());
+        for (flag, value) in [("--image", "godwit:test"), ("--default-units", "200")] {
+            if !options.arguments.iter().any(|argument| argument == flag) {
+                command.args([flag, value]);
+            }
+        }
         let operator = Self { name: options.name, child: command.spawn().unwrap(), address, log };
         if options.wait {
             operator.ready(true, Duration::from_secs(30)).await;
