@@ -22,7 +22,7 @@ Comments stand in the rendered roles too, so that whoever reads them on a cluste
 # The plan of each engine, <task>-engine. The operator looks at those with its own label only; a role cannot select by label.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch]
 # Whether a task's Secrets are there and have changed. The operator asks for metadata only and never for a value: the kubelet mounts them
 # into the engine's pod. A role cannot say "metadata only"; whoever holds this token could read values, so guard it as you guard the Secrets.
 - apiGroups: [""]

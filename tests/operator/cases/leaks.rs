@@ -1,6 +1,9 @@
 //! What no case may have left behind.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::support::world::base64_lite::encode;
 use crate::support::world::{MARK, World};
@@ -48,4 +51,43 @@ pub async fn the_role_sufficed(world: Arc<World>) {
         .collect();
     forbidden.truncate(5);
     assert!(forbidden.is_empty(), "{forbidden:#?}");
+}
+
+/// Nothing is allowed to it that it does not do. Means something only after all cases.
+pub async fn the_role_is_no_larger(world: Arc<World>) {
+    if std::env::args().skip(1).any(|argument| !argument.starts_with('-')) {
+        println!("not all cases ran: which rights are used was not looked at");
+        return;
+    }
+    let mut used = BTreeSet::new();
+    for line in std::fs::read_to_string(&world.cluster.audit_log).unwrap().lines() {
+        let event: Value = serde_json::from_str(line).unwrap_or_default();
+        if event["user"]["username"] == crate::support::world::OPERATOR_USER {
+            let text = |field: &str| event["objectRef"][field].as_str().unwrap_or_default().to_owned();
+            let (resource, below) = (text("resource"), text("subresource"));
+            let resource = if below.is_empty() { resource } else { format!("{resource}/{below}") };
+            used.insert((text("apiGroup"), resource, event["verb"].as_str().unwrap_or_default().to_owned()));
+        }
+    }
+    // The API server asks for "create" of who makes an object by applying it, and for "finalizers" of who names an owner; leases are not in the log.
+    let unseen = [("", "configmaps", "create"), ("godwit.dev", "migrationtasks/finalizers", "update")];
+    let mut unused = Vec::new();
+    for name in ["godwit-cluster", "godwit-tasks"] {
+        let role: Value = serde_json::from_str(&world.kubectl.out(&["get", "clusterrole", name, "-o", "json"]).await).unwrap();
+        for rule in role["rules"].as_array().unwrap() {
+            let words =
+                |field: &str| rule[field].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect::<Vec<_>>();
+            for (group, resource, verb) in words("apiGroups")
+                .iter()
+                .flat_map(|group| words("resources").into_iter().map(move |resource| (*group, resource)))
+                .flat_map(|(group, resource)| words("verbs").into_iter().map(move |verb| (group, resource, verb)))
+            {
+                let right = (group.to_owned(), resource.to_owned(), verb.to_owned());
+                if group != "events.k8s.io" && !unseen.contains(&(group, resource, verb)) && !used.contains(&right) {
+                    unused.push(right);
+                }
+            }
+        }
+    }
+    assert!(unused.is_empty(), "rights that nobody uses: {unused:?}");
 }

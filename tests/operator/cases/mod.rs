@@ -117,6 +117,7 @@ pub fn all() -> Vec<Case> {
         leaks::no_secret_value_is_anywhere,
         leaks::the_contract_was_kept,
         leaks::the_role_sufficed,
+        leaks::the_role_is_no_larger,
         restarts::waits_for_its_crds,
     ];
     [api, shared, alone, last].concat()

@@ -111,13 +111,15 @@ pub async fn rules_refuse_with_their_message(world: Arc<World>) {
         seen.lock().unwrap().push_str(&message);
     }
     let seen = seen.into_inner().unwrap();
-    // Those that are about an update or a name have cases of their own below.
+    // Those that are about an update, a name or a pool have cases of their own below.
     let elsewhere = [
         "metadata.name: at most 56",
         "spec.desiredState: Stopped is final",
         "spec.destination.recordsDatabase: the task's",
         "spec.source: the endpoint cannot change",
         "spec.destination: the endpoint cannot change",
+        "spec.unitResources.cpu: must be",
+        "spec.unitResources.memory: must be",
     ];
     for rule in messages_of_the_rules() {
         let tested = seen.contains(&rule) || elsewhere.iter().any(|start| rule.starts_with(start));
