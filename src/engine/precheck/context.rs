@@ -6,6 +6,7 @@ use crate::api::{MigrationTaskSpec, MigrationType};
 use crate::engine::connection::ServerInfo;
 use crate::engine::plan::select::Selection;
 use crate::engine::plan::{Plan, TableName};
+use crate::engine::schema::definition::{Index, Kind};
 
 use super::grants::Grants;
 
@@ -187,9 +188,17 @@ pub struct ExistingTable {
     pub is_view: bool,
     pub engine: String,
     pub columns: Vec<ExistingColumn>,
+    pub indexes: Vec<Index>,
     pub has_rows: bool,
     /// Names of its triggers.
     pub triggers: Vec<String>,
+}
+
+impl ExistingTable {
+    /// A column by its name, in any case.
+    pub fn column(&self, name: &str) -> Option<&ExistingColumn> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
 }
 
 /// A column of it.
@@ -197,6 +206,12 @@ pub struct ExistingTable {
 pub struct ExistingColumn {
     pub name: String,
     pub column_type: String,
+    /// None: a type that this version does not know.
+    pub kind: Option<Kind>,
+    pub character_set: Option<String>,
+    pub collation: Option<String>,
+    pub nullable: bool,
+    pub auto_increment: bool,
     /// An INSERT that does not name it works.
     pub optional: bool,
     pub generated: bool,

@@ -1,9 +1,9 @@
 //! Tables that shall be used as they stand at the destination fit the source's.
 
 use crate::api::ConflictPolicy;
-use crate::engine::plan::{TableName, TablePlan};
-use crate::engine::precheck::context::{Context, ExistingTable};
+use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
+use crate::engine::precheck::fit::misfits;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let keeps_tables = context.spec.conflict_policy == ConflictPolicy::IgnoreErrorsAndProceed;
@@ -31,7 +31,8 @@ pub fn check(context: &Context) -> Option<Finding> {
     if !problems.is_empty() {
         return Some(Finding::failed(
             some(&problems),
-            "rows are written into the columns of the same names; what has no place there would be lost",
+            "rows are written into the columns of the same names, under the indexes that stand there; what has no place there would be \
+             lost or altered",
             "create or alter the tables at the destination as `godwit plan` prints them, empty those without a key, leave columns out with \
              spec.objects[].tables[].columns, or add Schema to spec.migrationTypes",
         ));
@@ -43,28 +44,7 @@ pub fn check(context: &Context) -> Option<Finding> {
             "DROP TRIGGER … at the destination until the migration has ended",
         ));
     }
-    Some(Finding::passed("every table that stands at the destination has the columns that are needed"))
-}
-
-fn misfits(table: &TablePlan, existing: &ExistingTable) -> Vec<String> {
-    let name: &TableName = &table.destination;
-    if existing.is_view {
-        return vec![format!("{name} is a view")];
-    }
-    let mut problems = Vec::new();
-    for column in table.columns.iter().filter(|column| column.write) {
-        let wanted = &column.destination_name;
-        match existing.columns.iter().find(|there| there.name.eq_ignore_ascii_case(wanted)) {
-            None => problems.push(format!("{name} has no column `{wanted}`")),
-            Some(there) if there.generated => problems.push(format!("`{wanted}` of {name} is generated there")),
-            Some(_) => {}
-        }
-    }
-    let is_written = |there: &str| table.columns.iter().any(|column| column.destination_name.eq_ignore_ascii_case(there));
-    for there in existing.columns.iter().filter(|there| !there.optional && !there.generated && !is_written(&there.name)) {
-        problems.push(format!("`{}` of {name} has no default and no value from the source", there.name));
-    }
-    problems
+    Some(Finding::passed("every table that stands at the destination takes the source's rows as they are"))
 }
 
 #[cfg(test)]
