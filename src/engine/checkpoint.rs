@@ -88,8 +88,10 @@ pub enum TableStage {
     Planned,
     /// CREATE TABLE is about to run or has run; found existing after a crash, it is this task's own.
     Creating,
-    /// Exists, rows are on their way.
+    /// Exists.
     Created,
+    /// It was empty when its copy from a snapshot began: rows that stand there are this task's own.
+    Copying,
     /// All rows are there, secondary indexes and foreign keys perhaps not.
     Copied,
     /// Nothing left to do but to follow.
@@ -97,8 +99,15 @@ pub enum TableStage {
 }
 
 impl TableStage {
-    const ALL: [TableStage; 5] =
-        [TableStage::Planned, TableStage::Creating, TableStage::Created, TableStage::Copied, TableStage::Done];
+    /// In the order of their numbers.
+    const ALL: [TableStage; 6] = [
+        TableStage::Planned,
+        TableStage::Creating,
+        TableStage::Created,
+        TableStage::Copied,
+        TableStage::Done,
+        TableStage::Copying,
+    ];
 
     fn number(self) -> u32 {
         Self::ALL.iter().position(|stage| *stage == self).unwrap_or(0) as u32

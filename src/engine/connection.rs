@@ -242,7 +242,11 @@ pub fn session_settings(role: Role, info: &ServerInfo) -> Vec<String> {
     match role {
         Role::Write => {
             settings.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());
-            settings.push("SET SESSION foreign_key_checks=0, unique_checks=1, innodb_lock_wait_timeout=50".into());
+            // Every warning of a statement is counted and shown: each may stand for a value that was altered.
+            settings.push(
+                "SET SESSION foreign_key_checks=0, unique_checks=1, innodb_lock_wait_timeout=50, sql_notes=1, max_error_count=65535"
+                    .into(),
+            );
         }
         Role::Metadata => {
             settings.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());

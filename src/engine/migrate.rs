@@ -277,6 +277,7 @@ impl Attempt<'_> {
             creator.databases_and_tables(&mut stages).await?;
             self.record.set_stage(&claim, Stage::SchemaMade).await?;
         }
+        self.check_tables().await?;
         for (table, saved) in plan.tables.iter().zip(&saved.tables) {
             if saved.stage >= TableStage::Copied {
                 self.progress.table_resumed(table.id, saved.rows, saved.bytes);
@@ -313,13 +314,13 @@ impl Attempt<'_> {
             budget_bytes: self.task.sizing.copy_bytes,
             live: self.task.live.clone(),
         };
-        let pending = |chunked: bool| -> Vec<Arc<TablePlan>> {
+        let pending = |chunked: bool| {
             let open = plan.tables.iter().zip(&stages).filter(|(_, stage)| **stage < TableStage::Copied);
-            open.map(|(table, _)| Arc::clone(table)).filter(|table| table.is_chunked() == chunked).collect()
+            open.map(|(table, stage)| (Arc::clone(table), *stage)).filter(move |(table, _)| table.is_chunked() == chunked)
         };
         if copying {
             self.progress.set_phase(Phase::Copying);
-            copy::snapshot::run(&context, pending(false), server_id, cancel).await?;
+            copy::snapshot::run(&context, pending(false).collect(), server_id, cancel).await?;
         }
         let mut workers: JoinSet<Result<()>> = JoinSet::new();
         let stop = cancel.child_token();
@@ -329,7 +330,8 @@ impl Attempt<'_> {
             context.dispatcher = Some(dispatcher);
         }
         let follow = context.dispatcher.clone();
-        let main = self.copy_and_finish(context, creator, pending(true), &saved, copying, cancel);
+        let main =
+            self.copy_and_finish(context, creator, pending(true).map(|(table, _)| table).collect(), &saved, copying, cancel);
         let outcome = tokio::select! {
             outcome = main => outcome,
             error = first_failure(&mut workers) => Err(error),
@@ -348,6 +350,19 @@ impl Attempt<'_> {
             self.progress.set_phase(Phase::Completed);
         }
         Ok(outcome)
+    }
+
+    /// Tables that the task did not make are looked at again: someone may have altered them since the precheck.
+    async fn check_tables(&self) -> Result<()> {
+        if self.plan.schema && self.task.spec().conflict_policy == ConflictPolicy::PrecheckAndReportErrors {
+            return Ok(());
+        }
+        let mut conn = self.destination.connect(Role::Metadata).await?;
+        let names =
+            NameRules { source: 0, destination: lower_case_table_names(&mut conn).await?, policy: self.task.spec().name_case };
+        precheck::read_destination::still_fit(&mut conn, &self.destination_info, &self.plan, names).await?;
+        let _ = conn.disconnect().await;
+        Ok(())
     }
 
     fn stages(&self, saved: &Saved) -> Vec<TableStage> {
@@ -372,7 +387,8 @@ impl Attempt<'_> {
         let _ = conn.disconnect().await;
         let (packet, local_infile) = values.unwrap_or((4 << 20, 0));
         let statement_bytes = usize::try_from(packet / 2).unwrap_or(1 << 20).clamp(16 << 10, 1 << 20);
-        Ok((Limits { statement_bytes, rows: 1000 }, local_infile == 1))
+        let row_alias = self.destination_info.is_mysql_since(8, 0, 20);
+        Ok((Limits { statement_bytes, rows: 1000, row_alias }, local_infile == 1))
     }
 
     #[allow(clippy::too_many_arguments)]

@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod crash;
+mod destination;
 mod migrate;
+mod names;
 mod ownership;
 mod pod;
 #[path = "../support/pod.rs"]

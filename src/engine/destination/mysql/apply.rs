@@ -1,12 +1,16 @@
 //! Applies net changes: one destination transaction per window, with the lane's position in it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::long;
-use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, remove_one, replace_one, run};
+use super::statement::{
+    Limits, OnDuplicate, Statement, Warnings, deletes, describe_key, inserts, is_other_row, refuse_warnings, remove_one,
+    replace_one, run,
+};
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
@@ -18,6 +22,10 @@ use crate::engine::value::Row;
 
 /// Statements of one window are sent in one packet up to this size: one round trip for small windows.
 const PACKET_BYTES: usize = 1 << 20;
+
+/// Ends the packet, and with it the transaction, when the statement before it gave a warning: error 1690 (a DOUBLE out of
+/// range). It has no table, so that it leaves the diagnostics as they are (MySQL manual, "SHOW WARNINGS Statement").
+const NO_WARNINGS: &[u8] = b";SELECT EXP(1000*@@warning_count)";
 
 /// A window that a deadlock or a lock wait rolled back is run again this often.
 pub const LOCK_TRIES: u32 = 10;
@@ -41,12 +49,21 @@ impl Applier {
     pub fn statements(&self, table: &TablePlan, changes: NetChanges) -> Vec<Statement> {
         let mut changes = changes;
         let in_order = std::mem::take(&mut changes.in_order);
-        let (gone, rows) = changes.split(table);
-        let mut statements = deletes(table, &gone, self.limits);
+        let (mut gone, rows) = changes.split(table);
         // UPDATE leaves a JSON document as it is when the new one is numerically equal ({"a": 1} and {"a": 1.0}); rows
         // with documents are written anew.
         let has_json = table.columns.iter().any(|column| column.column.kind == Kind::Json);
-        let mode = if has_json { OnDuplicate::Replace } else { OnDuplicate::Update };
+        let mode = match has_json {
+            // REPLACE would take another row away that holds a unique value of this one.
+            true if table.secondary_unique => OnDuplicate::Fail,
+            true => OnDuplicate::Replace,
+            false => OnDuplicate::Update,
+        };
+        if table.has_key() && mode == OnDuplicate::Fail {
+            let there: HashSet<Row> = gone.iter().cloned().collect();
+            gone.extend(rows.iter().map(|row| row.project(&table.key)).filter(|key| !there.contains(key)));
+        }
+        let mut statements = deletes(table, &gone, self.limits);
         statements.extend(inserts(table, rows.into_iter().map(Cow::Owned), mode, self.limits));
         let mut run: Vec<Row> = Vec::new();
         let take =
@@ -128,12 +145,17 @@ impl Applier {
                 if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
                     return Err(self.explain(plan, error, statements).await);
                 }
+                let table = &plan.tables[statement.table as usize];
+                refuse_warnings(&mut self.conn, statement).await.map_err(|error| name(table, statement, error))?;
                 continue;
             }
             if !packet.is_empty() {
                 packet.push(b';');
             }
             packet.extend_from_slice(&statement.sql);
+            if statement.warnings == Warnings::Errors {
+                packet.extend_from_slice(NO_WARNINGS);
+            }
         }
         if mark.is_some() {
             if !packet.is_empty() {
@@ -194,8 +216,17 @@ impl Applier {
         let mut found = None;
         if self.conn.query_drop("START TRANSACTION").await.is_ok() {
             for statement in statements.iter().filter(|statement| statement.lenient.is_empty() && statement.long.is_empty()) {
-                if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
-                    found = Some(name(&plan.tables[statement.table as usize], statement, error.into()));
+                let table = &plan.tables[statement.table as usize];
+                let refused = match self.conn.query_drop(statement.sql.as_slice()).await {
+                    Ok(()) => refuse_warnings(&mut self.conn, statement).await.err(),
+                    Err(error) if is_other_row(table, &error) => {
+                        found = Some(other_row(table, statement));
+                        break;
+                    }
+                    Err(error) => Some(error.into()),
+                };
+                if let Some(error) = refused {
+                    found = Some(name(table, statement, error));
                     break;
                 }
             }
@@ -203,6 +234,20 @@ impl Applier {
         }
         found.unwrap_or(original)
     }
+}
+
+/// The error of a row that would have overwritten another one.
+fn other_row(table: &TablePlan, statement: &Statement) -> Error {
+    let key = statement.subjects.first().map(|row| describe_key(table, row)).unwrap_or_default();
+    let among = match statement.subjects.len() {
+        1 => String::new(),
+        count => format!(" (or one of the {} rows written with it)", count - 1),
+    };
+    Error::definite(format!(
+        "{} key {key}{among}: another row at the destination holds the value that this row has in a unique index; something else has \
+         written to the destination table",
+        table.destination
+    ))
 }
 
 /// Puts the table and, where the server says `at row N`, the row's key before the error.
