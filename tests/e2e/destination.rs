@@ -202,6 +202,46 @@ async fn changed_under_the_task_on_mariadb114() {
     changed_under_the_task("mariadb114", "--local-infile=1").await;
 }
 
+/// A unique index is added while rows are copied: the first row that meets another one in it ends the task, and takes none away.
+async fn a_unique_index_in_the_middle(local_infile: &str) {
+    let _place = place().await;
+    let (source, destination) = (Server::start("mysql97", &[]), Server::start("mysql97", &[local_infile]));
+    for server in [&source, &destination] {
+        server.run(&["CREATE DATABASE shop", "CREATE TABLE shop.items (id INT PRIMARY KEY, email VARCHAR(20))"]).await;
+    }
+    source
+        .run(&[
+            "SET SESSION cte_max_recursion_depth=100000",
+            "INSERT INTO shop.items WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i+1 FROM n WHERE i<6000) SELECT i, i%3000 FROM n",
+        ])
+        .await;
+    let migration = rows_only(&source, &destination).with("/throttle", json!({"full": {"rowsPerSecond": 1000}}));
+    let mut running = migration.start(&[]);
+    let some = |report: &Value| report["full"]["rowsCopied"].as_u64().unwrap_or_default() > 0;
+    running.until("rows are copied", Duration::from_secs(30), some).await;
+    destination.run(&["ALTER TABLE shop.items ADD UNIQUE emails (email)"]).await;
+    assert_eq!(running.wait(Duration::from_secs(30)).await, Some(FAILED), "{}", running.log());
+    for sentence in ["shop.items", "Duplicate entry", "emails"] {
+        assert!(running.log().contains(sentence), "'{sentence}' is not in\n{}", running.log());
+    }
+    let first = "SELECT CAST(COUNT(*) AS CHAR) FROM shop.items WHERE id<=2000";
+    assert_eq!(destination.list(first).await, ["2000"], "a row was taken away");
+    migration.run_until_caught_up().await.expect(FAILED).says("emails");
+    destination.run(&["ALTER TABLE shop.items DROP INDEX emails"]).await;
+    migration.run_until_caught_up().await.expect(0);
+    assert_equal(&source, &destination, "shop").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unique_index_in_the_middle_of_load_data() {
+    a_unique_index_in_the_middle("--local-infile=1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unique_index_in_the_middle_of_inserts() {
+    a_unique_index_in_the_middle("--local-infile=0").await;
+}
+
 /// `conflictPolicy: IgnoreErrorsAndProceed`: rows that stand there win over the copy and yield to the log; killed in the middle,
 /// the copy goes on, with a key and without one.
 async fn kept(local_infile: &str) {
