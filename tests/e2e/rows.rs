@@ -177,11 +177,7 @@ const UNUSUAL_KEYS: &[(&str, &str, &str)] = &[
 
 /// MariaDB's own types; UUIDs of several versions, which it orders otherwise than their text.
 const UNUSUAL_KEYS_OF_MARIADB: &[(&str, &str, &str)] = &[
-    (
-        "uuids",
-        "a UUID PRIMARY KEY",
-        "CONCAT(LEFT(MD5(i), 8), '-', SUBSTR(MD5(i), 9, 4), '-', ELT(i % 5 + 1, '1', '4', '6', '7', '8'), SUBSTR(MD5(i), 14, 3), '-', ELT(i % 4 + 1, '8', '9', 'a', 'b'), SUBSTR(MD5(i), 18, 3), '-', RIGHT(MD5(i), 12))",
-    ),
+    ("uuids", "a UUID PRIMARY KEY", "u"),
     (
         "addresses",
         "a INET6 PRIMARY KEY",
@@ -189,6 +185,9 @@ const UNUSUAL_KEYS_OF_MARIADB: &[(&str, &str, &str)] = &[
     ),
     ("short_addresses", "a INET4 PRIMARY KEY", "CONCAT(i * 7 % 256, '.0.', i DIV 256, '.', i % 256)"),
 ];
+
+/// A UUID as text, of different versions. (MariaDB does not take all whose second half begins with 80.)
+const UUID_OF_NUMBER: &str = "CONCAT(LEFT(MD5(i), 8), '-', SUBSTR(MD5(i), 9, 4), '-', ELT(i % 5 + 1, '1', '4', '6', '7', '8'), SUBSTR(MD5(i), 14, 3), '-', ELT(i % 4 + 1, 'b', '9', 'a', '9'), SUBSTR(MD5(i), 18, 3), '-', RIGHT(MD5(i), 12))";
 
 /// They are cut into chunks as others are: memory stays bounded whatever a leading column holds, and a restart goes on in the middle.
 async fn unusual_keys(kind: &str) {
@@ -203,11 +202,12 @@ async fn unusual_keys(kind: &str) {
     source
         .run(&[
             "CREATE DATABASE shop",
-            "CREATE TABLE shop.numbers (i INT PRIMARY KEY)",
+            "CREATE TABLE shop.numbers (i INT PRIMARY KEY, u VARCHAR(40))",
             &format!(
-                "INSERT INTO shop.numbers SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d FROM ({digits}) a, ({digits}) b, ({digits}) c, \
+                "INSERT INTO shop.numbers (i) SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d FROM ({digits}) a, ({digits}) b, ({digits}) c, \
                  (SELECT 0 AS d UNION SELECT 1 UNION SELECT 2) e"
             ),
+            &format!("UPDATE shop.numbers SET u={UUID_OF_NUMBER}"),
         ])
         .await;
     for (table, columns, values) in &tables {
