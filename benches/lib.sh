@@ -92,8 +92,17 @@ unfollow() {
 }
 
 results=()
+missed=()
 # result WHAT GODWIT PEER RATIO WANTED
-result() { results+=("$1|$2|$3|$4|$5"); }
+# WANTED is ">= N" of the ratio, or "< N" of what godwit does; one that is missed fails the whole run.
+result() {
+  results+=("$1|$2|$3|$4|$5")
+  local bound=${5#* }
+  case $5 in
+    '>='*) awk "BEGIN { exit !($4 >= $bound) }" || missed+=("$1: $4, wanted $5") ;;
+    '<'*) awk "BEGIN { exit !($2 < $bound) }" || missed+=("$1: $2, wanted $5") ;;
+  esac
+}
 print_results() {
   printf '\n| %-44s | %-24s | %-30s | %-8s | %-8s |\n' measured godwit peer ratio wanted
   printf '|%s|%s|%s|%s|%s|\n' "$(printf -- '-%.0s' {1..46})" "$(printf -- '-%.0s' {1..26})" "$(printf -- '-%.0s' {1..32})" \
@@ -103,4 +112,5 @@ print_results() {
     IFS='|' read -r what ours theirs ratio wanted <<<"$line"
     printf '| %-44s | %-24s | %-30s | %-8s | %-8s |\n' "$what" "$ours" "$theirs" "$ratio" "$wanted"
   done
+  ((${#missed[@]} == 0)) || { printf 'missed: %s\n' "${missed[@]}" >&2; return 1; }
 }

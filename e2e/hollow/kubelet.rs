@@ -4,19 +4,25 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use godwit::api::engine::{LABEL_TASK, engine_name};
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::node::{self, NodeSpec};
 use super::pod::Worker;
 use super::records::Records;
 use super::script::Script;
+
+/// Requests to the API server at the same time: kubelets have limits as well, and thousands of pods must not drown it.
+const REQUESTS: usize = 8;
+/// For so long a Secret that was seen is not asked for again: a kubelet watches them.
+const SECRET_SEEN: Duration = Duration::from_secs(2);
 
 /// What a test makes happen to a running pod.
 #[derive(Debug, Clone)]
@@ -46,6 +52,8 @@ pub struct Shared {
     nodes: Mutex<Vec<NodeSpec>>,
     addresses: AtomicU32,
     complaints: Mutex<Vec<String>>,
+    requests: Semaphore,
+    secrets: Mutex<HashMap<(String, String), Instant>>,
     pods: Mutex<HashMap<String, Handle>>,
 }
 
@@ -71,6 +79,8 @@ impl Hollow {
             nodes: Mutex::default(),
             addresses: AtomicU32::new(0),
             complaints: Mutex::default(),
+            requests: Semaphore::new(REQUESTS),
+            secrets: Mutex::default(),
             pods: Mutex::default(),
         });
         let hollow = Self { shared: shared.clone(), stop: CancellationToken::new() };
@@ -127,6 +137,21 @@ impl Shared {
         let next = self.addresses.fetch_add(1, Ordering::Relaxed) % (250 * 250);
         let block = 16 + std::process::id() % 200;
         Ipv4Addr::from((127 << 24) | (block << 16) | ((next / 250) << 8) | (1 + next % 250))
+    }
+
+    /// Waits until one more request may go to the API server.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.requests.acquire().await.ok()
+    }
+
+    /// Whether a Secret was there a moment ago.
+    pub fn has_seen_secret(&self, namespace: &str, name: &str) -> bool {
+        let key = (namespace.to_owned(), name.to_owned());
+        lock(&self.secrets).get(&key).is_some_and(|at| at.elapsed() < SECRET_SEEN)
+    }
+
+    pub fn note_secret(&self, namespace: &str, name: &str) {
+        lock(&self.secrets).insert((namespace.to_owned(), name.to_owned()), Instant::now());
     }
 
     /// The first node whose labels the pod's nodeSelector allows.

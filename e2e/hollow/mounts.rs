@@ -3,7 +3,9 @@
 use godwit::api::EnginePlan;
 use godwit::api::engine::{LABEL_MODE, LABEL_TASK, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER, engine_name};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Volume};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, ResourceExt};
+
+use super::kubelet::Shared;
 
 /// Why a pod cannot start.
 #[derive(Debug)]
@@ -23,23 +25,26 @@ impl From<kube::Error> for Missing {
 }
 
 /// Looks at every volume and reads the plan.
-pub async fn mount(client: &Client, pod: &Pod) -> Result<EnginePlan, Missing> {
+pub async fn mount(shared: &Shared, pod: &Pod) -> Result<EnginePlan, Missing> {
     let namespace = pod.namespace().unwrap_or_default();
     let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
     for volume in volumes {
         if let Some(secret) = volume.secret.as_ref().filter(|secret| secret.optional != Some(true)) {
             let name = secret.secret_name.as_deref().unwrap_or_default();
-            exists::<Secret>(client, &namespace, name, "secret").await?;
+            if !shared.has_seen_secret(&namespace, name) {
+                exists::<Secret>(shared, &namespace, name, "secret").await?;
+                shared.note_secret(&namespace, name);
+            }
             let folder = format!("{SECRETS_FOLDER}/{name}");
             if mounted_at(pod, volume).as_deref() != Some(&folder) {
                 return Err(Missing::Contract(format!("Secret {name} is not mounted at {folder}")));
             }
         }
     }
-    plan(client, &namespace, pod, volumes).await
+    plan(shared, &namespace, pod, volumes).await
 }
 
-async fn plan(client: &Client, namespace: &str, pod: &Pod, volumes: &[Volume]) -> Result<EnginePlan, Missing> {
+async fn plan(shared: &Shared, namespace: &str, pod: &Pod, volumes: &[Volume]) -> Result<EnginePlan, Missing> {
     let contract = |text: String| Err(Missing::Contract(text));
     let task = pod.labels().get(LABEL_TASK).cloned().unwrap_or_default();
     let wanted = engine_name(&task);
@@ -52,7 +57,7 @@ async fn plan(client: &Client, namespace: &str, pod: &Pod, volumes: &[Volume]) -
     if mounted_at(pod, volume).as_deref() != Some(PLAN_FOLDER) {
         return contract(format!("the plan of {wanted} is not mounted at {PLAN_FOLDER}"));
     }
-    let map = exists::<ConfigMap>(client, namespace, &wanted, "configmap").await?;
+    let map = exists::<ConfigMap>(shared, namespace, &wanted, "configmap").await?;
     let Some(text) = map.data.as_ref().and_then(|data| data.get(PLAN_KEY)) else {
         return contract(format!("ConfigMap {wanted} has no key {PLAN_KEY}"));
     };
@@ -67,14 +72,15 @@ async fn plan(client: &Client, namespace: &str, pod: &Pod, volumes: &[Volume]) -
     Ok(plan)
 }
 
-async fn exists<K>(client: &Client, namespace: &str, name: &str, kind: &str) -> Result<K, Missing>
+async fn exists<K>(shared: &Shared, namespace: &str, name: &str, kind: &str) -> Result<K, Missing>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
         + Clone
         + std::fmt::Debug
         + serde::de::DeserializeOwned,
 {
-    let found = Api::<K>::namespaced(client.clone(), namespace).get_opt(name).await?;
+    let _turn = shared.turn().await;
+    let found = Api::<K>::namespaced(shared.client.clone(), namespace).get_opt(name).await?;
     found.ok_or_else(|| Missing::Object(format!("MountVolume.SetUp failed: {kind} \"{name}\" not found")))
 }
 

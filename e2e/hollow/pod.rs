@@ -83,6 +83,7 @@ impl Worker {
                 preconditions: Some(Preconditions { uid, resource_version: None }),
                 ..DeleteParams::default()
             };
+            let _turn = self.shared.turn().await;
             let _ = self.pods.delete(&self.pod.name_any(), &parameters).await;
         }
     }
@@ -117,8 +118,10 @@ impl Worker {
                         "target": {"apiVersion": "v1", "kind": "Node", "name": node}
                     });
                     let name = self.pod.name_any();
+                    let turn = self.shared.turn().await;
                     let bound =
                         self.pods.create_subresource::<_, Value>("binding", &name, &PostParams::default(), &binding).await;
+                    drop(turn);
                     if bound.is_ok() {
                         return Ok(());
                     }
@@ -154,7 +157,7 @@ impl Worker {
     async fn mounted(&mut self) -> Stage<EnginePlan> {
         let mut told = String::new();
         loop {
-            let trouble = match mount(&self.shared.client, &self.pod).await {
+            let trouble = match mount(&self.shared, &self.pod).await {
                 Ok(plan) => return Ok(plan),
                 Err(Missing::Object(what)) => what,
                 Err(Missing::Contract(what)) => {
@@ -231,7 +234,7 @@ impl Worker {
                 None => {}
             }
             if self.pod.annotations().get(ANNOTATION_PLAN) != plan_before.as_ref() {
-                match mount(&self.shared.client, &self.pod).await {
+                match mount(&self.shared, &self.pod).await {
                     Ok(plan) => engine.replace_plan(plan),
                     Err(trouble) => self.shared.complain(format!("{}: the changed plan: {trouble:?}", self.key())),
                 }
@@ -292,6 +295,7 @@ impl Worker {
     async fn script_of_task(&self) -> Script {
         let Some(task) = self.pod.labels().get(LABEL_TASK) else { return Script::Normal };
         let tasks = Api::<MigrationTask>::namespaced(self.shared.client.clone(), &self.pod.namespace().unwrap_or_default());
+        let _turn = self.shared.turn().await;
         let task = tasks.get_metadata_opt(task).await.ok().flatten();
         let name = task.and_then(|task| task.annotations().get(ANNOTATION_SCRIPT).cloned());
         match name.as_deref().map(Script::parse) {
@@ -316,6 +320,7 @@ impl Worker {
             condition["lastTransitionTime"] = since.clone();
             self.conditions.insert(key, since);
         }
+        let _turn = self.shared.turn().await;
         let patched = self.pods.patch_status(&self.pod.name_any(), &PatchParams::default(), &Patch::Merge(status)).await;
         match patched {
             Ok(_) => {}

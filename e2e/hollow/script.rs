@@ -35,6 +35,10 @@ pub enum Script {
     PrecheckQuick,
     /// The precheck does not come to an end.
     PrecheckHangs,
+    /// The precheck passes, and the engine that runs finds something.
+    RunPrecheckFails,
+    /// The engine that is to mark the task as stopped gives up.
+    StopFails,
     /// Something that needs a person happens in the middle of the copy.
     DefiniteError,
     /// The task ends by itself after the copy.
@@ -69,6 +73,8 @@ impl Script {
             "precheck-fails" => Self::PrecheckFails,
             "precheck-quick" => Self::PrecheckQuick,
             "precheck-hangs" => Self::PrecheckHangs,
+            "run-precheck-fails" => Self::RunPrecheckFails,
+            "stop-fails" => Self::StopFails,
             "definite-error" => Self::DefiniteError,
             "completes" => Self::Completes,
             "completes-quick" => Self::CompletesQuick,
@@ -110,7 +116,7 @@ pub struct Course {
 pub fn report(script: Script, plan: &EnginePlan, course: Course, since: &Time, now: &Time) -> MigrationTaskStatus {
     let mut status = match plan.mode {
         EngineMode::Precheck => precheck(script, course),
-        EngineMode::Stop => stop(course),
+        EngineMode::Stop => stop(script, course),
         EngineMode::Run => run(script, plan, course, since, now),
     };
     status.observed_generation = Some(plan.generation);
@@ -157,8 +163,10 @@ fn precheck(script: Script, course: Course) -> MigrationTaskStatus {
     status
 }
 
-fn stop(course: Course) -> MigrationTaskStatus {
-    if course.up < Duration::from_millis(300) {
+fn stop(script: Script, course: Course) -> MigrationTaskStatus {
+    if script == Script::StopFails {
+        phase(Phase::Failed, "the destination does not answer")
+    } else if course.up < Duration::from_millis(300) {
         phase(Phase::Replicating, "marks the task as stopped")
     } else {
         phase(Phase::Stopped, "stopped for good")
@@ -168,6 +176,9 @@ fn stop(course: Course) -> MigrationTaskStatus {
 fn run(script: Script, plan: &EnginePlan, course: Course, since: &Time, now: &Time) -> MigrationTaskStatus {
     if course.fenced {
         return phase(Phase::Failed, "the destination says that the task was stopped for good");
+    }
+    if script == Script::RunPrecheckFails {
+        return phase(Phase::PrecheckFailed, "1 of 2 checks failed: DestinationEmpty");
     }
     if course.worked < SCHEMA {
         return phase(Phase::MigratingSchema, "creates the objects");

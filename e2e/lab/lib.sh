@@ -51,10 +51,24 @@ with_lock() {
   ) 9>"$CACHE/lock/$name"
 }
 
-# GODWIT_LAB_MYSQL97_MYSQLD and the like: a mysqld that is there already.
+# The version that a server's name stands for: mysql97 -> 9.7, mariadb114 -> 11.4
+series_of() {
+  local digits=${1##*[a-z]}
+  printf '%s.%s' "${digits%?}" "${digits: -1}"
+}
+
+# GODWIT_LAB_MYSQL97_MYSQLD and the like, or one on PATH of that version where the
+# cache has none: a mysqld that is there already.
 given_mysqld() {
-  local variable="GODWIT_LAB_${1^^}_MYSQLD"
-  printf '%s' "${!variable:-}"
+  local variable="GODWIT_LAB_${1^^}_MYSQLD" program=mysqld found
+  if [[ -n ${!variable:-} ]]; then
+    printf '%s' "${!variable}"
+    return 0
+  fi
+  [[ ${GODWIT_LAB_PATH:-1} != 0 && ! -e $CACHE/servers/$1 ]] || return 0
+  ! is_mariadb "$1" || program=mariadbd
+  found=$(type -P "$program") || return 0
+  [[ $(ask_version "$found") != "$(series_of "$1")".* ]] || printf '%s' "$found"
 }
 
 # mysqld_of SERVER / basedir_of SERVER: the binary and what it calls --basedir.

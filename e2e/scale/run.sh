@@ -64,7 +64,7 @@ wait_ready() {
 }
 
 say "$tasks tasks in $pools pools, $rate created a second"
-"$root/e2e/cluster/cluster.sh" up "$cluster" ctl >"$work/cluster.json"
+GODWIT_CLUSTER_AUDIT=writes "$root/e2e/cluster/cluster.sh" up "$cluster" ctl >"$work/cluster.json"
 KUBECONFIG=$(field "$work/cluster.json" kubeconfig)
 export KUBECONFIG
 audit=$(field "$work/cluster.json" auditLog)

@@ -163,7 +163,8 @@ impl Default for Retry {
 pub struct Heartbeat {
     /// Whether the row is written. The source account then needs write rights in database.
     pub enabled: bool,
-    /// Database on the source that holds the heartbeat table; it is created when absent.
+    /// Database on the source that holds the table godwit_heartbeat; both are created when absent. Patterns in objects leave this
+    /// database out; the table is never migrated.
     #[schemars(length(min = 1, max = 64), pattern(patterns::PLAIN_NAME))]
     pub database: String,
     /// Seconds between two heartbeats.

@@ -10,6 +10,7 @@ use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 
 use crate::api::TlsMode;
 use crate::engine::error::{Class, Error, Result};
+use crate::engine::source::dump::Dump;
 use crate::engine::tls;
 use crate::manifest::ResolvedEndpoint;
 
@@ -129,7 +130,23 @@ impl Connector {
         self.side
     }
 
-    async fn open(&self) -> Result<Conn> {
+    /// A connection made by `dial`, with the mode's ways around a TLS that does not come about.
+    async fn open<T, F>(&self, dial: impl Fn(Opts) -> F) -> Result<T>
+    where
+        F: Future<Output = mysql_async::Result<T>>,
+    {
+        self.attempts(dial).await.map_err(|e| e.context(format!("connecting to the {} {}", self.side, self.address)))
+    }
+
+    async fn attempts<T, F>(&self, dial: impl Fn(Opts) -> F) -> Result<T>
+    where
+        F: Future<Output = mysql_async::Result<T>>,
+    {
+        // The outer error says that the server did not answer.
+        let attempt = async |opts| {
+            let answer = tokio::time::timeout(CONNECT_TIMEOUT, dial(opts)).await;
+            answer.map_err(|_| Error::connection(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
+        };
         let result = match attempt(self.opts_named(self.name.get())).await? {
             // As the servers' own clients do: Preferred goes without TLS where none comes about.
             Err(error) if self.mode == TlsMode::Preferred && (is_no_tls(&error) || tls::failure(&error).is_some()) => {
@@ -174,14 +191,28 @@ impl Connector {
     /// # Errors
     /// Says side and address; class [`Class::Connection`] when the server cannot be reached.
     pub async fn connect(&self, role: Role) -> Result<Conn> {
-        let mut conn = self.open().await.map_err(|e| e.context(format!("connecting to the {} {}", self.side, self.address)))?;
+        let mut conn = self.open(Conn::new::<Opts>).await?;
         let info = server_info(&mut conn).await?;
         for statement in session_settings(role, &info) {
-            conn.query_drop(statement.as_str())
-                .await
-                .map_err(|e| Error::from(e).context(format!("{} {}: {statement}", self.side, self.address)))?;
+            conn.query_drop(statement.as_str()).await.map_err(|e| self.about(&statement, e))?;
         }
         Ok(conn)
+    }
+
+    /// A connection for the binary log, with its session's settings.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub async fn dump(&self, info: &ServerInfo) -> Result<Dump> {
+        let mut dump = self.open(Dump::connect).await?;
+        for statement in session_settings(Role::Dump, info) {
+            dump.execute(&statement).await.map_err(|e| self.about(&statement, e))?;
+        }
+        Ok(dump)
+    }
+
+    fn about(&self, statement: &str, error: mysql_async::Error) -> Error {
+        Error::from(error).context(format!("{} {}: {statement}", self.side, self.address))
     }
 
     /// Connects and asks for the version.
@@ -191,13 +222,6 @@ impl Connector {
         let _ = conn.disconnect().await;
         Ok(info)
     }
-}
-
-/// One attempt. The outer error says that the server did not answer.
-async fn attempt(opts: Opts) -> Result<mysql_async::Result<Conn>> {
-    tokio::time::timeout(CONNECT_TIMEOUT, Conn::new(opts))
-        .await
-        .map_err(|_| Error::connection(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
 }
 
 fn is_no_tls(error: &mysql_async::Error) -> bool {

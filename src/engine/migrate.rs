@@ -12,7 +12,7 @@ use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::checkpoint::{LANES, Record, Saved, Stage, TableStage};
+use super::checkpoint::{LANES, Record, Saved, SavedTable, Stage, TableStage};
 use super::connection::{Connector, Role, ServerInfo};
 use super::copy::{self, CopyContext};
 use super::create::Creator;
@@ -20,6 +20,7 @@ use super::destination::mysql::apply::Applier;
 use super::destination::mysql::{Limits, OnDuplicate};
 use super::entry::{Outcome, Task};
 use super::error::{Context, Error, Result};
+use super::heartbeat::{self, Beats, HeartbeatTable, Listener};
 use super::plan::mapping::NameRules;
 use super::plan::resolve::resolve;
 use super::plan::select::Selection;
@@ -239,6 +240,19 @@ async fn resume<'a>(
     let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
     let _ = conn.disconnect().await;
     let plan = resolve(task.spec(), &selection, &catalog)?;
+    // The fingerprint keeps the selection as it was, but for the heartbeat's database, which patterns leave out.
+    let planned = |table: &&SavedTable| {
+        plan.tables.iter().any(|t| t.source.database == table.definition.database && t.source.table == table.definition.table)
+    };
+    if plan.tables.len() < saved.tables.len()
+        && let Some(lost) = saved.tables.iter().find(|table| !planned(table))
+    {
+        return Err(Error::definite(format!(
+            "spec.heartbeat.database: the task migrates {}, which lies in that database and is covered by a pattern that leaves it out; \
+             give the heartbeat a database of its own",
+            lost.definition.qualified()
+        )));
+    }
     let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == GtidPosition::None);
     if by_place && identity != saved.source_uuid {
         return Err(Error::definite(format!(
@@ -438,6 +452,7 @@ impl Attempt<'_> {
                 Some((found.id, from))
             })
             .collect();
+        let beats = self.task.spec().heartbeat.enabled.then(|| Beats::new(&self.task.name()));
         let reader = Reader {
             source: self.source.clone(),
             source_info: self.source_info.clone(),
@@ -450,9 +465,30 @@ impl Attempt<'_> {
             clock_offset,
             progress: self.progress.clone(),
             live: self.task.live.clone(),
+            heartbeat: beats.clone().map(Listener::new),
         };
         workers.spawn(reader.run(stop.clone()));
+        if let Some(beats) = beats {
+            workers.spawn(self.heartbeat(beats, claim, &dispatcher).run(stop.clone()));
+        }
         Ok(dispatcher)
+    }
+
+    /// Begins after the claim: of two engines only the one that holds the task beats.
+    fn heartbeat(&self, beats: Beats, claim: &super::checkpoint::Claim, dispatcher: &Arc<Dispatcher>) -> heartbeat::Writer {
+        let asked = &self.task.spec().heartbeat;
+        heartbeat::Writer {
+            source: self.source.clone(),
+            table: HeartbeatTable::new(&asked.database),
+            task: self.task.name(),
+            destination: format!("{}/{}", self.destination.address(), self.task.record_database),
+            interval: Duration::from_secs(u64::from(asked.interval_seconds.max(1))),
+            beats,
+            record: self.record.clone(),
+            claim: claim.clone(),
+            dispatcher: Arc::clone(dispatcher),
+            progress: self.progress.clone(),
+        }
     }
 
     async fn copy_and_finish(
@@ -533,6 +569,8 @@ impl Attempt<'_> {
         let mut first = true;
         loop {
             let asked = Instant::now();
+            // What an earlier attempt did not get to has waited since then.
+            let waits_since = self.progress.synced_at().filter(|_| first).unwrap_or(asked);
             let end = visibility::log_end(&mut conn, &self.source_info).await.context("asking the source for its log's end")?;
             let reached = async {
                 dispatcher.wait_passed(&end.0, end.1).await;
@@ -542,11 +580,12 @@ impl Attempt<'_> {
             loop {
                 tokio::select! {
                     () = &mut reached => break,
-                    () = tokio::time::sleep(PROBE_EVERY) => self.progress.set_latency(Some(asked.elapsed())),
+                    () = tokio::time::sleep(PROBE_EVERY) => self.progress.set_latency(Some(waits_since.elapsed())),
                     () = cancel.cancelled() => return Ok(Outcome::Stopped),
                 }
             }
             let behind = asked.elapsed();
+            self.progress.set_synced_at(asked);
             // Applied within the time that asking takes: nothing is outstanding.
             self.progress.set_latency(Some(if behind < Duration::from_secs(1) { Duration::ZERO } else { behind }));
             if first && self.task.until_caught_up {

@@ -9,6 +9,7 @@ pub mod create;
 pub mod destination;
 pub mod entry;
 pub mod error;
+pub mod heartbeat;
 pub mod live;
 mod migrate;
 pub mod ownership;

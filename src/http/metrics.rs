@@ -81,6 +81,18 @@ fn latency(metrics: &mut Metrics<'_>, snapshot: &Snapshot) -> fmt::Result {
         let mut metric = metrics.0.encode_descriptor("latency", help, Some(&Unit::Seconds), MetricType::Gauge)?;
         metric.encode_gauge(&latency.as_secs_f64())?;
     }
+    if let Some(latency) = snapshot.heartbeat_latency {
+        let help = "What the newest heartbeat took from the source to the destination";
+        let mut metric = metrics.0.encode_descriptor("heartbeat_latency", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+        metric.encode_gauge(&latency.as_secs_f64())?;
+    }
+    let counters = snapshot.counters;
+    metrics.counters(
+        "heartbeats",
+        "Heartbeats on the source",
+        "outcome",
+        &[("committed", counters.heartbeats), ("failed", counters.heartbeat_failures)],
+    )?;
     let help = "Time between a transaction's commit on the source and its visibility at the destination";
     let mut metric = metrics.0.encode_descriptor("apply_latency", help, Some(&Unit::Seconds), MetricType::Histogram)?;
     let histogram = &snapshot.latencies;
@@ -147,6 +159,8 @@ mod tests {
         progress.record_latency(Duration::from_secs(7200));
         assert!(!encode(progress.clone()).unwrap().contains("\ngodwit_latency_seconds"));
         progress.set_latency(Some(Duration::from_millis(250)));
+        progress.set_heartbeat(Some(Duration::from_millis(125)), Duration::ZERO);
+        progress.heartbeat_written();
         let text = encode(progress).unwrap();
         for line in [
             "godwit_applied_rows_total{operation=\"update\"} 2",
@@ -155,6 +169,9 @@ mod tests {
             "godwit_apply_latency_seconds_bucket{le=\"0.005\"} 1",
             "godwit_apply_latency_seconds_bucket{le=\"+Inf\"} 2",
             "godwit_apply_latency_seconds_count 2",
+            "godwit_heartbeat_latency_seconds 0.125",
+            "godwit_heartbeats_total{outcome=\"committed\"} 1",
+            "godwit_heartbeats_total{outcome=\"failed\"} 0",
             "godwit_phase{phase=\"Replicating\"} 1",
             "godwit_phase{phase=\"Failed\"} 0",
             "godwit_copied_rows_total 0",

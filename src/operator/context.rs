@@ -13,10 +13,12 @@ use kube::runtime::events::{Event, Recorder};
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use tokio::sync::mpsc;
 
-use super::ledger::{Ledger, PoolKey, TaskKey};
+use super::ledger::{Affected, Ledger, PoolKey, TaskKey};
 use super::metrics::Metrics;
 use super::settings::Settings;
 use super::sharing::Sharing;
+use super::slots::Slots;
+use super::task::observe::used_by;
 use crate::api::engine::engine_name;
 use crate::api::{DedicatedCluster, MigrationTask, MigrationTaskStatus};
 
@@ -61,6 +63,11 @@ impl Caches {
                 }
             }
         }
+    }
+
+    /// Whether there is a pool of this name that cannot be read.
+    pub fn is_malformed(&self, pool: &str) -> bool {
+        self.pools.get(&ObjectRef::<RawPool>::new(pool)).is_some_and(|raw| raw.0.is_err())
     }
 
     /// A pool that can be read.
@@ -169,11 +176,12 @@ pub struct Context {
     pub recorder: Recorder,
     /// To who publishes events.
     pub events: mpsc::Sender<(Event, ObjectReference)>,
+    pub slots: Slots,
     ledger: Mutex<Ledger>,
     sharing: Mutex<Sharing>,
     memory: Mutex<HashMap<TaskKey, Memory>>,
     rollout: Mutex<Option<Instant>>,
-    /// When each pool was looked at last.
+    /// When each pool may be looked at again.
     looked: Mutex<HashMap<String, Instant>>,
     /// When the next request to the API server may go out.
     next_request: Mutex<Instant>,
@@ -190,8 +198,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Between two looks at the same pool.
-const POOL_PACE: Duration = Duration::from_millis(500);
+/// Between two looks at the same pool, at least and at most.
+const POOL_PACE: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(10);
+/// The pause after a pool's status was written, in times of what the write took.
+const POOL_SHARE: u32 = 20;
 /// Between two engines that are replaced only because the image changed: all at once would be a storm on servers and scheduler.
 const ROLLOUT_PACE: Duration = Duration::from_millis(500);
 
@@ -207,6 +217,7 @@ impl Context {
     ) -> Self {
         Self {
             client,
+            slots: Slots::new(settings.concurrency.into()),
             settings,
             caches,
             pokes,
@@ -245,29 +256,59 @@ impl Context {
     pub fn forget(&self, key: &TaskKey) {
         lock(&self.memory).remove(key);
         let sharing = self.sharing().set(key, None);
+        self.pokes.tasks(sharing);
         let pod = find(&self.caches.pods, &key.namespace, &engine_name(&key.name));
-        let (pool, granted) = {
+        self.account(key, |ledger| {
+            let mut granted = ledger.release(key);
+            // Nobody looks for a pod that was not seen yet: should there be one, it counts from when it is.
+            granted.extend(match pod.as_deref().and_then(used_by) {
+                Some((pool, units)) => ledger.uses(key, &pool, units),
+                None => ledger.unused(key),
+            });
+            granted
+        });
+    }
+
+    /// Tells the ledger what the task's pod uses, by the cache.
+    pub fn count_pod(&self, key: &TaskKey) {
+        let pod = find(&self.caches.pods, &key.namespace, &engine_name(&key.name));
+        self.account(key, |ledger| match (pod.as_deref(), pod.as_deref().and_then(used_by)) {
+            (_, Some((pool, units))) => ledger.uses(key, &pool, units),
+            (Some(_), None) => ledger.unused(key),
+            (None, None) => ledger.unseen(key),
+        });
+    }
+
+    /// Changes what counts for a task, and wakes whoever is concerned: the tasks that got units, and the pools.
+    pub fn account(&self, key: &TaskKey, change: impl FnOnce(&mut Ledger) -> Affected) {
+        let (before, mut granted, after) = {
             let mut ledger = self.ledger();
-            let holding = ledger.holding(key).map(|(pool, _)| pool);
-            let in_use = holding.is_some() && pod.as_ref().is_some_and(|pod| super::task::observe::runs(pod));
-            let granted = if in_use { ledger.leave(key) } else { ledger.release(key) };
-            (holding, granted)
+            let before = ledger.counted(key);
+            let granted = change(&mut ledger);
+            (before, granted, ledger.counted(key))
         };
-        self.pokes.tasks(granted.into_iter().chain(sharing));
-        if let Some(pool) = pool {
-            self.pokes.pool(&pool);
-        }
+        granted.retain(|other| other != key);
+        self.pokes.tasks(granted);
+        let concerned = before.keys().chain(after.keys()).filter(|pool| before.get(*pool) != after.get(*pool));
+        concerned.for_each(|pool| self.pokes.pool(pool));
     }
 
     /// Whether a pool may be looked at now; else how long it has to wait. Every task that moves wakes its pool: looks are kept apart, and unlike with a
     /// debounce, pools that are never left in peace are looked at all the same.
     pub fn may_look(&self, pool: &str) -> Result<(), Duration> {
-        let mut looked = lock(&self.looked);
-        if let Some(left) = looked.get(pool).and_then(|at| POOL_PACE.checked_sub(at.elapsed())) {
+        let mut looks = lock(&self.looked);
+        let now = Instant::now();
+        if let Some(left) = looks.get(pool).map(|next| next.saturating_duration_since(now)).filter(|left| !left.is_zero()) {
             return Err(left);
         }
-        looked.insert(pool.to_owned(), Instant::now());
+        looks.insert(pool.to_owned(), now + *POOL_PACE.start());
         Ok(())
+    }
+
+    /// A pool's status took this long to write: pools keep to a small share of an API server that is busy.
+    pub fn wrote_pool(&self, pool: &str, took: Duration) {
+        let pause = took.saturating_mul(POOL_SHARE).clamp(*POOL_PACE.start(), *POOL_PACE.end());
+        lock(&self.looked).insert(pool.to_owned(), Instant::now() + pause);
     }
 
     /// Waits until one more request may go to the API server: at most `--api-qps` a second, with a burst of a second's worth.

@@ -1,9 +1,11 @@
 //! Who holds which units of which pool, and who waits in which order. No clock, no client: the whole of admission can be tested here.
 //!
-//! The ledger is the one place where units are handed out. It is filled from status and pods before the first task is looked at (a unit counts as
-//! held from the moment it is granted, before any object says so), and every task reports to it in each of its reconciles. After a restart it is
-//! built anew from what status and pods say. It promises that the units held in a pool never grow beyond the pool's through a grant; they are
-//! above it only after the pool itself shrank.
+//! The ledger is the one place where units are handed out. It is filled from status and pods before the first task is looked at, and every task
+//! reports to it in each of its reconciles. After a restart it is built anew from what status and pods say.
+//!
+//! A unit counts from the moment it is granted, before any object says so, until the pod that uses it is gone, whatever was granted meanwhile: a
+//! task that moves or asks for fewer counts in a pool with what it holds there or with what its pod uses there, whichever is more. The ledger
+//! promises that what counts in a pool never grows beyond the pool's units through a grant; it is above them only after the pool itself shrank.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -60,7 +62,9 @@ pub type Affected = Vec<TaskKey>;
 struct Book {
     /// None: no limit.
     capacity: Option<u64>,
+    /// The sum of what counts.
     held: u64,
+    /// What counts for each task.
     holders: HashMap<TaskKey, u32>,
     queue: BTreeMap<Order, u32>,
 }
@@ -78,14 +82,46 @@ pub struct PoolView {
 #[derive(Debug, Default)]
 pub struct Ledger {
     books: HashMap<PoolKey, Book>,
-    /// Where each task stands: the pool, and its place in the order if it waits.
+    /// Where each task stands.
     tasks: HashMap<TaskKey, Entry>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Entry {
-    holds: Option<PoolKey>,
+    /// What was granted.
+    holds: Option<(PoolKey, u32)>,
+    /// What its pod uses.
+    uses: Option<Use>,
     waits: Option<(PoolKey, Order)>,
+}
+
+#[derive(Debug, Clone)]
+struct Use {
+    pool: PoolKey,
+    units: u32,
+    /// The pod was seen. One that was not may still be on its way to who watches.
+    seen: bool,
+}
+
+impl Entry {
+    /// What counts for the task in a pool.
+    fn counts(&self, pool: &PoolKey) -> u32 {
+        let holds = self.holds.iter().filter(|(holds, _)| holds == pool).map(|(_, units)| *units);
+        holds.chain(self.used(pool)).max().unwrap_or(0)
+    }
+
+    fn used(&self, pool: &PoolKey) -> Option<u32> {
+        self.uses.as_ref().filter(|uses| uses.pool == *pool).map(|uses| uses.units)
+    }
+
+    /// Pools in which it counts.
+    fn pools(&self) -> impl Iterator<Item = &PoolKey> {
+        self.holds.iter().map(|(pool, _)| pool).chain(self.uses.iter().map(|uses| &uses.pool))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.holds.is_none() && self.uses.is_none() && self.waits.is_none()
+    }
 }
 
 impl Ledger {
@@ -99,32 +135,19 @@ impl Ledger {
         self.grant(pool)
     }
 
-    /// Units that a task is known to hold, from its status or its pod; they are not asked for again.
-    pub fn restore(&mut self, task: &TaskKey, pool: &PoolKey, units: u32) {
-        self.release(task);
-        let book = self.books.entry(pool.clone()).or_default();
-        book.held += u64::from(units);
-        book.holders.insert(task.clone(), units);
-        self.tasks.entry(task.clone()).or_default().holds = Some(pool.clone());
+    /// Units that a task is known to hold, from its status or its pod; they are not asked for again. Returns who got others by it.
+    pub fn restore(&mut self, task: &TaskKey, pool: &PoolKey, units: u32) -> Affected {
+        let left = self.leave_queue(task);
+        let freed = self.change(task, |entry| entry.holds = Some((pool.clone(), units)));
+        self.grant_all(left.into_iter().chain(freed))
     }
 
     /// Asks for units, or for other units than are held. What is held stays held until the new claim can be met.
     pub fn claim(&mut self, task: &TaskKey, claim: &Claim) -> (Standing, Affected) {
-        let entry = self.tasks.entry(task.clone()).or_default();
-        if let Some(pool) = &entry.holds
-            && *pool == claim.pool
-            && let Some(held) = self.books.get(pool).and_then(|book| book.holders.get(task)).copied()
-            && claim.units <= held
-        {
+        let entry = self.tasks.get(task).cloned().unwrap_or_default();
+        if entry.holds.as_ref().is_some_and(|(pool, held)| *pool == claim.pool && claim.units <= *held) {
             // The same or fewer in the same pool: nobody has to be waited for.
-            let left = self.leave_queue(task);
-            if let Some(book) = self.books.get_mut(&claim.pool) {
-                book.held -= u64::from(held - claim.units);
-                book.holders.insert(task.clone(), claim.units);
-            }
-            let elsewhere = left.filter(|pool| *pool != claim.pool).map(|pool| self.grant(&pool));
-            let granted = self.grant(&claim.pool);
-            return (Standing::Holds, elsewhere.into_iter().flatten().chain(granted).collect());
+            return (Standing::Holds, self.restore(task, &claim.pool, claim.units));
         }
         let order = (Reverse(claim.priority), claim.created, task.clone());
         let place = Some((claim.pool.clone(), order.clone()));
@@ -145,27 +168,55 @@ impl Ledger {
         (Standing::Waits { place, free: book.free().unwrap_or(u64::MAX) }, affected)
     }
 
-    /// The task neither holds nor wants units any more. Returns who got them.
+    /// The task neither holds nor wants units any more; what its pod uses counts until that is gone. Returns who got units by it.
     pub fn release(&mut self, task: &TaskKey) -> Affected {
         let left = self.leave_queue(task);
-        let held = self.tasks.remove(task).and_then(|entry| entry.holds);
-        if let Some(pool) = &held {
-            self.give_back(task, pool);
-        }
-        let pools: Vec<PoolKey> = left.into_iter().chain(held).collect();
-        pools.iter().flat_map(|pool| self.grant(pool)).collect()
+        let freed = self.change(task, |entry| entry.holds = None);
+        self.grant_all(left.into_iter().chain(freed))
     }
 
     /// The task wants no other units any more, and keeps those it holds. Returns who got units by it.
     pub fn leave(&mut self, task: &TaskKey) -> Affected {
-        self.leave_queue(task).map(|pool| self.grant(&pool)).unwrap_or_default()
+        let left = self.leave_queue(task);
+        self.grant_all(left)
     }
 
-    /// Pool and units that a task holds.
+    /// A pod is about to be made that uses these units. They count until it was seen and is gone, or was not made after all.
+    pub fn starts(&mut self, task: &TaskKey, pool: &PoolKey, units: u32) {
+        self.change(task, |entry| entry.uses = Some(Use { pool: pool.clone(), units, seen: false }));
+    }
+
+    /// Whether a pod may have been made that was not seen yet.
+    pub fn is_starting(&self, task: &TaskKey) -> bool {
+        self.tasks.get(task).and_then(|entry| entry.uses.as_ref()).is_some_and(|uses| !uses.seen)
+    }
+
+    /// The task's pod is there and uses these units. Returns who got units that it used before.
+    pub fn uses(&mut self, task: &TaskKey, pool: &PoolKey, units: u32) -> Affected {
+        let freed = self.change(task, |entry| entry.uses = Some(Use { pool: pool.clone(), units, seen: true }));
+        self.grant_all(freed)
+    }
+
+    /// No pod of the task is seen: one that was is gone, one that starts may still come. Returns who got its units.
+    pub fn unseen(&mut self, task: &TaskKey) -> Affected {
+        if self.is_starting(task) { Vec::new() } else { self.unused(task) }
+    }
+
+    /// No pod of the task uses units, for certain. Returns who got them.
+    pub fn unused(&mut self, task: &TaskKey) -> Affected {
+        let freed = self.change(task, |entry| entry.uses = None);
+        self.grant_all(freed)
+    }
+
+    /// Pool and units that were granted to a task.
     pub fn holding(&self, task: &TaskKey) -> Option<(PoolKey, u32)> {
-        let pool = self.tasks.get(task)?.holds.clone()?;
-        let units = *self.books.get(&pool)?.holders.get(task)?;
-        Some((pool, units))
+        self.tasks.get(task)?.holds.clone()
+    }
+
+    /// What counts for a task, by pool: while it moves, in two of them.
+    pub fn counted(&self, task: &TaskKey) -> BTreeMap<PoolKey, u32> {
+        let entry = self.tasks.get(task);
+        entry.into_iter().flat_map(|entry| entry.pools().map(|pool| (pool.clone(), entry.counts(pool)))).collect()
     }
 
     /// Numbers and tasks of a pool.
@@ -194,33 +245,53 @@ impl Ledger {
             };
             let task = order.2.clone();
             // A task that asks for other units in the same pool pays the difference only.
-            let already = book.holders.get(&task).copied().unwrap_or(0);
-            let fits = book.capacity.is_none_or(|capacity| book.held - u64::from(already) + u64::from(units) <= capacity);
-            if !fits {
+            let entry = self.tasks.get(&task).cloned().unwrap_or_default();
+            let counted = u64::from(entry.counts(pool));
+            let needed = u64::from(units.max(entry.used(pool).unwrap_or(0)));
+            if book.capacity.is_some_and(|capacity| book.held - counted + needed > capacity) {
                 return granted;
             }
             book.queue.remove(&order);
-            let before = self.tasks.get(&task).and_then(|entry| entry.holds.clone());
-            if let Some(before) = before {
-                self.give_back(&task, &before);
-                if before != *pool {
-                    granted.extend(self.grant(&before));
-                }
-            }
-            let book = self.books.entry(pool.clone()).or_default();
-            book.held += u64::from(units);
-            book.holders.insert(task.clone(), units);
-            self.tasks.insert(task.clone(), Entry { holds: Some(pool.clone()), waits: None });
+            let freed = self.change(&task, |entry| {
+                entry.holds = Some((pool.clone(), units));
+                entry.waits = None;
+            });
             granted.push(task);
+            granted.extend(freed.iter().filter(|freed| *freed != pool).flat_map(|freed| self.grant(freed)));
         }
     }
 
-    fn give_back(&mut self, task: &TaskKey, pool: &PoolKey) {
-        if let Some(book) = self.books.get_mut(pool)
-            && let Some(units) = book.holders.remove(task)
-        {
-            book.held -= u64::from(units);
+    fn grant_all(&mut self, pools: impl IntoIterator<Item = PoolKey>) -> Affected {
+        pools.into_iter().flat_map(|pool| self.grant(&pool)).collect()
+    }
+
+    /// Changes what a task holds or uses, and the books with it. Returns the pools in which it counts with less than before.
+    fn change(&mut self, task: &TaskKey, change: impl FnOnce(&mut Entry)) -> Vec<PoolKey> {
+        let entry = self.tasks.entry(task.clone()).or_default();
+        let before = entry.clone();
+        change(entry);
+        let after = entry.clone();
+        if after.is_empty() {
+            self.tasks.remove(task);
         }
+        let mut pools: Vec<&PoolKey> = before.pools().chain(after.pools()).collect();
+        pools.sort();
+        pools.dedup();
+        let mut freed = Vec::new();
+        for pool in pools {
+            let (was, is) = (before.counts(pool), after.counts(pool));
+            let book = self.books.entry(pool.clone()).or_default();
+            book.held = book.held - u64::from(was) + u64::from(is);
+            if is > 0 {
+                book.holders.insert(task.clone(), is);
+            } else {
+                book.holders.remove(task);
+            }
+            if is < was {
+                freed.push(pool.clone());
+            }
+        }
+        freed
     }
 
     /// The pool in which the task waited; those behind it may have their turn now.
@@ -240,120 +311,4 @@ impl Book {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn key(name: &str) -> TaskKey {
-        TaskKey::new("data", name)
-    }
-
-    fn claim(units: u32, priority: i32, second: i64) -> Claim {
-        Claim { pool: Some("prod".into()), units, priority, created: Timestamp::from_second(second).unwrap() }
-    }
-
-    fn ledger(capacity: u64) -> Ledger {
-        let mut ledger = Ledger::default();
-        ledger.set_capacity(&Some("prod".into()), Some(capacity));
-        ledger
-    }
-
-    #[test]
-    fn units_go_out_by_priority_then_age_and_strictly_in_order() {
-        let mut ledger = ledger(4);
-        assert_eq!(ledger.claim(&key("a"), &claim(3, 0, 10)).0, Standing::Holds);
-        assert_eq!(ledger.claim(&key("b"), &claim(2, 0, 20)).0, Standing::Waits { place: 1, free: 1 });
-        // It would fit, and waits all the same: b was there before.
-        assert_eq!(ledger.claim(&key("c"), &claim(1, 0, 30)).0, Standing::Waits { place: 2, free: 1 });
-        assert_eq!(ledger.claim(&key("d"), &claim(1, 5, 40)).0, Standing::Holds);
-        assert_eq!(ledger.release(&key("a")), vec![key("b"), key("c")]);
-        assert_eq!(ledger.view(&Some("prod".into())).held, 4);
-    }
-
-    #[test]
-    fn a_shrunk_pool_evicts_nobody_and_admits_nobody() {
-        let mut ledger = ledger(4);
-        ledger.claim(&key("a"), &claim(4, 0, 10));
-        assert_eq!(ledger.set_capacity(&Some("prod".into()), Some(2)), vec![]);
-        assert_eq!(ledger.holding(&key("a")), Some((Some("prod".into()), 4)));
-        assert_eq!(ledger.claim(&key("b"), &claim(1, 0, 20)).0, Standing::Waits { place: 1, free: 0 });
-        assert_eq!(ledger.set_capacity(&Some("prod".into()), Some(5)), vec![key("b")]);
-    }
-
-    #[test]
-    fn other_units_are_paid_by_their_difference_and_the_old_ones_stay_meanwhile() {
-        let mut ledger = ledger(4);
-        ledger.claim(&key("a"), &claim(2, 0, 10));
-        ledger.claim(&key("b"), &claim(1, 0, 20));
-        assert_eq!(ledger.claim(&key("a"), &claim(3, 0, 10)).0, Standing::Holds);
-        assert_eq!(ledger.claim(&key("a"), &claim(4, 0, 10)).0, Standing::Waits { place: 1, free: 0 });
-        assert_eq!(ledger.holding(&key("a")), Some((Some("prod".into()), 3)));
-        assert_eq!(ledger.release(&key("b")), vec![key("a")]);
-        assert_eq!(ledger.holding(&key("a")), Some((Some("prod".into()), 4)));
-        // Fewer units are always free to have, and what is given back goes on.
-        ledger.claim(&key("c"), &claim(2, 0, 30));
-        assert_eq!(ledger.claim(&key("a"), &claim(2, 0, 10)), (Standing::Holds, vec![key("c")]));
-    }
-
-    #[test]
-    fn a_task_moves_to_another_pool_when_that_has_room() {
-        let mut ledger = ledger(2);
-        ledger.set_capacity(&None, Some(1));
-        ledger.claim(&key("a"), &claim(2, 0, 10));
-        ledger.claim(&key("b"), &claim(2, 0, 20));
-        let moved = Claim { pool: None, units: 1, ..claim(1, 0, 10) };
-        assert_eq!(ledger.claim(&key("a"), &moved), (Standing::Holds, vec![key("b")]));
-        assert_eq!(ledger.holding(&key("a")), Some((None, 1)));
-    }
-
-    #[test]
-    fn restored_units_are_not_handed_out_again() {
-        let mut ledger = ledger(3);
-        ledger.restore(&key("a"), &Some("prod".into()), 3);
-        assert_eq!(ledger.claim(&key("b"), &claim(1, 9, 1)).0, Standing::Waits { place: 1, free: 0 });
-        assert_eq!(ledger.claim(&key("a"), &claim(3, 0, 10)).0, Standing::Holds);
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Claim(usize, u32, i32),
-        Release(usize),
-        Capacity(u64),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            (0..6usize, 1..5u32, -1..2i32).prop_map(|(task, units, priority)| Step::Claim(task, units, priority)),
-            (0..6usize).prop_map(Step::Release),
-            (0..10u64).prop_map(Step::Capacity),
-        ]
-    }
-
-    proptest! {
-        /// Whatever happens: no grant goes beyond the pool, the sums are right, and the head of the queue does not fit.
-        #[test]
-        fn nothing_is_spent_twice(steps in proptest::collection::vec(step(), 1..60)) {
-            let pool = Some("prod".to_owned());
-            let mut ledger = ledger(5);
-            let mut capacity = 5;
-            for step in steps {
-                let before = ledger.view(&pool).held;
-                match step {
-                    Step::Claim(task, units, priority) => {
-                        ledger.claim(&key(&task.to_string()), &claim(units, priority, task as i64));
-                    }
-                    Step::Release(task) => { ledger.release(&key(&task.to_string())); }
-                    Step::Capacity(units) => { capacity = units; ledger.set_capacity(&pool, Some(units)); }
-                }
-                let view = ledger.view(&pool);
-                prop_assert_eq!(view.held, view.holders.iter().map(|(_, units)| u64::from(*units)).sum::<u64>());
-                prop_assert!(view.held <= capacity.max(before));
-                if let Some((head, units)) = view.waiting.first() {
-                    let already = view.holders.iter().find(|(task, _)| task == head).map_or(0, |(_, units)| *units);
-                    prop_assert!(view.held - u64::from(already) + u64::from(*units) > capacity);
-                }
-            }
-        }
-    }
-}
+mod tests;

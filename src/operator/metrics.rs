@@ -51,6 +51,19 @@ struct State {
     state: &'static str,
 }
 
+/// Units of all pools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolUnits {
+    /// Of pools that have a limit.
+    pub total: u64,
+    /// Of all pools.
+    pub used: u64,
+    /// Of pools that have a limit.
+    pub free: u64,
+    /// That tasks wait for.
+    pub queued: u64,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Metrics {
@@ -124,16 +137,16 @@ impl Metrics {
     }
 
     /// Counts that are taken when somebody asks.
-    pub fn set_world(&self, phases: &[(Phase, usize)], total: u64, used: u64, queued: u64, uptime: Duration) {
+    pub fn set_world(&self, phases: &[(Phase, usize)], units: PoolUnits, uptime: Duration) {
         for (phase, count) in phases {
             self.tasks.get_or_create(&PhaseLabel { phase: phase.as_str() }).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let states = [("total", total), ("used", used), ("free", total.saturating_sub(used))];
+        let states = [("total", units.total), ("used", units.used), ("free", units.free)];
         for (state, value) in states {
             self.units.get_or_create(&State { state }).set(number(value));
         }
-        self.queued.set(number(queued));
+        self.queued.set(number(units.queued));
         self.uptime.set(uptime.as_secs_f64().floor());
     }
 

@@ -20,5 +20,6 @@ pub mod process;
 pub mod quantity;
 pub mod settings;
 pub mod sharing;
+pub mod slots;
 pub mod task;
 pub mod watch;

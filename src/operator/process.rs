@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Caches, Context, Pokes, PoolQueue, TaskQueues, queue_stream};
 use super::health::Health;
-use super::ledger::TaskKey;
-use super::metrics::Metrics;
+use super::ledger::{Ledger, PoolKey, TaskKey};
+use super::metrics::{Metrics, PoolUnits};
 use super::settings::Settings;
 use super::task::observe;
 use super::watch::{self, Watcher, Watches};
@@ -92,11 +92,24 @@ impl Shared {
             }
         });
         let pools = ctx.caches.pools.state();
-        let capacities = pools.iter().filter_map(|raw| raw.0.as_ref().ok()).map(observe::capacity).sum::<u64>();
-        let (used, queued) = ctx.ledger().totals();
-        let total = capacities + ctx.settings.default_capacity().unwrap_or(0);
-        self.metrics.set_world(&phases, total, used, queued, self.started.elapsed());
+        let readable = pools.iter().filter_map(|raw| raw.0.as_ref().ok());
+        let capacities = readable.map(|pool| (pool_name(pool), Some(observe::capacity(pool))));
+        let capacities = capacities.chain([(None, ctx.settings.default_capacity())]);
+        let units = pool_units(&ctx.ledger(), capacities);
+        self.metrics.set_world(&phases, units, self.started.elapsed());
     }
+}
+
+/// Units of pools (None: no limit), as the ledger has them.
+fn pool_units(ledger: &Ledger, capacities: impl Iterator<Item = (PoolKey, Option<u64>)>) -> PoolUnits {
+    let (used, queued) = ledger.totals();
+    let mut units = PoolUnits { total: 0, used, free: 0, queued };
+    for (pool, capacity) in capacities {
+        let Some(capacity) = capacity else { continue };
+        units.total += capacity;
+        units.free += capacity.saturating_sub(ledger.view(&pool).held);
+    }
+    units
 }
 
 /// Runs until `stop`.
@@ -208,7 +221,6 @@ async fn reconciles(ctx: Arc<Context>, task_queues: TaskQueues, pool_queue: Pool
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     seed(&ctx);
-    let concurrency = ctx.settings.concurrency;
     let mut running: Vec<BoxFuture<'static, ()>> = Vec::new();
     for (store, queue) in ctx.caches.tasks.clone().into_iter().zip(task_queues) {
         let reconciles = applier(
@@ -217,7 +229,8 @@ async fn reconciles(ctx: Arc<Context>, task_queues: TaskQueues, pool_queue: Pool
             Arc::clone(&ctx),
             store,
             queue_stream(queue),
-            controller::Config::default().concurrency(concurrency),
+            // Not bounded here but by the context's slots, which know whom to let in first.
+            controller::Config::default().concurrency(0),
         );
         running.push(reconciles.for_each(|_| std::future::ready(())).boxed());
     }
@@ -261,13 +274,11 @@ fn seed(ctx: &Context) {
             restored += 1;
         }
     }
-    // Tasks that are gone, whose pods are still on their way out.
-    for pod in pods.iter().flat_map(|store| store.state()).filter(|pod| observe::runs(pod)) {
-        let view = observe::pod_view(&pod, "", |_| None);
-        let name = pod.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_TASK)).cloned().unwrap_or_default();
-        let key = TaskKey::new(pod.metadata.namespace.clone().unwrap_or_default(), name);
-        if super::context::find(tasks, &key.namespace, &key.name).is_none() {
-            ledger.restore(&key, &view.cluster, view.units);
+    // Whoever they belong to: tasks that cannot be read, or are gone, or a predecessor of the same name.
+    for pod in pods.iter().flat_map(|store| store.state()) {
+        let task = pod.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_TASK));
+        if let (Some(task), Some((pool, units))) = (task, observe::used_by(&pod)) {
+            ledger.uses(&TaskKey::new(pod.metadata.namespace.clone().unwrap_or_default(), task), &pool, units);
         }
     }
     ledger.set_capacity(&None, ctx.settings.default_capacity());
@@ -296,4 +307,21 @@ fn held(
     let pod = super::context::find(pods, &key.namespace, &crate::api::engine::engine_name(&key.name))?;
     let view = observe::pod_view(&pod, task.metadata.uid.as_deref().unwrap_or_default(), |_| None);
     (view.ours && view.mode == Some(EngineMode::Run)).then_some((view.cluster, view.units))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_a_pool_without_limit_are_not_taken_from_the_others() {
+        let pool = |name: &str| Some(name.to_owned());
+        let mut ledger = Ledger::default();
+        ledger.restore(&TaskKey::new("data", "shared"), &None, 5);
+        ledger.restore(&TaskKey::new("data", "a"), &pool("a"), 1);
+        ledger.restore(&TaskKey::new("data", "shrunk"), &pool("shrunk"), 3);
+        let units = |default| pool_units(&ledger, [(pool("a"), Some(4)), (pool("shrunk"), Some(2)), (None, default)].into_iter());
+        assert_eq!(units(None), PoolUnits { total: 6, used: 9, free: 3, queued: 0 });
+        assert_eq!(units(Some(8)), PoolUnits { total: 14, used: 9, free: 6, queued: 0 });
+    }
 }

@@ -167,9 +167,9 @@ impl Watcher {
         let mut poke = self.poke_owner();
         let react = move |pod: &Pod, change: Change| {
             poke(pod, change);
-            // A task that went before its pod could not give its units back before.
+            // Nobody looks at a task that is gone: its units count by the pod that is still there, and are given back when that goes.
             let task = pod.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_TASK));
-            if let (Change::Deleted, Some(task)) = (change, task) {
+            if let (Change::Applied | Change::Deleted, Some(task)) = (change, task) {
                 let key = TaskKey::new(pod.metadata.namespace.clone().unwrap_or_default(), task);
                 if tasks.get(&reflector::ObjectRef::new(&key.name).within(&key.namespace)).is_none() {
                     on_gone(&key);
@@ -231,7 +231,7 @@ impl Watcher {
         let pokes = Arc::clone(&self.pokes);
         let mut seen: HashMap<String, u64> = HashMap::new();
         let react = move |namespace: &PartialObjectMeta<Namespace>, change: Change| {
-            let news = digest(&namespace.metadata.labels);
+            let news = digest(&(&namespace.metadata.labels, namespace.metadata.deletion_timestamp.is_some()));
             if seen.insert(namespace.name_any(), news) != Some(news) && change == Change::Applied {
                 pokes.tasks_of_namespace(&namespace.name_any());
             }

@@ -6,10 +6,12 @@ use super::server::Server;
 pub struct Case {
     pub declaration: String,
     pub values: Vec<String>,
+    /// Every value is one that the server takes. Else some may be too much for a type or a server.
+    pub all_fit: bool,
 }
 
 fn case(declaration: impl Into<String>, values: &[&str]) -> Case {
-    Case { declaration: declaration.into(), values: values.iter().map(|value| (*value).to_owned()).collect() }
+    Case { declaration: declaration.into(), values: values.iter().map(|value| (*value).to_owned()).collect(), all_fit: false }
 }
 
 /// All types that the server has.
@@ -27,9 +29,9 @@ fn numbers() -> Vec<Case> {
     for (name, bits) in [("TINYINT", 8u32), ("SMALLINT", 16), ("MEDIUMINT", 24), ("INT", 32), ("BIGINT", 64)] {
         let highest = (1i128 << (bits - 1)) - 1;
         let values: Vec<String> = [-highest - 1, -2, -1, 0, 1, 127, highest].iter().map(|number| number.to_string()).collect();
-        all.push(Case { declaration: name.into(), values });
+        all.push(Case { declaration: name.into(), values, all_fit: false });
         let values = [0, 1, 255, 128, (1i128 << bits) - 1].iter().map(|number| number.to_string()).collect();
-        all.push(Case { declaration: format!("{name} UNSIGNED"), values });
+        all.push(Case { declaration: format!("{name} UNSIGNED"), values, all_fit: false });
     }
     all.push(case("INT(5) ZEROFILL", &["7", "4294967295"]));
     for (precision, scale) in
@@ -50,7 +52,7 @@ fn numbers() -> Vec<Case> {
             "-1".into(),
         ];
         let in_range = values.into_iter().filter(|value| precision > scale || !value.ends_with('1') || value.contains('.'));
-        all.push(Case { declaration: format!("DECIMAL({precision},{scale})"), values: in_range.collect() });
+        all.push(Case { declaration: format!("DECIMAL({precision},{scale})"), values: in_range.collect(), all_fit: false });
     }
     all.push(case("DECIMAL(20,5) UNSIGNED", &["0", "123456789012345.00001"]));
     all.push(case("FLOAT", &["0", "-0e0", "1.5", "0.1", "3.4028234e38", "-3.4028234e38", "1e-45", "1.17549435e-38", "16777217"]));
@@ -140,6 +142,53 @@ fn temporals(server: &Server) -> Vec<Case> {
     all
 }
 
+/// Characters that need the character set, among them some whose second byte is a backslash.
+fn character_sets(server: &Server) -> Vec<Case> {
+    let mut texts = vec![
+        ("armscii8", "Ա"),
+        ("big5", "中文功"),
+        ("cp1250", "Łž"),
+        ("cp1251", "Жя"),
+        ("cp1256", "ابت"),
+        ("cp1257", "ąž"),
+        ("cp850", "éÄ"),
+        ("cp852", "Łž"),
+        ("cp866", "Жя"),
+        ("cp932", "髙ソ表"),
+        ("eucjpms", "日本"),
+        ("euckr", "한글"),
+        ("gb2312", "中文"),
+        ("gbk", "中文"),
+        ("greek", "αβ"),
+        ("hebrew", "אב"),
+        ("koi8r", "Жя"),
+        ("koi8u", "їЖ"),
+        ("latin2", "Łž"),
+        ("latin5", "ğş"),
+        ("latin7", "ąž"),
+        ("macroman", "éÄ"),
+        ("sjis", "ソ表日"),
+        ("tis620", "กข"),
+        ("ujis", "日本"),
+        ("utf8mb3", "中é"),
+        ("utf16le", "中😀"),
+    ];
+    if !server.is_maria() {
+        texts.push(("gb18030", "中😀"));
+    }
+    if server.mysql() == Some(57) {
+        // It knows it as utf8 only.
+        texts.retain(|(set, _)| *set != "utf8mb3");
+        texts.push(("utf8", "中é"));
+    }
+    let case = |(set, text): (&str, &str)| Case {
+        declaration: format!("VARCHAR(20) CHARACTER SET {set}"),
+        values: vec![format!("'{text}'"), format!("CONCAT('a', '{text}', 'b')"), "''".to_owned()],
+        all_fit: true,
+    };
+    texts.into_iter().map(case).collect()
+}
+
 fn strings(server: &Server) -> Vec<Case> {
     let mut all = Vec::new();
     let texts = ["''", "'a'", "'  '", "'a  '", "' a'", "'ÄÖ'", "'a\\0b'", "'\\0'", "'tab\\t'"];
@@ -148,6 +197,7 @@ fn strings(server: &Server) -> Vec<Case> {
             all.push(case(format!("{declaration} CHARACTER SET {character_set}"), &texts));
         }
     }
+    all.extend(character_sets(server));
     all.push(case("CHAR(0)", &["''"]));
     let long = ["REPEAT('x', 255)", "REPEAT('😀', 255)", "'😀'", "'x'", "REPEAT('x', 10)", "''"];
     for length in [63, 64, 127, 128, 191, 192, 254, 255] {
@@ -207,6 +257,7 @@ fn lists() -> Vec<Case> {
         all.push(Case {
             declaration: format!("SET({})", labels(count)),
             values: vec!["''".into(), "'l0'".into(), format!("'l{}'", count - 1), highest.to_string()],
+            all_fit: false,
         });
     }
     all

@@ -3,13 +3,17 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use godwit::api::{Flavor, TlsMode};
+use godwit::engine::connection::Connector;
 use godwit::engine::schema::definition::{Column, Generated, Index, IndexPart, Kind, TableDefinition};
-use godwit::engine::source::binlog::{Decoder, Event, PayloadEcho, RawEvent, RowDecoder, RowsKind, TableMap};
+use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
+use godwit::engine::source::position::{GtidPosition, Position};
+use godwit::engine::source::stream::{Follow, LogStream};
 use godwit::engine::value::read::{push_value, select_expression};
 use godwit::engine::value::{Row, RowBuilder};
+use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
 use mysql_async::prelude::Queryable;
-use mysql_async::{BinlogStreamRequest, Conn, OptsBuilder};
+use mysql_async::{Conn, OptsBuilder};
 
 /// Stopped, and its data deleted, when it goes out of scope.
 pub struct Server {
@@ -69,28 +73,28 @@ impl Server {
     /// Everything in the log, from its first file on.
     pub async fn log(&self) -> Log {
         let mut log = Log::default();
-        let request = BinlogStreamRequest::new(4_000_000).with_filename(b"binlog.000001").with_pos(4).with_non_blocking();
-        let mut connection = self.connect_outside().await;
-        if self.is_maria() {
-            connection.query_drop("SET @mariadb_slave_capability=4").await.unwrap();
-        }
-        let mut stream = connection.get_binlog_stream(request).await.unwrap();
+        let start = Position { gtid: GtidPosition::None, file: "binlog.000001".into(), offset: 4 };
+        let mut stream = self.stream(&start).await;
         let mut decoder = Decoder::new();
-        // The transport sends the events of a compressed transaction again, decompressed by itself.
-        let mut echo = PayloadEcho::default();
-        while let Some(event) = stream.next().await {
-            let event = event.unwrap();
-            let raw = RawEvent::from_stream(&event);
-            if !echo.is_over() {
-                echo.swallow(&raw).unwrap();
-                continue;
-            }
-            if let Some(checksum) = event.checksum() {
-                raw.verify_checksum(checksum).unwrap();
-            }
-            echo = log.take(&mut decoder, &raw);
+        while let Some(event) = stream.next().await.unwrap() {
+            log.take(&mut decoder, &event.raw());
         }
         log
+    }
+
+    /// The log from there to its end.
+    pub async fn stream(&self, start: &Position) -> LogStream {
+        let endpoint = ResolvedEndpoint {
+            host: "127.0.0.1".into(),
+            port: self.port,
+            username: "root".into(),
+            password: SecretText::new("godwit-root"),
+            flavor: Flavor::Auto,
+            tls: ResolvedTls { mode: TlsMode::Disabled, ca_pem: None, client_cert: None },
+        };
+        let connector = Connector::new(&endpoint, "source");
+        let info = connector.server_info().await.unwrap();
+        LogStream::open(&connector, &info, start, 4_000_000, Follow::ToEnd).await.unwrap()
     }
 }
 
@@ -119,13 +123,12 @@ pub struct Change {
 }
 
 impl Log {
-    /// What the transport will repeat, for a compressed transaction.
-    fn take(&mut self, decoder: &mut Decoder, raw: &RawEvent<'_>) -> PayloadEcho {
+    fn take(&mut self, decoder: &mut Decoder, raw: &RawEvent<'_>) {
         self.positions.push((raw.event_type, raw.event_size, raw.log_pos));
         let decoded = decoder.decode(raw).unwrap_or_else(|error| panic!("{error}"));
         let Event::Payload(payload) = &decoded else {
             self.keep(decoded, false);
-            return PayloadEcho::default();
+            return;
         };
         self.trail.push("payload".into());
         let mut events = payload.events().unwrap();
@@ -133,7 +136,6 @@ impl Log {
             let decoded = decoder.decode(&inner).unwrap();
             self.keep(decoded, true);
         }
-        events.into_echo()
     }
 
     fn keep(&mut self, event: Event<'_>, payload: bool) {

@@ -1,7 +1,7 @@
 //! What sessions and settings do to the log: compression, partial JSON, tags, XA, row images, statements.
 
 use godwit::engine::source::binlog::{MapColumn, RowDecoder, RowsKind};
-use godwit::engine::source::position::{GtidSet, MariaGtidPosition, TransactionId};
+use godwit::engine::source::position::{GtidPosition, GtidSet, MariaGtidPosition, Position, TransactionId};
 use mysql_async::prelude::Queryable;
 
 use super::json;
@@ -157,13 +157,10 @@ async fn gtids_of_mysql() {
         .unwrap();
     assert!(equal);
     // A dump that starts after this set has nothing but the file's head.
-    let request = mysql_async::BinlogStreamRequest::new(4_000_001)
-        .with_gtid()
-        .with_gtid_set(executed.to_sids().unwrap())
-        .with_non_blocking();
-    let mut stream = server.connect_outside().await.get_binlog_stream(request).await.unwrap();
-    while let Some(event) = futures_util::StreamExt::next(&mut stream).await {
-        assert!(!matches!(event.unwrap().header().event_type_raw(), 33 | 42));
+    let start = Position { gtid: GtidPosition::MySql(executed), ..Position::default() };
+    let mut stream = server.stream(&start).await;
+    while let Some(event) = stream.next().await.unwrap() {
+        assert!(!matches!(event.raw().event_type, 33 | 42));
     }
 }
 

@@ -2,19 +2,24 @@
 //!
 //! `GODWIT_CRASH_KILLS` engines are killed (8); `GODWIT_CRASH_SEED` chooses other moments.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use mysql_async::prelude::Queryable;
+use serde_json::{Value, json};
 
 use crate::shop::random::Random;
 use crate::support::writers::load;
-use crate::support::{Migration, Server, Writers, assert_equal, number, place, sleep};
+use crate::support::{Migration, Running, Server, Writers, assert_equal, number, place, sleep};
 
 /// Kills of one migration; then it is led to its end, compared, and begun anew.
 const KILLS_PER_ROUND: u64 = 10;
 
 /// An engine that was killed is at work again within this time.
 const RESUMED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Rows a second while engines are killed in the copy: slow enough that it is not over before the last of them.
+const COPY_PACE: u64 = 12_000;
 
 fn seed() -> u64 {
     number("GODWIT_CRASH_SEED", 20_261)
@@ -30,6 +35,31 @@ fn works(report: &Value) -> bool {
     report["phase"] == "Replicating" || (report["phase"] == "Copying" && copied > 0)
 }
 
+/// Waits until rows or transactions have gone through this process. What stands in its first report may be from an earlier one.
+async fn resumes(running: &mut Running) {
+    let first = Cell::new(None);
+    let moves = |report: &Value| {
+        let count = |part: &str, name: &str| report[part][name].as_u64().unwrap_or_default();
+        let now = count("full", "rowsCopied") + count("incremental", "transactions");
+        works(report) && now > first.replace(first.get().or(Some(now))).unwrap_or(now)
+    };
+    running.until("it works again", RESUMED_WITHIN, moves).await;
+}
+
+/// Changes a row ten times a second: the writers of the shop may pause for seconds after a large transaction.
+async fn tick(source: &Server) -> tokio::task::JoinHandle<()> {
+    source
+        .run(&["CREATE TABLE IF NOT EXISTS shop.ticks (id INT PRIMARY KEY, n INT)", "REPLACE INTO shop.ticks VALUES (1, 0)"])
+        .await;
+    let mut conn = source.connect().await;
+    tokio::spawn(async move {
+        loop {
+            conn.query_drop("UPDATE shop.ticks SET n = n + 1").await.unwrap();
+            sleep(0.1).await;
+        }
+    })
+}
+
 /// Empties the destination, as if nothing had ever been there.
 async fn empty(destination: &Server) {
     for database in destination.databases().await {
@@ -42,14 +72,26 @@ async fn round(source: &Server, destination: &Server, round: u64, kills: u64) ->
     let mut random = Random::of(seed(), 2, round);
     let xa_percent = if round % 2 == 1 { 5 } else { 0 };
     let writers = Writers::start(source, 4, 1200, seed() + round, xa_percent);
-    let migration = Migration::new(source, destination).ignoring(&["GtidMode"]);
+    let ticks = tick(source).await;
+    let mut migration = Migration::new(source, destination).ignoring(&["GtidMode"]);
+    migration.set("/throttle", json!({"full": {"rowsPerSecond": COPY_PACE}}));
     let mut phases = Vec::new();
+    let mut copied_to_the_end = false;
     for kill in 0..kills {
-        let mut running = migration.start(&[]);
-        // The first ones die wherever they are by then, the others while the log alone is followed.
+        // The first ones die soon after they started, or soon after they copied the first rows; the others while the log alone is followed.
         let follows = kill * 10 >= kills * 6;
+        if follows && !copied_to_the_end {
+            migration.set("/throttle", json!({}));
+        }
+        let mut running = migration.start(&[]);
         if follows {
+            if !copied_to_the_end {
+                resumes(&mut running).await;
+                copied_to_the_end = true;
+            }
             running.until_phase("Replicating", Duration::from_secs(180)).await;
+        } else if kill % 2 == 1 {
+            running.until("rows are copied", Duration::from_secs(60), works).await;
         }
         let longest = if follows { 1500 } else { 1100 };
         let dies_at = running.started.elapsed() + Duration::from_millis(random.between(10, longest));
@@ -62,13 +104,20 @@ async fn round(source: &Server, destination: &Server, round: u64, kills: u64) ->
     }
     // The last one lives, and has to be quick.
     let mut running = migration.start(&[]);
-    running.until("it works again", RESUMED_WITHIN, works).await;
+    resumes(&mut running).await;
     running.until_phase("Replicating", Duration::from_secs(240)).await;
     sleep(1.0).await;
     running.terminate().await;
+    ticks.abort();
+    let _ = ticks.await;
     let totals = writers.stop().await;
     migration.run_until_caught_up().await.expect(0);
     println!("round {round}: {kills} kills in {phases:?}; {totals:?}");
+    let died = |phase: &str| phases.iter().any(|found| found == phase);
+    assert!(
+        kills < 4 || died("Copying") && died("Replicating"),
+        "no kill fell into the copy, or none into what follows: {phases:?}"
+    );
     assert_equal(source, destination, "shop").await;
     migration.verify().await;
     phases

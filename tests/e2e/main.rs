@@ -4,8 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod commands;
 mod crash;
 mod destination;
+mod dump;
+mod heartbeat;
 mod migrate;
 mod names;
 mod ownership;

@@ -40,9 +40,13 @@ async fn migrate(pair: Pair) {
     let _place = place().await;
     let source = Server::start(pair.source, pair.options);
     let destination = Server::start(pair.destination, &[]);
-    load(&source, rows(), pair.portable).await;
-    let migration = Migration::new(&source, &destination).ignoring(pair.ignore);
-    let writers = Writers::start(&source, 4, rate(), 11, pair.xa_percent);
+    between(&source, &destination, pair).await;
+}
+
+async fn between(source: &Server, destination: &Server, pair: Pair) {
+    load(source, rows(), pair.portable).await;
+    let migration = Migration::new(source, destination).ignoring(pair.ignore);
+    let writers = Writers::start(source, 4, rate(), 11, pair.xa_percent);
     sleep(0.5).await;
     let mut running = migration.start(&[]);
     running.until_phase("Replicating", Duration::from_secs(180)).await;
@@ -53,9 +57,38 @@ async fn migrate(pair: Pair) {
     let totals = writers.stop().await;
     assert!(totals.rows.deleted > 0 && totals.rolled_back_rows > 0, "{totals:?}");
     migration.run_until_caught_up().await.expect(0).says("Caught up");
-    let compared = assert_equal(&source, &destination, "shop").await;
+    let compared = assert_equal(source, destination, "shop").await;
     assert!(compared > rows() / 2);
     migration.verify().await;
+}
+
+/// Servers of one's own: `GODWIT_TEST_SOURCE_URL` and `GODWIT_TEST_DESTINATION_URL`, mysql://user:password@host:port. Without them, two of the lab
+/// and an account that is not root.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_given_by_address() {
+    let _place = place().await;
+    let given = |side: &str| std::env::var(format!("GODWIT_TEST_{side}_URL")).ok();
+    let lab: Vec<Server>;
+    let (source, destination) = match (given("SOURCE"), given("DESTINATION")) {
+        (Some(source), Some(destination)) => (Server::given(&source), Server::given(&destination)),
+        _ => {
+            lab = vec![Server::start("mysql80", &[]), Server::start("mysql80", &[])];
+            let mut accounts = Vec::new();
+            for server in &lab {
+                server.run(&["CREATE USER mover IDENTIFIED BY 'moves-all'", "GRANT ALL ON *.* TO mover WITH GRANT OPTION"]).await;
+                accounts.push(Server::given(&format!("mysql://mover:moves-all@{}:{}", server.host, server.port)));
+            }
+            let destination = accounts.pop().unwrap();
+            (accounts.pop().unwrap(), destination)
+        }
+    };
+    for server in [&source, &destination] {
+        let there = server.databases().await;
+        assert!(!there.contains(&"shop".to_owned()), "{} has a database shop, which this test would overwrite", server.host);
+    }
+    between(&source, &destination, Pair { portable: true, ..Pair::of("", "") }).await;
+    source.run(&["DROP DATABASE shop"]).await;
+    destination.run(&["DROP DATABASE shop", "DROP DATABASE godwit"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use crate::support::{Ended, Migration, Server, assert_equal, place};
 const REFUSED: i32 = 3;
 
 /// An authority with certificates for localhost and 127.0.0.1, for another name, and for a client.
-fn certificates() -> tempfile::TempDir {
+pub fn certificates() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/lab/certs.sh");
     let output = Command::new(script).arg(folder.path()).output().unwrap();
@@ -25,7 +25,7 @@ fn pem(folder: &Path, name: &str) -> Value {
 }
 
 /// A server that presents the certificate, with a table and accounts of every kind.
-async fn server(kind: &str, folder: &Path, certificate: &str) -> Server {
+pub async fn server(kind: &str, folder: &Path, certificate: &str) -> Server {
     let file = |part: &str| folder.join(format!("{certificate}-{part}.pem")).display().to_string();
     let options = [format!("--ssl-cert={}", file("cert")), format!("--ssl-key={}", file("key"))];
     let options: Vec<&str> = options.iter().map(String::as_str).collect();

@@ -24,7 +24,7 @@ use crate::engine::destination::mysql::chunk::ChunkWriter;
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::progress::TableState;
-use crate::engine::source::binlog::{Decoder, Event, RawEvent};
+use crate::engine::source::binlog::{Decoder, Event};
 use crate::engine::source::position::{GtidPosition, Position, compare_files};
 use crate::engine::source::stream::{Follow, LogStream};
 use crate::engine::source::visibility::{self, Visibility};
@@ -199,9 +199,8 @@ async fn is_touched(
     let mut stream = LogStream::open(&context.source, &context.source_info, from, server_id, Follow::ToEnd).await?;
     let mut decoder = Decoder::new();
     let mut found = false;
-    while let Some(transport) = stream.next().await? {
-        let raw = RawEvent::from_stream(&transport);
-        match decoder.decode(&raw)? {
+    while let Some(transported) = stream.next().await? {
+        match decoder.decode(&transported.raw())? {
             Event::Rotate(rotate) => stream.rotate(&rotate),
             Event::TableMap(map) => found |= is_table(&map.database, &map.table, table),
             // Its rows stand further up, where it was prepared.
@@ -213,7 +212,6 @@ async fn is_touched(
                         found |= is_table(&map.database, &map.table, table);
                     }
                 }
-                stream.expect_echo(events.into_echo());
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::schema::definition::TableDefinition;
 
 use super::columns::{Columns, choose};
-use super::select::{Selection, TableMatch};
+use super::select::{HEARTBEAT_TABLE, Selection, TableMatch};
 use super::unsupported::unsupported;
 use super::{DatabasePlan, DmlSelection, Plan, TableName, TablePlan, ViewPlan};
 
@@ -172,10 +172,14 @@ fn missing_objects(selection: &Selection, catalog: &Catalog) -> Vec<String> {
         catalog.views.iter().filter_map(|view| of_entry(&view.name.database, &view.name.table)).collect();
     for (place, table_place, name) in selection.exact_tables().filter(|(place, ..)| !missing_entries.contains(place)) {
         let wanted = (place, fold(name));
+        let field = format!("spec.objects[{place}].tables[{table_place}].table");
+        if name.eq_ignore_ascii_case(HEARTBEAT_TABLE) {
+            problems.push(format!("{field}: `{name}` holds heartbeats of Godwit and is never migrated; remove this entry"));
+            continue;
+        }
         if tables.contains(&wanted) {
             continue;
         }
-        let field = format!("spec.objects[{place}].tables[{table_place}].table");
         if views.contains(&wanted) {
             problems.push(format!(
                 "{field}: `{name}` is a view; views are migrated with a whole database only: leave out spec.objects[{place}].tables, \

@@ -13,6 +13,10 @@ use super::pattern::Pattern;
 pub const SYSTEM_DATABASES: [&str; 6] =
     ["mysql", "sys", "information_schema", "performance_schema", "ndbinfo", "__recycle_bin__"];
 
+/// The table that heartbeats are written to, in `spec.heartbeat.database` of the source. Never selected, in no database: another task's
+/// may lie in another one, and the field may change between two runs.
+pub const HEARTBEAT_TABLE: &str = "godwit_heartbeat";
+
 /// What a task covers.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -133,6 +137,9 @@ impl Selection {
     /// The table, if it is covered. Says nothing of whether it is a table or a view.
     pub fn covers(&self, database: &str, table: &str) -> Option<TableMatch<'_>> {
         let found = self.database(database)?;
+        if table.eq_ignore_ascii_case(HEARTBEAT_TABLE) {
+            return None;
+        }
         let fold = self.names.source_folds();
         let entry = &self.entries[found.entry];
         if entry.excluded.iter().any(|pattern| pattern.matches(table, fold)) {

@@ -244,7 +244,6 @@ fn what_this_version_cannot_do_is_said_by_name() {
 accounts: {migrate: true}
 floatPrecision: {float: 3}
 onlineDdl: {mode: GhOst}
-heartbeat: {enabled: true}
 verification: {incremental: true}
 alerts: {webhook: {secretName: hook}}
 cutover: {requested: true}
@@ -261,7 +260,6 @@ ddl: []";
             "spec.accounts.migrate",
             "spec.floatPrecision",
             "spec.onlineDdl.mode",
-            "spec.heartbeat.enabled",
             "spec.verification.incremental",
             "spec.alerts.webhook",
             "spec.cutover.requested",
@@ -328,4 +326,22 @@ fn ten_thousand_tables_resolve_quickly() {
     let plan = plan(&objects, AS_SOURCE, &catalog(&pairs)).unwrap();
     assert_eq!(plan.tables.len(), 10_000);
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+#[test]
+fn the_heartbeats_table_is_never_selected() {
+    let selection = |objects: &str| Selection::new(&spec(objects), AS_SOURCE).unwrap();
+    let everything = selection("heartbeat: {database: beats}");
+    assert!(everything.database("beats").is_none() && everything.covers("beats", "other").is_none());
+    assert!(everything.covers("shop", "orders").is_some() && everything.covers("shop", "godwit_heartbeat").is_none());
+    // By its exact name a database is selected, but not this table of it: whatever the field says now or said before.
+    for objects in
+        ["objects: [{database: godwit, renameTo: g}]", "heartbeat: {database: shop}\nobjects: [{database: godwit, renameTo: g}]"]
+    {
+        let named = selection(objects);
+        assert!(named.covers("godwit", "orders").is_some() && named.covers("godwit", "Godwit_Heartbeat").is_none(), "{objects}");
+    }
+    let objects = "objects: [{database: shop, tables: [{table: orders}, {table: godwit_heartbeat}]}]";
+    let text = refusal(objects, &catalog(&[("shop", "orders"), ("shop", "godwit_heartbeat")]));
+    assert!(text.contains("spec.objects[0].tables[1].table") && text.contains("never migrated"), "{text}");
 }

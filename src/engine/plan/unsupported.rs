@@ -54,7 +54,6 @@ pub fn unsupported(spec: &MigrationTaskSpec) -> Vec<String> {
         "shadowTables and trashTables are",
         "remove them",
     );
-    refuse(spec.heartbeat.enabled, "spec.heartbeat.enabled", "the heartbeat is", "set it to false");
     refuse(spec.verification.incremental, "spec.verification.incremental", "incremental verification is", "set it to false");
     refuse(spec.alerts.webhook.is_some(), "spec.alerts.webhook", "webhooks are", "remove it; events and metrics report the same");
     refuse(

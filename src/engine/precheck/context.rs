@@ -97,6 +97,31 @@ impl Server {
         self.info.is_mariadb() || self.grants.any_global(&["SUPER", "SYSTEM_VARIABLES_ADMIN", "SESSION_VARIABLES_ADMIN"])
     }
 
+    /// Variables that keep the account from writing; empty: nothing does.
+    pub fn write_obstacles(&self) -> Vec<&'static str> {
+        let on = |name: &str| self.flag(name) == Some(true);
+        let mut found = Vec::new();
+        for name in ["innodb_read_only", "super_read_only", "read_only", "transaction_read_only", "tx_read_only"] {
+            // Accounts with these privileges write in spite of read_only; nobody does in spite of super_read_only.
+            let exempt = name == "read_only" && self.grants.any_global(&["SUPER", "CONNECTION_ADMIN", "READ_ONLY ADMIN"]);
+            if on(name) && !exempt {
+                found.push(name);
+            }
+        }
+        // read_only of newer MariaDB has more values than ON.
+        if self.variable("read_only").unwrap_or("OFF").to_ascii_uppercase().starts_with("NO_LOCK") {
+            found.push("read_only");
+        }
+        found
+    }
+
+    /// Whether the binary log takes changes in a database (`--binlog-do-db`, `--binlog-ignore-db`). None: the account may not see it.
+    pub fn logs_database(&self, name: &str) -> Option<bool> {
+        let log = self.log.as_ref()?;
+        let named = |list: &[String]| list.iter().any(|entry| entry.eq_ignore_ascii_case(name));
+        Some(if log.only.is_empty() { !named(&log.ignored) } else { named(&log.only) })
+    }
+
     /// Version and product in a few words: `MySQL 8.0.36 (Aurora)`.
     pub fn describe(&self) -> String {
         let family = if self.info.is_mariadb() { "MariaDB" } else { "MySQL" };
@@ -180,6 +205,8 @@ pub struct SourceObjects {
     pub events: Vec<String>,
     /// MariaDB.
     pub sequences: Vec<String>,
+    /// Tables that patterns would select, if `spec.heartbeat.database` did not name their database.
+    pub beside_heartbeat: Vec<String>,
 }
 
 /// A table or view that stands at the destination.

@@ -17,6 +17,7 @@ use crate::engine::plan::resolve::resolve;
 use crate::engine::plan::select::Selection;
 use crate::engine::plan::unsupported::unsupported;
 use crate::engine::plan::{DatabasePlan, Plan};
+use crate::engine::schema::read::list_tables;
 
 /// How far it came.
 pub enum Gathered {
@@ -70,6 +71,7 @@ pub async fn gather(spec: &MigrationTaskSpec, source: &Connector, destination: O
     match resolve_objects(spec, names, &mut source_conn.conn).await {
         Ok((selection, plan)) => {
             context.source_objects = read_source::objects(&mut source_conn.conn, &context.source.info, &plan).await?;
+            context.source_objects.beside_heartbeat = beside_heartbeat(spec, &selection, &mut source_conn.conn).await?;
             let records = &spec.destination.records_database;
             let owners = read_destination::owners(&mut destination_conn.conn, records, &plan, names).await?;
             let (mine, others): (BTreeMap<_, _>, BTreeMap<_, _>) = owners.into_iter().partition(|(_, task)| *task == own.task);
@@ -101,6 +103,19 @@ async fn resolve_objects(spec: &MigrationTaskSpec, names: NameRules, conn: &mut 
     let catalog = read_source::catalog(conn, &selection).await?;
     let plan = resolve(spec, &selection, &catalog)?;
     Ok((selection, plan))
+}
+
+/// What the heartbeat's database holds that a pattern selects, if the heartbeat does not lie there.
+async fn beside_heartbeat(spec: &MigrationTaskSpec, selection: &Selection, conn: &mut Conn) -> Result<Vec<String>> {
+    let database = &spec.heartbeat.database;
+    let mut elsewhere = spec.clone();
+    elsewhere.heartbeat.database.clone_from(&spec.destination.records_database);
+    let without = Selection::new(&elsewhere, selection.names())?;
+    if selection.database(database).is_some() || without.database(database).is_none() {
+        return Ok(Vec::new());
+    }
+    let names = list_tables(conn, database).await?.into_iter().map(|object| object.name);
+    Ok(names.filter(|name| without.covers(database, name).is_some()).map(|name| format!("{database}.{name}")).collect())
 }
 
 fn empty_plan(spec: &MigrationTaskSpec) -> Plan {

@@ -4,6 +4,7 @@
 //! reports, never wrong ones. Nothing here survives a restart: the engine reports again what its own record at the destination says.
 
 mod histogram;
+mod latency;
 mod rate;
 mod report;
 mod snapshot;
@@ -67,6 +68,14 @@ struct Hot {
     transactions: AtomicU64,
     log_bytes: AtomicU64,
     latency_micros: AtomicU64,
+    /// An attempt has ended since the latency was measured.
+    is_interrupted: AtomicBool,
+    /// What the newest heartbeat took, or takes.
+    heartbeat_micros: AtomicU64,
+    /// How far behind the destination is at least, by the heartbeats that are not applied.
+    outstanding_micros: AtomicU64,
+    heartbeats: AtomicU64,
+    heartbeat_failures: AtomicU64,
     ddl: AtomicU64,
     ddl_skipped: AtomicU64,
     retries: AtomicU64,
@@ -96,9 +105,13 @@ struct Recorded {
     position: Option<Position>,
     last_ddl: Option<LastDdl>,
     last_commit: Option<Timestamp>,
+    /// What was committed on the source before this moment is applied.
+    synced_at: Option<Instant>,
     retry: Option<RetryStatus>,
     failed: Option<String>,
     verification: Option<VerificationStatus>,
+    /// Why no heartbeat is written.
+    heartbeat_problem: Option<String>,
     /// As they were in the last report: the times of their last change come from here.
     conditions: Vec<Condition>,
 }
@@ -127,15 +140,17 @@ impl Progress {
             position: None,
             last_ddl: None,
             last_commit: None,
+            synced_at: None,
             retry: None,
             failed: None,
             verification: None,
+            heartbeat_problem: None,
             conditions: Vec::new(),
         };
         Self(Arc::new(Inner {
             started: Instant::now(),
             tables: RwLock::new(Vec::new()),
-            hot: Hot { latency_micros: AtomicU64::new(UNKNOWN), ..Hot::default() },
+            hot: Hot { latency_micros: AtomicU64::new(UNKNOWN), heartbeat_micros: AtomicU64::new(UNKNOWN), ..Hot::default() },
             latencies: Histogram::default(),
             facts: Mutex::new(recorded),
             window: Mutex::new(Window::default()),
@@ -274,13 +289,6 @@ impl Progress {
         self.record(|facts| facts.position = Some(Position { gtid_set: gtid, file, offset }));
     }
 
-    /// How far the destination is behind; None: not known.
-    pub fn set_latency(&self, latency: Option<Duration>) {
-        let micros = latency.map_or(UNKNOWN, |latency| u64::try_from(latency.as_micros()).unwrap_or(UNKNOWN - 1));
-        self.0.hot.latency_micros.store(micros, Relaxed);
-        self.touch();
-    }
-
     /// Counts one transaction's latency for the metrics.
     pub fn record_latency(&self, latency: Duration) {
         self.0.latencies.record(latency);
@@ -327,6 +335,7 @@ impl Progress {
     pub fn set_retrying(&self, retrying: Option<(String, u32)>) {
         if retrying.is_some() {
             self.0.hot.retries.fetch_add(1, Relaxed);
+            self.0.hot.is_interrupted.store(true, Relaxed);
         }
         self.record(|facts| {
             let since = facts.retry.take().and_then(|earlier| earlier.since);
@@ -396,8 +405,9 @@ impl Progress {
             ddl_skipped: hot.ddl_skipped.load(Relaxed),
             retries: hot.retries.load(Relaxed),
             failures: hot.failures.load(Relaxed),
+            heartbeats: hot.heartbeats.load(Relaxed),
+            heartbeat_failures: hot.heartbeat_failures.load(Relaxed),
         };
-        let latency_micros = hot.latency_micros.load(Relaxed);
         let mut snapshot = Snapshot {
             running_for: self.0.started.elapsed(),
             tables: table_snapshots,
@@ -405,7 +415,8 @@ impl Progress {
             work_total,
             counters,
             rates,
-            latency: (latency_micros != UNKNOWN).then(|| Duration::from_micros(latency_micros)),
+            latency: self.latency(),
+            heartbeat_latency: latency::known(&hot.heartbeat_micros),
             latencies: self.0.latencies.snapshot(),
             recorded: lock(&self.0.facts).clone(),
         };

@@ -59,7 +59,8 @@ pub fn precheck_passed(precheck: &PrecheckStatus) -> bool {
     !precheck.items.iter().any(PrecheckItem::stands_in_the_way)
 }
 
-/// The sentence for a person: what failed, else what the engine said of this phase, else what the phase means.
+/// The sentence for a person: what failed, else what the engine said of this phase, else what the phase means. A heartbeat that cannot be
+/// written is told beside it.
 fn message(snapshot: &Snapshot) -> String {
     let recorded = &snapshot.recorded;
     if let Some(error) = &recorded.failed {
@@ -68,6 +69,14 @@ fn message(snapshot: &Snapshot) -> String {
     if let (Phase::Retrying, Some(retry)) = (snapshot.phase(), &recorded.retry) {
         return format!("{} (tried again, attempt {})", retry.error, retry.attempts);
     }
+    match &recorded.heartbeat_problem {
+        Some(problem) => format!("{}; without a heartbeat: {problem}", doing(snapshot)),
+        None => doing(snapshot),
+    }
+}
+
+fn doing(snapshot: &Snapshot) -> String {
+    let recorded = &snapshot.recorded;
     if let Some(message) = &recorded.message {
         return message.clone();
     }

@@ -23,6 +23,9 @@ pub struct Counters {
     pub ddl_skipped: u64,
     pub retries: u64,
     pub failures: u64,
+    /// Heartbeats that the source has committed, and those that could not be written.
+    pub heartbeats: u64,
+    pub heartbeat_failures: u64,
 }
 
 impl Counters {
@@ -44,6 +47,8 @@ pub struct Snapshot {
     pub(super) rates: Rates,
     /// None while it is not known.
     pub latency: Option<Duration>,
+    /// What the newest heartbeat took; None: there is none, or it is not known.
+    pub heartbeat_latency: Option<Duration>,
     pub latencies: HistogramSnapshot,
     pub(super) recorded: Recorded,
 }

@@ -152,3 +152,41 @@ fn counting_from_many_threads_loses_nothing() {
     });
     assert_eq!(progress.status().full.map(|full| (full.rows_copied, full.bytes_copied)), Some((40_000, 400_000)));
 }
+
+#[test]
+fn a_heartbeat_that_does_not_arrive_is_latency() {
+    let progress = progress();
+    progress.set_phase(Phase::Replicating);
+    progress.set_heartbeat(Some(Duration::from_secs(40)), Duration::from_secs(40));
+    // As long as the copy runs, nothing is known of how far behind the destination is.
+    assert_eq!(progress.status().latency_seconds, None);
+    progress.set_latency(Some(Duration::ZERO));
+    let status = progress.status();
+    assert_eq!((status.latency_seconds, condition(&status, "InSync").as_str()), (Some(40), "False"));
+    progress.set_heartbeat(Some(Duration::from_secs(40)), Duration::ZERO);
+    let status = progress.status();
+    assert_eq!((status.latency_seconds, condition(&status, "InSync").as_str()), (Some(0), "True"));
+    progress.heartbeat_problem(Some("UPDATE command denied".into()));
+    let message = progress.status().message.unwrap();
+    assert_eq!(message, "following the source's binary log; without a heartbeat: UPDATE command denied");
+    progress.heartbeat_problem(None);
+    assert_eq!(progress.status().message.as_deref(), Some("following the source's binary log"));
+}
+
+#[test]
+fn latency_goes_on_growing_between_attempts() {
+    let progress = progress();
+    progress.set_phase(Phase::Replicating);
+    progress.set_latency(Some(Duration::ZERO));
+    progress.set_synced_at(Instant::now() - Duration::from_secs(70));
+    assert_eq!(progress.status().latency_seconds, Some(0), "an idle source is in sync however long ago it was asked");
+    progress.set_retrying(Some(("the source closed the binary log stream".into(), 1)));
+    let status = progress.status();
+    assert!(status.latency_seconds >= Some(70), "{status:?}");
+    assert_eq!(condition(&status, "InSync"), "False");
+    // The next attempt has begun and has measured nothing yet.
+    progress.set_retrying(None);
+    assert!(progress.status().latency_seconds >= Some(70));
+    progress.set_latency(Some(Duration::ZERO));
+    assert_eq!(progress.status().latency_seconds, Some(0));
+}

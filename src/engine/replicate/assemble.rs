@@ -12,6 +12,7 @@ use super::change::{Change, ChangeKind, Operation};
 use super::dispatch::End;
 use super::guard::{Guard, Passage};
 use crate::engine::error::{Context, Error, Result};
+use crate::engine::heartbeat::Listener;
 use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::schema::statement::{Statement, classify};
@@ -86,6 +87,8 @@ pub struct Assembler {
     floor: Position,
     /// Microseconds to add to the source's clock.
     clock_offset: i64,
+    /// Hears the heartbeat on the source.
+    heartbeat: Option<Listener>,
 }
 
 impl Assembler {
@@ -110,7 +113,14 @@ impl Assembler {
             valid_from,
             floor,
             clock_offset,
+            heartbeat: None,
         }
+    }
+
+    /// Tells the heartbeat's row to `listener`.
+    #[must_use]
+    pub fn with_heartbeat(self, listener: Option<Listener>) -> Self {
+        Self { heartbeat: listener, ..self }
     }
 
     /// The transaction at hand.
@@ -141,6 +151,9 @@ impl Assembler {
     /// A new file: table ids start anew.
     pub fn forget_tables(&mut self) {
         self.followed.clear();
+        if let Some(listener) = &mut self.heartbeat {
+            listener.forget_tables();
+        }
     }
 
     /// GTID event: a transaction begins at this place.
@@ -189,14 +202,22 @@ impl Assembler {
         };
         if followed.is_none() {
             self.guard.rows_of(&map.database, &map.table)?;
+            if let Some(listener) = &mut self.heartbeat {
+                listener.table_map(map);
+            }
         }
         self.followed.insert(map.id, followed);
         Ok(())
     }
 
     /// Row event.
-    pub fn rows(&mut self, rows: &RowsEvent<'_>) -> Result<Outcome> {
-        let Some(Some(followed)) = self.followed.get(&rows.table.id) else { return Ok(Outcome::Open) };
+    pub fn rows(&mut self, rows: RowsEvent<'_>) -> Result<Outcome> {
+        let Some(Some(followed)) = self.followed.get(&rows.table.id) else {
+            if let Some(listener) = &mut self.heartbeat {
+                listener.rows(&rows);
+            }
+            return Ok(Outcome::Open);
+        };
         let followed = Arc::clone(followed);
         let table = &followed.table;
         let open = self.open.as_mut().ok_or_else(|| Error::definite("the binary log holds rows outside of a transaction"))?;
@@ -206,7 +227,7 @@ impl Assembler {
         }
         let mut bytes = 0;
         let changes = &mut open.changes;
-        followed.decoder.decode_rows(rows, &mut |before, after| {
+        followed.decoder.consume_rows(rows, &mut |before, after| {
             push_changes(&followed, before, after, &mut |change| {
                 bytes += change.size();
                 changes.push(change);

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mysql_async::binlog::events::Event as TransportEvent;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Assembler, Outcome};
@@ -16,11 +15,13 @@ use super::dispatch::{Began, Dispatcher};
 use super::guard::Guard;
 use crate::engine::connection::{Connector, ServerInfo};
 use crate::engine::error::{Class, Error, Result};
+use crate::engine::heartbeat::Listener;
 use crate::engine::live::Live;
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::source::binlog::{Decoder, Event, RawEvent};
+use crate::engine::source::dump::LogEvent;
 use crate::engine::source::position::Position;
 use crate::engine::source::stream::{Follow, LogStream};
 
@@ -31,8 +32,8 @@ const MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 /// The position in the report is refreshed this often.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 
-/// Behind an event of more bytes nothing is read until the lanes have applied it: the transport needs twice the size
-/// of the next one.
+/// Behind an event of more bytes nothing is read until the lanes have applied it: its rows and the next event are not
+/// held at once.
 const LARGE_EVENT: u32 = 8 << 20;
 
 /// A task that has to stop gives the lanes this long to apply what was read before.
@@ -54,6 +55,8 @@ pub struct Reader {
     pub progress: Progress,
     /// How fast changes may be read.
     pub live: Live,
+    /// Hears the heartbeat on the source, where there is one.
+    pub heartbeat: Option<Listener>,
 }
 
 impl Reader {
@@ -65,7 +68,8 @@ impl Reader {
         let floor = (*self.dispatcher.position()).clone();
         let mut stream = LogStream::open(&self.source, &self.source_info, &self.start, self.server_id, Follow::Forever).await?;
         let mut state = State {
-            assembler: Assembler::new(self.plan, self.guard, self.start, floor, self.valid_from, self.clock_offset),
+            assembler: Assembler::new(self.plan, self.guard, self.start, floor, self.valid_from, self.clock_offset)
+                .with_heartbeat(self.heartbeat),
             decoder: Decoder::for_version(&self.source_info.version_text),
             dispatcher: self.dispatcher,
             progress: self.progress,
@@ -109,24 +113,27 @@ struct State {
 }
 
 impl State {
-    async fn handle(&mut self, stream: &mut LogStream, transport: TransportEvent) -> Result<()> {
-        let raw = RawEvent::from_stream(&transport);
+    async fn handle(&mut self, stream: &mut LogStream, transported: LogEvent) -> Result<()> {
+        let raw = transported.raw();
         let is_large = raw.event_size > LARGE_EVENT;
         self.progress.add_log_bytes(u64::from(raw.event_size));
         let event = self.decoder.decode(&raw)?;
         if let Event::Payload(payload) = event {
             let mut events = payload.events()?;
             while let Some(inner) = events.next()? {
-                let decoded = self.decoder.decode(&inner)?;
-                let (file, offset) = (stream.file().to_owned(), stream.offset());
-                let outcome = apply(&mut self.assembler, &self.info, decoded, &inner, &file, offset)?;
                 let is_large = inner.event_size > LARGE_EVENT;
+                let outcome = match self.decoder.decode(&inner)? {
+                    Event::Rows(rows) if is_large => {
+                        let rows = rows.detach();
+                        self.assembler.rows(rows.attach(|length| events.take_tail(length)))?
+                    }
+                    event => apply(&mut self.assembler, &self.info, event, &inner, stream.file(), stream.offset())?,
+                };
                 self.hand_on(outcome).await?;
                 if is_large {
                     self.dispatcher.wait_idle().await?;
                 }
             }
-            stream.expect_echo(events.into_echo());
             self.pass(stream);
             return Ok(());
         }
@@ -134,11 +141,20 @@ impl State {
             stream.rotate(rotate);
             self.assembler.forget_tables();
         }
-        let (file, offset) = (stream.file(), stream.offset());
-        let outcome = apply(&mut self.assembler, &self.info, event, &raw, file, offset)?;
+        let outcome = match event {
+            // Its memory goes along, and is given back as the rows are read.
+            Event::Rows(rows) if is_large => {
+                let rows = rows.detach();
+                self.assembler.rows(rows.attach(|length| transported.into_tail(length)))?
+            }
+            event => {
+                let outcome = apply(&mut self.assembler, &self.info, event, &raw, stream.file(), stream.offset())?;
+                // It holds the rows once more.
+                drop(transported);
+                outcome
+            }
+        };
         let quiet = matches!(outcome, Outcome::Open | Outcome::Skipped);
-        // It holds the rows once more.
-        drop(transport);
         self.hand_on(outcome).await?;
         if quiet {
             self.pass(stream);
@@ -232,7 +248,7 @@ fn apply(
             assembler.table_map(&map)?;
             Ok(Outcome::Open)
         }
-        Event::Rows(rows) => assembler.rows(&rows),
+        Event::Rows(rows) => assembler.rows(rows),
         _ => Ok(Outcome::Open),
     }
 }

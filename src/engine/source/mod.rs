@@ -1,6 +1,7 @@
 //! The MySQL family as a source: connections, positions, the binary log.
 
 pub mod binlog;
+pub mod dump;
 pub mod position;
 pub mod stream;
 pub mod visibility;

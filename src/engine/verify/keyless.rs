@@ -172,6 +172,13 @@ fn kind_of(surplus: i64) -> DifferenceKind {
 /// Reads both sides once more for the values.
 async fn list(context: &Context, sessions: &mut Sessions, ticket: &Arc<Ticket>, mut surplus: Surplus) -> Result<()> {
     let run = &*ticket.run;
+    if context.options.repair {
+        tracing::warn!(
+            table = %run.plan.destination,
+            "rows of a table without a key are not repaired: nothing tells which of several equal rows is meant, nor holds them while \
+             both sides are read; correct them by hand"
+        );
+    }
     let mut streams = Streams::open(context, run, sessions, ticket).await?;
     while let Some((left, right)) = streams.next().await? {
         for (row, sign) in [(left, 1), (right, -1)] {

@@ -2,6 +2,7 @@
 
 pub mod status;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -76,17 +77,18 @@ async fn look(pool: &DedicatedCluster, ctx: &Context) -> Result<Action, Error> {
     Ok(Action::requeue(EVERY))
 }
 
-/// Tasks that name the pool and have not ended.
+/// Tasks that name the pool and have not ended, or count in it: of those that cannot be read, or are gone, only their pods are known.
 fn users(ctx: &Context, name: &str) -> usize {
-    let mut count = 0;
+    let mut users: HashSet<TaskKey> = HashSet::new();
     ctx.caches.every_task(|task| {
         let named = task.spec.cluster.name.as_deref() == Some(name);
-        let admitted = task.status.as_ref().and_then(|status| status.admission.as_ref());
-        let holds = admitted.is_some_and(|admission| admission.cluster.as_deref() == Some(name));
         let ended = task.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_final);
-        count += usize::from((named || holds) && !ended);
+        if named && !ended {
+            users.insert(super::task::key(task));
+        }
     });
-    count
+    users.extend(ctx.ledger().view(&Some(name.to_owned())).holders.into_iter().map(|(task, _)| task));
+    users.len()
 }
 
 /// Puts the finalizer on, or takes it off a pool that is to go and is not used. True: the pool has changed by it.
@@ -121,9 +123,10 @@ async fn write(pool: &DedicatedCluster, status: &ClusterStatus, ctx: &Context) -
     });
     let parameters = PatchParams::apply(apply::MANAGER).force();
     ctx.take_turn().await;
-    api.patch_status(&pool.name_any(), &parameters, &Patch::Apply(&patch))
-        .await
-        .map_err(Error::at("writing the pool's status"))?;
+    let began = Instant::now();
+    let written = api.patch_status(&pool.name_any(), &parameters, &Patch::Apply(&patch)).await;
+    ctx.wrote_pool(&pool.name_any(), began.elapsed());
+    written.map_err(Error::at("writing the pool's status"))?;
     ctx.metrics.wrote_status(Kind::DedicatedCluster);
     let reason = |status: &ClusterStatus| status.conditions.first().map(|condition| condition.reason.clone());
     let before = pool.status.as_ref().and_then(reason);

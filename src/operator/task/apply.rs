@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Error;
 use super::build::Built;
 use super::report::Note;
-use crate::api::engine::{ANNOTATION_PLAN, PLAN_KEY};
+use crate::api::engine::{ANNOTATION_PLAN, PLAN_KEY, engine_name};
 use crate::api::{API_VERSION, EnginePlan, MigrationTask, MigrationTaskStatus};
 use crate::operator::context::{Context, EventQueue};
 use crate::operator::ledger::TaskKey;
@@ -54,6 +54,14 @@ pub async fn create(ctx: &Context, key: &TaskKey, built: &Built) -> Result<(), E
         Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(()),
         Err(error) => Err(Error::at("creating the engine's pod")(error)),
     }
+}
+
+/// Whether the engine's pod is there, asked of the API server itself.
+pub async fn has_pod(ctx: &Context, key: &TaskKey) -> Result<bool, Error> {
+    let pods: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    ctx.take_turn().await;
+    let pod = pods.get_metadata_opt(&engine_name(&key.name)).await.map_err(Error::at("looking for the engine's pod"))?;
+    Ok(pod.is_some())
 }
 
 /// Gives the running engine a new plan, and makes its kubelet look at once.
@@ -130,6 +138,18 @@ pub fn event<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, note: &No
     };
     if ctx.events.try_send((event, object.object_ref(&()))).is_err() {
         tracing::debug!(reason = note.reason, "more events than can be published; this one is left out");
+    }
+}
+
+/// Tells that a task goes without its fence. The event is about the namespace: in one that ends no event can be made.
+pub fn tell_unfenced(ctx: &Context, key: &TaskKey) {
+    let message = format!(
+        "MigrationTask {key} could not be fenced, because its namespace is being deleted: a task of the same namespace and name would go on where \
+         it stood"
+    );
+    tracing::warn!(task = %key, message, "the task goes without its fence");
+    if let Some(namespace) = ctx.caches.namespaces.get(&kube::runtime::reflector::ObjectRef::new(&key.namespace)) {
+        event(ctx, &*namespace, &Note { warning: true, reason: "NotFenced".to_owned(), message });
     }
 }
 

@@ -27,6 +27,10 @@ use crate::operator::settings::Settings;
 
 /// Annotation of a plan's ConfigMap: the generation of the spec that it was made from.
 pub const ANNOTATION_GENERATION: &str = "godwit.dev/generation";
+/// Annotations of a plan's ConfigMap: digests of what was asked for when it was made, of a precheck and of a run. They differ from the template's
+/// where what was asked for is refused.
+pub const ANNOTATION_ASKED_PRECHECK: &str = "godwit.dev/asked-precheck";
+pub const ANNOTATION_ASKED_RUN: &str = "godwit.dev/asked-run";
 /// User and group of the engine; any that is not root would do.
 const USER: i64 = 65532;
 /// What a precheck gets: it holds no units.
@@ -64,12 +68,16 @@ pub struct Built {
     pub template: String,
 }
 
-/// The plan's ConfigMap and the engine's pod.
-pub fn build(task: &MigrationTask, frame: &Frame, settings: &Settings) -> Built {
+/// The plan's ConfigMap and the engine's pod. `asked`: the task as its spec wants it, `task`: as it is accepted.
+pub fn build(asked: &MigrationTask, task: &MigrationTask, frame: &Frame, settings: &Settings) -> Built {
     let plan = plan(task, frame);
     let plan_digest = digest::plan(&plan);
     let template = digest::template(task, frame.mode, &frame.secrets);
-    let config_map = config_map(task, frame, &plan, &plan_digest, &template);
+    let mut config_map = config_map(task, frame, &plan, &plan_digest, &template);
+    for (name, mode) in [(ANNOTATION_ASKED_PRECHECK, EngineMode::Precheck), (ANNOTATION_ASKED_RUN, EngineMode::Run)] {
+        let annotations = config_map.metadata.annotations.get_or_insert_default();
+        annotations.insert(name.to_owned(), digest::template(asked, mode, &frame.secrets));
+    }
     let pod = pod(task, frame, &plan, settings, &plan_digest, &template);
     Built { config_map, pod, plan: plan_digest, template }
 }

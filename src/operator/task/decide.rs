@@ -69,21 +69,22 @@ const RECREATE_AFTER: SignedDuration = SignedDuration::from_secs(10);
 /// Beyond its grace, a pod on a node that is gone gets this long before it is forced.
 const LOST_AFTER: SignedDuration = SignedDuration::from_secs(GRACE_SECONDS + 15);
 
+/// A task whose engine has worked for so long is well again: what fails after that is a new failure, with its own pauses and days.
+const WELL_AFTER: SignedDuration = SignedDuration::from_hours(6);
+
 /// Where the task should be.
 pub fn goal(observed: &Observed) -> Goal {
     let task = &observed.task;
     let phase = observed.status.phase;
     if task.metadata.deletion_timestamp.is_some() {
-        let fenced = task.metadata.finalizers.iter().flatten().any(|name| name == FENCE_FINALIZER);
-        let asked = task.spec.deletion_policy == DeletionPolicy::Fence;
-        let open = begun(observed) && phase.is_none_or(|phase| !phase.is_final());
-        return if fenced && asked && open { Goal::Stop } else { Goal::Leave };
+        // In a namespace that is being deleted no engine can be made that fences; the namespace must not wait for it for ever.
+        return if to_fence(observed) && !observed.namespace_ends { Goal::Stop } else { Goal::Leave };
     }
     if phase.is_some_and(Phase::is_final) {
         return Goal::Ended;
     }
     match task.spec.desired_state {
-        DesiredState::Stopped if begun(observed) => return missing_secret(observed).map_or(Goal::Stop, Goal::Blocked),
+        DesiredState::Stopped if begun(observed) => return Goal::Stop,
         // Nothing was ever written, so there is nothing to fence.
         DesiredState::Stopped => return Goal::Ended,
         DesiredState::Paused => return Goal::Rest,
@@ -105,17 +106,35 @@ pub fn goal(observed: &Observed) -> Goal {
     if passed(&observed.status) && unchanged(observed, EngineMode::Precheck) { Goal::Run } else { Goal::Precheck }
 }
 
-/// Whether an engine may have written for this task.
+/// Whether a task that is being deleted is yet to be fenced.
+pub fn to_fence(observed: &Observed) -> bool {
+    let task = &observed.task;
+    let fenced = task.metadata.finalizers.iter().flatten().any(|name| name == FENCE_FINALIZER);
+    let asked = task.spec.deletion_policy == DeletionPolicy::Fence;
+    fenced && asked && begun(observed) && observed.status.phase.is_none_or(|phase| !phase.is_final())
+}
+
+/// Whether an engine may have written for this task. Status says so before the engine is made; where status is lost, pod and plan tell. An engine
+/// whose precheck failed has not written, though its pod and its plan may still be there.
 pub fn begun(observed: &Observed) -> bool {
     let ran = observed.plan.as_ref().is_some_and(|plan| plan.mode == Some(EngineMode::Run));
     let runs = observed.pod.as_ref().is_some_and(|pod| pod.ours && pod.mode == Some(EngineMode::Run));
-    observed.status.started_at.is_some() || runs || ran && observed.status.phase != Some(Phase::PrecheckFailed)
+    observed.status.started_at.is_some() || observed.status.phase.is_none() && (runs || ran)
 }
 
-/// Whether what the last pod of this mode was made from is still so. A change is a reason to try again at once.
+/// Whether what was asked for when the last pod was made is still so. A change is a reason to try again at once.
 fn unchanged(observed: &Observed, mode: EngineMode) -> bool {
     let now = digest::template(&observed.task, mode, &observed.secrets);
-    observed.plan.as_ref().is_some_and(|plan| plan.mode == Some(mode) && plan.template == now)
+    observed.plan.as_ref().is_some_and(|plan| match mode {
+        EngineMode::Precheck => plan.asked[0] == now,
+        EngineMode::Run => plan.mode == Some(mode) && plan.asked[1] == now,
+        EngineMode::Stop => plan.mode == Some(mode) && plan.template == now,
+    })
+}
+
+/// Whether an engine that was to fence has failed, and the time of the next one has not come.
+pub fn fence_waits(observed: &Observed) -> bool {
+    unchanged(observed, EngineMode::Stop) && next_try(&observed.status).is_some_and(|at| at > observed.now)
 }
 
 fn waits(status: &MigrationTaskStatus, now: Timestamp) -> bool {
@@ -136,7 +155,7 @@ pub fn find<'a>(status: &'a MigrationTaskStatus, kind: &str) -> Option<&'a Condi
     status.conditions.iter().find(|condition| condition.type_ == kind)
 }
 
-fn missing_secret(observed: &Observed) -> Option<Trouble> {
+pub fn missing_secret(observed: &Observed) -> Option<Trouble> {
     let missing = &observed.missing_secrets;
     if missing.is_empty() {
         return None;
@@ -152,10 +171,17 @@ fn pool_trouble(observed: &Observed) -> Option<Trouble> {
     let name = cluster.name.as_deref().unwrap_or("the shared default");
     let namespace = observed.task.metadata.namespace.as_deref().unwrap_or_default();
     let (reason, message) = match &observed.pool {
-        PoolFacts::Fine(_) => return None,
+        PoolFacts::Fine(_) | PoolFacts::Beyond { .. } => return None,
         PoolFacts::Missing => (
             "ClusterNotFound",
             format!("spec.cluster.name: there is no DedicatedCluster \"{name}\"; create it, or name another one"),
+        ),
+        PoolFacts::Malformed => (
+            "ClusterMalformed",
+            format!(
+                "spec.cluster.name: DedicatedCluster \"{name}\" cannot be read by this version; correct it (its events name the field), or name \
+                 another one"
+            ),
         ),
         PoolFacts::Leaving => {
             ("ClusterDeleting", format!("spec.cluster.name: DedicatedCluster \"{name}\" is being deleted; name another one"))
@@ -167,15 +193,36 @@ fn pool_trouble(observed: &Observed) -> Option<Trouble> {
                  give the namespace the labels of its spec.namespaces, or name another cluster"
             ),
         ),
-        PoolFacts::TooSmall { total } => (
-            "UnitsExceedCluster",
-            format!(
-                "spec.cluster.units: {} are asked for, {name} has {total} in all; ask for fewer, or enlarge it",
-                cluster.units
-            ),
-        ),
+        PoolFacts::TooSmall { total } => (UNITS_EXCEED, units_exceed(observed, *total)),
     };
     Some(Trouble { reason, message })
+}
+
+/// Reason of a task that asks for more units than its pool has in all.
+const UNITS_EXCEED: &str = "UnitsExceedCluster";
+
+fn units_exceed(observed: &Observed, total: u64) -> String {
+    let cluster = &observed.task.spec.cluster;
+    let name = cluster.name.as_deref().unwrap_or("the shared default");
+    format!("spec.cluster.units: {} are asked for, {name} has {total} in all; ask for fewer, or enlarge it", cluster.units)
+}
+
+/// What a person has to change though the task runs: it goes on with the units it has.
+pub fn running_trouble(observed: &Observed) -> Option<Trouble> {
+    let PoolFacts::Beyond { total, .. } = &observed.pool else { return None };
+    let message = format!("{}; the task goes on with those it has", units_exceed(observed, *total));
+    Some(Trouble { reason: UNITS_EXCEED, message })
+}
+
+/// Whether what failed before is over and done with, by what the engine reports: the task is in sync or has ended, its engine has long worked, or
+/// works at all where only prechecks had failed.
+pub fn well(observed: &Observed, status: &MigrationTaskStatus) -> bool {
+    let in_sync = find(status, condition::IN_SYNC).is_some_and(|c| c.status == "True");
+    let works = matches!(status.phase, Some(Phase::MigratingSchema | Phase::Copying | Phase::Replicating | Phase::CuttingOver));
+    let made = observed.pod.as_ref().and_then(|pod| pod.created);
+    let long = made.is_some_and(|at| observed.now.duration_since(at) > WELL_AFTER);
+    let only_prechecks = observed.status.retry.as_ref().is_some_and(|retry| retry.since.is_none());
+    in_sync || status.phase.is_some_and(Phase::is_final) || works && (long || only_prechecks)
 }
 
 /// The one thing to do at the pod for this goal.
@@ -217,6 +264,8 @@ fn without_pod(observed: &Observed, goal: &Goal, standing: Option<&Standing>) ->
     // Who waits for more units goes on with those it has.
     let holds = *goal == Goal::Run && (standing == Some(&Standing::Holds) || observed.status.admission.is_some());
     match (goal, standing) {
+        // Without its Secrets it could not start.
+        (Goal::Stop, _) if fence_waits(observed) || !observed.missing_secrets.is_empty() => Step::Nothing,
         (Goal::Stop, _) => Step::Create(EngineMode::Stop),
         (Goal::Precheck, _) => Step::Create(EngineMode::Precheck),
         (Goal::Run, _) if holds => Step::Create(EngineMode::Run),
@@ -239,7 +288,7 @@ fn with_pod(observed: &Observed, goal: &Goal, pod: &PodView, mode: EngineMode) -
         PodPhase::Pending | PodPhase::Running => {}
     }
     // While something stands in the way no new pod could be made: what runs is left alone.
-    if matches!(goal, Goal::Blocked(_)) {
+    if matches!(goal, Goal::Blocked(_)) || !observed.missing_secrets.is_empty() {
         return Step::Ask;
     }
     if pod.template != digest::template(&observed.task, mode, &observed.secrets) && !refused_change(observed) {

@@ -24,11 +24,10 @@ pub fn template(task: &MigrationTask, mode: EngineMode, secrets: &str) -> String
         }
     }
     let annotation = match mode {
-        EngineMode::Precheck => Some(ANNOTATION_PRECHECK_AGAIN),
-        EngineMode::Run => Some(ANNOTATION_RESTART),
-        EngineMode::Stop => None,
+        EngineMode::Precheck => ANNOTATION_PRECHECK_AGAIN,
+        EngineMode::Run | EngineMode::Stop => ANNOTATION_RESTART,
     };
-    let asked = annotation.and_then(|name| task.metadata.annotations.as_ref()?.get(name));
+    let asked = task.metadata.annotations.as_ref().and_then(|all| all.get(annotation));
     digest(&json!({"spec": spec, "secrets": secrets, "asked": asked}))
 }
 

@@ -6,6 +6,7 @@ pub mod apply;
 pub mod build;
 pub mod decide;
 pub mod digest;
+mod notes;
 pub mod observe;
 pub mod report;
 #[cfg(test)]
@@ -68,8 +69,13 @@ pub fn key(task: &impl ResourceExt) -> TaskKey {
 /// # Errors
 /// When the API server refuses something or does not answer; the look is repeated.
 pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let began = Instant::now();
     let key = key(&*raw);
+    ctx.count_pod(&key);
+    let is_new = raw.0.as_ref().is_ok_and(|task| task.status.is_none()) && ctx.recall(&key).written.is_none();
+    let Some(_slot) = ctx.slots.take(is_new).await else { return Ok(Action::await_change()) };
+    // Others were looked at meanwhile, and this one may have changed.
+    let raw = find(&ctx.caches.tasks, &key.namespace, &key.name).unwrap_or(raw);
+    let began = Instant::now();
     let result = match &raw.0 {
         Ok(task) => tokio::time::timeout(TIME_LIMIT, look(task, &key, &ctx)).await.unwrap_or(Err(Error::TimeLimit)),
         Err(invalid) => {
@@ -105,6 +111,11 @@ fn malformed(ctx: &Context, raw: &RawTask, error: &str) {
 }
 
 async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Action, Error> {
+    // A pod that was to be made, and is not seen: it is late, or was not made.
+    let missing = ctx.ledger().is_starting(key);
+    if missing && !apply::has_pod(ctx, key).await? {
+        ctx.account(key, |ledger| ledger.unused(key));
+    }
     let mut observed = observe(task, key, ctx);
     if finalizer(&observed, key, ctx).await? {
         return Ok(Action::requeue(Duration::from_secs(1)));
@@ -117,7 +128,7 @@ async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Acti
         (observed.refused, accepted) = refusal(&observed, key, ctx).await?.unzip();
     }
     let frame = frame(&observed, step_mode(&step, &observed), ctx);
-    let built = frame.map(|frame| build::build(accepted.as_ref().unwrap_or(task), &frame, &ctx.settings));
+    let built = frame.map(|frame| build::build(task, accepted.as_ref().unwrap_or(task), &frame, &ctx.settings));
     step = finer(&observed, step, built.as_ref(), ctx);
     let reply = reply(&observed, &step, ctx).await;
     let holding = ctx.ledger().holding(key);
@@ -136,14 +147,24 @@ fn observe(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Observed {
     let pod = find(&caches.pods, &key.namespace, &engine).map(|pod| observe::pod_view(&pod, &uid, node));
     let plan = find(&caches.plans, &key.namespace, &engine).and_then(|plan| observe::plan_view(&plan, &uid));
     let (missing_secrets, secrets) = observe::secrets(task, |name| find(&caches.secrets, &key.namespace, name));
-    let status = newest_status(task, key, ctx);
+    let mut status = newest_status(task, key, ctx);
+    let held = held(pod.as_ref(), key, ctx);
+    if held.is_none() {
+        // What an operator before this one granted, to a task that nobody could read when this one began: it was granted to others since.
+        status.admission = None;
+    }
     let pool_name: PoolKey = task.spec.cluster.name.clone();
     let pool = pool_name.as_deref().and_then(|name| caches.pool(name));
+    let malformed = pool_name.as_deref().is_some_and(|name| caches.is_malformed(name));
     let namespace = caches.namespaces.get(&kube::runtime::reflector::ObjectRef::new(&key.namespace));
     let labels = namespace.as_ref().and_then(|namespace| namespace.metadata.labels.as_ref());
-    let admitted = status.admission.as_ref().is_some_and(|admission| admission.cluster == pool_name);
+    let namespace_ends = namespace.as_ref().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some());
+    let held = held.filter(|(cluster, _)| *cluster == pool_name).map(|(_, units)| units);
     let units = task.spec.cluster.units;
-    let pool = observe::pool_facts(&pool_name, pool.as_ref(), labels, units, admitted, &ctx.settings);
+    let pool = match malformed {
+        true => PoolFacts::Malformed,
+        false => observe::pool_facts(&pool_name, pool.as_ref(), labels, units, held, &ctx.settings),
+    };
     let retry = effective_retry(task, &status, key, ctx);
     Observed {
         task: Arc::new(task.clone()),
@@ -154,10 +175,22 @@ fn observe(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Observed {
         missing_secrets,
         secrets,
         pool,
+        namespace_ends,
         retry,
         ready_within: ctx.settings.engine_ready_within(),
         refused: None,
     }
+}
+
+/// What the ledger has granted to the task; to one that runs without, what its pod uses.
+fn held(pod: Option<&PodView>, key: &TaskKey, ctx: &Context) -> Option<(PoolKey, u32)> {
+    let held = ctx.ledger().holding(key);
+    let running = pod.filter(|pod| pod.ours && pod.mode == Some(EngineMode::Run));
+    held.or_else(|| {
+        let used = running.map(|pod| (pod.cluster.clone(), pod.units))?;
+        ctx.account(key, |ledger| ledger.restore(key, &used.0, used.1));
+        Some(used)
+    })
 }
 
 /// The cached status, or the one that was written since and has not come back yet.
@@ -204,6 +237,9 @@ async fn finalizer(observed: &Observed, key: &TaskKey, ctx: &Context) -> Result<
     if wants {
         finalizers.push(FENCE_FINALIZER.to_owned());
     }
+    if deleting && decide::to_fence(observed) {
+        apply::tell_unfenced(ctx, key);
+    }
     apply::finalizers(ctx, task, key, &finalizers).await?;
     Ok(true)
 }
@@ -212,9 +248,14 @@ async fn finalizer(observed: &Observed, key: &TaskKey, ctx: &Context) -> Result<
 fn stand(observed: &Observed, goal: &Goal, key: &TaskKey, ctx: &Context) -> Option<Standing> {
     let cluster = &observed.task.spec.cluster;
     let pool: PoolKey = cluster.name.clone();
-    let mut ledger = ctx.ledger();
-    let before = ledger.holding(key);
-    let (standing, mut affected) = match goal {
+    let runs = observed.pod.as_ref().is_some_and(|pod| pod.mode == Some(EngineMode::Run));
+    let mut standing = None;
+    ctx.account(key, |ledger| match goal {
+        Goal::Run if matches!(observed.pool, PoolFacts::Beyond { .. }) => {
+            // What can never be granted is not waited for: nobody behind it would ever have a turn.
+            standing = Some(Standing::Holds);
+            ledger.leave(key)
+        }
         Goal::Run => {
             let capacity = match &pool {
                 None => ctx.settings.default_capacity(),
@@ -223,26 +264,26 @@ fn stand(observed: &Observed, goal: &Goal, key: &TaskKey, ctx: &Context) -> Opti
             let mut affected = ledger.set_capacity(&pool, capacity);
             let created = observed.task.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
             let claim = Claim { pool: pool.clone(), units: cluster.units, priority: cluster.priority, created };
-            let (standing, more) = ledger.claim(key, &claim);
+            let (stands, more) = ledger.claim(key, &claim);
+            standing = Some(stands);
             affected.extend(more);
-            (Some(standing), affected)
+            affected
         }
-        // What runs goes on running, with its units.
-        Goal::Blocked(_) if before.is_some() => (None, Vec::new()),
-        // Units are free when the pod that used them is gone.
-        _ if before.is_some() && observed.pod.as_ref().is_some_and(|pod| pod.mode == Some(EngineMode::Run)) => (None, Vec::new()),
-        _ => (None, ledger.release(key)),
-    };
-    let after = ledger.holding(key);
-    drop(ledger);
-    if before != after {
-        let pools = before.into_iter().chain(after).map(|(pool, _)| pool);
-        pools.for_each(|pool| ctx.pokes.pool(&pool));
-    } else if matches!(standing, Some(Standing::Waits { .. })) {
+        // What runs goes on running, with its units, and waits for no others.
+        Goal::Blocked(_) => {
+            if ledger.holding(key).is_some() {
+                ledger.leave(key)
+            } else {
+                ledger.release(key)
+            }
+        }
+        // Units are given back when the pod that used them is gone.
+        _ if runs && ledger.holding(key).is_some() => ledger.leave(key),
+        _ => ledger.release(key),
+    });
+    if matches!(standing, Some(Standing::Waits { .. })) {
         ctx.pokes.pool(&pool);
     }
-    affected.retain(|other| other != key);
-    ctx.pokes.tasks(affected);
     standing
 }
 
@@ -277,15 +318,12 @@ fn step_mode(step: &Step, observed: &Observed) -> Option<EngineMode> {
 
 fn frame(observed: &Observed, mode: Option<EngineMode>, ctx: &Context) -> Option<Frame> {
     let mode = mode?;
-    let offer = match &observed.pool {
-        PoolFacts::Fine(offer) => (**offer).clone(),
-        // A pool that is gone or unsuitable keeps nobody from being fenced.
-        _ => PoolOffer {
-            unit_resources: ctx.settings.default_resources(),
-            overcommit_percent: 100,
-            placement: crate::api::Placement::default(),
-        },
-    };
+    // A pool that is gone or unsuitable keeps nobody from being fenced.
+    let offer = observed.pool.offer().cloned().unwrap_or_else(|| PoolOffer {
+        unit_resources: ctx.settings.default_resources(),
+        overcommit_percent: 100,
+        placement: crate::api::Placement::default(),
+    });
     let running = observed.pod.as_ref().filter(|pod| pod.ours && pod.mode == Some(EngineMode::Run));
     let holding = ctx.ledger().holding(&key(&*observed.task));
     let (cluster, units) = match (mode, running, holding) {
@@ -384,6 +422,9 @@ async fn act(
     let pod = observed.pod.as_ref();
     match (step, built, pod) {
         (Step::Create(mode), Some(built), _) => {
+            if let Some((pool, units)) = observe::used_by(&built.pod) {
+                ctx.ledger().starts(key, &pool, units);
+            }
             apply::create(ctx, key, &built).await?;
             tracing::info!(task = %key, pod = name, mode = mode.as_str(), "engine's pod created");
         }
@@ -405,6 +446,7 @@ async fn act(
 fn finished(pod: &PodView, status: &MigrationTaskStatus) -> bool {
     match (pod.mode, status.phase) {
         (Some(EngineMode::Precheck), Some(phase)) => phase != Phase::Prechecking,
+        (Some(EngineMode::Stop), Some(phase)) => phase.is_final() || report::fence_failed(status),
         (_, Some(phase)) => phase.is_final() || phase == Phase::Failed || phase == Phase::PrecheckFailed,
         _ => false,
     }
@@ -430,11 +472,10 @@ fn pace(
     now: Timestamp,
 ) -> Duration {
     let seconds = Duration::from_secs;
+    let until = |at: Timestamp| seconds(u64::try_from(at.duration_since(now).as_secs()).unwrap_or(0).clamp(1, 600));
     match (goal, step, standing) {
-        (Goal::Wait(Some(at)), Step::Nothing, _) => {
-            let left = u64::try_from(at.duration_since(now).as_secs()).unwrap_or(0);
-            seconds(left.clamp(1, 600))
-        }
+        (Goal::Wait(Some(at)), Step::Nothing, _) => until(*at),
+        (Goal::Stop, Step::Nothing, _) => decide::next_try(status).map_or(seconds(60), until),
         (_, Step::AwaitEnd | Step::Delete { .. } | Step::Create(_), _) => seconds(5),
         // Far back in the queue places change without meaning.
         (Goal::Run, Step::Nothing, Some(Standing::Waits { place, .. })) => seconds((15 * (1 + place / 20)).min(300)),

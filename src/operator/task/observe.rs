@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 
-use super::build::ANNOTATION_GENERATION;
+use super::build::{ANNOTATION_ASKED_PRECHECK, ANNOTATION_ASKED_RUN, ANNOTATION_GENERATION};
 use super::digest;
 use crate::api::engine::{
     ANNOTATION_FINGERPRINT, ANNOTATION_PLAN, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_MODE, LABEL_TASK, LABEL_UNITS,
@@ -33,6 +33,8 @@ pub struct Observed {
     /// Digest of those that are there.
     pub secrets: String,
     pub pool: PoolFacts,
+    /// The namespace is being deleted: nothing new can be made in it.
+    pub namespace_ends: bool,
     pub retry: EffectiveRetry,
     pub ready_within: Duration,
     /// Why the present spec cannot be taken over, when it cannot: names the field.
@@ -84,6 +86,8 @@ pub struct PlanView {
     pub template: String,
     pub plan: String,
     pub fingerprint: String,
+    /// What was asked for when it was made, accepted or not: digests of the template of a precheck and of a run.
+    pub asked: [String; 2],
     /// The generation of the spec that the plan was made from.
     pub generation: i64,
 }
@@ -95,11 +99,28 @@ pub enum PoolFacts {
     /// Being deleted.
     Leaving,
     NamespaceNotAllowed,
+    /// This version cannot read it.
+    Malformed,
     /// More units are asked for than the pool has.
     TooSmall {
         total: u64,
     },
+    /// The task has units of it, and asks for more than it has in all.
+    Beyond {
+        total: u64,
+        offer: Box<PoolOffer>,
+    },
     Fine(Box<PoolOffer>),
+}
+
+impl PoolFacts {
+    /// What the pool gives to the task's pod, if it may have one.
+    pub fn offer(&self) -> Option<&PoolOffer> {
+        match self {
+            Self::Fine(offer) | Self::Beyond { offer, .. } => Some(offer),
+            _ => None,
+        }
+    }
 }
 
 /// What a pool gives to a pod.
@@ -115,43 +136,44 @@ pub fn capacity(pool: &DedicatedCluster) -> u64 {
     u64::from(pool.spec.units) * u64::from(pool.spec.overcommit_percent.max(100)) / 100
 }
 
-/// What the pool means for a task. `labels`: of the task's namespace. Who is `admitted` keeps its units, whatever became of the pool.
+/// What the pool means for a task. `labels`: of the task's namespace. Who has units of it (`held`) keeps them, whatever became of the pool.
 pub fn pool_facts(
     key: &PoolKey,
     pool: Option<&DedicatedCluster>,
     labels: Option<&BTreeMap<String, String>>,
     units: u32,
-    admitted: bool,
+    held: Option<u32>,
     settings: &Settings,
 ) -> PoolFacts {
+    let room = |total: Option<u64>, offer: PoolOffer| {
+        let offer = Box::new(offer);
+        match (total.filter(|total| u64::from(units) > *total), held) {
+            (Some(total), None) => PoolFacts::TooSmall { total },
+            (Some(total), Some(held)) if units > held => PoolFacts::Beyond { total, offer },
+            _ => PoolFacts::Fine(offer),
+        }
+    };
     if key.is_none() {
-        return match settings.default_capacity() {
-            Some(total) if u64::from(units) > total && !admitted => PoolFacts::TooSmall { total },
-            _ => PoolFacts::Fine(Box::new(PoolOffer {
-                unit_resources: settings.default_resources(),
-                overcommit_percent: 100,
-                placement: Placement::default(),
-            })),
-        };
+        let offer =
+            PoolOffer { unit_resources: settings.default_resources(), overcommit_percent: 100, placement: Placement::default() };
+        return room(settings.default_capacity(), offer);
     }
     let Some(pool) = pool else { return PoolFacts::Missing };
-    let offer = PoolFacts::Fine(Box::new(PoolOffer {
+    let empty = BTreeMap::new();
+    if held.is_none() {
+        if pool.metadata.deletion_timestamp.is_some() {
+            return PoolFacts::Leaving;
+        }
+        if pool.spec.namespaces.as_ref().is_some_and(|selector| !selects(selector, labels.unwrap_or(&empty))) {
+            return PoolFacts::NamespaceNotAllowed;
+        }
+    }
+    let offer = PoolOffer {
         unit_resources: pool.spec.unit_resources.clone(),
         overcommit_percent: pool.spec.overcommit_percent,
         placement: pool.spec.placement.clone(),
-    }));
-    if admitted {
-        return offer;
-    }
-    if pool.metadata.deletion_timestamp.is_some() {
-        return PoolFacts::Leaving;
-    }
-    let empty = BTreeMap::new();
-    if pool.spec.namespaces.as_ref().is_some_and(|selector| !selects(selector, labels.unwrap_or(&empty))) {
-        return PoolFacts::NamespaceNotAllowed;
-    }
-    let total = capacity(pool);
-    if u64::from(units) > total { PoolFacts::TooSmall { total } } else { offer }
+    };
+    room(Some(capacity(pool)), offer)
 }
 
 /// Whether a label selector selects (Kubernetes: all requirements, an empty selector selects everything).
@@ -213,7 +235,7 @@ pub fn pod_view(pod: &Pod, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Nod
         template: annotation(ANNOTATION_TEMPLATE),
         plan: annotation(ANNOTATION_PLAN),
         cluster: label(LABEL_CLUSTER),
-        units: label(LABEL_UNITS).and_then(|units| units.parse().ok()).unwrap_or(0),
+        units: units(label(LABEL_UNITS).as_ref()),
         phase: phase(status.and_then(|status| status.phase.as_deref())),
         ready,
         not_ready_since: since.filter(|_| !ready).map(|time| time.0),
@@ -227,9 +249,15 @@ pub fn pod_view(pod: &Pod, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Nod
     }
 }
 
-/// Whether it is the pod of an engine that runs a task, and so uses units.
-pub fn runs(pod: &Pod) -> bool {
-    pod.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_MODE)).is_some_and(|text| text == EngineMode::Run.as_str())
+/// Pool and units that a pod uses, if it is that of an engine that runs a task.
+pub fn used_by(pod: &Pod) -> Option<(PoolKey, u32)> {
+    let label = |name: &str| pod.metadata.labels.as_ref().and_then(|labels| labels.get(name));
+    let runs = label(LABEL_MODE).is_some_and(|text| text == EngineMode::Run.as_str());
+    runs.then(|| (label(LABEL_CLUSTER).cloned(), units(label(LABEL_UNITS))))
+}
+
+fn units(label: Option<&String>) -> u32 {
+    label.and_then(|units| units.parse().ok()).unwrap_or(0)
 }
 
 /// Whether a node reports itself ready.
@@ -274,6 +302,7 @@ pub fn plan_view(config_map: &PartialObjectMeta<ConfigMap>, task_uid: &str) -> O
         template: annotation(ANNOTATION_TEMPLATE),
         plan: annotation(ANNOTATION_PLAN),
         fingerprint: annotation(ANNOTATION_FINGERPRINT),
+        asked: [annotation(ANNOTATION_ASKED_PRECHECK), annotation(ANNOTATION_ASKED_RUN)],
         generation: annotation(ANNOTATION_GENERATION).parse().unwrap_or_default(),
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::decide::{self, Goal, Step};
+use super::decide::{self, Goal, Step, Trouble};
 use super::observe::{Observed, PodPhase};
 use crate::api::condition::{
     ALL, COMPLETE, Condition, FULL_COPY_COMPLETE, IN_SYNC, PRECHECK_PASSED, READY, RECONCILING, SCHEMA_MIGRATED, STALLED, Time,
@@ -18,10 +18,16 @@ use crate::api::{
 use crate::conditions::{self, Facts, Parts};
 use crate::operator::ledger::{PoolKey, Standing};
 
+pub use super::notes::{Note, is_transition, notes};
+
 /// Pauses between prechecks that fail.
 const PRECHECK_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
-/// Pauses between starts of a task that failed.
+/// Pauses between starts of a task that failed, and between engines that fail to fence it.
 const FAILED_BACKOFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+/// For what is tried again as long as it is wanted.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+/// Reason of a task that could not be fenced yet.
+const FENCE_FAILED: &str = "FenceFailed";
 
 /// What an engine answered.
 #[derive(Debug, Clone)]
@@ -208,8 +214,7 @@ fn merged(observed: &Observed, report: &StatusReport) -> MigrationTaskStatus {
     status.full = status.full.or_else(|| before.full.clone());
     status.verification = status.verification.or_else(|| before.verification.clone());
     status.position = status.position.or_else(|| before.position.clone());
-    let in_sync = decide::find(&status, IN_SYNC).is_some_and(|c| c.status == "True") || status.phase.is_some_and(Phase::is_final);
-    if status.retry.is_none() && !in_sync {
+    if status.retry.is_none() && !decide::well(observed, &status) {
         // What failed before is told, and counts, until the task is well again.
         status.retry = before.retry.clone().map(|retry| RetryStatus { next_at: None, ..retry });
     }
@@ -288,20 +293,48 @@ fn rest(observed: &Observed) -> MigrationTaskStatus {
 
 fn stop(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
     let stopped = answered(decided).is_some_and(|report| report.status.phase == Some(Phase::Stopped));
-    let status = base(observed);
+    let mut status = base(observed);
+    // What failed before it was to be fenced is over.
+    let fencing = observed.plan.as_ref().is_some_and(|plan| plan.mode == Some(EngineMode::Stop));
+    status.retry = status.retry.filter(|_| fencing && !stopped);
     if stopped {
         let message = "ended for good as asked; a marker at the destination keeps the task from ever writing again";
-        let status = MigrationTaskStatus { retry: None, ..status };
         return with(observed, status, overlay(Phase::Stopped, Health::Ready, "Stopped", message));
     }
+    let waits = decide::fence_waits(observed);
+    status.retry = status.retry.map(|retry| RetryStatus { next_at: retry.next_at.filter(|_| waits), ..retry });
     let phase = work_phase(observed);
-    let health = match answered(decided).and_then(|report| report.status.phase) {
-        Some(Phase::Failed) => Health::Stalled,
-        _ => Health::Working,
+    let doing = "the task is being fenced at the destination";
+    let Some(report) = answered(decided) else {
+        let pod = observed.pod.as_ref().filter(|pod| pod.mode.is_none() || pod.mode == Some(EngineMode::Stop));
+        if let (None, Some(trouble)) = (pod, decide::missing_secret(observed)) {
+            let message =
+                format!("the engine is stopped; the task is fenced at the destination when this is mended: {}", trouble.message);
+            return with(observed, status, overlay(phase, Health::Stalled, trouble.reason, message));
+        }
+        if waits {
+            let message = status.message.clone().unwrap_or_default();
+            return with(observed, status, overlay(phase, Health::Stalled, FENCE_FAILED, message));
+        }
+        let (health, reason, message) = match pod {
+            Some(_) => starting(observed, decided, "Stopping", doing),
+            None => (Health::Working, "Stopping", doing.to_owned()),
+        };
+        return with(observed, status, overlay(phase, health, reason, message));
     };
-    let told = answered(decided).and_then(|report| report.status.message.clone());
-    let message = told.unwrap_or_else(|| "the task is being fenced at the destination".to_owned());
-    with(observed, status, overlay(phase, health, "Stopping", message))
+    let told = report.status.message.clone().unwrap_or_else(|| doing.to_owned());
+    if report.status.phase == Some(Phase::Failed) {
+        let retry = next_retry(observed, &told, FAILED_BACKOFF, FOR_EVER);
+        let message = format!("the task could not be fenced at the destination and is tried again: {told}");
+        let status = MigrationTaskStatus { retry: Some(retry), ..status };
+        return with(observed, status, overlay(phase, Health::Stalled, FENCE_FAILED, message));
+    }
+    with(observed, status, overlay(phase, Health::Working, "Stopping", told))
+}
+
+/// Whether a status says that the engine which was to fence has given up.
+pub fn fence_failed(status: &MigrationTaskStatus) -> bool {
+    decide::find(status, STALLED).is_some_and(|condition| condition.status == "True" && condition.reason == FENCE_FAILED)
 }
 
 fn precheck(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
@@ -325,7 +358,8 @@ fn precheck(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
         return precheck_failed(observed, status, message);
     }
     if passed == Some("True") && engine.phase != Some(Phase::Prechecking) {
-        status.retry = None;
+        // How often it failed counts until an engine works: that may fail at the same check again.
+        status.retry = status.retry.map(|retry| RetryStatus { next_at: None, since: None, until: None, ..retry });
         let queued = overlay(Phase::Queued, Health::Working, "Queued", "the precheck passed; waiting for units");
         let mut status = with(observed, status, queued);
         set_precheck(observed, &mut status, "True", "Passed", "every check passed or is ignored by name");
@@ -338,8 +372,7 @@ fn precheck(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
 }
 
 fn precheck_failed(observed: &Observed, mut status: MigrationTaskStatus, message: String) -> MigrationTaskStatus {
-    let days = Duration::from_secs(u64::from(u32::MAX));
-    status.retry = Some(next_retry(observed, &message, PRECHECK_BACKOFF, days));
+    status.retry = Some(next_retry(observed, &message, PRECHECK_BACKOFF, FOR_EVER));
     let mut status = with(observed, status, overlay(Phase::PrecheckFailed, Health::Stalled, "PrecheckFailed", message));
     set_precheck(observed, &mut status, "False", "ItemsFailed", "see status.precheck for the items and their remedies");
     status
@@ -378,8 +411,8 @@ fn run(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
     }
     let Some(report) = answered(decided) else {
         let (mut health, mut reason, mut message) = starting(observed, decided, "Starting", "the engine is being started");
-        if let Some(refused) = observed.refused.as_ref().filter(|_| health == Health::Working) {
-            (health, reason, message) = (Health::Stalled, REFUSED, refusal(refused));
+        if let Some(trouble) = trouble(observed).filter(|_| health == Health::Working) {
+            (health, reason, message) = (Health::Stalled, trouble.reason, trouble.message);
         }
         return with(observed, base(observed), overlay(work_phase(observed), health, reason, message));
     };
@@ -401,13 +434,16 @@ fn run(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
 /// Reason of a task whose spec changed in what must stay.
 const REFUSED: &str = "SpecChangeRefused";
 
-fn refusal(field: &str) -> String {
-    format!("{field}; the task goes on by the spec that it began with")
+/// What a person has to change though the task works.
+fn trouble(observed: &Observed) -> Option<Trouble> {
+    let refusal = |field: &String| format!("{field}; the task goes on by the spec that it began with");
+    let refused = observed.refused.as_ref().map(|field| Trouble { reason: REFUSED, message: refusal(field) });
+    refused.or_else(|| decide::running_trouble(observed))
 }
 
 fn running(observed: &Observed, decided: &Decided<'_>, status: MigrationTaskStatus, phase: Phase) -> MigrationTaskStatus {
-    if let Some(field) = &observed.refused {
-        return with(observed, status, overlay(phase, Health::Stalled, REFUSED, refusal(field)));
+    if let Some(trouble) = trouble(observed) {
+        return with(observed, status, overlay(phase, Health::Stalled, trouble.reason, trouble.message));
     }
     if let Some(Standing::Waits { place, .. }) = decided.standing {
         let message = format!(
@@ -451,50 +487,4 @@ fn starting(observed: &Observed, decided: &Decided<'_>, reason: &'static str, do
     }
     let message = trouble.map(|what| format!("{doing} ({what})")).or(silence.filter(|_| pod.ready));
     (Health::Working, reason, message.unwrap_or_else(|| doing.to_owned()))
-}
-
-/// What is told as a Kubernetes event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    pub warning: bool,
-    pub reason: String,
-    pub message: String,
-}
-
-/// Events for what changed between two statuses: transitions only, never numbers.
-pub fn notes(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> Vec<Note> {
-    let ready = |status: &MigrationTaskStatus| decide::find(status, READY).map(|c| (c.status.clone(), c.reason.clone()));
-    let stalled = decide::find(after, STALLED).is_some_and(|c| c.status == "True");
-    let (was, is) = (ready(before), ready(after));
-    if before.phase == after.phase && was == is {
-        return Vec::new();
-    }
-    let reason = is.map_or_else(|| "Changed".to_owned(), |(_, reason)| reason);
-    let retrying = after.phase == Some(Phase::Retrying);
-    vec![Note { warning: stalled || retrying, reason, message: cut(after.message.as_deref().unwrap_or_default()) }]
-}
-
-/// The API server takes notes of at most 1024 bytes.
-fn cut(message: &str) -> String {
-    let mut text = message.to_owned();
-    if text.len() > 1000 {
-        let end = (0..=1000).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
-/// Whether two statuses differ in more than numbers: phase, or status or reason of a condition, or what only changes with a transition.
-pub fn is_transition(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> bool {
-    let conditions = |status: &MigrationTaskStatus| -> Vec<(String, String, String)> {
-        status.conditions.iter().map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone())).collect()
-    };
-    before.phase != after.phase
-        || before.observed_generation != after.observed_generation
-        || before.admission != after.admission
-        || before.started_at != after.started_at
-        || before.effective_retry != after.effective_retry
-        || before.precheck.is_some() != after.precheck.is_some()
-        || conditions(before) != conditions(after)
 }

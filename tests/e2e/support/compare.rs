@@ -115,14 +115,15 @@ fn select(database: &str, table: &str, columns: &[Column]) -> String {
             let name = format!("`{}`", column.name);
             match column.data_type.as_str() {
                 // A FLOAT shows six digits; as DOUBLE it shows what is stored.
-                "float" => format!("CAST({name}+0e0 AS CHAR)"),
+                "float" => format!("CAST({name}*1e0 AS CHAR)"),
                 "bit" => format!("CAST({name}+0 AS CHAR)"),
                 "enum" | "set" => format!("CONCAT(CAST({name}+0 AS CHAR),HEX({name}))"),
                 // On MariaDB JSON is LONGTEXT, where text and bytes are the same.
                 "json" | "longtext" => format!("HEX(CAST({name} AS CHAR CHARACTER SET utf8mb4))"),
                 "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "binary" | "varbinary" | "tinyblob" | "blob"
                 | "mediumblob" | "longblob" | "vector" => format!("HEX({name})"),
-                "geometry" | "point" | "linestring" | "polygon" => format!("HEX(ST_AsWKB({name}))"),
+                "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+                | "geomcollection" | "geometrycollection" => format!("CONCAT(ST_SRID({name}),':',HEX(ST_AsWKB({name})))"),
                 _ => format!("CAST({name} AS CHAR)"),
             }
         })

@@ -51,7 +51,7 @@ impl Ended {
 impl Migration {
     /// Schema, full and incremental, of the whole database `shop`.
     pub fn new(source: &Server, destination: &Server) -> Self {
-        let end = |server: &Server, secret: &str| json!({"host": "127.0.0.1", "port": server.port, "credentials": {"secretName": secret}});
+        let end = |server: &Server, secret: &str| json!({"host": server.host, "port": server.port, "credentials": {"secretName": secret}});
         let document = json!({
             "apiVersion": "godwit.dev/v1alpha1",
             "kind": "MigrationTask",
@@ -63,12 +63,12 @@ impl Migration {
                 "objects": [{"database": "shop"}]
             }
         });
-        let login = json!({"username": "root", "password": PASSWORD});
+        let login = |server: &Server| json!({"username": server.user, "password": server.password});
         Self {
             folder: tempfile::tempdir().unwrap(),
             runs: AtomicU32::new(0),
             document,
-            secrets: vec![("source", login.clone()), ("destination", login)],
+            secrets: vec![("source", login(source)), ("destination", login(destination))],
         }
     }
 
@@ -212,10 +212,15 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
     /// SIGTERM; the run must end with 0 and say that it stands still.
     pub async fn terminate(mut self) {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(status.success());
+        self.signal("TERM");
         let code = self.wait(Duration::from_secs(30)).await;
         assert_eq!(code, Some(0), "{}", self.log());
     }

@@ -6,7 +6,7 @@ pub mod server;
 pub mod writers;
 
 pub use compare::assert_equal;
-pub use migration::{Ended, Migration};
+pub use migration::{Ended, Migration, Running};
 pub use server::Server;
 pub use writers::Writers;
 

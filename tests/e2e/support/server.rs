@@ -1,4 +1,4 @@
-//! One server of the lab.
+//! One server: of the lab, or one that is there already.
 
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,10 +8,14 @@ use mysql_async::{Conn, OptsBuilder};
 
 pub const PASSWORD: &str = "godwit-root";
 
-/// Stopped, and its data deleted, when it goes out of scope.
+/// Stopped, and its data deleted, when it goes out of scope, if it is the lab's.
 pub struct Server {
+    pub host: String,
     pub port: u16,
-    name: String,
+    pub user: String,
+    pub password: String,
+    /// Its name in the lab; None: somebody else's.
+    name: Option<String>,
 }
 
 fn script(arguments: &[&str]) -> Output {
@@ -37,33 +41,46 @@ impl Server {
         let output = script(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        Self { port: line["port"].as_u64().unwrap() as u16, name }
+        let port = line["port"].as_u64().unwrap() as u16;
+        Self { host: "127.0.0.1".into(), port, user: "root".into(), password: PASSWORD.into(), name: Some(name) }
+    }
+
+    /// One that runs already, by `mysql://user:password@host:port`.
+    pub fn given(url: &str) -> Self {
+        let opts = mysql_async::Opts::from_url(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+        let text = |part: Option<&str>| part.unwrap_or_default().to_owned();
+        let (user, password) = (text(opts.user()), text(opts.pass()));
+        Self { host: opts.ip_or_hostname().into(), port: opts.tcp_port(), user, password, name: None }
+    }
+
+    fn lab_name(&self) -> &str {
+        self.name.as_deref().expect("only the lab's servers are killed and started")
     }
 
     /// SIGKILL.
     pub fn kill(&self) {
-        let output = script(&["kill", &self.name]);
+        let output = script(&["kill", self.lab_name()]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Starts it again: same port, same data.
     pub fn restart(&self, options: &[&str]) {
-        let mut arguments = vec!["restart", &self.name, "--"];
+        let mut arguments = vec!["restart", self.lab_name(), "--"];
         arguments.extend(options);
         let output = script(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     pub fn url(&self) -> String {
-        format!("mysql://root:{PASSWORD}@127.0.0.1:{}", self.port)
+        format!("mysql://{}:{}@{}:{}", self.user, self.password, self.host, self.port)
     }
 
     pub async fn connect(&self) -> Conn {
         let options = OptsBuilder::default()
-            .ip_or_hostname("127.0.0.1")
+            .ip_or_hostname(self.host.clone())
             .tcp_port(self.port)
-            .user(Some("root"))
-            .pass(Some(PASSWORD))
+            .user(Some(self.user.clone()))
+            .pass(Some(self.password.clone()))
             .prefer_socket(false)
             .stmt_cache_size(0)
             .max_allowed_packet(Some(1 << 30));
@@ -119,6 +136,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        script(&["stop", &self.name, "--now"]);
+        if let Some(name) = &self.name {
+            script(&["stop", name, "--now"]);
+        }
     }
 }

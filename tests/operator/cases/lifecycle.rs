@@ -166,3 +166,29 @@ pub async fn a_quick_precheck_is_read_from_its_termination_log(world: Arc<World>
     task.until_in_sync().await;
     assert_eq!(task.record().prechecks, 1);
 }
+
+pub async fn a_precheck_that_fails_in_the_engine_is_tried_again_with_pauses(world: Arc<World>) {
+    let namespace = world.namespace("late").await;
+    let task = Task::new(&world, &namespace, "shop").script("run-precheck-fails").create().await;
+    let status = task.until_phase(Phase::PrecheckFailed).await;
+    assert!(stalls(&status, "PrecheckFailed") && condition(&status, "PrecheckPassed") == "False", "{status:?}");
+    let next = status.retry.and_then(|retry| retry.next_at).expect("it is tried again by itself");
+    // Until then it stands still, and nothing has begun.
+    task.until_pod("deleted", |pod| pod.is_none()).await;
+    while k8s_openapi::jiff::Timestamp::now().as_second() < next.0.as_second() - 1 {
+        let status = task.status().await;
+        assert_eq!((status.phase, status.started_at, status.admission), (Some(Phase::PrecheckFailed), None, None));
+        assert!(task.pod().await.is_none());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let record = task.record();
+    assert_eq!((record.prechecks, record.runs), (1, 1));
+    // The second time the pause is longer.
+    let again = |status: &godwit::api::MigrationTaskStatus| status.retry.as_ref().is_some_and(|retry| retry.attempts == 2);
+    task.until("failed again", |status| status.phase == Some(Phase::PrecheckFailed) && again(status)).await;
+    // The endpoints can still be mended.
+    task.set_script("normal").await;
+    task.patch(json!({"spec": {"source": {"mysql": {"host": format!("other-db.{namespace}")}}}})).await;
+    let status = task.until_in_sync().await;
+    assert!(status.retry.is_none() && status.started_at.is_some(), "{status:?}");
+}

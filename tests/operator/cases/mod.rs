@@ -44,6 +44,7 @@ pub fn all() -> Vec<Case> {
         lifecycle::waits_for_its_secrets,
         lifecycle::a_failed_precheck_is_tried_again_when_asked,
         lifecycle::a_failed_precheck_is_tried_again_by_itself,
+        lifecycle::a_precheck_that_fails_in_the_engine_is_tried_again_with_pauses,
         lifecycle::a_quick_precheck_is_read_from_its_termination_log,
         states::paused_and_resumed,
         states::paused_from_the_start,
@@ -53,6 +54,9 @@ pub fn all() -> Vec<Case> {
         states::restarted_when_asked,
         states::released_when_deleted,
         states::fenced_when_deleted,
+        states::stopped_without_its_secret,
+        states::a_fence_that_fails_is_tried_again,
+        states::a_namespace_that_goes_waits_for_no_fence,
         states::a_policy_that_changes_takes_its_finalizer_along,
         pods::an_evicted_one_is_replaced,
         pods::a_deleted_one_is_replaced,
@@ -78,6 +82,9 @@ pub fn all() -> Vec<Case> {
         pools::one_in_use_cannot_go,
         pools::an_unused_one_goes_at_once,
         pools::a_task_that_moves_gives_its_units_back,
+        pools::units_are_handed_on_when_their_pod_is_gone,
+        pools::a_blocked_task_keeps_nobody_waiting,
+        pools::a_running_task_that_asks_for_more_than_there_is_goes_on,
         columns::kubectl_get,
         writes::an_idle_task_causes_none,
         writes::a_busy_task_causes_one_in_ten_seconds,
@@ -95,6 +102,8 @@ pub fn all() -> Vec<Case> {
         faults::a_hung_request_holds_up_nobody_else,
         faults::an_api_server_that_is_gone_for_a_while,
         malformed::one_resource_that_cannot_be_read_stops_nobody,
+        malformed::units_of_one_that_cannot_be_read_count,
+        malformed::a_pool_that_cannot_be_read_is_called_that,
     ];
     // In this order: the last one takes all tasks away.
     let last = cases![Last:

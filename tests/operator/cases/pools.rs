@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::fixtures::{Task, condition, eventually, message, pool, pools, stalls, until_pool};
+use crate::support::fixtures::{Task, condition, eventually, message, pool, pools, reason, stalls, until_pool};
 use crate::support::units::UnitsWatch;
 use crate::support::world::World;
 
@@ -242,4 +242,78 @@ pub async fn a_task_that_moves_gives_its_units_back(world: Arc<World>) {
     .await;
     until_pool(&world, &from, "free", |status| status.units.free == 1).await;
     until_pool(&world, &to, "used", |status| status.units.free == 0).await;
+}
+
+pub async fn units_are_handed_on_when_their_pod_is_gone(world: Arc<World>) {
+    let (first, second) = (pool(&world, "first", json!({"units": 4})).await, pool(&world, "second", json!({"units": 4})).await);
+    let namespace = world.namespace("handed").await;
+    let watch = UnitsWatch::start(&world.client, &first);
+    let a = Task::new(&world, &namespace, "a").pool(&first, 4).script("slow-stop").create().await;
+    a.until_in_sync().await;
+    let b = Task::new(&world, &namespace, "b").pool(&first, 2).script("slow-stop").create().await;
+    place(&b, 1).await;
+    // Fewer units: the pod that has more is replaced first.
+    a.patch(json!({"spec": {"cluster": {"units": 2}}})).await;
+    b.until_in_sync().await;
+    let c = Task::new(&world, &namespace, "c").pool(&first, 2).create().await;
+    place(&c, 1).await;
+    // Another pool: the same.
+    a.patch(json!({"spec": {"cluster": {"name": second}}})).await;
+    c.until_in_sync().await;
+    let status = a.until_in_sync().await;
+    assert_eq!(status.admission.map(|admission| (admission.cluster, admission.units)), Some((Some(second.clone()), 2)));
+    assert_eq!(watch.at_most(4), 4);
+    until_pool(&world, &first, "full", |status| status.units.free == 0).await;
+    until_pool(&world, &second, "half full", |status| status.units.free == 2).await;
+}
+
+pub async fn a_blocked_task_keeps_nobody_waiting(world: Arc<World>) {
+    let (home, other) = (pool(&world, "home", json!({"units": 1})).await, pool(&world, "other", json!({"units": 2})).await);
+    let namespace = world.namespace("blocked").await;
+    world.secret(&namespace, "own", "").await;
+    let own = json!({"spec": {"source": {"mysql": {"credentials": {"secretName": "own"}}}, "cluster": {"priority": 5}}});
+    let holds = Task::new(&world, &namespace, "holds").pool(&other, 2).create().await;
+    let moves = Task::new(&world, &namespace, "moves").pool(&home, 1).with(own).create().await;
+    holds.until_in_sync().await;
+    moves.until_in_sync().await;
+    let pod = moves.pod().await.unwrap().uid();
+    moves.patch(json!({"spec": {"cluster": {"name": other, "units": 2}}})).await;
+    moves.until("waiting for the other pool", |status| reason(status, "Reconciling") == "WaitingForUnits").await;
+    let behind = Task::new(&world, &namespace, "behind").pool(&other, 1).create().await;
+    place(&behind, 2).await;
+    world.kubectl.out(&["delete", "secret", "own", "-n", &namespace]).await;
+    moves.until("stalled", |status| stalls(status, "SecretMissing")).await;
+    place(&behind, 1).await;
+    holds.desire("Paused").await;
+    behind.until_in_sync().await;
+    let status = moves.status().await;
+    assert_eq!(status.admission.map(|admission| (admission.cluster, admission.units)), Some((Some(home.clone()), 1)));
+    assert_eq!(moves.pod().await.unwrap().uid(), pod);
+    // The other way to stand in the way: the pool shrinks below what is asked for.
+    world.secret(&namespace, "own", "").await;
+    moves.until("waiting again", |status| reason(status, "Reconciling") == "WaitingForUnits").await;
+    change(&world, &other, json!({"units": 1})).await;
+    moves.until("stalled", |status| stalls(status, "UnitsExceedCluster")).await;
+    let last = Task::new(&world, &namespace, "last").pool(&other, 1).create().await;
+    place(&last, 1).await;
+    behind.desire("Stopped").await;
+    last.until_in_sync().await;
+}
+
+pub async fn a_running_task_that_asks_for_more_than_there_is_goes_on(world: Arc<World>) {
+    let pool = pool(&world, "beyond", json!({"units": 2})).await;
+    let namespace = world.namespace("beyond").await;
+    let task = Task::new(&world, &namespace, "shop").pool(&pool, 1).create().await;
+    task.until_in_sync().await;
+    let pod = task.pod().await.unwrap().uid();
+    task.patch(json!({"spec": {"cluster": {"units": 5}}})).await;
+    let status = task.until("stalled", |status| stalls(status, "UnitsExceedCluster")).await;
+    assert_eq!((condition(&status, "InSync"), status.admission.as_ref().map(|admission| admission.units)), ("True", Some(1)));
+    let other = Task::new(&world, &namespace, "other").pool(&pool, 1).create().await;
+    other.until_in_sync().await;
+    assert_eq!(task.pod().await.unwrap().uid(), pod);
+    change(&world, &pool, json!({"units": 6})).await;
+    let status = task.until("with what it asked for", |status| status.admission.as_ref().is_some_and(|a| a.units == 5)).await;
+    assert_eq!(condition(&status, "Stalled"), "False");
+    task.until_in_sync().await;
 }

@@ -135,12 +135,30 @@ pub async fn a_leader_that_is_cut_off_gives_up(world: Arc<World>) {
 
 pub async fn limited_to_namespaces(world: Arc<World>) {
     let (own, other) = (world.namespace("own").await, world.namespace("foreign").await);
-    let mut operator = Operator::start(&world, Options::named("limited").with(&["--watch-namespace", &own])).await;
+    // With the roles that the chart makes for this: rights in that namespace, and none in others.
+    let (kubectl, cluster) = (&world.kubectl, &world.cluster);
+    let home = world.unique("limited");
+    kubectl.out(&["create", "namespace", &home]).await;
+    let values =
+        [format!("watchNamespaces={{{own}}}"), "fullnameOverride=limited".to_owned(), "serviceAccount.name=limited".to_owned()];
+    let values = values.each_ref().map(String::as_str);
+    crate::support::rbac::install(kubectl, &cluster.helm, &cluster.version, ("limited", &home), &values).await;
+    let token = kubectl.out(&["create", "token", "limited", "-n", &home, "--duration=1h"]).await;
+    let options = Options::named("limited").with(&["--watch-namespace", &own]).by(&home, token.trim()).elected();
+    let mut operator = Operator::start(&world, options).await;
     let foreign = Task::new(&world, &other, "foreign").create().await;
     let task = Task::new(&world, &own, "shop").create().await;
     task.until_in_sync().await;
     assert_eq!(foreign.status().await, Default::default(), "a namespace that is not watched was touched");
     assert_eq!(operator.terminate().await, Some(0));
+    let user = format!("system:serviceaccount:{home}:limited");
+    let audit = std::fs::read_to_string(&world.cluster.audit_log).unwrap();
+    let (mut asked, mut forbidden) = (0, Vec::new());
+    for line in audit.lines().filter(|line| line.contains(&user)) {
+        asked += 1;
+        forbidden.extend(line.contains("\"code\":403").then(|| line.to_owned()));
+    }
+    assert!(asked > 10 && forbidden.is_empty(), "{asked} requests, forbidden: {forbidden:#?}");
     // Without an operator the engine goes on.
     assert!(task.pod().await.is_some());
 }

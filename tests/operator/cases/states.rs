@@ -141,3 +141,48 @@ pub async fn a_policy_that_changes_takes_its_finalizer_along(world: Arc<World>) 
         .await;
     }
 }
+
+pub async fn stopped_without_its_secret(world: Arc<World>) {
+    let namespace = world.namespace("secretless").await;
+    let task = Task::new(&world, &namespace, "shop").create().await;
+    task.until_in_sync().await;
+    world.kubectl.out(&["delete", "secret", "destination", "-n", &namespace]).await;
+    task.until("stalled", |status| stalls(status, "SecretMissing") && status.phase == Some(Phase::Replicating)).await;
+    assert!(task.pod().await.is_some(), "what runs goes on");
+    task.desire("Stopped").await;
+    task.until_pod("gone", |pod| pod.is_none()).await;
+    let status = task.until("waiting for its Secret", |status| stalls(status, "SecretMissing")).await;
+    assert_ne!(status.phase, Some(Phase::Stopped));
+    assert!(!task.record().fenced);
+    world.secret(&namespace, "destination", "").await;
+    task.until_phase(Phase::Stopped).await;
+    assert!(task.record().fenced);
+}
+
+pub async fn a_fence_that_fails_is_tried_again(world: Arc<World>) {
+    let namespace = world.namespace("unfenced").await;
+    let task = Task::new(&world, &namespace, "shop").script("stop-fails").create().await;
+    task.until_in_sync().await;
+    task.desire("Stopped").await;
+    let status = task.until("stalled", |status| stalls(status, "FenceFailed")).await;
+    assert!(status.message.unwrap_or_default().contains("the destination does not answer"));
+    assert!(status.retry.is_some_and(|retry| retry.attempts == 1 && retry.next_at.is_some()));
+    task.until_pod("gone", |pod| pod.is_none()).await;
+    task.until("stalled", |status| stalls(status, "FenceFailed")).await;
+    task.set_script("normal").await;
+    task.patch(json!({"metadata": {"annotations": {"godwit.dev/restart": "1"}}})).await;
+    let status = task.until_phase(Phase::Stopped).await;
+    assert!(task.record().fenced && status.retry.is_none());
+}
+
+pub async fn a_namespace_that_goes_waits_for_no_fence(world: Arc<World>) {
+    let namespace = world.namespace("ending").await;
+    let fence = json!({"spec": {"deletionPolicy": "Fence"}});
+    let task = Task::new(&world, &namespace, "shop").with(fence).create().await;
+    task.until_in_sync().await;
+    world.kubectl.out(&["delete", "namespace", &namespace, "--wait=false"]).await;
+    let namespaces = kube::Api::<k8s_openapi::api::core::v1::Namespace>::all(world.client.clone());
+    eventually("gone", || async { namespaces.get_opt(&namespace).await.unwrap().map_or(Ok(()), Err) }).await;
+    let events = world.kubectl.out(&["get", "events", "-n", "default", "-o", "json"]).await;
+    assert!(events.contains("NotFenced") && events.contains(&format!("{namespace}/shop")), "{events}");
+}

@@ -19,11 +19,13 @@ pub struct Options {
     pub wait: bool,
     /// Take part in the election of a leader; otherwise it works at once.
     pub elect: bool,
+    /// Its own namespace and a token of its account; left out: those of the release that all cases share.
+    pub account: Option<(String, String)>,
 }
 
 impl Options {
     pub fn named(name: &str) -> Self {
-        Self { name: name.into(), server: None, arguments: Vec::new(), wait: true, elect: false }
+        Self { name: name.into(), server: None, arguments: Vec::new(), wait: true, elect: false, account: None }
     }
 
     pub fn with(mut self, arguments: &[&str]) -> Self {
@@ -38,6 +40,11 @@ impl Options {
 
     pub fn through(mut self, server: &str) -> Self {
         self.server = Some(server.into());
+        self
+    }
+
+    pub fn by(mut self, namespace: &str, token: &str) -> Self {
+        self.account = Some((namespace.into(), token.into()));
         self
     }
 
@@ -61,10 +68,12 @@ impl Operator {
     pub async fn start(world: &World, options: Options) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         let log = world.folder().join(format!("{}.log", options.name));
-        let kubeconfig = world.operator_kubeconfig(options.server.as_deref()).await;
+        let token = options.account.as_ref().map(|(_, token)| token.as_str());
+        let kubeconfig = world.operator_kubeconfig(options.server.as_deref(), token).await;
+        let namespace = options.account.as_ref().map_or("godwit-system", |(namespace, _)| namespace);
         let mut command = Command::new(env!("CARGO_BIN_EXE_godwit"));
         command
-            .args(["operator", "--namespace", "godwit-system", "--image", "godwit:test", "--log-format", "json"])
+            .args(["operator", "--namespace", namespace, "--image", "godwit:test", "--log-format", "json"])
             .args(["--default-units", "200", "--identity", &options.name, "--listen", &address])
             .args(["--leader-elect", if options.elect { "true" } else { "false" }])
             .args(&options.arguments)

@@ -5,11 +5,14 @@ use std::process::Command;
 
 use super::kubectl::Kubectl;
 
-/// ServiceAccount, roles and bindings of a release `godwit` in `godwit-system`.
-pub async fn install(kubectl: &Kubectl, helm: &Path, version: &str) {
+/// ServiceAccount, roles and bindings of a release in a namespace.
+pub async fn install(kubectl: &Kubectl, helm: &Path, version: &str, (release, namespace): (&str, &str), values: &[&str]) {
     let mut command = Command::new(helm);
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/godwit");
-    command.args(["template", "godwit"]).arg(chart).args(["--namespace", "godwit-system"]);
+    command.args(["template", release]).arg(chart).args(["--namespace", namespace]);
+    for value in values {
+        command.args(["--set", value]);
+    }
     command.args(["--kube-version", version]);
     command.args(["--show-only", "templates/serviceaccount.yaml", "--show-only", "templates/rbac.yaml"]);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();

@@ -48,7 +48,7 @@ impl World {
         // Short names are known only to a discovery that is newer than the CRDs.
         kubectl.out(&["api-resources", "--cached=false"]).await;
         kubectl.out(&["create", "namespace", "godwit-system"]).await;
-        super::rbac::install(&kubectl, &cluster.helm, &cluster.version).await;
+        super::rbac::install(&kubectl, &cluster.helm, &cluster.version, ("godwit", "godwit-system"), &[]).await;
         let token = kubectl.out(&["create", "token", "godwit", "-n", "godwit-system", "--duration=4h"]).await.trim().to_owned();
         let hollow = Hollow::start(client.clone()).await.unwrap();
         Self { client, kubectl, hollow, cluster, folder, token, shared: Mutex::default(), counter: AtomicU32::new(0) }
@@ -73,14 +73,14 @@ impl World {
         *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = operator;
     }
 
-    /// A kubeconfig with the operator's own rights, for this server.
-    pub async fn operator_kubeconfig(&self, server: Option<&str>) -> PathBuf {
+    /// A kubeconfig with the operator's own rights, or those of another token, for this server.
+    pub async fn operator_kubeconfig(&self, server: Option<&str>, token: Option<&str>) -> PathBuf {
         let mut config: Value =
             serde_json::from_str(&self.kubectl.out(&["config", "view", "--raw", "-o", "json"]).await).unwrap();
         if let Some(server) = server {
             config["clusters"][0]["cluster"] = json!({"server": server});
         }
-        config["users"][0]["user"] = json!({"token": self.token});
+        config["users"][0]["user"] = json!({"token": token.unwrap_or(&self.token)});
         let path = self.folder.join(format!("kubeconfig-{}", self.counter.fetch_add(1, Ordering::Relaxed)));
         std::fs::write(&path, config.to_string()).unwrap();
         path
@@ -88,7 +88,7 @@ impl World {
 
     /// A client with the operator's own rights.
     pub async fn operator_client(&self) -> Client {
-        let path = self.operator_kubeconfig(None).await;
+        let path = self.operator_kubeconfig(None, None).await;
         let kubeconfig = Kubeconfig::read_from(path).unwrap();
         Client::try_from(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()).unwrap()
     }

@@ -4,15 +4,12 @@ use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
 
 pub fn check(context: &Context) -> Option<Finding> {
-    let Some(log) = &context.source.log else {
+    let source = &context.source;
+    if source.log.is_none() {
         return Some(Finding::passed("not known: the account may not see the log's status"));
-    };
-    let is_logged = |name: &str| {
-        let named = |list: &[String]| list.iter().any(|entry| entry.eq_ignore_ascii_case(name));
-        if log.only.is_empty() { !named(&log.ignored) } else { named(&log.only) }
-    };
-    let lost: Vec<String> =
-        context.plan.databases.iter().map(|database| database.source.clone()).filter(|name| !is_logged(name)).collect();
+    }
+    let is_lost = |name: &String| source.logs_database(name) == Some(false);
+    let lost: Vec<String> = context.plan.databases.iter().map(|database| database.source.clone()).filter(is_lost).collect();
     if lost.is_empty() {
         return Some(Finding::passed("every selected database is logged"));
     }

@@ -14,19 +14,7 @@ pub fn check(context: &Context) -> Option<Finding> {
             "set spec.destination.mysql.host to the address of the cluster's writer",
         ));
     }
-    let mut statements = Vec::new();
-    for name in ["super_read_only", "read_only", "transaction_read_only", "tx_read_only"] {
-        // Accounts with these privileges write in spite of read_only; nobody does in spite of super_read_only.
-        let exempt = name == "read_only" && server.grants.any_global(&["SUPER", "CONNECTION_ADMIN", "READ_ONLY ADMIN"]);
-        if on(name) && !exempt {
-            statements.push(name);
-        }
-    }
-    // read_only of newer MariaDB has more values than ON.
-    let level = server.variable("read_only").unwrap_or("OFF");
-    if level.to_ascii_uppercase().starts_with("NO_LOCK") {
-        statements.push("read_only");
-    }
+    let statements = server.write_obstacles();
     if statements.is_empty() {
         return Some(Finding::passed(if on("read_only") {
             "read_only is ON, and the account may write in spite of it"

@@ -132,5 +132,5 @@ pub const CHECKS: &[Check] = &[
     check("GeneratedColumns", Needs::Tables, generated_columns::check),
     check("StoredPrograms", Needs::Tables, stored_programs::check),
     check("LocalInfile", Needs::Servers, local_infile::check),
-    check("Heartbeat", Needs::Log, heartbeat::check),
+    check("Heartbeat", Needs::Servers, heartbeat::check),
 ];

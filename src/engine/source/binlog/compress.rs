@@ -7,8 +7,8 @@ use flate2::read::{DeflateDecoder, ZlibDecoder};
 use super::cursor::{big_endian, malformed};
 use crate::engine::error::Result;
 
-/// Allocations ahead of the data; more only as data arrives.
-const FIRST_ALLOCATION: usize = 1 << 20;
+/// No value is larger. Memory that was asked for and is not written does not count.
+const LARGEST: usize = 1 << 30;
 
 /// A compressed event's tail: a byte `0x80 | algorithm << 4 | n`, the plain length in n bytes, big endian,
 /// and a zlib stream. (`binlog_buf_uncompress`.)
@@ -42,7 +42,7 @@ pub(super) fn maria_column(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
 }
 
 fn inflate(stream: impl Read, length: usize) -> Result<Vec<u8>> {
-    let mut plain = Vec::with_capacity(length.min(FIRST_ALLOCATION));
+    let mut plain = Vec::with_capacity(length.min(LARGEST) + 1);
     // One byte more than promised shows a stream that is too long.
     stream.take(length as u64 + 1).read_to_end(&mut plain).map_err(|error| malformed(format!("compressed data: {error}")))?;
     if plain.len() != length {

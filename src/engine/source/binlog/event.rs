@@ -10,7 +10,7 @@ pub const FLAG_ARTIFICIAL: u16 = 0x20;
 /// A reader that does not know the event may skip it.
 pub const FLAG_IGNORABLE: u16 = 0x80;
 
-pub(super) mod code {
+pub(in crate::engine::source) mod code {
     pub const QUERY: u8 = 2;
     pub const STOP: u8 = 3;
     pub const ROTATE: u8 = 4;
@@ -59,8 +59,7 @@ pub(super) mod code {
 }
 
 /// An event as it came: the common header's fields, and the body without the checksum (and, of a
-/// FORMAT_DESCRIPTION event, without the byte that names the checksum algorithm), which is what
-/// `mysql_async`'s `Event::data()` gives.
+/// FORMAT_DESCRIPTION event, without the byte that names the checksum algorithm).
 #[derive(Debug, Clone, Copy)]
 pub struct RawEvent<'a> {
     /// Seconds since 1970 when the statement started.
@@ -76,18 +75,19 @@ pub struct RawEvent<'a> {
 }
 
 impl<'a> RawEvent<'a> {
-    /// The form in which the transport hands events over.
-    pub fn from_stream(event: &'a mysql_async::binlog::events::Event) -> Self {
-        let header = event.header();
-        Self {
-            timestamp: header.timestamp(),
-            event_type: header.event_type_raw(),
-            server_id: header.server_id(),
-            event_size: header.event_size(),
-            log_pos: header.log_pos(),
-            flags: header.flags_raw(),
-            body: event.data(),
-        }
+    /// The common header's fields, without the body. None where the header is not whole.
+    pub fn head(bytes: &[u8]) -> Option<RawEvent<'static>> {
+        let (number, _) = bytes.split_first_chunk::<HEADER_LENGTH>()?;
+        let [t0, t1, t2, t3, event_type, i0, i1, i2, i3, s0, s1, s2, s3, p0, p1, p2, p3, f0, f1] = *number;
+        Some(RawEvent {
+            timestamp: u32::from_le_bytes([t0, t1, t2, t3]),
+            event_type,
+            server_id: u32::from_le_bytes([i0, i1, i2, i3]),
+            event_size: u32::from_le_bytes([s0, s1, s2, s3]),
+            log_pos: u32::from_le_bytes([p0, p1, p2, p3]),
+            flags: u16::from_le_bytes([f0, f1]),
+            body: &[],
+        })
     }
 
     /// Made up for this connection, in no file: takes no room there.
@@ -133,22 +133,12 @@ impl<'a> RawEvent<'a> {
         )))
     }
 
-    /// The body without a checksum that was left on it. MariaDB puts one on the ROTATE it makes up before
-    /// the reader can know of checksums.
+    /// The body without a checksum that was left on it. Servers put one on the ROTATE they make up before the first
+    /// FORMAT_DESCRIPTION says that there are checksums.
     pub(super) fn body_without_stray_checksum(&self) -> &'a [u8] {
         match self.body.split_last_chunk::<4>() {
             Some((body, stored)) if self.checksum_of(body, self.flags) == u32::from_le_bytes(*stored) => body,
             _ => self.body,
         }
-    }
-}
-
-/// Checks a whole event as it lies in a log file: header, body, four bytes of CRC32.
-pub fn verify_checksum(raw: &[u8]) -> Result<()> {
-    match raw.split_last_chunk::<4>() {
-        Some((event, stored)) if raw.len() >= HEADER_LENGTH + 4 && crc32fast::hash(event) == u32::from_le_bytes(*stored) => {
-            Ok(())
-        }
-        _ => Err(Error::definite("binary log event is damaged: its CRC32 checksum does not match")),
     }
 }

@@ -49,6 +49,20 @@ impl FormatDescription {
     }
 }
 
+/// Servers know of checksums from this version on (MariaDB's own numbers are all larger).
+const FIRST_WITH_CHECKSUMS: [u16; 3] = [5, 6, 1];
+
+/// The byte that names the checksum algorithm, in a FORMAT_DESCRIPTION's body as it comes: in front of the last four
+/// bytes. None where the file's server did not know of checksums.
+pub fn checksum_algorithm(body: &[u8]) -> Option<u8> {
+    let name = body.get(2..52)?;
+    let name = String::from_utf8_lossy(name.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned();
+    let mut numbers = name.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u16>().unwrap_or(0));
+    let version = std::array::from_fn(|_| numbers.next().unwrap_or(0));
+    let place = body.len().checked_sub(5).filter(|_| version >= FIRST_WITH_CHECKSUMS)?;
+    body.get(place).copied()
+}
+
 /// The log goes on in another file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotate {

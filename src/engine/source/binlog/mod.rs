@@ -1,7 +1,6 @@
 //! Decoder of the binary log, from the bytes of events to rows of canonical values.
 //!
-//! The transport (`mysql_async`'s stream) delivers headers and bodies; everything after that is here,
-//! because that library's decoder loses or changes values (see docs). Events go through a [`Decoder`] in
+//! The transport ([`super::dump`]) delivers headers and bodies; everything after that is here. Events go through a [`Decoder`] in
 //! their order; a compressed transaction's events ([`Payload`]) through the same one. Rows are decoded by a
 //! [`RowDecoder`], which is built from the table's definition at that position and refuses a log that does
 //! not agree with it.
@@ -33,13 +32,14 @@ mod transaction;
 mod tests;
 
 pub use decoder::{Decoder, Event};
-pub use event::{FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH, RawEvent, verify_checksum};
-pub use format::{Flavour, FormatDescription, Heartbeat, Rotate};
+pub(in crate::engine::source) use event::code;
+pub use event::{FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH, RawEvent};
+pub use format::{Flavour, FormatDescription, Heartbeat, Rotate, checksum_algorithm};
 pub use jsonb::JsonText;
 pub use offset::LogOffset;
-pub use payload::{Payload, PayloadEcho, PayloadEvents};
+pub use payload::{Payload, PayloadEvents};
 pub use query::{Query, QuerySession};
 pub use row_decoder::RowDecoder;
-pub use rows::{RowsEvent, RowsKind};
+pub use rows::{DetachedRows, RowsEvent, RowsKind};
 pub use table_map::{MapColumn, TableMap};
 pub use transaction::{AlterPhase, MariaStart, TransactionStart, XaPrepare};

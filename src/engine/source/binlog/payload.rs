@@ -4,11 +4,14 @@
 use std::io::{BufReader, Read};
 
 use super::cursor::{Cursor, malformed};
-use super::event::{HEADER_LENGTH, RawEvent, code};
+use super::event::{HEADER_LENGTH, RawEvent};
 use crate::engine::error::{Error, Result};
 
-/// Events are read in pieces of at most this, so that a wrong length cannot ask for memory.
+/// Events are read in pieces of at most this, so that a wrong length cannot fill memory.
 const PIECE: usize = 1 << 20;
+
+/// No event is larger.
+const LARGEST: usize = 1 << 30;
 
 /// A transaction's events, still compressed.
 #[derive(Debug, Clone, Copy)]
@@ -67,14 +70,7 @@ impl<'a> Payload<'a> {
                 )));
             }
         };
-        Ok(PayloadEvents {
-            source,
-            buffer: Vec::new(),
-            promised: self.uncompressed_size,
-            seen: 0,
-            echo: PayloadEcho::default(),
-            done: false,
-        })
+        Ok(PayloadEvents { source, buffer: Vec::new(), promised: self.uncompressed_size, seen: 0, done: false })
     }
 }
 
@@ -87,7 +83,6 @@ pub struct PayloadEvents<'a> {
     buffer: Vec<u8>,
     promised: u64,
     seen: u64,
-    echo: PayloadEcho,
     done: bool,
 }
 
@@ -105,28 +100,28 @@ impl PayloadEvents<'_> {
         }
         self.buffer.clear();
         self.fill(HEADER_LENGTH)?;
-        let mut header = Cursor::new(&self.buffer);
-        let timestamp = header.u32()?;
-        let event_type = header.u8()?;
-        let server_id = header.u32()?;
-        let event_size = header.u32()?;
-        let log_pos = header.u32()?;
-        let flags = header.u16()?;
-        let body_length = (event_size as usize)
+        let head = RawEvent::head(&self.buffer).ok_or_else(|| malformed("event without a header"))?;
+        let body_length = (head.event_size as usize)
             .checked_sub(HEADER_LENGTH)
-            .filter(|_| self.seen + u64::from(event_size) <= self.promised)
-            .ok_or_else(|| malformed(format!("event of {event_size} bytes in a compressed transaction")))?;
+            .filter(|_| self.seen + u64::from(head.event_size) <= self.promised)
+            .ok_or_else(|| malformed(format!("event of {} bytes in a compressed transaction", head.event_size)))?;
         self.buffer.clear();
+        if self.buffer.capacity() > PIECE {
+            // The last one was large, which is no reason to keep its memory.
+            self.buffer = Vec::new();
+        }
+        // To grow by doubling would take three times the size of a large event for a moment. Memory counts once it is written.
+        self.buffer.reserve_exact(body_length.min(LARGEST));
         self.fill(body_length)?;
-        self.seen += u64::from(event_size);
-        let event = RawEvent { timestamp, event_type, server_id, event_size, log_pos, flags, body: &self.buffer };
-        self.echo.expect(&event);
-        Ok(Some(event))
+        self.seen += u64::from(head.event_size);
+        Ok(Some(RawEvent { body: &self.buffer, ..head }))
     }
 
-    /// What the transport is going to repeat, once all events have been read.
-    pub fn into_echo(self) -> PayloadEcho {
-        self.echo
+    /// The last bytes of the last event's body, with its memory.
+    pub fn take_tail(&mut self, length: usize) -> Vec<u8> {
+        let mut body = std::mem::take(&mut self.buffer);
+        body.drain(..body.len().saturating_sub(length));
+        body
     }
 
     fn fill(&mut self, mut missing: usize) -> Result<()> {
@@ -149,49 +144,5 @@ impl PayloadEvents<'_> {
             Ok(_) => Err(malformed(format!("compressed transaction is longer than the {} bytes it says", self.promised))),
             Err(error) => Err(malformed(format!("compressed transaction: {error}"))),
         }
-    }
-}
-
-/// `mysql_async` decompresses a payload too and delivers its events behind it; where it fails it delivers
-/// nothing and says nothing. These repetitions are recognised here and thrown away: anything else in their
-/// place is an error, so that no real event is thrown away with them.
-#[derive(Debug, Clone, Default)]
-pub struct PayloadEcho {
-    left: u64,
-    digest: u64,
-}
-
-impl PayloadEcho {
-    /// Whether repetitions are still to come.
-    pub fn is_over(&self) -> bool {
-        self.left == 0
-    }
-
-    fn digest_of(event: &RawEvent<'_>) -> u64 {
-        let fields = u64::from(event.event_type) << 32 | u64::from(event.event_size);
-        (fields ^ u64::from(event.timestamp) << 16).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-    }
-
-    fn expect(&mut self, event: &RawEvent<'_>) {
-        self.left += 1;
-        self.digest = self.digest.wrapping_add(Self::digest_of(event));
-    }
-
-    /// Takes an event that the transport delivered while the echo is not over.
-    ///
-    /// # Errors
-    /// When it is no repetition; the connection must be made anew, from the last transaction that was taken.
-    pub fn swallow(&mut self, event: &RawEvent<'_>) -> Result<()> {
-        let never_inside = event.is_artificial()
-            || matches!(
-                event.event_type,
-                code::GTID | code::GTID_TAGGED | code::ANONYMOUS_GTID | code::ROTATE | code::FORMAT_DESCRIPTION | code::STOP
-            );
-        self.left = self.left.saturating_sub(1);
-        self.digest = self.digest.wrapping_sub(Self::digest_of(event));
-        if never_inside || self.left == 0 && self.digest != 0 {
-            return Err(Error::connection("the transport lost events of a compressed transaction"));
-        }
-        Ok(())
     }
 }

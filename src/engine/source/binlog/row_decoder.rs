@@ -4,10 +4,13 @@
 //! Built once per definition and table map; a row then costs no look-ups. All columns are walked over, only
 //! the selected ones are rendered.
 
+use std::borrow::Cow;
+
 use super::align::align;
 use super::column::{ColumnDecoder, Scratch, mismatch};
 use super::cursor::{Cursor, malformed};
 use super::json_diff;
+use super::jsonb::JsonText;
 use super::rows::{RowsEvent, RowsKind};
 use super::table_map::{MapColumn, TableMap, bit};
 use crate::engine::error::{Context, Error, Result};
@@ -96,14 +99,7 @@ impl RowDecoder {
     /// # Errors
     /// The sink's; definite when bytes are malformed or an image lacks columns.
     pub fn decode_rows(&self, rows: &RowsEvent<'_>, sink: &mut impl FnMut(Option<Row>, Option<Row>) -> Result<()>) -> Result<()> {
-        let mut pass = Pass {
-            columns: &self.columns,
-            input: Cursor::new(&rows.rows),
-            builder: RowBuilder::default(),
-            scratch: Scratch::new(rows.json),
-            values: Vec::new(),
-            documents: Vec::new(),
-        };
+        let mut pass = self.pass(&rows.rows, rows.json);
         let before_present = self.present(rows, &rows.before_present)?;
         let after_present = self.present(rows, &rows.after_present)?;
         let mut number = 0u64;
@@ -114,6 +110,48 @@ impl RowDecoder {
             sink(before, after)?;
         }
         Ok(())
+    }
+
+    /// The same for an event that has its own memory, which is given back as the rows are read: the image before a large
+    /// update is gone when the image after it is copied.
+    ///
+    /// # Errors
+    /// As [`RowDecoder::decode_rows`].
+    pub fn consume_rows(&self, rows: RowsEvent<'_>, sink: &mut impl FnMut(Option<Row>, Option<Row>) -> Result<()>) -> Result<()> {
+        if rows.kind != RowsKind::Update || matches!(rows.rows, Cow::Borrowed(_)) {
+            return self.decode_rows(&rows, sink);
+        }
+        let before_present = self.present(&rows, &rows.before_present)?;
+        let after_present = self.present(&rows, &rows.after_present)?;
+        let json = rows.json;
+        let mut memory = Front::new(rows.rows.into_owned());
+        let mut number = 0u64;
+        while !memory.rest().is_empty() {
+            number += 1;
+            let mut image = |selection, present| {
+                let mut pass = self.pass(memory.rest(), json);
+                let row =
+                    pass.image((selection, present)).context(format_args!("row {number} of an event for {}", self.table))?;
+                let left = pass.input.rest().len();
+                memory.keep(left);
+                Ok::<_, Error>(row)
+            };
+            let before = image(&self.before, &before_present)?;
+            let after = image(&self.after, &after_present)?;
+            sink(Some(before), Some(after))?;
+        }
+        Ok(())
+    }
+
+    fn pass<'a>(&'a self, input: &'a [u8], json: JsonText) -> Pass<'a> {
+        Pass {
+            columns: &self.columns,
+            input: Cursor::new(input),
+            builder: RowBuilder::default(),
+            scratch: Scratch::new(json),
+            values: Vec::new(),
+            documents: Vec::new(),
+        }
     }
 
     /// Checks that an image has all columns that matter.
@@ -156,6 +194,36 @@ fn hidden(table: &str, logged: &MapColumn) -> Result<NamedColumn> {
     })?;
     let name = logged.name.clone().unwrap_or_else(|| "(hidden)".to_owned());
     Ok(NamedColumn { name, decoder, virtual_column: true })
+}
+
+/// Less than this is not given back: the rest would have to be moved for it.
+const GIVEN_BACK: usize = 1 << 20;
+
+/// Memory that is given back from its beginning on.
+struct Front {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Front {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, start: 0 }
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// Only the last `left` bytes are needed any more.
+    fn keep(&mut self, left: usize) {
+        self.start = self.bytes.len().saturating_sub(left);
+        // What is moved is never more than a few times what was given back, however many rows there are.
+        if self.start >= GIVEN_BACK.max(left / 4) {
+            self.bytes.drain(..self.start);
+            self.bytes.shrink_to_fit();
+            self.start = 0;
+        }
+    }
 }
 
 /// One pass over the rows of an event.
@@ -312,5 +380,21 @@ impl NullBits<'_> {
         let on = bit(self.bytes, self.place);
         self.place += 1;
         on
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_given_back_from_the_front() {
+        let mut front = Front::new((0..4 << 20).map(|place| (place % 251) as u8).collect());
+        let whole = front.bytes.clone();
+        for left in [(4 << 20) - 10, (3 << 20) - 10, (3 << 20) - 11, 1 << 20, 100, 0] {
+            front.keep(left);
+            assert!(front.rest() == &whole[whole.len() - left..], "{left}");
+            assert!(front.bytes.capacity() <= left + GIVEN_BACK.max(left / 4), "{left}");
+        }
     }
 }

@@ -132,9 +132,13 @@ impl<'a> RowsEvent<'a> {
         self.rows.len()
     }
 
-    /// The event with its own bytes, to be decoded later or elsewhere.
-    pub fn into_owned(self) -> RowsEvent<'static> {
-        RowsEvent {
+    /// Takes the event off the memory that it came in, to be given that memory as its own.
+    pub fn detach(self) -> DetachedRows {
+        let (rows, missing) = match self.rows {
+            Cow::Owned(rows) => (rows, None),
+            Cow::Borrowed(rows) => (Vec::new(), Some(rows.len())),
+        };
+        let event = RowsEvent {
             kind: self.kind,
             table: self.table,
             flags: self.flags,
@@ -142,7 +146,32 @@ impl<'a> RowsEvent<'a> {
             columns: self.columns,
             before_present: Cow::Owned(self.before_present.into_owned()),
             after_present: Cow::Owned(self.after_present.into_owned()),
-            rows: Cow::Owned(self.rows.into_owned()),
+            rows: Cow::Owned(rows),
+        };
+        DetachedRows { event, missing }
+    }
+
+    /// The event with its own bytes, to be decoded later or elsewhere.
+    pub fn into_owned(self) -> RowsEvent<'static> {
+        let rows = self.rows.to_vec();
+        self.detach().attach(|_| rows)
+    }
+}
+
+/// A row event whose rows are still where it came from.
+pub struct DetachedRows {
+    event: RowsEvent<'static>,
+    /// How many bytes they are; None: the event has them (they were decompressed).
+    missing: Option<usize>,
+}
+
+impl DetachedRows {
+    /// The event, with the last bytes of the body that it came in: `tail` is told how many.
+    pub fn attach(self, tail: impl FnOnce(usize) -> Vec<u8>) -> RowsEvent<'static> {
+        let mut event = self.event;
+        if let Some(length) = self.missing {
+            event.rows = Cow::Owned(tail(length));
         }
+        event
     }
 }

@@ -93,6 +93,41 @@ fn an_update_and_its_table_map() {
 }
 
 #[test]
+fn rows_with_their_own_memory_are_the_same_rows() {
+    // d.t (a MEDIUMINT, b LONGBLOB); the images differ in size, some by far.
+    let map = vec![5, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 9, 252, 1, 4, 0b11];
+    let definition = definition(vec![column("a", Kind::MediumInt { unsigned: false }), column("b", Kind::Blob)]);
+    let mut body = vec![5, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2, 0b11, 0b11];
+    let sizes = [3 << 20, 5, (1 << 20) - 9, 0, 7, 2 << 20, 1 << 20, 1 << 20, 9, 3 << 20];
+    for (number, size) in (0u8..).zip(sizes) {
+        body.extend([0, number, 0, 0]);
+        body.extend((size as u32).to_le_bytes());
+        body.extend(std::iter::repeat_n(number, size));
+    }
+    let mut decoder = Decoder::new();
+    let Event::TableMap(map) = decoder.decode(&event(19, &map)).unwrap() else { panic!() };
+    let row_decoder = RowDecoder::new(&definition, &map, &[0], &[0, 1]).unwrap();
+    let Event::Rows(rows) = decoder.decode(&event(31, &body)).unwrap() else { panic!() };
+    let mut expected = Vec::new();
+    row_decoder
+        .decode_rows(&rows, &mut |before, after| {
+            expected.push((before, after));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(expected.len(), sizes.len() / 2);
+    let own = rows.detach().attach(|length| body[body.len() - length..].to_vec());
+    let mut consumed = Vec::new();
+    row_decoder
+        .consume_rows(own, &mut |before, after| {
+            consumed.push((before, after));
+            Ok(())
+        })
+        .unwrap();
+    assert!(consumed == expected);
+}
+
+#[test]
 fn a_partial_row_image_stops() {
     let mut decoder = Decoder::new();
     decoder.decode(&event(19, &map_body())).unwrap();
@@ -173,8 +208,6 @@ fn a_stray_checksum_is_taken_off_a_rotate() {
     let checksum = crc32fast::hash(&raw).to_le_bytes();
     assert!(RawEvent { body: &body, ..whole }.verify_checksum(checksum).is_ok());
     assert!(RawEvent { body: &body, ..whole }.verify_checksum([0; 4]).is_err());
-    raw.extend(checksum);
-    assert!(verify_checksum(&raw).is_ok());
     let mut with_checksum = body.clone();
     with_checksum.extend(checksum);
     for body in [&body, &with_checksum] {
@@ -223,17 +256,6 @@ fn compressed_transactions() {
             decoder.decode(&inner).unwrap();
         }
         assert_eq!(seen, inner);
-        // The transport repeats them; anything else is an error.
-        let echo = events.into_echo();
-        let mut good = echo.clone();
-        for (event_type, body) in &inner {
-            assert!(!good.is_over());
-            good.swallow(&event(*event_type, body)).unwrap();
-        }
-        assert!(good.is_over());
-        assert!(echo.clone().swallow(&event(33, &[])).is_err());
-        let mut other = echo;
-        assert!((0..3).map(|_| other.swallow(&event(31, &[]))).any(|result| result.is_err()));
     }
     let (body, _) = payload(&inner, 7);
     let Event::Payload(unknown) = Decoder::new().decode(&event(40, &body)).unwrap() else { panic!() };

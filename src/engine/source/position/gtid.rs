@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use mysql_async::{GnoInterval, Sid};
+use mysql_common::packets::{GnoInterval, Sid, Tag};
 
 use crate::engine::error::{Error, Result};
 
@@ -210,7 +210,7 @@ impl GtidSet {
         })
     }
 
-    /// The form that `BinlogStreamRequest::with_gtid_set` takes.
+    /// The form that a request for the log takes.
     pub fn to_sids(&self) -> Result<Vec<Sid<'static>>> {
         let mut sids = Vec::new();
         for (uuid, tags) in &self.sids {
@@ -218,10 +218,9 @@ impl GtidSet {
                 let numbers = intervals.0.iter().map(|interval| GnoInterval::new(interval.start, interval.end)).collect();
                 let mut sid = Sid::new(*uuid).with_intervals(numbers);
                 if let Some(tag) = tag {
-                    // The crate does not export its tag type by name; the conversion is inferred.
-                    let owned = tag.to_string();
-                    sid =
-                        sid.with_tag(owned.try_into().map_err(|error| Error::definite(format!("GTID tag \"{tag}\": {error}")))?);
+                    let owned =
+                        Tag::new(tag.to_string()).map_err(|error| Error::definite(format!("GTID tag \"{tag}\": {error}")))?;
+                    sid = sid.with_tag(owned);
                 }
                 sids.push(sid);
             }
