@@ -4,7 +4,7 @@
 //! log together, indexes and foreign keys, and the log alone. All of a task's workers live inside an attempt: when one
 //! fails, all end, and the next attempt claims the task anew before it reads what was committed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use super::plan::select::Selection;
 use super::plan::{Plan, TablePlan};
 use super::precheck;
 use super::progress::{Progress, TableState};
+use super::replicate::cascade::Cascades;
 use super::replicate::dispatch::Dispatcher;
 use super::replicate::guard::Guard;
 use super::replicate::lane::Lane;
@@ -50,6 +51,7 @@ struct Attempt<'a> {
     plan: Arc<Plan>,
     selection: Selection,
     record: Record,
+    cascades: Arc<Cascades>,
 }
 
 /// Ends a task for good: raises its epoch, so that no engine that still runs can write, and records that none may again.
@@ -153,6 +155,8 @@ async fn begin<'a>(
     };
     let mut conn = source.connect(Role::Metadata).await?;
     let identity = visibility::server_identity(&mut conn, &resolved.source.info).await?;
+    let folds = resolved.source.lower_case_table_names() != 0;
+    let cascades = cascades(&mut conn, &resolved.source.info, &resolved.plan, folds).await?;
     let _ = conn.disconnect().await;
     record.prepare().await?;
     let names = NameRules {
@@ -162,7 +166,12 @@ async fn begin<'a>(
     };
     let destinations: Vec<_> = resolved.plan.tables.iter().map(|table| names.destination_name(&table.destination)).collect();
     let definitions: Vec<_> = resolved.plan.tables.iter().map(|table| &*table.definition).collect();
-    record.create(now, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions, &destinations).await?;
+    // Which lane has which table follows from it, so that it holds for the task's life.
+    let mut recorded = now.to_vec();
+    recorded.push((CASCADES.to_owned(), mode(&cascades).to_owned()));
+    record
+        .create(&recorded, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions, &destinations)
+        .await?;
     Ok(Some(Attempt {
         task,
         progress,
@@ -173,6 +182,7 @@ async fn begin<'a>(
         plan: Arc::new(resolved.plan),
         selection: resolved.selection,
         record,
+        cascades: Arc::new(cascades),
     }))
 }
 
@@ -237,8 +247,17 @@ async fn resume<'a>(
     let selection = Selection::new(task.spec(), names)?;
     let recorded = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
     let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
-    let _ = conn.disconnect().await;
     let plan = resolve(task.spec(), &selection, &catalog)?;
+    let cascades = cascades(&mut conn, &source_info, &plan, selection.names().source_folds()).await?;
+    let _ = conn.disconnect().await;
+    let of_begin = saved.fingerprint.iter().find(|(name, _)| name == CASCADES).map_or(LOGGED, |(_, value)| value.as_str());
+    if of_begin != mode(&cascades) {
+        return Err(Error::definite(format!(
+            "when the task was started, rows that foreign keys change at the source were {of_begin} its binary log; now they are {} it \
+             (the source was upgraded, or innodb_native_foreign_keys changed): start the task anew",
+            mode(&cascades)
+        )));
+    }
     let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == GtidPosition::None);
     if by_place && identity != saved.source_uuid {
         return Err(Error::definite(format!(
@@ -247,7 +266,40 @@ async fn resume<'a>(
             saved.source_uuid
         )));
     }
-    Ok(Attempt { task, progress, source, destination, source_info, destination_info, plan: Arc::new(plan), selection, record })
+    Ok(Attempt {
+        task,
+        progress,
+        source,
+        destination,
+        source_info,
+        destination_info,
+        plan: Arc::new(plan),
+        selection,
+        record,
+        cascades: Arc::new(cascades),
+    })
+}
+
+/// Name, in the record, of how cascades come to the destination.
+const CASCADES: &str = "source.cascades";
+const LOGGED: &str = "in";
+const DERIVED: &str = "missing from";
+
+fn mode(cascades: &Cascades) -> &'static str {
+    if cascades.is_empty() { LOGGED } else { DERIVED }
+}
+
+/// What has to be derived from the foreign keys, because the source does not log it.
+async fn cascades(conn: &mut mysql_async::Conn, info: &ServerInfo, plan: &Plan, folds: bool) -> Result<Cascades> {
+    let native: Option<String> = match plan.incremental && info.is_mysql_since(9, 6, 0) {
+        true => conn.query_first("SELECT CAST(@@GLOBAL.innodb_native_foreign_keys AS CHAR)").await?,
+        false => None,
+    };
+    let native = native.map(|value| matches!(value.as_str(), "1" | "ON"));
+    if !plan.incremental || info.logs_cascades(native) {
+        return Ok(Cascades::none());
+    }
+    Ok(Cascades::derived(plan, folds))
 }
 
 async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
@@ -315,11 +367,14 @@ impl Attempt<'_> {
         };
         let pending = |chunked: bool| -> Vec<Arc<TablePlan>> {
             let open = plan.tables.iter().zip(&stages).filter(|(_, stage)| **stage < TableStage::Copied);
-            open.map(|(table, _)| Arc::clone(table)).filter(|table| table.is_chunked() == chunked).collect()
+            let is_chunked = |table: &TablePlan| table.is_chunked() && !self.cascades.needs_snapshot(table.id);
+            open.map(|(table, _)| Arc::clone(table)).filter(|table| is_chunked(table) == chunked).collect()
         };
         if copying {
             self.progress.set_phase(Phase::Copying);
-            copy::snapshot::run(&context, pending(false), server_id, cancel).await?;
+            for tables in self.by_level(pending(false)) {
+                copy::snapshot::run(&context, tables, server_id, cancel).await?;
+            }
         }
         let mut workers: JoinSet<Result<()>> = JoinSet::new();
         let stop = cancel.child_token();
@@ -348,6 +403,15 @@ impl Attempt<'_> {
             self.progress.set_phase(Phase::Completed);
         }
         Ok(outcome)
+    }
+
+    /// In the order of the copy: what cascades come through before what they come to.
+    fn by_level(&self, tables: Vec<Arc<TablePlan>>) -> Vec<Vec<Arc<TablePlan>>> {
+        let mut levels: BTreeMap<u32, Vec<Arc<TablePlan>>> = BTreeMap::new();
+        for table in tables {
+            levels.entry(self.cascades.level(table.id)).or_default().push(table);
+        }
+        levels.into_values().collect()
     }
 
     fn stages(&self, saved: &Saved) -> Vec<TableStage> {
@@ -401,13 +465,6 @@ impl Attempt<'_> {
         }
         let floor = visibility::earliest(&positions).unwrap_or_default();
         let budget = self.task.sizing.queue_bytes;
-        let dispatcher = Arc::new(Dispatcher::new(&self.plan, floor, start.clone(), positions.clone(), budget));
-        for (number, recorded) in (0u32..).zip(positions) {
-            let applier = Applier::connect(&self.destination, claim.lane(number), limits).await?;
-            let lane =
-                Lane::new(number, Arc::clone(&self.plan), Arc::clone(&dispatcher), applier, self.progress.clone(), recorded);
-            workers.spawn(lane.run(stop.clone()));
-        }
         let valid_from: HashMap<u32, Position> = saved
             .tables
             .iter()
@@ -422,6 +479,35 @@ impl Attempt<'_> {
                 Some((found.id, from))
             })
             .collect();
+        let dispatcher = Arc::new(Dispatcher::new(
+            &self.plan,
+            floor,
+            start.clone(),
+            positions.clone(),
+            &valid_from,
+            Arc::clone(&self.cascades),
+            budget,
+        ));
+        if self.plan.full {
+            // A table of a higher level whose turn has not come: a table that its cascades come through is not copied yet.
+            let open: Vec<&Arc<TablePlan>> = self
+                .plan
+                .tables
+                .iter()
+                .zip(self.stages(saved))
+                .filter(|(_, s)| *s < TableStage::Copied)
+                .map(|(t, _)| t)
+                .collect();
+            let lowest = open.iter().map(|table| self.cascades.level(table.id)).min().unwrap_or_default();
+            dispatcher.hold_back(open.iter().map(|table| table.id).filter(|id| self.cascades.level(*id) > lowest));
+        }
+        for (number, recorded) in (0u32..).zip(positions) {
+            let cascades = Arc::clone(&self.cascades);
+            let applier = Applier::connect(&self.destination, claim.lane(number), limits, Arc::clone(&cascades)).await?;
+            let (plan, dispatcher) = (Arc::clone(&self.plan), Arc::clone(&dispatcher));
+            let lane = Lane::new(number, plan, cascades, dispatcher, applier, self.progress.clone(), recorded);
+            workers.spawn(lane.run(stop.clone()));
+        }
         let reader = Reader {
             source: self.source.clone(),
             source_info: self.source_info.clone(),
@@ -429,6 +515,7 @@ impl Attempt<'_> {
             dispatcher: Arc::clone(&dispatcher),
             start,
             guard: Guard::new(self.selection.clone(), self.progress.clone()),
+            cascades: Arc::clone(&self.cascades),
             valid_from,
             server_id,
             clock_offset,
@@ -454,7 +541,14 @@ impl Attempt<'_> {
                 let (creator, dispatcher) = (creator.clone(), dispatcher.clone());
                 Arc::new(move |table| Box::pin(finish_table(creator.clone(), dispatcher.clone(), table)))
             };
-            copy::run(context, pending, cancel.clone(), Arc::clone(&copied)).await?;
+            for tables in self.by_level(pending) {
+                if let Some(dispatcher) = &dispatcher {
+                    for table in &tables {
+                        dispatcher.begin(table.id).await;
+                    }
+                }
+                copy::run(context.clone(), tables, cancel.clone(), Arc::clone(&copied)).await?;
+            }
             // Tables from snapshots, and tables whose indexes an earlier run did not get to.
             let current = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
             let stages = self.stages(&current);

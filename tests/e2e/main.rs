@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cascades;
 mod crash;
 mod migrate;
 mod ownership;

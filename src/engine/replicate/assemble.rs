@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::cascade::{Cascade, Cascades, Rule};
 use super::change::{Change, ChangeKind, Operation};
 use super::dispatch::End;
 use super::guard::{Guard, Passage};
@@ -15,7 +16,7 @@ use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::schema::statement::{Statement, classify};
-use crate::engine::source::binlog::{Query, RowDecoder, RowsEvent, TableMap, TransactionStart};
+use crate::engine::source::binlog::{Query, RowDecoder, RowsEvent, RowsKind, TableMap, TransactionStart};
 use crate::engine::source::position::{Position, TransactionId};
 use crate::engine::value::Row;
 
@@ -45,6 +46,16 @@ struct Followed {
     decoder: RowDecoder,
     /// Of the after image: places of the columns of secondary unique indexes.
     unique_after: Vec<usize>,
+    /// Of the after image: places of the columns that foreign keys of others reference.
+    referenced: Vec<usize>,
+    /// Of the before image: where those begin.
+    referenced_before: usize,
+    /// Foreign keys that act on DELETE lead from here.
+    on_delete: bool,
+    /// Of `referenced`: places whose change makes foreign keys act.
+    on_update: Vec<usize>,
+    /// What is referenced is not wholly known: any UPDATE may have changed it.
+    on_any_update: bool,
     transactional: bool,
 }
 
@@ -77,6 +88,7 @@ pub struct Assembler {
     plan: Arc<Plan>,
     by_name: HashMap<(String, String), u32>,
     guard: Guard,
+    cascades: Arc<Cascades>,
     position: Position,
     open: Option<Open>,
     followed: HashMap<u64, Option<Arc<Followed>>>,
@@ -93,6 +105,7 @@ impl Assembler {
     pub fn new(
         plan: Arc<Plan>,
         guard: Guard,
+        cascades: Arc<Cascades>,
         position: Position,
         floor: Position,
         valid_from: HashMap<u32, Position>,
@@ -103,6 +116,7 @@ impl Assembler {
             plan,
             by_name,
             guard,
+            cascades,
             position,
             open: None,
             followed: HashMap::new(),
@@ -185,7 +199,7 @@ impl Assembler {
         let id = self.by_name.get(&(map.database.clone(), map.table.clone())).copied();
         let followed = match id.and_then(|id| self.plan.tables.get(id as usize)) {
             None => None,
-            Some(table) => Some(Arc::new(follow(table, map)?)),
+            Some(table) => Some(Arc::new(follow(table, map, &self.cascades)?)),
         };
         if followed.is_none() {
             self.guard.rows_of(&map.database, &map.table)?;
@@ -196,21 +210,34 @@ impl Assembler {
 
     /// Row event.
     pub fn rows(&mut self, rows: &RowsEvent<'_>) -> Result<Outcome> {
-        let Some(Some(followed)) = self.followed.get(&rows.table.id) else { return Ok(Outcome::Open) };
+        let Some(Some(followed)) = self.followed.get(&rows.table.id) else {
+            self.strange_parent(rows)?;
+            return Ok(Outcome::Open);
+        };
         let followed = Arc::clone(followed);
         let table = &followed.table;
         let open = self.open.as_mut().ok_or_else(|| Error::definite("the binary log holds rows outside of a transaction"))?;
         // Of an XA transaction it is the commit that counts, which comes later; see end().
-        if open.xa.is_none() && is_covered(&self.valid_from, table.id, open) {
+        let covered = open.xa.is_none() && is_covered(&self.valid_from, table.id, open);
+        let cascades =
+            rows.foreign_key_checks() && (followed.on_delete || followed.on_any_update || !followed.on_update.is_empty());
+        if covered && !cascades {
             return Ok(Outcome::Open);
         }
         let mut bytes = 0;
         let changes = &mut open.changes;
         followed.decoder.decode_rows(rows, &mut |before, after| {
-            push_changes(&followed, before, after, &mut |change| {
+            let cascade = if cascades { cascade_of(&followed, before.as_ref(), after.as_ref()) } else { None };
+            let mut push = |change: Change| {
                 bytes += change.size();
                 changes.push(change);
-            });
+            };
+            if !covered {
+                push_changes(&followed, before, after, &mut push);
+            }
+            if let Some(cascade) = cascade {
+                push(Change { table: table.id, kind: ChangeKind::Cascade(Box::new(cascade)) });
+            }
             Ok(())
         })?;
         open.bytes += bytes;
@@ -223,7 +250,9 @@ impl Assembler {
             open.bytes = 0;
             // Savepoints before this point are out of reach now; rolling back to one is an error then.
             open.savepoints.clear();
-            return Ok(Outcome::Part(std::mem::take(&mut open.changes)));
+            let mut changes = std::mem::take(&mut open.changes);
+            mark_covered(&mut changes, &self.valid_from, open);
+            return Ok(Outcome::Part(changes));
         }
         if open.xa.is_some() && open.bytes > XA_BYTES {
             return Err(Error::definite(format!(
@@ -233,6 +262,27 @@ impl Assembler {
             )));
         }
         Ok(Outcome::Open)
+    }
+
+    /// A parent that is not migrated changes children that are.
+    fn strange_parent(&self, rows: &RowsEvent<'_>) -> Result<()> {
+        let Some(stranger) = self.cascades.stranger(&rows.table.database, &rows.table.table) else { return Ok(()) };
+        let acts = match rows.kind {
+            RowsKind::Insert => false,
+            RowsKind::Delete => stranger.on_delete,
+            RowsKind::Update | RowsKind::PartialUpdate => stranger.on_update,
+        };
+        let is_behind = self.open.as_ref().is_some_and(|open| self.floor.covers(&open.id, &open.file, open.offset + 1));
+        if !acts || is_behind || !rows.foreign_key_checks() {
+            return Ok(());
+        }
+        Err(Error::definite(format!(
+            "a parent row in {}.{} was changed, which is not migrated; what that did to child rows (foreign key {}) is not in the \
+             binary log and cannot be followed. Select the parent in spec.objects and start the task anew",
+            rows.table.database,
+            rows.table.table,
+            stranger.keys.join(", ")
+        )))
     }
 
     /// XID event.
@@ -246,9 +296,13 @@ impl Assembler {
             self.open.take().ok_or_else(|| Error::definite("the binary log ends a transaction that has no beginning"))?;
         if open.xa.is_some() && !self.valid_from.is_empty() {
             let mut changes = std::mem::take(&mut open.changes);
-            changes.retain(|change| !is_covered(&self.valid_from, change.table, &open));
+            let is_cascade = |change: &Change| matches!(change.kind, ChangeKind::Cascade(_));
+            changes.retain(|change| is_cascade(change) || !is_covered(&self.valid_from, change.table, &open));
             open.changes = changes;
         }
+        let mut changes = std::mem::take(&mut open.changes);
+        mark_covered(&mut changes, &self.valid_from, &open);
+        open.changes = changes;
         self.position.gtid.insert(&open.id);
         file.clone_into(&mut self.position.file);
         self.position.offset = offset;
@@ -401,18 +455,36 @@ fn is_covered(valid_from: &HashMap<u32, Position>, table: u32, open: &Open) -> b
 }
 
 /// Prepares the decoder of a table: of before images only what identifies the row and what unique indexes hold.
-fn follow(table: &Arc<TablePlan>, map: &Arc<TableMap>) -> Result<Followed> {
+fn follow(table: &Arc<TablePlan>, map: &Arc<TableMap>, cascades: &Cascades) -> Result<Followed> {
     let after: Vec<usize> = table.columns.iter().map(|column| column.image).collect();
     let unique_after = if table.has_key() && table.secondary_unique { unique_places(table) } else { Vec::new() };
-    let before: Vec<usize> = if table.has_key() {
+    let mut before: Vec<usize> = if table.has_key() {
         table.key.iter().chain(&unique_after).map(|&place| table.columns[place].image).collect()
     } else {
         after.clone()
     };
+    let referenced = cascades.referenced(table.id).to_vec();
+    let referenced_before = before.len();
+    before.extend(referenced.iter().map(|&place| table.columns[place].image));
+    let on_delete = cascades.of_parent(table.id).any(|link| link.on_delete != Rule::Nothing);
+    let acting = cascades.of_parent(table.id).filter(|link| link.on_update != Rule::Nothing);
+    let on_update = acting.flat_map(|link| link.parent_cells.iter().copied()).collect();
     let decoder = RowDecoder::new(&table.definition, map, &before, &after)?;
     let transactional =
         !matches!(table.definition.engine.to_ascii_uppercase().as_str(), "MYISAM" | "ARIA" | "MEMORY" | "CSV" | "ARCHIVE");
-    Ok(Followed { table: Arc::clone(table), map: Arc::clone(map), decoder, unique_after, transactional })
+    let on_any_update = cascades.of_parent(table.id).any(|link| link.on_update != Rule::Nothing && !link.parent_known);
+    Ok(Followed {
+        table: Arc::clone(table),
+        map: Arc::clone(map),
+        decoder,
+        unique_after,
+        referenced,
+        referenced_before,
+        on_delete,
+        on_update,
+        on_any_update,
+        transactional,
+    })
 }
 
 /// Places of the columns that secondary unique indexes rest on; all columns where an index part is an expression.
@@ -434,11 +506,41 @@ fn unique_places(table: &TablePlan) -> Vec<usize> {
     places
 }
 
+/// What foreign keys did when the row changed.
+fn cascade_of(followed: &Followed, before: Option<&Row>, after: Option<&Row>) -> Option<Cascade> {
+    let places: Vec<usize> = (0..followed.referenced.len()).map(|place| followed.referenced_before + place).collect();
+    let before = before?.project(&places);
+    let cascade = |after| Cascade { before: before.clone(), after, sequence: 0, covered: Arc::from([]) };
+    match after {
+        None => followed.on_delete.then(|| cascade(None)),
+        Some(row) => {
+            let after = row.project(&followed.referenced);
+            let changed = followed.on_any_update || before.project(&followed.on_update) != after.project(&followed.on_update);
+            changed.then(|| cascade(Some(after)))
+        }
+    }
+}
+
+/// Tells the cascades which tables hold the transaction already.
+fn mark_covered(changes: &mut [Change], valid_from: &HashMap<u32, Position>, open: &Open) {
+    let mut covered: Option<Arc<[u32]>> = None;
+    for change in changes {
+        if let ChangeKind::Cascade(cascade) = &mut change.kind {
+            let tables = covered
+                .get_or_insert_with(|| valid_from.keys().copied().filter(|table| is_covered(valid_from, *table, open)).collect());
+            cascade.covered = Arc::clone(tables);
+        }
+    }
+}
+
 fn push_changes(followed: &Followed, before: Option<Row>, after: Option<Row>, push: &mut impl FnMut(Change)) {
     let table = &followed.table;
     let dml = table.dml;
     let mut send = |kind| push(Change { table: table.id, kind });
     if !table.has_key() {
+        // Behind a before image stand the columns that others reference.
+        let whole: Vec<usize> = (0..table.columns.len()).collect();
+        let before = before.map(|row| if followed.referenced.is_empty() { row } else { row.project(&whole) });
         match (before, after) {
             (None, Some(row)) if dml.insert => send(ChangeKind::Insert { row }),
             (Some(row), None) if dml.delete => send(ChangeKind::Remove { row }),
@@ -457,7 +559,7 @@ fn push_changes(followed: &Followed, before: Option<Row>, after: Option<Row>, pu
         (Some(before), Some(row)) if dml.update => {
             let old_key = key_of_before(&before);
             let key = row.project(&table.key);
-            let old_unique: Vec<_> = before.cells().skip(table.key.len()).collect();
+            let old_unique: Vec<_> = before.cells().skip(table.key.len()).take(followed.unique_after.len()).collect();
             let cells: Vec<_> = row.cells().collect();
             let touched = followed.unique_after.iter().zip(&old_unique).any(|(&place, old)| cells.get(place) != Some(old));
             if old_key != key {

@@ -11,6 +11,7 @@ use mysql_async::binlog::events::Event as TransportEvent;
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Assembler, Outcome};
+use super::cascade::Cascades;
 use super::change::Change;
 use super::dispatch::{Began, Dispatcher};
 use super::guard::Guard;
@@ -47,6 +48,7 @@ pub struct Reader {
     /// From where the log is read; not behind where the dispatcher stands.
     pub start: Position,
     pub guard: Guard,
+    pub cascades: Arc<Cascades>,
     pub valid_from: HashMap<u32, Position>,
     pub server_id: u32,
     /// Microseconds to add to the source's clock.
@@ -65,7 +67,15 @@ impl Reader {
         let floor = (*self.dispatcher.position()).clone();
         let mut stream = LogStream::open(&self.source, &self.source_info, &self.start, self.server_id, Follow::Forever).await?;
         let mut state = State {
-            assembler: Assembler::new(self.plan, self.guard, self.start, floor, self.valid_from, self.clock_offset),
+            assembler: Assembler::new(
+                self.plan,
+                self.guard,
+                self.cascades,
+                self.start,
+                floor,
+                self.valid_from,
+                self.clock_offset,
+            ),
             decoder: Decoder::for_version(&self.source_info.version_text),
             dispatcher: self.dispatcher,
             progress: self.progress,
