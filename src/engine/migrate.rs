@@ -31,7 +31,8 @@ use super::replicate::dispatch::Dispatcher;
 use super::replicate::guard::Guard;
 use super::replicate::lane::Lane;
 use super::replicate::reader::Reader;
-use super::source::position::{GtidPosition, Position};
+use super::schema::definition::TableDefinition;
+use super::source::position::{GtidPosition, MariaGtid, Position};
 use super::source::visibility::{self, Visibility};
 use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
@@ -153,11 +154,20 @@ async fn begin<'a>(
         }
         false => None,
     };
+    let mut again_conn = source.connect(Role::Metadata).await?;
     let mut conn = source.connect(Role::Metadata).await?;
     let identity = visibility::server_identity(&mut conn, &resolved.source.info).await?;
     let folds = resolved.source.lower_case_table_names() != 0;
     let cascades = cascades(&mut conn, &resolved.source.info, &resolved.plan, folds).await?;
     let _ = conn.disconnect().await;
+    // Read again behind the start: what the precheck read holds there, so that the log's own DDL in front of it is history.
+    let again = precheck::read_source::catalog(&mut again_conn, &resolved.selection).await?;
+    let _ = again_conn.disconnect().await;
+    if start.is_some()
+        && let Some(table) = changed_definition(&resolved.plan, &resolved.selection, &again.tables)
+    {
+        return Err(Error::transient(format!("{table} was changed while the task began; it begins again")));
+    }
     record.prepare().await?;
     let names = NameRules {
         source: resolved.source.lower_case_table_names(),
@@ -184,6 +194,28 @@ async fn begin<'a>(
         record,
         cascades: Arc::new(cascades),
     }))
+}
+
+/// The first table whose definition is not the planned one, or that came or went.
+fn changed_definition(plan: &Plan, selection: &Selection, now: &[Arc<TableDefinition>]) -> Option<String> {
+    // AUTO_INCREMENT=n in the statement rises with every row.
+    let statement = |table: &TableDefinition| {
+        let words = table.create_statement.split_whitespace().filter(|word| !word.starts_with("AUTO_INCREMENT="));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let same = |a: &TableDefinition, b: &TableDefinition| {
+        a.columns == b.columns && a.indexes == b.indexes && a.foreign_keys == b.foreign_keys && statement(a) == statement(b)
+    };
+    let name = |table: &TableDefinition| (table.database.clone(), table.table.clone());
+    let covered = now.iter().filter(|table| selection.covers(&table.database, &table.table).is_some());
+    let mut open: HashMap<(String, String), &TableDefinition> = covered.map(|table| (name(table), &**table)).collect();
+    for table in &plan.tables {
+        match open.remove(&name(&table.definition)) {
+            Some(found) if same(found, &table.definition) => {}
+            _ => return Some(table.source.to_string()),
+        }
+    }
+    open.into_values().next().map(TableDefinition::qualified)
 }
 
 /// XA transactions that are prepared when the log is joined get this long to be decided.
@@ -249,7 +281,13 @@ async fn resume<'a>(
     let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
     let plan = resolve(task.spec(), &selection, &catalog)?;
     let cascades = cascades(&mut conn, &source_info, &plan, selection.names().source_folds()).await?;
-    let _ = conn.disconnect().await;
+    if let Some(start) = &saved.start
+        && source_info.is_mariadb()
+        && start.gtid != GtidPosition::None
+        && identity != saved.source_uuid
+    {
+        follow_other_mariadb(&mut conn, &identity, saved, &record).await?;
+    }
     let of_begin = saved.fingerprint.iter().find(|(name, _)| name == CASCADES).map_or(LOGGED, |(_, value)| value.as_str());
     if of_begin != mode(&cascades) {
         return Err(Error::definite(format!(
@@ -258,6 +296,7 @@ async fn resume<'a>(
             mode(&cascades)
         )));
     }
+    let _ = conn.disconnect().await;
     let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == GtidPosition::None);
     if by_place && identity != saved.source_uuid {
         return Err(Error::definite(format!(
@@ -278,6 +317,40 @@ async fn resume<'a>(
         record,
         cascades: Arc::new(cascades),
     })
+}
+
+/// MariaDB has no server UUID, and two servers with one server id both have a 0-1-500. Another server than the recorded one is
+/// followed when it is a replica that took over: with a server id of its own, and with everything the task has taken in its
+/// binary log under the ids that it had.
+async fn follow_other_mariadb(conn: &mut mysql_async::Conn, identity: &str, saved: &Saved, record: &Record) -> Result<()> {
+    let server_id = |identity: &str| identity.rsplit_once(':').map(|(_, id)| id.to_owned());
+    if server_id(identity) == server_id(&saved.source_uuid) {
+        return Err(Error::definite(format!(
+            "the source is another server ({identity}: host, port, server_id) than the one that the task has followed so far ({}); both have \
+             the same server_id, so that their GTIDs are not told apart. If it is the same server under another name: {}",
+            saved.source_uuid,
+            record.identity_statement(identity)
+        )));
+    }
+    let state: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_binlog_state").await?;
+    let logged: Vec<MariaGtid> =
+        state.unwrap_or_default().split(',').filter(|gtid| !gtid.trim().is_empty()).map(str::parse).collect::<Result<_>>()?;
+    for position in saved.lanes.iter().map(|(position, _)| position) {
+        let GtidPosition::MariaDb(position) = &position.gtid else { continue };
+        for taken in position.gtids() {
+            let has =
+                |gtid: &MariaGtid| gtid.domain == taken.domain && gtid.server == taken.server && gtid.sequence >= taken.sequence;
+            if !logged.iter().any(has) {
+                return Err(Error::definite(format!(
+                    "the source is another server ({identity}) than before ({}) and its binary log does not hold {taken}, which the task has \
+                     applied: it is no replica with log_slave_updates, or it lost transactions in a failover",
+                    saved.source_uuid
+                )));
+            }
+        }
+    }
+    tracing::warn!(before = %saved.source_uuid, now = %identity, "the source is a replica that took over");
+    Ok(())
 }
 
 /// Name, in the record, of how cascades come to the destination.

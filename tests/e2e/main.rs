@@ -6,6 +6,7 @@
 
 mod cascades;
 mod crash;
+mod logged;
 mod migrate;
 mod ownership;
 mod pod;

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::cascade::{Cascade, Cascades, Rule};
 use super::change::{Change, ChangeKind, Operation};
 use super::dispatch::End;
-use super::guard::{Guard, Passage};
+use super::guard::{Doubt, Guard, Passage};
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::schema::lexer::LexMode;
@@ -74,6 +74,8 @@ pub struct Open {
     /// Parts of it were handed on.
     parted: bool,
     savepoints: Vec<(String, usize)>,
+    /// Rows of it could not be read, and why.
+    unreadable: Option<String>,
 }
 
 struct Prepared {
@@ -81,6 +83,7 @@ struct Prepared {
     bytes: usize,
     /// In front of the transaction: where the log has to be read again after a restart.
     from: Arc<Position>,
+    unreadable: Option<String>,
 }
 
 /// See the module's page.
@@ -92,12 +95,17 @@ pub struct Assembler {
     position: Position,
     open: Option<Open>,
     followed: HashMap<u64, Option<Arc<Followed>>>,
+    /// Tables whose rows could not be read in front of the floor, and why: the definitions are from behind it.
+    unreadable: HashMap<u64, String>,
     prepared: HashMap<String, Prepared>,
     valid_from: HashMap<u32, Position>,
     /// What every lane has applied, or held from its beginning: read again only for XA transactions prepared there.
     floor: Position,
     /// Microseconds to add to the source's clock.
     clock_offset: i64,
+    /// A statement that may only be passed by when the source proves it harmless.
+    doubt: Option<Doubt>,
+    doubt_place: String,
 }
 
 impl Assembler {
@@ -120,11 +128,19 @@ impl Assembler {
             position,
             open: None,
             followed: HashMap::new(),
+            unreadable: HashMap::new(),
             prepared: HashMap::new(),
             valid_from,
             floor,
             clock_offset,
+            doubt: None,
+            doubt_place: String::new(),
         }
+    }
+
+    /// The statement that was just read must be proven harmless before its transaction is handed on; with its place.
+    pub fn take_doubt(&mut self) -> Option<(Doubt, String)> {
+        Some((self.doubt.take()?, std::mem::take(&mut self.doubt_place)))
     }
 
     /// The transaction at hand.
@@ -155,6 +171,7 @@ impl Assembler {
     /// A new file: table ids start anew.
     pub fn forget_tables(&mut self) {
         self.followed.clear();
+        self.unreadable.clear();
     }
 
     /// GTID event: a transaction begins at this place.
@@ -181,6 +198,7 @@ impl Assembler {
             bytes: 0,
             parted: false,
             savepoints: Vec::new(),
+            unreadable: None,
         });
         Ok(())
     }
@@ -199,9 +217,19 @@ impl Assembler {
         let id = self.by_name.get(&(map.database.clone(), map.table.clone())).copied();
         let followed = match id.and_then(|id| self.plan.tables.get(id as usize)) {
             None => None,
-            Some(table) => Some(Arc::new(follow(table, map, &self.cascades)?)),
+            Some(table) => match follow(table, map, &self.cascades) {
+                Ok(followed) => Some(Arc::new(followed)),
+                // The table had another definition then; only an XA transaction that is committed later matters.
+                Err(error) if self.is_below_floor() => {
+                    self.unreadable.insert(map.id, error.to_string());
+                    self.followed.insert(map.id, None);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            },
         };
-        if followed.is_none() {
+        self.unreadable.remove(&map.id);
+        if followed.is_none() && !self.is_below_floor() {
             self.guard.rows_of(&map.database, &map.table)?;
         }
         self.followed.insert(map.id, followed);
@@ -210,13 +238,20 @@ impl Assembler {
 
     /// Row event.
     pub fn rows(&mut self, rows: &RowsEvent<'_>) -> Result<Outcome> {
+        let is_below_floor = self.is_below_floor();
         let Some(Some(followed)) = self.followed.get(&rows.table.id) else {
             self.strange_parent(rows)?;
+            if let (Some(why), Some(open)) = (self.unreadable.get(&rows.table.id), self.open.as_mut()) {
+                open.unreadable = Some(why.clone());
+            }
             return Ok(Outcome::Open);
         };
         let followed = Arc::clone(followed);
         let table = &followed.table;
         let open = self.open.as_mut().ok_or_else(|| Error::definite("the binary log holds rows outside of a transaction"))?;
+        if is_below_floor && open.xa.is_none() {
+            return Ok(Outcome::Open);
+        }
         // Of an XA transaction it is the commit that counts, which comes later; see end().
         let covered = open.xa.is_none() && is_covered(&self.valid_from, table.id, open);
         let cascades =
@@ -241,10 +276,6 @@ impl Assembler {
             Ok(())
         })?;
         open.bytes += bytes;
-        if open.xa.is_none() && self.floor.covers(&open.id, &open.file, open.offset + 1) {
-            open.changes.clear();
-            return Ok(Outcome::Open);
-        }
         if open.bytes > PART_BYTES && open.xa.is_none() {
             open.parted = true;
             open.bytes = 0;
@@ -334,6 +365,7 @@ impl Assembler {
         let open = self.transaction()?;
         let changes = std::mem::take(&mut open.changes);
         let bytes = open.bytes;
+        let unreadable = open.unreadable.take();
         let kept: usize = self.prepared.values().map(|prepared| prepared.bytes).sum();
         if kept + bytes > XA_BYTES {
             return Err(Error::definite(format!(
@@ -341,7 +373,7 @@ impl Assembler {
                 XA_BYTES >> 20
             )));
         }
-        self.prepared.insert(xid.to_owned(), Prepared { changes, bytes, from });
+        self.prepared.insert(xid.to_owned(), Prepared { changes, bytes, from, unreadable });
         self.end(file, offset, false)
     }
 
@@ -358,11 +390,13 @@ impl Assembler {
             Statement::Rollback => return self.rollback(file, offset),
             Statement::Savepoint(name) => {
                 let open = self.transaction()?;
-                open.savepoints.retain(|(other, _)| *other != name);
+                open.savepoints.retain(|(other, _)| !same_savepoint(other, &name));
                 open.savepoints.push((name, open.changes.len()));
             }
             Statement::RollbackTo(name) => self.rollback_to(&name)?,
-            Statement::ReleaseSavepoint(name) => self.transaction()?.savepoints.retain(|(other, _)| *other != name),
+            Statement::ReleaseSavepoint(name) => {
+                self.transaction()?.savepoints.retain(|(other, _)| !same_savepoint(other, &name));
+            }
             Statement::XaStart(xid) => {
                 let open = self.transaction()?;
                 open.begun = true;
@@ -382,6 +416,11 @@ impl Assembler {
                          the tables must be copied again, at a time when XA RECOVER lists nothing on the source"
                     ))
                 })?;
+                if let Some(why) = prepared.unreadable
+                    && !self.is_below_floor()
+                {
+                    return Err(Error::definite(format!("XA COMMIT {xid}: the rows it prepared cannot be read: {why}")));
+                }
                 let open = self.transaction()?;
                 open.changes = prepared.changes;
                 open.xa = Some(xid);
@@ -392,10 +431,23 @@ impl Assembler {
                 return self.end(file, offset, false);
             }
             other => {
+                // What every lane has been given was judged then; in front of the task's start it is part of the definitions.
+                if self.is_below_floor() {
+                    if !self.transaction()?.begun {
+                        return self.end(file, offset, false);
+                    }
+                    return Ok(Outcome::Open);
+                }
                 let place = format!("{}:{}", file, offset);
                 let text = String::from_utf8_lossy(&query.sql).into_owned();
                 match self.guard.statement(&other, &text)? {
                     Passage::Free => {}
+                    Passage::Prove(doubt) => {
+                        let ends = !self.transaction()?.begun;
+                        self.doubt = Some(doubt);
+                        self.doubt_place = place;
+                        return if ends { self.end(file, offset, false) } else { Ok(Outcome::Open) };
+                    }
                     Passage::Stop(reason) => {
                         let id = self.open.as_ref().map(|open| open.id.to_string()).unwrap_or_default();
                         return Err(Error::definite(format!("{reason} (transaction {id}, {place})")));
@@ -431,7 +483,15 @@ impl Assembler {
     fn rollback_to(&mut self, name: &str) -> Result<()> {
         let lasting = self.lasting_tables();
         let open = self.transaction()?;
-        let Some(place) = open.savepoints.iter().position(|(other, _)| other == name) else {
+        let doubtful = |other: &str| other != name && !(other.is_ascii() && name.is_ascii());
+        if open.savepoints.iter().any(|(other, _)| doubtful(other)) {
+            return Err(Error::definite(format!(
+                "transaction {} rolls back to savepoint {name} and has others beside it; whether two names with letters beyond ASCII are \
+                 one for the server cannot be told",
+                open.id
+            )));
+        }
+        let Some(place) = open.savepoints.iter().position(|(other, _)| same_savepoint(other, name)) else {
             return Err(Error::definite(format!(
                 "transaction {} rolls back to savepoint {name}, whose changes were handed on already",
                 open.id
@@ -447,6 +507,11 @@ impl Assembler {
         });
         Ok(())
     }
+}
+
+/// Servers compare the names of savepoints without regard to case (and to accents, which rolling back looks at).
+fn same_savepoint(left: &str, right: &str) -> bool {
+    left.to_lowercase() == right.to_lowercase()
 }
 
 /// Whether a table's rows hold the transaction already.

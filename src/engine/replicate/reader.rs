@@ -14,8 +14,8 @@ use super::assemble::{Assembler, Outcome};
 use super::cascade::Cascades;
 use super::change::Change;
 use super::dispatch::{Began, Dispatcher};
-use super::guard::Guard;
-use crate::engine::connection::{Connector, ServerInfo};
+use super::guard::{self, Guard};
+use crate::engine::connection::{Connector, Role, ServerInfo};
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::live::Live;
 use crate::engine::plan::Plan;
@@ -82,6 +82,7 @@ impl Reader {
             live: self.live,
             info: self.source_info,
             reported: Instant::now(),
+            source: self.source,
         };
         loop {
             let event = tokio::select! {
@@ -109,6 +110,7 @@ impl Reader {
 }
 
 struct State {
+    source: Connector,
     info: ServerInfo,
     assembler: Assembler,
     decoder: Decoder,
@@ -130,6 +132,7 @@ impl State {
                 let decoded = self.decoder.decode(&inner)?;
                 let (file, offset) = (stream.file().to_owned(), stream.offset());
                 let outcome = apply(&mut self.assembler, &self.info, decoded, &inner, &file, offset)?;
+                self.prove().await?;
                 let is_large = inner.event_size > LARGE_EVENT;
                 self.hand_on(outcome).await?;
                 if is_large {
@@ -146,6 +149,7 @@ impl State {
         }
         let (file, offset) = (stream.file(), stream.offset());
         let outcome = apply(&mut self.assembler, &self.info, event, &raw, file, offset)?;
+        self.prove().await?;
         let quiet = matches!(outcome, Outcome::Open | Outcome::Skipped);
         // It holds the rows once more.
         drop(transport);
@@ -172,6 +176,24 @@ impl State {
         {
             self.dispatcher.advance(position, self.assembler.replay_from());
         }
+    }
+
+    /// A change that was logged as a statement is passed by only if the source shows that it stays away from what is
+    /// migrated.
+    async fn prove(&mut self) -> Result<()> {
+        let Some((doubt, place)) = self.assembler.take_doubt() else { return Ok(()) };
+        let mut conn = self.source.connect(Role::Metadata).await?;
+        let why = guard::disprove(&mut conn, &doubt).await?;
+        let _ = conn.disconnect().await;
+        let Some(why) = why else { return Ok(()) };
+        let tables: Vec<String> = doubt.tables.iter().map(ToString::to_string).collect();
+        Err(Error::definite(format!(
+            "a change of {} was logged as a statement, and that it leaves the migrated tables alone is not certain: {why}. A session on \
+             the source runs with binlog_format other than ROW; set binlog_format=ROW for it and start the task anew. \
+             Statement: {} ({place})",
+            tables.join(", "),
+            doubt.shown
+        )))
     }
 
     async fn hand_on(&mut self, outcome: Outcome) -> Result<()> {
