@@ -109,31 +109,6 @@ async fn ddl_while_a_task_begins() {
     }
 }
 
-/// Names of savepoints are the same in upper and lower case. They are logged where a non-transactional table is changed.
-#[tokio::test(flavor = "multi_thread")]
-async fn savepoints_in_any_case() {
-    let _place = place().await;
-    let (source, destination) = pair("mysql80", &["--enforce-gtid-consistency=OFF", "--gtid-mode=OFF"]).await;
-    source.run(&["CREATE TABLE shop.lasting (id INT PRIMARY KEY) ENGINE=MyISAM"]).await;
-    let migration = Migration::new(&source, &destination).ignoring(&["GtidMode", "StorageEngines"]);
-    migration.run_until_caught_up().await.expect(0);
-    let mut session = source.connect().await;
-    for statement in [
-        "START TRANSACTION",
-        "INSERT INTO shop.items VALUES (10, 'stays', 1)",
-        "SAVEPOINT Here",
-        "INSERT INTO shop.items VALUES (11, 'goes', 1)",
-        "INSERT INTO shop.lasting VALUES (1)",
-        "ROLLBACK TO hERE",
-        "INSERT INTO shop.items VALUES (12, 'stays', 1)",
-        "COMMIT",
-    ] {
-        session.query_drop(statement).await.unwrap();
-    }
-    migration.run_until_caught_up().await.expect(0);
-    assert_equal(&source, &destination, "shop").await;
-}
-
 /// Tags are part of a GTID (MySQL 8.3).
 #[tokio::test(flavor = "multi_thread")]
 async fn tagged_gtids() {
@@ -237,4 +212,52 @@ async fn another_mariadb() {
     migration.set("/source/mysql/port", json!(replica.port));
     migration.run_until_caught_up().await.expect(0);
     assert_equal(&replica, &destination, "shop").await;
+}
+
+/// While rows are copied DDL on other tables passes by; on a migrated one, or a row that is not logged whole, it stops the task.
+async fn while_rows_are_copied(kind: &'static str, last: &[&str], sentences: &[&str]) {
+    let _place = place().await;
+    let (source, destination) = pair(kind, &[]).await;
+    source
+        .run(&[
+            "CREATE DATABASE other",
+            "INSERT INTO shop.items SELECT 1000 + a.id * 1000 + b.id * 100 + c.id * 10 + d.id, 'more', 1 FROM shop.items a, shop.items b, shop.items c, shop.items d",
+            "INSERT INTO shop.items SELECT id + 10000, name, amount FROM shop.items WHERE id > 1000",
+            "INSERT INTO shop.items SELECT id + 100000, name, amount FROM shop.items WHERE id > 1000",
+            "INSERT INTO shop.items SELECT id + 1000000, name, amount FROM shop.items WHERE id > 1000",
+        ])
+        .await;
+    let migration = Migration::new(&source, &destination).with("/throttle", json!({"full": {"rowsPerSecond": 60}}));
+    let mut running = migration.start(&[]);
+    running.until_phase("Copying", Duration::from_secs(30)).await;
+    source
+        .run(&[
+            "CREATE TABLE other.x (id INT PRIMARY KEY)",
+            "INSERT INTO other.x VALUES (1)",
+            "ALTER TABLE other.x ADD n INT",
+            "DROP TABLE other.x",
+        ])
+        .await;
+    source.run(&["INSERT INTO shop.items VALUES (5, 'five', 5)"]).await;
+    sleep(1.0).await;
+    assert!(running.ended().is_none(), "{}", running.log());
+    assert_eq!(running.phase(), "Copying");
+    source.run(last).await;
+    let code = running.wait(Duration::from_secs(30)).await;
+    let log = running.log();
+    assert_eq!(code, Some(FAILED), "{log}");
+    for sentence in sentences {
+        assert!(log.contains(sentence), "'{sentence}' is not in\n{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ddl_while_rows_are_copied() {
+    while_rows_are_copied("mysql80", &["ALTER TABLE shop.items ADD more INT"], &["DDL on the migrated table shop.items"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn minimal_images_while_rows_are_copied() {
+    let last = ["SET SESSION binlog_row_image='MINIMAL'", "UPDATE shop.items SET amount=7 WHERE id=2"];
+    while_rows_are_copied("mariadb114", &last, &["shop.items", "binlog_row_image"]).await;
 }

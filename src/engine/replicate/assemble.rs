@@ -635,3 +635,14 @@ fn push_changes(followed: &Followed, before: Option<Row>, after: Option<Row>, pu
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn savepoints_have_no_case() {
+        assert!(same_savepoint("Here", "hERE") && same_savepoint("Ü", "ü"));
+        assert!(!same_savepoint("here", "there"));
+    }
+}
