@@ -287,7 +287,8 @@ impl Assembler {
         }
         if open.xa.is_some() && open.bytes > XA_BYTES {
             return Err(Error::definite(format!(
-                "XA transaction {} changes more than {} MiB; this version keeps the changes of a prepared transaction in memory",
+                "XA transaction {} changes more than {} MiB; this version keeps the changes of an XA transaction in memory until it is \
+                 decided, COMMIT ONE PHASE included. Start the task anew, and make such changes without XA or in smaller transactions",
                 open.id,
                 XA_BYTES >> 20
             )));
@@ -296,24 +297,32 @@ impl Assembler {
     }
 
     /// A parent that is not migrated changes children that are.
-    fn strange_parent(&self, rows: &RowsEvent<'_>) -> Result<()> {
-        let Some(stranger) = self.cascades.stranger(&rows.table.database, &rows.table.table) else { return Ok(()) };
+    fn strange_parent(&mut self, rows: &RowsEvent<'_>) -> Result<()> {
+        let cascades = Arc::clone(&self.cascades);
+        let Some(stranger) = cascades.stranger(&rows.table.database, &rows.table.table) else { return Ok(()) };
         let acts = match rows.kind {
             RowsKind::Insert => false,
             RowsKind::Delete => stranger.on_delete,
             RowsKind::Update | RowsKind::PartialUpdate => stranger.on_update,
         };
-        let is_behind = self.open.as_ref().is_some_and(|open| self.floor.covers(&open.id, &open.file, open.offset + 1));
-        if !acts || is_behind || !rows.foreign_key_checks() {
+        if !acts || !rows.foreign_key_checks() {
             return Ok(());
         }
-        Err(Error::definite(format!(
+        let reason = format!(
             "a parent row in {}.{} was changed, which is not migrated; what that did to child rows (foreign key {}) is not in the \
              binary log and cannot be followed. Select the parent in spec.objects and start the task anew",
             rows.table.database,
             rows.table.table,
             stranger.keys.join(", ")
-        )))
+        );
+        if !self.is_below_floor() {
+            return Err(Error::definite(reason));
+        }
+        // Of an XA transaction that was prepared in front of the floor the commit may come behind it.
+        if let Some(open) = self.open.as_mut() {
+            open.unreadable = Some(reason);
+        }
+        Ok(())
     }
 
     /// XID event.
@@ -419,7 +428,7 @@ impl Assembler {
                 if let Some(why) = prepared.unreadable
                     && !self.is_below_floor()
                 {
-                    return Err(Error::definite(format!("XA COMMIT {xid}: the rows it prepared cannot be read: {why}")));
+                    return Err(Error::definite(format!("XA COMMIT {xid}: what it prepared cannot be applied: {why}")));
                 }
                 let open = self.transaction()?;
                 open.changes = prepared.changes;

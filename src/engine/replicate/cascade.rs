@@ -263,9 +263,9 @@ impl Cascades {
             });
             self.snapshot[id] = !table.is_chunked() || moves_keys || self.reach[id].contains(&table.id);
         }
-        for table in 0..self.reach.len() {
+        for (table, is_between) in intermediate.iter().enumerate() {
             // What is read from a snapshot comes before all chunks, and after the tables that its cascades come through.
-            if intermediate[table] && self.reach[table].iter().any(|&below| self.snapshot[below as usize]) {
+            if *is_between && self.reach[table].iter().any(|&below| self.snapshot[below as usize]) {
                 self.snapshot[table] = true;
             }
         }

@@ -157,6 +157,16 @@ struct OpenChunk {
     spoiled: bool,
 }
 
+/// Collects what cascades do to a chunk on its way.
+#[derive(Debug)]
+struct Collector {
+    table: u32,
+    /// The last transaction before registration.
+    registered: u64,
+    /// Gone with the chunk.
+    steps: Weak<Mutex<Vec<Arc<Applied>>>>,
+}
+
 #[derive(Debug)]
 struct State {
     sequence: u64,
@@ -167,8 +177,8 @@ struct State {
     in_transaction: bool,
     open_chunks: HashMap<ChunkTicket, OpenChunk>,
     chunks_of_table: HashMap<u32, Vec<ChunkTicket>>,
-    /// Chunks that a cascade may change: table, the last transaction before registration, where to collect.
-    collectors: Vec<(u32, u64, Weak<Mutex<Vec<Arc<Applied>>>>)>,
+    /// Chunks that a cascade may change.
+    collectors: Vec<Collector>,
     /// Tables whose copy has not begun and must not have rows before (F5).
     held_back: HashSet<u32>,
     next_ticket: u64,
@@ -436,8 +446,8 @@ impl Dispatcher {
                     state.next_ticket += 1;
                     let cascaded = Collected::default();
                     if self.cascades.is_child(table) {
-                        let registered = state.sequence;
-                        state.collectors.push((table, registered, Arc::downgrade(&cascaded)));
+                        let collector = Collector { table, registered: state.sequence, steps: Arc::downgrade(&cascaded) };
+                        state.collectors.push(collector);
                     }
                     state.open_chunks.insert(ticket, OpenChunk { table, touched: HashSet::new(), cascaded, spoiled: false });
                     state.chunks_of_table.entry(table).or_default().push(ticket);
@@ -503,10 +513,10 @@ impl Dispatcher {
             return;
         }
         let mut state = lock(&self.state);
-        state.collectors.retain(|(table, registered, collector)| {
-            let Some(collector) = collector.upgrade() else { return false };
-            let of_chunk = steps.iter().filter(|step| step.table == *table && step.sequence > *registered);
-            lock(&collector).extend(of_chunk.cloned());
+        state.collectors.retain(|collector| {
+            let Some(collected) = collector.steps.upgrade() else { return false };
+            let of_chunk = steps.iter().filter(|step| step.table == collector.table && step.sequence > collector.registered);
+            lock(&collected).extend(of_chunk.cloned());
             true
         });
     }
