@@ -25,6 +25,7 @@ use crate::engine::error::{Context, Error, Result};
 use crate::engine::ownership;
 use crate::engine::plan::TableName;
 use crate::engine::schema::definition::TableDefinition;
+use crate::engine::schema::edit::quote_string;
 use crate::engine::source::position::Position;
 use crate::engine::value::Row;
 use crate::engine::value::literal::push_quoted;
@@ -253,6 +254,16 @@ impl Record {
     /// The task's name in the record.
     pub fn task(&self) -> &str {
         &self.task
+    }
+
+    /// What tells the record that the source has another name (by hand: it is the same server, or all is lost).
+    pub fn identity_statement(&self, identity: &str) -> String {
+        format!(
+            "UPDATE {} SET source_uuid={} WHERE task={} (at the destination)",
+            self.table("task"),
+            quote_string(identity),
+            quote_string(&self.task)
+        )
     }
 
     fn table(&self, name: &str) -> String {

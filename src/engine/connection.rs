@@ -59,6 +59,12 @@ impl ServerInfo {
         self.flavor == Flavor::MySql && self.version >= (major, minor, patch)
     }
 
+    /// Whether rows that foreign keys change are in the binary log: from MySQL 9.6 on, unless InnoDB is told to carry
+    /// cascades out itself (`innodb_native_foreign_keys`).
+    pub fn logs_cascades(&self, native_foreign_keys: Option<bool>) -> bool {
+        self.is_mysql_since(9, 6, 0) && native_foreign_keys != Some(true)
+    }
+
     /// MariaDB of any version.
     pub fn is_mariadb(&self) -> bool {
         self.flavor == Flavor::MariaDb

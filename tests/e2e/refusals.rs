@@ -270,5 +270,5 @@ async fn a_manifest_that_changed() {
     // Another source under the same task is not followed.
     let (other, _) = pair("mysql97", &[]).await;
     migration.set("/source/mysql/port", json!(other.port));
-    migration.run_until_caught_up().await.expect(FAILED);
+    migration.run_until_caught_up().await.expect(FAILED).says("the source lacks transactions that the task has applied already");
 }

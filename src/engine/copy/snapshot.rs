@@ -152,8 +152,9 @@ async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut Chunk
         }
         if stage < TableStage::Copying {
             return Err(Error::definite(format!(
-                "{}: the destination table holds rows that this task has not written, and {} has no key along which they could be told \
-                 from the source's; empty the destination table or leave this table out",
+                "{}: the destination table holds rows that this task has not written, and {} is copied from one snapshot (it has no key \
+                 that rows could be told apart by, or foreign keys move its rows without a trace in the source's log); empty the \
+                 destination table or leave this table out",
                 table.destination, table.source
             )));
         }

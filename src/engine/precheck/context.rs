@@ -6,6 +6,7 @@ use crate::api::{MigrationTaskSpec, MigrationType};
 use crate::engine::connection::ServerInfo;
 use crate::engine::plan::select::Selection;
 use crate::engine::plan::{Plan, TableName};
+use crate::engine::replicate::cascade::Cascades;
 use crate::engine::schema::definition::{Index, Kind};
 
 use super::grants::Grants;
@@ -38,6 +39,14 @@ impl Context {
     /// Objects are created.
     pub fn schema(&self) -> bool {
         self.spec.migrates(MigrationType::Schema)
+    }
+
+    /// What foreign keys do that the source does not log; nothing where no log is followed.
+    pub fn cascades(&self) -> Cascades {
+        match !self.incremental() || self.source.info.logs_cascades(self.source.flag("innodb_native_foreign_keys")) {
+            true => Cascades::none(),
+            false => Cascades::derived(&self.plan, self.selection.names().source_folds()),
+        }
     }
 }
 

@@ -83,11 +83,19 @@ pub async fn run(conn: &mut Conn, statement: &Statement) -> Result<u64> {
 /// # Errors
 /// Definite for any that is not expected.
 pub async fn refuse_warnings(conn: &mut Conn, statement: &Statement) -> Result<()> {
-    if statement.warnings == Warnings::Ignored || conn.get_warnings() == 0 {
+    refuse_warnings_of(conn, statement.warnings, &statement.lenient).await
+}
+
+/// As [`refuse_warnings`], of a statement that has just run with these meanings: `lenient` names columns that may be cut.
+///
+/// # Errors
+/// Definite for any that is not expected.
+pub async fn refuse_warnings_of(conn: &mut Conn, meaning: Warnings, lenient: &[String]) -> Result<()> {
+    if meaning == Warnings::Ignored || conn.get_warnings() == 0 {
         return Ok(());
     }
     let warnings: Vec<(String, u16, String)> = conn.query("SHOW WARNINGS").await?;
-    unexpected(warnings, statement)
+    unexpected(warnings, meaning, lenient)
 }
 
 /// ER_WARN_DEPRECATED_SYNTAX, ER_DEPRECATED_UTF8_ALIAS, ER_WARN_DEPRECATED_UTF8MB3_COLLATION: of words, not of values.
@@ -96,14 +104,14 @@ const DEPRECATIONS: [u16; 3] = [1287, 3719, 3778];
 /// ER_DUP_ENTRY.
 const DUPLICATE: u16 = 1062;
 
-fn unexpected(warnings: Vec<(String, u16, String)>, statement: &Statement) -> Result<()> {
+fn unexpected(warnings: Vec<(String, u16, String)>, meaning: Warnings, lenient: &[String]) -> Result<()> {
     // WARN_DATA_TRUNCATED names the column.
     let expected = |code: u16, text: &str| {
         DEPRECATIONS.contains(&code)
             // MariaDB, of the SET with all of 64 labels by which a row is found.
             || code == 1105 && text.starts_with("Cast to unsigned converted")
-            || code == DUPLICATE && statement.warnings == Warnings::Duplicates
-            || code == 1265 && statement.lenient.iter().any(|column| text.contains(&format!("'{column}'")))
+            || code == DUPLICATE && meaning == Warnings::Duplicates
+            || code == 1265 && lenient.iter().any(|column| text.contains(&format!("'{column}'")))
     };
     match warnings.into_iter().find(|(_, code, text)| !expected(*code, text)) {
         None => Ok(()),
@@ -125,7 +133,7 @@ async fn run_lenient(conn: &mut Conn, statement: &Statement) -> Result<u64> {
     // Before anything else: the session may be used again after a lock conflict.
     conn.query_drop(format!("SET SESSION sql_mode='{STRICT_SQL_MODE}'")).await?;
     result?;
-    unexpected(warnings, statement)?;
+    unexpected(warnings, statement.warnings, &statement.lenient)?;
     Ok(found)
 }
 

@@ -10,6 +10,7 @@ pub fn check(context: &Context) -> Option<Finding> {
     if context.schema() && !keeps_tables {
         return None;
     }
+    let cascades = context.cascades();
     let mut problems = Vec::new();
     let mut triggers = Vec::new();
     for table in &context.plan.tables {
@@ -19,6 +20,12 @@ pub fn check(context: &Context) -> Option<Finding> {
                 if context.plan.full && existing.has_rows && !table.is_chunked() {
                     problems.push(format!(
                         "{} holds rows, and {} has no key by which they could be told from the source's",
+                        table.destination, table.source
+                    ));
+                } else if context.plan.full && existing.has_rows && cascades.needs_snapshot(table.id) {
+                    problems.push(format!(
+                        "{} holds rows, and foreign keys of {} act in a way that the source does not log and that needs the table to be copied \
+                         from one snapshot, into an empty table",
                         table.destination, table.source
                     ));
                 }
@@ -51,8 +58,9 @@ pub fn check(context: &Context) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::api::{MigrationType, Verdict};
+    use crate::engine::connection::ServerInfo;
     use crate::engine::precheck::context::ExistingColumn;
-    use crate::engine::precheck::fixture::{context, existing, keyless};
+    use crate::engine::precheck::fixture::{change_table, context, existing, foreign_key, keyless};
 
     #[test]
     fn tables_that_are_used_as_they_stand_must_fit() {
@@ -78,5 +86,22 @@ mod tests {
         let found = check(&context).unwrap();
         assert_eq!(found.verdict, Verdict::Failed);
         assert!(found.seen.contains("no column `id`") && found.seen.contains("`more`"), "{}", found.seen);
+    }
+
+    #[test]
+    fn what_cascades_need_from_one_snapshot_goes_into_empty_tables() {
+        for (has_rows, follows, expected) in
+            [(true, true, Verdict::Failed), (false, true, Verdict::Passed), (true, false, Verdict::Passed)]
+        {
+            let mut context = context();
+            context.spec.migration_types = vec![MigrationType::Full, MigrationType::Incremental];
+            context.plan.incremental = follows;
+            context.source.info = ServerInfo::parse("8.0.36");
+            change_table(&mut context, |table| table.foreign_keys = vec![foreign_key("orders", "CASCADE")]);
+            existing(&mut context, has_rows);
+            let found = check(&context).unwrap();
+            assert_eq!(found.verdict, expected, "{}", found.seen);
+            assert!(expected == Verdict::Passed || found.seen.contains("one snapshot"), "{}", found.seen);
+        }
     }
 }
