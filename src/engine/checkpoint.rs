@@ -25,6 +25,7 @@ use crate::engine::error::{Context, Error, Result};
 use crate::engine::ownership;
 use crate::engine::plan::TableName;
 use crate::engine::schema::definition::TableDefinition;
+use crate::engine::schema::edit::quote_string;
 use crate::engine::source::position::Position;
 use crate::engine::value::Row;
 use crate::engine::value::literal::push_quoted;
@@ -88,8 +89,10 @@ pub enum TableStage {
     Planned,
     /// CREATE TABLE is about to run or has run; found existing after a crash, it is this task's own.
     Creating,
-    /// Exists, rows are on their way.
+    /// Exists.
     Created,
+    /// It was empty when its copy from a snapshot began: rows that stand there are this task's own.
+    Copying,
     /// All rows are there, secondary indexes and foreign keys perhaps not.
     Copied,
     /// Nothing left to do but to follow.
@@ -97,8 +100,15 @@ pub enum TableStage {
 }
 
 impl TableStage {
-    const ALL: [TableStage; 5] =
-        [TableStage::Planned, TableStage::Creating, TableStage::Created, TableStage::Copied, TableStage::Done];
+    /// In the order of their numbers.
+    const ALL: [TableStage; 6] = [
+        TableStage::Planned,
+        TableStage::Creating,
+        TableStage::Created,
+        TableStage::Copied,
+        TableStage::Done,
+        TableStage::Copying,
+    ];
 
     fn number(self) -> u32 {
         Self::ALL.iter().position(|stage| *stage == self).unwrap_or(0) as u32
@@ -244,6 +254,16 @@ impl Record {
     /// The task's name in the record.
     pub fn task(&self) -> &str {
         &self.task
+    }
+
+    /// What tells the record that the source has another name (by hand: it is the same server, or all is lost).
+    pub fn identity_statement(&self, identity: &str) -> String {
+        format!(
+            "UPDATE {} SET source_uuid={} WHERE task={} (at the destination)",
+            self.table("task"),
+            quote_string(identity),
+            quote_string(&self.task)
+        )
     }
 
     fn table(&self, name: &str) -> String {

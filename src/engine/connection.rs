@@ -59,6 +59,12 @@ impl ServerInfo {
         self.flavor == Flavor::MySql && self.version >= (major, minor, patch)
     }
 
+    /// Whether rows that foreign keys change are in the binary log: from MySQL 9.6 on, unless InnoDB is told to carry
+    /// cascades out itself (`innodb_native_foreign_keys`).
+    pub fn logs_cascades(&self, native_foreign_keys: Option<bool>) -> bool {
+        self.is_mysql_since(9, 6, 0) && native_foreign_keys != Some(true)
+    }
+
     /// MariaDB of any version.
     pub fn is_mariadb(&self) -> bool {
         self.flavor == Flavor::MariaDb
@@ -266,7 +272,11 @@ pub fn session_settings(role: Role, info: &ServerInfo) -> Vec<String> {
     match role {
         Role::Write => {
             settings.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());
-            settings.push("SET SESSION foreign_key_checks=0, unique_checks=1, innodb_lock_wait_timeout=50".into());
+            // Every warning of a statement is counted and shown: each may stand for a value that was altered.
+            settings.push(
+                "SET SESSION foreign_key_checks=0, unique_checks=1, innodb_lock_wait_timeout=50, sql_notes=1, max_error_count=65535"
+                    .into(),
+            );
         }
         Role::Metadata => {
             settings.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());

@@ -4,7 +4,7 @@
 //! log together, indexes and foreign keys, and the log alone. All of a task's workers live inside an attempt: when one
 //! fails, all end, and the next attempt claims the task anew before it reads what was committed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,13 @@ use super::plan::select::Selection;
 use super::plan::{Plan, TablePlan};
 use super::precheck;
 use super::progress::{Progress, TableState};
+use super::replicate::cascade::Cascades;
 use super::replicate::dispatch::Dispatcher;
 use super::replicate::guard::Guard;
 use super::replicate::lane::Lane;
 use super::replicate::reader::Reader;
-use super::source::position::{GtidPosition, Position};
+use super::schema::definition::TableDefinition;
+use super::source::position::{GtidPosition, MariaGtid, Position};
 use super::source::visibility::{self, Visibility};
 use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
@@ -51,6 +53,7 @@ struct Attempt<'a> {
     plan: Arc<Plan>,
     selection: Selection,
     record: Record,
+    cascades: Arc<Cascades>,
 }
 
 /// Ends a task for good: raises its epoch, so that no engine that still runs can write, and records that none may again.
@@ -152,9 +155,20 @@ async fn begin<'a>(
         }
         false => None,
     };
+    let mut again_conn = source.connect(Role::Metadata).await?;
     let mut conn = source.connect(Role::Metadata).await?;
     let identity = visibility::server_identity(&mut conn, &resolved.source.info).await?;
+    let folds = resolved.source.lower_case_table_names() != 0;
+    let cascades = cascades(&mut conn, &resolved.source.info, &resolved.plan, folds).await?;
     let _ = conn.disconnect().await;
+    // Read again behind the start: what the precheck read holds there, so that the log's own DDL in front of it is history.
+    let again = precheck::read_source::catalog(&mut again_conn, &resolved.selection).await?;
+    let _ = again_conn.disconnect().await;
+    if start.is_some()
+        && let Some(table) = changed_definition(&resolved.plan, &resolved.selection, &again.tables)
+    {
+        return Err(Error::transient(format!("{table} was changed while the task began; it begins again")));
+    }
     record.prepare().await?;
     let names = NameRules {
         source: resolved.source.lower_case_table_names(),
@@ -163,7 +177,12 @@ async fn begin<'a>(
     };
     let destinations: Vec<_> = resolved.plan.tables.iter().map(|table| names.destination_name(&table.destination)).collect();
     let definitions: Vec<_> = resolved.plan.tables.iter().map(|table| &*table.definition).collect();
-    record.create(now, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions, &destinations).await?;
+    // Which lane has which table follows from it, so that it holds for the task's life.
+    let mut recorded = now.to_vec();
+    recorded.push((CASCADES.to_owned(), mode(&cascades).to_owned()));
+    record
+        .create(&recorded, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions, &destinations)
+        .await?;
     Ok(Some(Attempt {
         task,
         progress,
@@ -174,7 +193,30 @@ async fn begin<'a>(
         plan: Arc::new(resolved.plan),
         selection: resolved.selection,
         record,
+        cascades: Arc::new(cascades),
     }))
+}
+
+/// The first table whose definition is not the planned one, or that came or went.
+fn changed_definition(plan: &Plan, selection: &Selection, now: &[Arc<TableDefinition>]) -> Option<String> {
+    // AUTO_INCREMENT=n in the statement rises with every row.
+    let statement = |table: &TableDefinition| {
+        let words = table.create_statement.split_whitespace().filter(|word| !word.starts_with("AUTO_INCREMENT="));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let same = |a: &TableDefinition, b: &TableDefinition| {
+        a.columns == b.columns && a.indexes == b.indexes && a.foreign_keys == b.foreign_keys && statement(a) == statement(b)
+    };
+    let name = |table: &TableDefinition| (table.database.clone(), table.table.clone());
+    let covered = now.iter().filter(|table| selection.covers(&table.database, &table.table).is_some());
+    let mut open: HashMap<(String, String), &TableDefinition> = covered.map(|table| (name(table), &**table)).collect();
+    for table in &plan.tables {
+        match open.remove(&name(&table.definition)) {
+            Some(found) if same(found, &table.definition) => {}
+            _ => return Some(table.source.to_string()),
+        }
+    }
+    open.into_values().next().map(TableDefinition::qualified)
 }
 
 /// XA transactions that are prepared when the log is joined get this long to be decided.
@@ -238,7 +280,6 @@ async fn resume<'a>(
     let selection = Selection::new(task.spec(), names)?;
     let recorded = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
     let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
-    let _ = conn.disconnect().await;
     let plan = resolve(task.spec(), &selection, &catalog)?;
     // The fingerprint keeps the selection as it was, but for the heartbeat's database, which patterns leave out.
     let planned = |table: &&SavedTable| {
@@ -253,6 +294,23 @@ async fn resume<'a>(
             lost.definition.qualified()
         )));
     }
+    let cascades = cascades(&mut conn, &source_info, &plan, selection.names().source_folds()).await?;
+    if let Some(start) = &saved.start
+        && source_info.is_mariadb()
+        && start.gtid != GtidPosition::None
+        && identity != saved.source_uuid
+    {
+        follow_other_mariadb(&mut conn, &identity, saved, &record).await?;
+    }
+    let of_begin = saved.fingerprint.iter().find(|(name, _)| name == CASCADES).map_or(LOGGED, |(_, value)| value.as_str());
+    if of_begin != mode(&cascades) {
+        return Err(Error::definite(format!(
+            "when the task was started, rows that foreign keys change at the source were {of_begin} its binary log; now they are {} it \
+             (the source was upgraded, or innodb_native_foreign_keys changed): start the task anew",
+            mode(&cascades)
+        )));
+    }
+    let _ = conn.disconnect().await;
     let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == GtidPosition::None);
     if by_place && identity != saved.source_uuid {
         return Err(Error::definite(format!(
@@ -261,7 +319,74 @@ async fn resume<'a>(
             saved.source_uuid
         )));
     }
-    Ok(Attempt { task, progress, source, destination, source_info, destination_info, plan: Arc::new(plan), selection, record })
+    Ok(Attempt {
+        task,
+        progress,
+        source,
+        destination,
+        source_info,
+        destination_info,
+        plan: Arc::new(plan),
+        selection,
+        record,
+        cascades: Arc::new(cascades),
+    })
+}
+
+/// MariaDB has no server UUID, and two servers with one server id both have a 0-1-500. Another server than the recorded one is
+/// followed when it is a replica that took over: with a server id of its own, and with everything the task has taken in its
+/// binary log under the ids that it had.
+async fn follow_other_mariadb(conn: &mut mysql_async::Conn, identity: &str, saved: &Saved, record: &Record) -> Result<()> {
+    let server_id = |identity: &str| identity.rsplit_once(':').map(|(_, id)| id.to_owned());
+    if server_id(identity) == server_id(&saved.source_uuid) {
+        return Err(Error::definite(format!(
+            "the source is another server ({identity}: host, port, server_id) than the one that the task has followed so far ({}); both have \
+             the same server_id, so that their GTIDs are not told apart. If it is the same server under another name: {}",
+            saved.source_uuid,
+            record.identity_statement(identity)
+        )));
+    }
+    let state: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_binlog_state").await?;
+    let logged: Vec<MariaGtid> =
+        state.unwrap_or_default().split(',').filter(|gtid| !gtid.trim().is_empty()).map(str::parse).collect::<Result<_>>()?;
+    for position in saved.lanes.iter().map(|(position, _)| position) {
+        let GtidPosition::MariaDb(position) = &position.gtid else { continue };
+        for taken in position.gtids() {
+            let has =
+                |gtid: &MariaGtid| gtid.domain == taken.domain && gtid.server == taken.server && gtid.sequence >= taken.sequence;
+            if !logged.iter().any(has) {
+                return Err(Error::definite(format!(
+                    "the source is another server ({identity}) than before ({}) and its binary log does not hold {taken}, which the task has \
+                     applied: it is no replica with log_slave_updates, or it lost transactions in a failover",
+                    saved.source_uuid
+                )));
+            }
+        }
+    }
+    tracing::warn!(before = %saved.source_uuid, now = %identity, "the source is a replica that took over");
+    Ok(())
+}
+
+/// Name, in the record, of how cascades come to the destination.
+const CASCADES: &str = "source.cascades";
+const LOGGED: &str = "in";
+const DERIVED: &str = "missing from";
+
+fn mode(cascades: &Cascades) -> &'static str {
+    if cascades.is_empty() { LOGGED } else { DERIVED }
+}
+
+/// What has to be derived from the foreign keys, because the source does not log it.
+async fn cascades(conn: &mut mysql_async::Conn, info: &ServerInfo, plan: &Plan, folds: bool) -> Result<Cascades> {
+    let native: Option<String> = match plan.incremental && info.is_mysql_since(9, 6, 0) {
+        true => conn.query_first("SELECT CAST(@@GLOBAL.innodb_native_foreign_keys AS CHAR)").await?,
+        false => None,
+    };
+    let native = native.map(|value| matches!(value.as_str(), "1" | "ON"));
+    if !plan.incremental || info.logs_cascades(native) {
+        return Ok(Cascades::none());
+    }
+    Ok(Cascades::derived(plan, folds))
 }
 
 async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
@@ -291,6 +416,7 @@ impl Attempt<'_> {
             creator.databases_and_tables(&mut stages).await?;
             self.record.set_stage(&claim, Stage::SchemaMade).await?;
         }
+        self.check_tables().await?;
         for (table, saved) in plan.tables.iter().zip(&saved.tables) {
             if saved.stage >= TableStage::Copied {
                 self.progress.table_resumed(table.id, saved.rows, saved.bytes);
@@ -327,13 +453,16 @@ impl Attempt<'_> {
             budget_bytes: self.task.sizing.copy_bytes,
             live: self.task.live.clone(),
         };
-        let pending = |chunked: bool| -> Vec<Arc<TablePlan>> {
+        let pending = |chunked: bool| {
             let open = plan.tables.iter().zip(&stages).filter(|(_, stage)| **stage < TableStage::Copied);
-            open.map(|(table, _)| Arc::clone(table)).filter(|table| table.is_chunked() == chunked).collect()
+            let is_chunked = |table: &TablePlan| table.is_chunked() && !self.cascades.needs_snapshot(table.id);
+            open.map(|(table, stage)| (Arc::clone(table), *stage)).filter(move |(table, _)| is_chunked(table) == chunked)
         };
         if copying {
             self.progress.set_phase(Phase::Copying);
-            copy::snapshot::run(&context, pending(false), server_id, cancel).await?;
+            for tables in self.by_level(pending(false), |(table, _)| table) {
+                copy::snapshot::run(&context, tables, server_id, cancel).await?;
+            }
         }
         let mut workers: JoinSet<Result<()>> = JoinSet::new();
         let stop = cancel.child_token();
@@ -343,7 +472,8 @@ impl Attempt<'_> {
             context.dispatcher = Some(dispatcher);
         }
         let follow = context.dispatcher.clone();
-        let main = self.copy_and_finish(context, creator, pending(true), &saved, copying, cancel);
+        let main =
+            self.copy_and_finish(context, creator, pending(true).map(|(table, _)| table).collect(), &saved, copying, cancel);
         let outcome = tokio::select! {
             outcome = main => outcome,
             error = first_failure(&mut workers) => Err(error),
@@ -362,6 +492,28 @@ impl Attempt<'_> {
             self.progress.set_phase(Phase::Completed);
         }
         Ok(outcome)
+    }
+
+    /// Tables that the task did not make are looked at again: someone may have altered them since the precheck.
+    async fn check_tables(&self) -> Result<()> {
+        if self.plan.schema && self.task.spec().conflict_policy == ConflictPolicy::PrecheckAndReportErrors {
+            return Ok(());
+        }
+        let mut conn = self.destination.connect(Role::Metadata).await?;
+        let names =
+            NameRules { source: 0, destination: lower_case_table_names(&mut conn).await?, policy: self.task.spec().name_case };
+        precheck::read_destination::still_fit(&mut conn, &self.destination_info, &self.plan, names).await?;
+        let _ = conn.disconnect().await;
+        Ok(())
+    }
+
+    /// In the order of the copy: what cascades come through before what they come to.
+    fn by_level<T>(&self, tables: impl Iterator<Item = T>, table: impl Fn(&T) -> &Arc<TablePlan>) -> Vec<Vec<T>> {
+        let mut levels: BTreeMap<u32, Vec<T>> = BTreeMap::new();
+        for one in tables {
+            levels.entry(self.cascades.level(table(&one).id)).or_default().push(one);
+        }
+        levels.into_values().collect()
     }
 
     fn stages(&self, saved: &Saved) -> Vec<TableStage> {
@@ -386,7 +538,8 @@ impl Attempt<'_> {
         let _ = conn.disconnect().await;
         let (packet, local_infile) = values.unwrap_or((4 << 20, 0));
         let statement_bytes = usize::try_from(packet / 2).unwrap_or(1 << 20).clamp(16 << 10, 1 << 20);
-        Ok((Limits { statement_bytes, rows: 1000 }, local_infile == 1))
+        let row_alias = self.destination_info.is_mysql_since(8, 0, 20);
+        Ok((Limits { statement_bytes, rows: 1000, row_alias }, local_infile == 1))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -415,13 +568,6 @@ impl Attempt<'_> {
         }
         let floor = visibility::earliest(&positions).unwrap_or_default();
         let budget = self.task.sizing.queue_bytes;
-        let dispatcher = Arc::new(Dispatcher::new(&self.plan, floor, start.clone(), positions.clone(), budget));
-        for (number, recorded) in (0u32..).zip(positions) {
-            let applier = Applier::connect(&self.destination, claim.lane(number), limits).await?;
-            let lane =
-                Lane::new(number, Arc::clone(&self.plan), Arc::clone(&dispatcher), applier, self.progress.clone(), recorded);
-            workers.spawn(lane.run(stop.clone()));
-        }
         let valid_from: HashMap<u32, Position> = saved
             .tables
             .iter()
@@ -437,6 +583,35 @@ impl Attempt<'_> {
             })
             .collect();
         let beats = self.task.spec().heartbeat.enabled.then(|| Beats::new(&self.task.name()));
+        let dispatcher = Arc::new(Dispatcher::new(
+            &self.plan,
+            floor,
+            start.clone(),
+            positions.clone(),
+            &valid_from,
+            Arc::clone(&self.cascades),
+            budget,
+        ));
+        if self.plan.full {
+            // A table of a higher level whose turn has not come: a table that its cascades come through is not copied yet.
+            let open: Vec<&Arc<TablePlan>> = self
+                .plan
+                .tables
+                .iter()
+                .zip(self.stages(saved))
+                .filter(|(_, s)| *s < TableStage::Copied)
+                .map(|(t, _)| t)
+                .collect();
+            let lowest = open.iter().map(|table| self.cascades.level(table.id)).min().unwrap_or_default();
+            dispatcher.hold_back(open.iter().map(|table| table.id).filter(|id| self.cascades.level(*id) > lowest));
+        }
+        for (number, recorded) in (0u32..).zip(positions) {
+            let cascades = Arc::clone(&self.cascades);
+            let applier = Applier::connect(&self.destination, claim.lane(number), limits, Arc::clone(&cascades)).await?;
+            let (plan, dispatcher) = (Arc::clone(&self.plan), Arc::clone(&dispatcher));
+            let lane = Lane::new(number, plan, cascades, dispatcher, applier, self.progress.clone(), recorded);
+            workers.spawn(lane.run(stop.clone()));
+        }
         let reader = Reader {
             source: self.source.clone(),
             source_info: self.source_info.clone(),
@@ -444,6 +619,7 @@ impl Attempt<'_> {
             dispatcher: Arc::clone(&dispatcher),
             start,
             guard: Guard::new(self.selection.clone(), self.progress.clone()),
+            cascades: Arc::clone(&self.cascades),
             valid_from,
             server_id,
             clock_offset,
@@ -490,7 +666,14 @@ impl Attempt<'_> {
                 let (creator, dispatcher) = (creator.clone(), dispatcher.clone());
                 Arc::new(move |table| Box::pin(finish_table(creator.clone(), dispatcher.clone(), table)))
             };
-            copy::run(context, pending, cancel.clone(), Arc::clone(&copied)).await?;
+            for tables in self.by_level(pending.into_iter(), |table| table) {
+                if let Some(dispatcher) = &dispatcher {
+                    for table in &tables {
+                        dispatcher.begin(table.id).await;
+                    }
+                }
+                copy::run(context.clone(), tables, cancel.clone(), Arc::clone(&copied)).await?;
+            }
             // Tables from snapshots, and tables whose indexes an earlier run did not get to.
             let current = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
             let stages = self.stages(&current);

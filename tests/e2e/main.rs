@@ -4,11 +4,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cascades;
 mod commands;
 mod crash;
+mod destination;
 mod dump;
 mod heartbeat;
+mod logged;
 mod migrate;
+mod names;
 mod ownership;
 mod pod;
 #[path = "../support/pod.rs"]

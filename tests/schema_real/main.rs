@@ -154,6 +154,7 @@ async fn migrate(source: &Source, destination: &Server, names: Names) -> Vec<Str
             destination: destination_name.clone(),
             key_index: table.row_key().map(|index| index.name.clone()),
             engine: Engine::AsSource,
+            needed: Vec::new(),
             defer_indexes: true,
             names: &mapping,
         };

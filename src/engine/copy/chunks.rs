@@ -123,6 +123,11 @@ impl Cutter {
         }
     }
 
+    /// A range that was not written is read again, after the others that wait.
+    pub fn give_back(&mut self, range: Range) {
+        self.waiting.push_back(range);
+    }
+
     /// A chunk came out too large and was read only up to `reached`: the rest is a chunk of its own.
     pub fn split(&mut self, range: &Range, reached: KeyBound) -> Range {
         let number = range.number + 1;

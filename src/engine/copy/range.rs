@@ -2,7 +2,7 @@
 //!
 //! Pure functions from a [`TablePlan`] to SQL bytes, and [`RowReader`], which runs such a statement. A piece
 //! is half open, `(lo, hi]`, in the *server's* order: bounds are values the server returned, never computed
-//! here, and only the first `range_columns` key columns take part. Statements are bytes, not text: literals
+//! here, of all key columns. Statements are bytes, not text: literals
 //! hold values in the column's own character set (sessions run `SET NAMES binary`).
 //!
 //! Rows are read through the binary protocol, one at a time: memory holds one row per reader, and a slow
@@ -73,8 +73,37 @@ fn push_name(out: &mut Vec<u8>, column: &ColumnPlan, side: Side) {
     out.extend_from_slice(quote_identifier(side.column_name(column)).as_bytes());
 }
 
+/// The number by which an ENUM's value travels.
+fn number_of(cell: &[u8]) -> Option<usize> {
+    std::str::from_utf8(cell).ok()?.parse().ok()
+}
+
+/// `name IN (3,4)` for `name>2`: servers find single numbers of an ENUM in an index, and no range of them. 0 is the value that was
+/// refused without strict mode.
+fn push_numbers(out: &mut Vec<u8>, column: &ColumnPlan, side: Side, operator: &str, number: usize, labels: usize) {
+    let numbers = match operator {
+        ">" => number + 1..labels + 1,
+        "<" => 0..number,
+        _ => 0..number + 1,
+    };
+    if numbers.is_empty() {
+        out.extend_from_slice(b"FALSE");
+        return;
+    }
+    push_name(out, column, side);
+    for (place, number) in numbers.enumerate() {
+        out.extend_from_slice(if place == 0 { b" IN (".as_slice() } else { b",".as_slice() });
+        out.extend_from_slice(number.to_string().as_bytes());
+    }
+    out.push(b')');
+}
+
 /// `name OPERATOR literal`.
 fn push_comparison(out: &mut Vec<u8>, column: &ColumnPlan, side: Side, operator: &str, cell: CellRef<'_>) {
+    if let (Kind::Enum { labels }, Some(number), true) = (&column.column.kind, cell.and_then(number_of), operator != "=") {
+        push_numbers(out, column, side, operator, number, labels.len());
+        return;
+    }
     if matches!(column.column.kind, Kind::Set { .. }) && cell.is_some() {
         // Compared with a number a SET may become a double, which has no 64 bits.
         out.extend_from_slice(b"CAST(");

@@ -182,3 +182,18 @@ fn a_bound_is_cut_from_a_row() {
     let full = row(&[b"1", b"x", b"2024-01-01", b"1"]);
     assert_eq!(KeyBound::of_row(&t, &full), bound(&[b"1", b"x", b"2024-01-01"]));
 }
+
+#[test]
+fn numbers_of_an_enum_are_listed() {
+    let labels = ["a", "b", "c", "d"].map(String::from).to_vec();
+    let table = table(vec![column("k", Kind::Enum { labels }, None), column("id", Kind::Int { unsigned: false }, None)], 2, 2);
+    let condition = |lo: Option<&[&[u8]]>, hi: Option<&[&[u8]]>| {
+        String::from_utf8(range_condition(&table, Side::Source, lo.map(bound).as_ref(), hi.map(bound).as_ref())).unwrap()
+    };
+    assert_eq!(
+        condition(Some(&[b"2", b"7"]), Some(&[b"3", b"9"])),
+        "(`k` IN (3,4) OR (`k`=2 AND `id`>7)) AND (`k` IN (0,1,2) OR (`k`=3 AND `id`<=9))"
+    );
+    assert_eq!(condition(Some(&[b"4", b"7"]), None), "(FALSE OR (`k`=4 AND `id`>7))");
+    assert_eq!(condition(None, Some(&[b"0", b"7"])), "(FALSE OR (`k`=0 AND `id`<=7))");
+}

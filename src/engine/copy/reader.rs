@@ -151,23 +151,19 @@ impl Reader {
         let table = &job.table;
         let mut rows: Vec<Row> = Vec::new();
         let (mut bytes, mut largest) = (0u64, 0u64);
-        // No two rows share a bound then.
-        let is_whole_key = table.range_columns == table.key.len();
         let mut reader = RowReader::start(conn, statement, table).await?;
         let mut cut = None;
         while let Some(row) = reader.next().await? {
             if bytes > LIMIT_BYTES && range.can_split() {
-                let bound = KeyBound::of_row(table, &row);
-                let last = rows.last().map(|last| KeyBound::of_row(table, last));
-                // Rows that share the bound must stay in one chunk.
-                cut = last.filter(|last| *last != bound);
+                // The row is read again with the rest: no two rows share a bound, which is the whole key.
+                cut = rows.last().map(|last| KeyBound::of_row(table, last));
                 if cut.is_some() {
                     break;
                 }
             }
             let size = row.size() as u64;
             (bytes, largest) = (bytes + size, largest.max(size));
-            if size > CHUNK_BYTES && is_whole_key && range.can_split() {
+            if size > CHUNK_BYTES && range.can_split() {
                 // The row is not held while the driver, which needs twice its size, receives the next.
                 cut = Some(KeyBound::of_row(table, &row)).filter(|reached| range.high.as_ref() != Some(reached));
             }

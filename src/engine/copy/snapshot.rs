@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::CopyContext;
 use super::chunks::CHUNK_BYTES;
 use super::range::{RowReader, SelectOptions, Side, select_statement};
+use crate::engine::checkpoint::TableStage;
 use crate::engine::connection::Role;
 use crate::engine::destination::mysql::OnDuplicate;
 use crate::engine::destination::mysql::chunk::ChunkWriter;
@@ -37,11 +38,16 @@ const PAY_BYTES: u64 = 64 << 10;
 /// A busy table is tried this often without a lock.
 const TRIES: u32 = 60;
 
-/// Copies the tables, several at once.
+/// Copies the tables, several at once; each with what the record says of it.
 ///
 /// # Errors
 /// The first error of any of them; finished tables stay.
-pub async fn run(context: &CopyContext, tables: Vec<Arc<TablePlan>>, server_id: u32, cancel: &CancellationToken) -> Result<()> {
+pub async fn run(
+    context: &CopyContext,
+    tables: Vec<(Arc<TablePlan>, TableStage)>,
+    server_id: u32,
+    cancel: &CancellationToken,
+) -> Result<()> {
     let mut queue = tables;
     queue.reverse();
     let workers_wanted = context.readers.max(1).min(queue.len() as u32);
@@ -54,8 +60,8 @@ pub async fn run(context: &CopyContext, tables: Vec<Arc<TablePlan>>, server_id: 
             let fence = context.claim.writer(number);
             let mut writer = ChunkWriter::connect(&context.destination, fence, context.limits, context.load_data).await?;
             loop {
-                let Some(table) = queue.lock().await.pop() else { return Ok(()) };
-                let copied = copy(&context, &table, &mut writer, server_id.wrapping_add(number + 1));
+                let Some((table, stage)) = queue.lock().await.pop() else { return Ok(()) };
+                let copied = copy(&context, &table, stage, &mut writer, server_id.wrapping_add(number + 1));
                 tokio::select! {
                     copied = copied => copied.context(format!("copying {}", table.source))?,
                     () = stop.cancelled() => return Ok(()),
@@ -78,9 +84,15 @@ pub async fn run(context: &CopyContext, tables: Vec<Arc<TablePlan>>, server_id: 
     }
 }
 
-async fn copy(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkWriter, server_id: u32) -> Result<()> {
+async fn copy(
+    context: &CopyContext,
+    table: &Arc<TablePlan>,
+    stage: TableStage,
+    writer: &mut ChunkWriter,
+    server_id: u32,
+) -> Result<()> {
     context.progress.table_state(table.id, TableState::Copying);
-    clear(context, table, writer).await?;
+    clear(context, table, writer, stage).await?;
     let mut conn = context.source.connect(Role::Read).await?;
     let valid_from = match context.follows {
         true => Some(open_snapshot(context, table, &mut conn, server_id).await?),
@@ -127,26 +139,32 @@ async fn copy(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkW
     Ok(())
 }
 
-/// Rows that an earlier, interrupted run has written go.
-async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkWriter) -> Result<()> {
+/// Rows that an earlier, interrupted run has written go. That they are its own is recorded before the first is written:
+/// a table must be empty then, whatever `conflictPolicy` says of rows that can be told from the source's.
+async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkWriter, stage: TableStage) -> Result<()> {
     let name = format!("{}.{}", quote_identifier(&table.destination.database), quote_identifier(&table.destination.table));
     loop {
         let mut conn = context.destination.connect(Role::Read).await?;
         let found: Option<u8> = conn.query_first(format!("SELECT 1 FROM {name} LIMIT 1")).await?;
         let _ = conn.disconnect().await;
         if found.is_none() {
-            return Ok(());
+            break;
         }
-        if context.on_duplicate == OnDuplicate::Keep {
+        if stage < TableStage::Copying {
             return Err(Error::definite(format!(
-                "{}: the destination table holds rows, and {} has no key by which they could be told from the source's; \
-                 empty the destination table or leave this table out",
+                "{}: the destination table holds rows that this task has not written, and {} is copied from one snapshot (it has no key \
+                 that rows could be told apart by, or foreign keys move its rows without a trace in the source's log); empty the \
+                 destination table or leave this table out",
                 table.destination, table.source
             )));
         }
         let delete = format!("DELETE FROM {name} LIMIT 100000");
         writer.write(table, &Arc::new(Vec::new()), OnDuplicate::Fail, Some(delete.as_bytes())).await?;
     }
+    if stage < TableStage::Copying {
+        context.record.set_table_stage(&context.claim, &table.definition, TableStage::Copying).await?;
+    }
+    Ok(())
 }
 
 /// Opens a snapshot in `conn` and says from which place in the log on changes are not in it.

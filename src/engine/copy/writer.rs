@@ -11,6 +11,7 @@ use crate::engine::checkpoint::SavedChunk;
 use crate::engine::destination::mysql::chunk::ChunkWriter;
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::TablePlan;
+use crate::engine::replicate::cascade::carry_out;
 
 /// One writer.
 pub struct Writer {
@@ -59,9 +60,15 @@ impl Writer {
                     // The log sets these rows; what the SELECT saw of them may be older.
                     rows.retain(|row| !touched.contains(&row.project(&table.key)));
                 }
-                if table.secondary_unique {
+                if table.secondary_unique || dispatcher.is_child(table.id) {
                     // The rows at the destination must be those of one moment, or unique values collide.
                     gate.wait_reached().await;
+                }
+                if carry_out(&mut rows, &gate.cascaded()).is_err() {
+                    tracing::info!(table = %table.source, "a chunk is read again: cascades changed its rows meanwhile");
+                    job.cutter.lock().await.give_back(range);
+                    gate.open();
+                    return Ok(());
                 }
                 Some(gate)
             }

@@ -50,7 +50,7 @@ pub fn choose(definition: &TableDefinition, selection: Option<&ColumnSelection>,
     }
     let place = |name: &&str| columns.iter().position(|column| column.column.name == **name);
     let key: Vec<usize> = key_names.iter().filter_map(place).collect();
-    let range_columns = key.iter().take_while(|&&place| is_range_safe(&columns[place].column)).count();
+    let range_columns = if key.iter().all(|&place| is_range_safe(&columns[place].column)) { key.len() } else { 0 };
     let secondary_unique = definition.indexes.iter().any(|index| {
         index.unique && Some(index.name.as_str()) != row_key.map(|key| key.name.as_str()) && remains(index, &chosen)
     });

@@ -169,10 +169,11 @@ objects:
 fn a_second_unique_index_and_unsafe_ranges_are_seen() {
     let mut definition = table("shop", "orders");
     definition.indexes = vec![index("k", &["id", "rate", "total"]), index("code", &["code"])];
+    definition.columns[4].kind = Kind::Set { labels: vec!["a".into()] };
     let catalog = Catalog { tables: vec![Arc::new(definition)], ..catalog(&[("shop", "orders")]) };
     let plan = plan("", AS_SOURCE, &catalog).unwrap();
     assert_eq!(plan.tables[0].key, [0, 3, 2]);
-    assert_eq!(plan.tables[0].range_columns, 1);
+    assert_eq!(plan.tables[0].range_columns, 0, "a part of the key is no bound for the rows of a chunk");
     assert!(plan.tables[0].secondary_unique);
 }
 

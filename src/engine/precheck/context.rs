@@ -6,6 +6,8 @@ use crate::api::{MigrationTaskSpec, MigrationType};
 use crate::engine::connection::ServerInfo;
 use crate::engine::plan::select::Selection;
 use crate::engine::plan::{Plan, TableName};
+use crate::engine::replicate::cascade::Cascades;
+use crate::engine::schema::definition::{Index, Kind};
 
 use super::grants::Grants;
 
@@ -37,6 +39,14 @@ impl Context {
     /// Objects are created.
     pub fn schema(&self) -> bool {
         self.spec.migrates(MigrationType::Schema)
+    }
+
+    /// What foreign keys do that the source does not log; nothing where no log is followed.
+    pub fn cascades(&self) -> Cascades {
+        match !self.incremental() || self.source.info.logs_cascades(self.source.flag("innodb_native_foreign_keys")) {
+            true => Cascades::none(),
+            false => Cascades::derived(&self.plan, self.selection.names().source_folds()),
+        }
     }
 }
 
@@ -214,9 +224,17 @@ pub struct ExistingTable {
     pub is_view: bool,
     pub engine: String,
     pub columns: Vec<ExistingColumn>,
+    pub indexes: Vec<Index>,
     pub has_rows: bool,
     /// Names of its triggers.
     pub triggers: Vec<String>,
+}
+
+impl ExistingTable {
+    /// A column by its name, in any case.
+    pub fn column(&self, name: &str) -> Option<&ExistingColumn> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
 }
 
 /// A column of it.
@@ -224,6 +242,12 @@ pub struct ExistingTable {
 pub struct ExistingColumn {
     pub name: String,
     pub column_type: String,
+    /// None: a type that this version does not know.
+    pub kind: Option<Kind>,
+    pub character_set: Option<String>,
+    pub collation: Option<String>,
+    pub nullable: bool,
+    pub auto_increment: bool,
     /// An INSERT that does not name it works.
     pub optional: bool,
     pub generated: bool,

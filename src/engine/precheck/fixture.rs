@@ -10,7 +10,7 @@ use crate::engine::connection::ServerInfo;
 use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::select::Selection;
 use crate::engine::plan::{ColumnPlan, DatabasePlan, DmlSelection, Plan, TableName, TablePlan, ViewPlan};
-use crate::engine::schema::definition::{Column, ForeignKey, Generated, Kind, TableDefinition};
+use crate::engine::schema::definition::{Column, ForeignKey, Generated, Index, IndexPart, Kind, TableDefinition};
 
 const VIEW: &str = "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW `shop`.`totals` AS \
                     select `shop`.`orders`.`id` AS `id` from `shop`.`orders`";
@@ -121,7 +121,10 @@ fn plan() -> Plan {
 fn column(name: &str, kind: Kind) -> Column {
     Column {
         name: name.into(),
-        column_type: "int".into(),
+        column_type: match kind {
+            Kind::Varchar => "varchar(20)".into(),
+            _ => "bigint unsigned".into(),
+        },
         kind,
         character_set: None,
         collation: None,
@@ -182,9 +185,20 @@ pub fn foreign_key(parent: &str, rule: &str) -> ForeignKey {
 
 /// Puts the table at the destination.
 pub fn existing(context: &mut Context, has_rows: bool) {
-    let column = |name: &str| ExistingColumn { name: name.into(), column_type: "int".into(), optional: true, generated: false };
+    let column = |column: &Column| ExistingColumn {
+        name: column.name.clone(),
+        column_type: column.column_type.clone(),
+        kind: Some(column.kind.clone()),
+        character_set: column.character_set.clone(),
+        collation: column.collation.clone(),
+        nullable: column.nullable,
+        optional: true,
+        ..ExistingColumn::default()
+    };
+    let key = IndexPart { column: Some("id".into()), prefix: None, nullable: false };
     let table = ExistingTable {
-        columns: vec![column("id"), column("state")],
+        columns: context.plan.tables[0].definition.columns.iter().map(column).collect(),
+        indexes: vec![Index { name: "PRIMARY".into(), unique: true, kind: "BTREE".into(), parts: vec![key] }],
         has_rows,
         engine: "InnoDB".into(),
         ..ExistingTable::default()

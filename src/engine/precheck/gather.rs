@@ -81,7 +81,9 @@ pub async fn gather(spec: &MigrationTaskSpec, source: &Connector, destination: O
             }
             context.owned.extend(mine.into_keys());
             context.in_use = others;
-            context.existing = read_destination::existing(&mut destination_conn.conn, &plan, names, &context.owned).await?;
+            context.existing =
+                read_destination::existing(&mut destination_conn.conn, &context.destination.info, &plan, names, &context.owned)
+                    .await?;
             context.selection = selection;
             context.plan = plan;
         }

@@ -6,11 +6,12 @@
 pub mod checks;
 pub mod context;
 pub mod finding;
+pub mod fit;
 #[cfg(test)]
 mod fixture;
 pub mod gather;
 pub mod grants;
-mod read_destination;
+pub mod read_destination;
 mod read_server;
 pub mod read_source;
 

@@ -1,18 +1,22 @@
 //! What stands at the destination under the names that the task will use.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::context::{ExistingColumn, ExistingTable};
-use super::finding::quote_name;
+use super::finding::{quote_name, some};
+use super::fit::misfits;
 use super::read_server::permitted;
-use crate::engine::error::{Context, Result};
+use crate::engine::connection::ServerInfo;
+use crate::engine::error::{Context, Error, Result};
 use crate::engine::ownership;
 use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::{Plan, TableName};
+use crate::engine::schema::column_type::parse_column_type;
 use crate::engine::schema::edit::quote_string;
+use crate::engine::schema::read::indexes_of;
 
 /// Tables and views of the planned names. Those that the task made itself are not looked into: after a restart there may be
 /// 10,000 of them.
@@ -21,6 +25,7 @@ use crate::engine::schema::edit::quote_string;
 /// When the connection is lost.
 pub async fn existing(
     conn: &mut Conn,
+    info: &ServerInfo,
     plan: &Plan,
     names: NameRules,
     owned: &BTreeSet<TableName>,
@@ -49,7 +54,7 @@ pub async fn existing(
             let mut existing =
                 ExistingTable { is_view: kind == "VIEW", engine: engine.unwrap_or_default(), ..ExistingTable::default() };
             if !existing.is_view {
-                fill(conn, name, &mut existing).await?;
+                fill(conn, info, &TableName { database: database.to_owned(), table }, &mut existing).await?;
             }
             found.insert((*name).clone(), existing);
         }
@@ -83,20 +88,43 @@ pub async fn owners(conn: &mut Conn, records: &str, plan: &Plan, names: NameRule
     Ok(found.collect())
 }
 
-type ColumnRow = (String, String, String, Option<String>, String);
+/// Whether the tables that a task did not make itself still take its rows as they are: looked at whenever it is taken up.
+///
+/// # Errors
+/// Definite where one does not, with table and reason; when the connection is lost.
+pub async fn still_fit(conn: &mut Conn, info: &ServerInfo, plan: &Plan, names: NameRules) -> Result<()> {
+    let existing = existing(conn, info, plan, names, &BTreeSet::new()).await?;
+    let mut problems = Vec::new();
+    for table in &plan.tables {
+        match existing.get(&table.destination) {
+            Some(existing) => problems.extend(misfits(table, existing)),
+            None => problems.push(format!("{} does not exist", table.destination)),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::definite(format!(
+        "the destination's tables do not take the source's rows as they are: {}; alter them there (`godwit plan` prints what is needed)",
+        some(&problems)
+    )))
+}
 
-async fn fill(conn: &mut Conn, name: &TableName, existing: &mut ExistingTable) -> Result<()> {
+/// Name, type, nullability, default, extra, character set, collation.
+type ColumnRow = (String, String, String, Option<String>, String, Option<String>, Option<String>);
+
+async fn fill(conn: &mut Conn, info: &ServerInfo, name: &TableName, existing: &mut ExistingTable) -> Result<()> {
     let (database, table) = (quote_string(&name.database), quote_string(&name.table));
     let columns: Vec<ColumnRow> = conn
         .query(format!(
-            "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA FROM information_schema.COLUMNS \
-             WHERE TABLE_SCHEMA = {database} AND TABLE_NAME = {table} ORDER BY ORDINAL_POSITION"
+            "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, CHARACTER_SET_NAME, COLLATION_NAME \
+             FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {database} AND TABLE_NAME = {table} ORDER BY ORDINAL_POSITION"
         ))
         .await
         .context("reading the destination's columns")?;
     existing.columns = columns
         .into_iter()
-        .map(|(name, column_type, nullable, default, extra)| {
+        .map(|(name, column_type, nullable, default, extra, character_set, collation)| {
             let extra = extra.to_ascii_lowercase();
             ExistingColumn {
                 generated: extra.contains("virtual generated")
@@ -107,10 +135,17 @@ async fn fill(conn: &mut Conn, name: &TableName, existing: &mut ExistingTable) -
                     || extra.contains("auto_increment")
                     || extra.contains("default_generated"),
                 name,
+                kind: parse_column_type(&column_type),
                 column_type,
+                character_set,
+                collation,
+                nullable: nullable == "YES",
+                auto_increment: extra.contains("auto_increment"),
             }
         })
         .collect();
+    let mut indexes = indexes_of(conn, info, &name.database, &HashSet::from([name.table.clone()])).await?;
+    existing.indexes = indexes.remove(&name.table).unwrap_or_default();
     existing.triggers = conn
         .query(format!(
             "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {database} AND EVENT_OBJECT_TABLE = {table}"

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::cascade::Cascade;
 use crate::engine::plan::TablePlan;
 use crate::engine::value::Row;
 
@@ -36,6 +37,8 @@ pub enum ChangeKind {
     Remove { row: Row },
     /// One row like `before` becomes `after`.
     Replace { before: Row, after: Row },
+    /// What foreign keys did to the children of a row that was deleted, or whose referenced columns changed.
+    Cascade(Box<Cascade>),
 }
 
 /// What the source did, for the counters.
@@ -53,6 +56,7 @@ impl Change {
             ChangeKind::Delete { key, .. } => key.size(),
             ChangeKind::Insert { row } | ChangeKind::Remove { row } => row.size(),
             ChangeKind::Replace { before, after } => before.size() + after.size(),
+            ChangeKind::Cascade(cascade) => 64 + cascade.before.size() + cascade.after.as_ref().map_or(0, Row::size),
         }
     }
 
@@ -101,6 +105,8 @@ impl NetChanges {
                 // A key that comes back may come back with other unique values.
                 self.by_key.insert(key, Net { row: None, delete_first: true });
             }
+            // It stands between windows, not in them.
+            ChangeKind::Cascade(_) => {}
             keyless => self.in_order.push(keyless),
         }
     }
@@ -139,7 +145,7 @@ impl Counts {
             ChangeKind::Upsert { operation: Operation::Insert, .. } | ChangeKind::Insert { .. } => self.inserts += 1,
             ChangeKind::Upsert { operation: Operation::Update, .. } | ChangeKind::Replace { .. } => self.updates += 1,
             ChangeKind::Delete { moved: false, .. } | ChangeKind::Remove { .. } => self.deletes += 1,
-            ChangeKind::Delete { moved: true, .. } => {}
+            ChangeKind::Delete { moved: true, .. } | ChangeKind::Cascade(_) => {}
         }
     }
 }

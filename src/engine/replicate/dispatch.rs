@@ -8,12 +8,13 @@
 //! On restart: nothing here outlives the process; lanes begin at their recorded positions.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::change::Change;
+use super::cascade::{Applied, Cascades};
+use super::change::{Change, ChangeKind};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{Plan, TableName};
 use crate::engine::source::position::{Position, TransactionId, compare_files};
@@ -75,11 +76,21 @@ pub struct Gate {
     /// Set when a lane has committed everything before the gate (tables with secondary unique keys have one lane).
     reached: watch::Sender<bool>,
     opened: watch::Sender<bool>,
+    /// What cascades did to the table since the chunk was registered; complete when the gate is reached.
+    cascaded: Collected,
 }
 
+/// Steps of cascades, in the order of the log.
+type Collected = Arc<Mutex<Vec<Arc<Applied>>>>;
+
 impl Gate {
-    fn new(table: u32) -> Self {
-        Self { table, reached: watch::Sender::new(false), opened: watch::Sender::new(false) }
+    fn new(table: u32, cascaded: Collected) -> Self {
+        Self { table, reached: watch::Sender::new(false), opened: watch::Sender::new(false), cascaded }
+    }
+
+    /// What cascades did to the table between registration and gate, once the gate is reached.
+    pub fn cascaded(&self) -> Vec<Arc<Applied>> {
+        lock(&self.cascaded).clone()
     }
 
     /// A lane has come to the gate.
@@ -141,8 +152,19 @@ pub struct ChunkTicket(u64);
 struct OpenChunk {
     table: u32,
     touched: HashSet<Row>,
+    cascaded: Collected,
     /// Keys were collected of changes that were rolled back: no lane writes those rows.
     spoiled: bool,
+}
+
+/// Collects what cascades do to a chunk on its way.
+#[derive(Debug)]
+struct Collector {
+    table: u32,
+    /// The last transaction before registration.
+    registered: u64,
+    /// Gone with the chunk.
+    steps: Weak<Mutex<Vec<Arc<Applied>>>>,
 }
 
 #[derive(Debug)]
@@ -155,6 +177,10 @@ struct State {
     in_transaction: bool,
     open_chunks: HashMap<ChunkTicket, OpenChunk>,
     chunks_of_table: HashMap<u32, Vec<ChunkTicket>>,
+    /// Chunks that a cascade may change.
+    collectors: Vec<Collector>,
+    /// Tables whose copy has not begun and must not have rows before (F5).
+    held_back: HashSet<u32>,
     next_ticket: u64,
 }
 
@@ -167,6 +193,9 @@ pub struct Dispatcher {
     resumed_at: Vec<Option<Position>>,
     /// Lane of a table; None: by hash of the key.
     lane_of_table: Vec<Option<u32>>,
+    cascades: Arc<Cascades>,
+    /// Per table, where the dispatcher must have come to before its chunks are registered.
+    not_before: HashMap<u32, Vec<Position>>,
     state: Mutex<State>,
     position: watch::Sender<Arc<Position>>,
     between_transactions: Notify,
@@ -188,24 +217,46 @@ fn permits(bytes: usize, limit: u32) -> u32 {
 
 impl Dispatcher {
     /// `resumed_at`: the lanes' recorded positions, `start`: the earliest of them; `replay_from`: from where the log is read
-    /// for XA transactions that were prepared before.
-    pub fn new(plan: &Plan, start: Position, replay_from: Position, resumed_at: Vec<Position>, budget_bytes: usize) -> Self {
+    /// for XA transactions that were prepared before; `valid_from`: places of the snapshots of tables.
+    pub fn new(
+        plan: &Plan,
+        start: Position,
+        replay_from: Position,
+        resumed_at: Vec<Position>,
+        valid_from: &HashMap<u32, Position>,
+        cascades: Arc<Cascades>,
+        budget_bytes: usize,
+    ) -> Self {
         let lanes = resumed_at.len();
         let budget_kib = u32::try_from(budget_bytes / 1024).unwrap_or(u32::MAX).max(1);
-        let lane_of_table = plan
+        let lane_of_table: Vec<Option<u32>> = plan
             .tables
             .iter()
             .map(|table| {
+                if let Some(named) = cascades.family(table.id).and_then(|id| plan.tables.get(id as usize)) {
+                    return Some(lane_of_name(&named.source, lanes));
+                }
                 let by_table = table.secondary_unique || !table.key_bytes_are_identity();
                 // By name: the lane of a table must never change while the task lives.
                 by_table.then(|| lane_of_name(&table.source, lanes))
             })
             .collect();
+        let mut not_before: HashMap<u32, Vec<Position>> = HashMap::new();
+        for table in plan.tables.iter().filter(|table| cascades.is_child(table.id)) {
+            let family = cascades.family(table.id);
+            let lane = lane_of_table.get(table.id as usize).copied().flatten().unwrap_or(0);
+            let mut places: Vec<Position> = resumed_at.get(lane as usize).cloned().into_iter().collect();
+            places
+                .extend(valid_from.iter().filter(|(other, _)| cascades.family(**other) == family).map(|(_, from)| from.clone()));
+            not_before.insert(table.id, places);
+        }
         Self {
             lanes: (0..lanes).map(|_| Arc::new(Queue::default())).collect(),
             applied: (0..lanes).map(|_| watch::Sender::new(0)).collect(),
             resumed_at: resumed_at.into_iter().map(Some).collect(),
             lane_of_table,
+            cascades,
+            not_before,
             state: Mutex::new(State {
                 sequence: 0,
                 replay_from: Some(Arc::new(replay_from)),
@@ -213,6 +264,8 @@ impl Dispatcher {
                 in_transaction: false,
                 open_chunks: HashMap::new(),
                 chunks_of_table: HashMap::new(),
+                collectors: Vec::new(),
+                held_back: HashSet::new(),
                 next_ticket: 0,
             }),
             position: watch::Sender::new(Arc::new(start)),
@@ -285,7 +338,12 @@ impl Dispatcher {
             })
             .collect();
         let mut state = lock(&self.state);
-        for change in changes {
+        for mut change in changes {
+            if let ChangeKind::Cascade(cascade) = &mut change.kind {
+                cascade.sequence = state.sequence + 1;
+            } else if state.held_back.contains(&change.table) {
+                continue;
+            }
             if let Some(key) = change.key()
                 && let Some(tickets) = state.chunks_of_table.get(&change.table)
             {
@@ -374,6 +432,10 @@ impl Dispatcher {
 
     /// Begins to collect the keys that the log touches in a table, and says from which position on.
     pub async fn open_chunk(&self, table: u32) -> (ChunkTicket, Arc<Position>) {
+        if let Some(places) = self.not_before.get(&table) {
+            let reached = |position: &Arc<Position>| places.iter().all(|place| position.reaches(place));
+            let _ = self.position.subscribe().wait_for(reached).await;
+        }
         loop {
             let notified = self.between_transactions.notified();
             {
@@ -382,7 +444,12 @@ impl Dispatcher {
                 if !state.in_transaction {
                     let ticket = ChunkTicket(state.next_ticket);
                     state.next_ticket += 1;
-                    state.open_chunks.insert(ticket, OpenChunk { table, touched: HashSet::new(), spoiled: false });
+                    let cascaded = Collected::default();
+                    if self.cascades.is_child(table) {
+                        let collector = Collector { table, registered: state.sequence, steps: Arc::downgrade(&cascaded) };
+                        state.collectors.push(collector);
+                    }
+                    state.open_chunks.insert(ticket, OpenChunk { table, touched: HashSet::new(), cascaded, spoiled: false });
                     state.chunks_of_table.entry(table).or_default().push(ticket);
                     return (ticket, Arc::clone(&self.position.borrow()));
                 }
@@ -404,7 +471,7 @@ impl Dispatcher {
                             "a large transaction was rolled back while chunks were read; they are read again",
                         ));
                     }
-                    let gate = Arc::new(Gate::new(chunk.table));
+                    let gate = Arc::new(Gate::new(chunk.table, chunk.cascaded));
                     match self.lane_of_table.get(chunk.table as usize).copied().flatten() {
                         Some(lane) => self.lanes[lane as usize].push(Item::Gate(Arc::clone(&gate))),
                         None => self.lanes.iter().for_each(|lane| lane.push(Item::Gate(Arc::clone(&gate)))),
@@ -438,6 +505,45 @@ impl Dispatcher {
     pub async fn gate_table(&self, table: u32) -> Result<Arc<Gate>> {
         let (ticket, _) = self.open_chunk(table).await;
         self.hand_over(ticket).await.map(|(_, gate)| gate)
+    }
+
+    /// A lane has carried out cascades: chunks that are on their way are told.
+    pub fn cascaded(&self, steps: &[Arc<Applied>]) {
+        if steps.is_empty() {
+            return;
+        }
+        let mut state = lock(&self.state);
+        state.collectors.retain(|collector| {
+            let Some(collected) = collector.steps.upgrade() else { return false };
+            let of_chunk = steps.iter().filter(|step| step.table == collector.table && step.sequence > collector.registered);
+            lock(&collected).extend(of_chunk.cloned());
+            true
+        });
+    }
+
+    /// Whether a foreign key can change rows of the table, so that its chunks wait for the lane.
+    pub fn is_child(&self, table: u32) -> bool {
+        self.cascades.is_child(table)
+    }
+
+    /// Changes of these tables are passed by until [`Dispatcher::begin`]: every chunk of them is registered later.
+    pub fn hold_back(&self, tables: impl IntoIterator<Item = u32>) {
+        lock(&self.state).held_back.extend(tables);
+    }
+
+    /// From here on changes of the table are applied.
+    pub async fn begin(&self, table: u32) {
+        loop {
+            let notified = self.between_transactions.notified();
+            {
+                let mut state = lock(&self.state);
+                if !state.in_transaction {
+                    state.held_back.remove(&table);
+                    return;
+                }
+            }
+            notified.await;
+        }
     }
 
     /// A lane has committed everything up to the mark.

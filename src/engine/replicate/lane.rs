@@ -10,9 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
-use super::change::{Change, Counts, NetChanges};
+use super::cascade::{Cascade, Cascades};
+use super::change::{Change, ChangeKind, Counts, NetChanges};
 use super::dispatch::{Dispatcher, Gate, Item, Mark, Portion, Queue};
 use crate::engine::destination::mysql::apply::Applier;
+use crate::engine::destination::mysql::cascade::Step;
 use crate::engine::error::Result;
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
@@ -28,6 +30,7 @@ const IDLE_RECORD: Duration = Duration::from_secs(2);
 pub struct Lane {
     number: u32,
     plan: Arc<Plan>,
+    cascades: Arc<Cascades>,
     dispatcher: Arc<Dispatcher>,
     queue: Arc<Queue>,
     applier: Applier,
@@ -49,13 +52,14 @@ impl Lane {
     pub fn new(
         number: u32,
         plan: Arc<Plan>,
+        cascades: Arc<Cascades>,
         dispatcher: Arc<Dispatcher>,
         applier: Applier,
         progress: Progress,
         recorded: Position,
     ) -> Self {
         let queue = dispatcher.queue(number);
-        Self { number, plan, dispatcher, queue, applier, progress, gates: Vec::new(), recorded }
+        Self { number, plan, cascades, dispatcher, queue, applier, progress, gates: Vec::new(), recorded }
     }
 
     /// Works until cancelled; what is committed then is recorded, the rest is read again.
@@ -93,13 +97,18 @@ impl Lane {
         }
     }
 
-    fn closed_gate(gates: &[Arc<Gate>], portion: &Portion) -> Option<Arc<Gate>> {
-        portion.changes.iter().find_map(|change| gates.iter().find(|gate| gate.table == change.table).cloned())
+    fn closed_gate(&self, portion: &Portion) -> Option<Arc<Gate>> {
+        let waits = |change: &Change, gate: &Gate| match change.kind {
+            ChangeKind::Cascade(_) => self.cascades.reaches(change.table, gate.table),
+            _ => gate.table == change.table,
+        };
+        portion.changes.iter().find_map(|change| self.gates.iter().find(|gate| waits(change, gate)).cloned())
     }
 
     fn take(&mut self) -> Taken {
         self.gates.retain(|gate| !gate.is_open());
-        let mut items = self.queue.items();
+        let queue = Arc::clone(&self.queue);
+        let mut items = queue.items();
         let mut window: Vec<Portion> = Vec::new();
         let mut bytes = 0;
         loop {
@@ -115,7 +124,7 @@ impl Lane {
                 }
                 Some(Item::Portion(portion)) => {
                     if !self.gates.is_empty()
-                        && let Some(gate) = Self::closed_gate(&self.gates, portion)
+                        && let Some(gate) = self.closed_gate(portion)
                     {
                         if window.is_empty() {
                             return Taken::Blocked(gate);
@@ -139,7 +148,7 @@ impl Lane {
     }
 
     async fn apply(&mut self, portions: Vec<Portion>) -> Result<()> {
-        let mut tables: BTreeMap<u32, NetChanges> = BTreeMap::new();
+        let mut window = Window::default();
         let mut counts = Counts::default();
         let mut marks: Vec<Mark> = Vec::new();
         let mut permits = Vec::new();
@@ -148,7 +157,7 @@ impl Lane {
             aborted |= portion.aborted;
             for Change { table, kind } in portion.changes {
                 counts.add(&kind);
-                tables.entry(table).or_default().add(kind);
+                window.add(self, table, kind);
             }
             marks.extend(portion.end);
             permits.extend(portion.permit);
@@ -157,15 +166,12 @@ impl Lane {
             // The rows of transactional tables never happened; what is left in this portion did.
             self.applier.rollback().await?;
         }
-        let statements: Vec<_> = tables
-            .into_iter()
-            .filter_map(|(id, changes)| self.plan.tables.get(id as usize).map(|table| self.applier.statements(table, changes)))
-            .flatten()
-            .collect();
+        let steps = window.finish(self);
         let last = marks.last().cloned();
-        if last.is_some() || !statements.is_empty() {
+        if last.is_some() || !steps.is_empty() {
             let mark = last.as_ref().map(|mark| (&*mark.position, mark.replay_from.as_deref()));
-            self.applier.apply(&self.plan, &statements, mark).await?;
+            let cascaded = self.applier.apply(&self.plan, &steps, mark).await?;
+            self.dispatcher.cascaded(&cascaded);
         }
         self.progress.add_applied(counts.inserts, counts.updates, counts.deletes, 0);
         if let Some(mark) = last {
@@ -191,5 +197,56 @@ impl Lane {
         self.recorded = (*mark.position).clone();
         self.dispatcher.applied(self.number, mark.sequence);
         Ok(())
+    }
+}
+
+/// A window on its way to statements: changes collapse per key, except across a cascade that has to do with them.
+#[derive(Default)]
+struct Window {
+    steps: Vec<Step>,
+    /// Of tables that no pending cascade reaches.
+    tables: BTreeMap<u32, NetChanges>,
+    cascades: Vec<(u32, Box<Cascade>)>,
+}
+
+impl Window {
+    fn add(&mut self, lane: &Lane, table: u32, kind: ChangeKind) {
+        match kind {
+            ChangeKind::Cascade(cascade) => {
+                if self.tables.keys().any(|other| lane.cascades.reaches(table, *other)) {
+                    self.rows(lane);
+                }
+                self.cascades.push((table, cascade));
+            }
+            kind => {
+                if self.cascades.iter().any(|(parent, _)| lane.cascades.reaches(*parent, table)) {
+                    self.cascades();
+                }
+                self.tables.entry(table).or_default().add(kind);
+            }
+        }
+    }
+
+    fn rows(&mut self, lane: &Lane) {
+        let tables = std::mem::take(&mut self.tables).into_iter();
+        let statements: Vec<_> = tables
+            .filter_map(|(id, changes)| lane.plan.tables.get(id as usize).map(|table| lane.applier.statements(table, changes)))
+            .flatten()
+            .collect();
+        if !statements.is_empty() {
+            self.steps.push(Step::Statements(statements));
+        }
+    }
+
+    fn cascades(&mut self) {
+        if !self.cascades.is_empty() {
+            self.steps.push(Step::Cascades(std::mem::take(&mut self.cascades)));
+        }
+    }
+
+    fn finish(mut self, lane: &Lane) -> Vec<Step> {
+        self.rows(lane);
+        self.cascades();
+        self.steps
     }
 }

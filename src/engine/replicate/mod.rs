@@ -5,6 +5,7 @@
 //! `lane` applies windows of them, net changes only, in one transaction with the lane's position.
 
 pub mod assemble;
+pub mod cascade;
 pub mod change;
 pub mod dispatch;
 pub mod guard;

@@ -11,6 +11,7 @@ use crate::engine::error::{Class, Context, Error, Result};
 use crate::engine::plan::{DatabasePlan, TableName, TablePlan};
 use crate::engine::schema::adapt::adapt_for;
 use crate::engine::schema::collation::destination_collation;
+use crate::engine::schema::definition::{Index, TableDefinition};
 use crate::engine::schema::edit::{quote_name, quote_string};
 use crate::engine::schema::names::PlanNames;
 use crate::engine::schema::read::rows;
@@ -73,12 +74,26 @@ pub fn table_statements(
         destination: table.destination.clone(),
         key_index: table.key_index.clone(),
         engine: engine.clone(),
+        needed: if source.logs_cascades(None) { Vec::new() } else { cascade_indexes(&table.definition) },
         defer_indexes: true,
         names,
     };
     let mut rewritten = rewrite_create_table(&adapted.create, &rules)?;
     rewritten.notes.splice(0..0, adapted.notes);
     Ok(rewritten)
+}
+
+/// The indexes by which the children of a foreign key that acts are found: cascades are carried out while rows are copied.
+fn cascade_indexes(definition: &TableDefinition) -> Vec<String> {
+    let leads = |index: &&Index, columns: &[String]| {
+        index.parts.len() >= columns.len()
+            && index.parts.iter().zip(columns).all(|(part, column)| part.column.as_ref() == Some(column) && part.prefix.is_none())
+    };
+    let acting = definition.foreign_keys.iter().filter(|key| key.acts());
+    acting
+        .filter_map(|key| definition.indexes.iter().find(|index| leads(index, &key.columns)))
+        .map(|index| index.name.clone())
+        .collect()
 }
 
 /// `CREATE DATABASE IF NOT EXISTS` with character set and collation.

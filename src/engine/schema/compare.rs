@@ -76,7 +76,7 @@ fn is_json_pair(source: &Kind, destination: &Kind) -> bool {
 }
 
 /// `utf8_bin` and `utf8mb3_bin`, `utf8mb4_0900_ai_ci` and its MariaDB counterpart, are the same.
-fn normal_collation(collation: &str) -> String {
+pub fn normal_collation(collation: &str) -> String {
     let mariadb = crate::engine::connection::ServerInfo::parse("11.4.5-MariaDB");
     let collation = collation.strip_prefix("utf8_").map_or_else(|| collation.to_owned(), |rest| format!("utf8mb3_{rest}"));
     let mapped = crate::engine::schema::collation::destination_collation(&collation, &mariadb).unwrap_or(collation);

@@ -153,6 +153,15 @@ pub struct TableDefinition {
     pub average_row_bytes: u64,
 }
 
+impl ForeignKey {
+    /// Whether it changes rows of its table by itself. InnoDB refuses SET DEFAULT.
+    pub fn acts(&self) -> bool {
+        [&self.on_delete, &self.on_update]
+            .into_iter()
+            .any(|rule| matches!(rule.to_ascii_uppercase().as_str(), "CASCADE" | "SET NULL"))
+    }
+}
+
 impl TableDefinition {
     /// `database.table`, for messages.
     pub fn qualified(&self) -> String {

@@ -275,7 +275,11 @@ async fn columns_of(conn: &mut Conn, database: &str, wanted: &HashSet<String>) -
 
 type IndexRow = (String, String, i64, Option<String>, Option<u32>, String, String);
 
-async fn indexes_of(
+/// The indexes of tables, in the servers' order, a hidden one behind the others.
+///
+/// # Errors
+/// From the server.
+pub async fn indexes_of(
     conn: &mut Conn,
     info: &ServerInfo,
     database: &str,

@@ -29,6 +29,8 @@ pub struct TableRewrite<'a> {
     /// Name of the index that identifies rows; stays in the CREATE.
     pub key_index: Option<String>,
     pub engine: Engine,
+    /// Indexes that are needed while rows are copied; they stay in the CREATE.
+    pub needed: Vec<String>,
     /// False: everything stays in the CREATE but foreign keys.
     pub defer_indexes: bool,
     /// Names of columns, and of the tables that foreign keys point at.
@@ -162,7 +164,9 @@ impl Rewriter<'_> {
     }
 
     fn stays(&self, index: &str, for_auto_increment: Option<&str>) -> bool {
-        self.rules.key_index.as_deref() == Some(index) || for_auto_increment == Some(index)
+        self.rules.key_index.as_deref() == Some(index)
+            || for_auto_increment == Some(index)
+            || self.rules.needed.iter().any(|needed| needed == index)
     }
 
     fn is_kept_column(&self, item: &Item) -> bool {

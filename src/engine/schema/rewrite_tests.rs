@@ -25,6 +25,7 @@ fn rules<'a>(names: &'a dyn NameMap, source: &str, destination: &str) -> TableRe
         destination: name("e", destination),
         key_index: None,
         engine: Engine::AsSource,
+        needed: Vec::new(),
         defer_indexes: true,
         names,
     }

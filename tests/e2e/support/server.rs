@@ -117,6 +117,23 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Every table with its number of rows, and every database.
+    pub async fn contents(&self) -> Vec<String> {
+        let tables = self
+            .list(
+                "SELECT CAST(CONCAT('`', table_schema, '`.`', table_name, '`') AS CHAR) FROM information_schema.tables \
+                 WHERE table_type='BASE TABLE' AND table_schema NOT IN ('mysql','sys','information_schema','performance_schema') ORDER BY 1",
+            )
+            .await;
+        let mut contents = self.databases().await;
+        for table in tables {
+            contents.extend(self.list(&format!("SELECT CONCAT('{table} ', COUNT(*)) FROM {table}")).await);
+        }
+        contents
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(name) = &self.name {

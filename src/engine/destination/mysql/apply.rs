@@ -1,16 +1,23 @@
 //! Applies net changes: one destination transaction per window, with the lane's position in it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
+use super::cascade::{Carrier, Step};
 use super::long;
-use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, remove_one, replace_one, run};
+use super::statement::{
+    Limits, OnDuplicate, Statement, Warnings, deletes, describe_key, inserts, is_other_row, refuse_warnings, remove_one,
+    replace_one, run,
+};
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{Plan, TablePlan};
+use crate::engine::replicate::cascade::{Applied, Cascades};
 use crate::engine::replicate::change::{ChangeKind, NetChanges};
 use crate::engine::schema::definition::Kind;
 use crate::engine::source::position::Position;
@@ -18,6 +25,10 @@ use crate::engine::value::Row;
 
 /// Statements of one window are sent in one packet up to this size: one round trip for small windows.
 const PACKET_BYTES: usize = 1 << 20;
+
+/// Ends the packet, and with it the transaction, when the statement before it gave a warning: error 1690 (a DOUBLE out of
+/// range). It has no table, so that it leaves the diagnostics as they are (MySQL manual, "SHOW WARNINGS Statement").
+const NO_WARNINGS: &[u8] = b";SELECT EXP(1000*@@warning_count)";
 
 /// A window that a deadlock or a lock wait rolled back is run again this often.
 pub const LOCK_TRIES: u32 = 10;
@@ -27,26 +38,36 @@ pub struct Applier {
     conn: Conn,
     fence: Fence,
     limits: Limits,
+    cascades: Arc<Cascades>,
     /// Parts of a large transaction stand uncommitted in the session.
     open: bool,
 }
 
 impl Applier {
     /// Connects.
-    pub async fn connect(connector: &Connector, fence: Fence, limits: Limits) -> Result<Self> {
-        Ok(Self { conn: connector.connect(Role::Write).await?, fence, limits, open: false })
+    pub async fn connect(connector: &Connector, fence: Fence, limits: Limits, cascades: Arc<Cascades>) -> Result<Self> {
+        Ok(Self { conn: connector.connect(Role::Write).await?, fence, limits, cascades, open: false })
     }
 
     /// The statements of a table's net changes: deletes first, then rows, then the changes of tables without a key.
     pub fn statements(&self, table: &TablePlan, changes: NetChanges) -> Vec<Statement> {
         let mut changes = changes;
         let in_order = std::mem::take(&mut changes.in_order);
-        let (gone, rows) = changes.split(table);
-        let mut statements = deletes(table, &gone, self.limits);
+        let (mut gone, rows) = changes.split(table);
         // UPDATE leaves a JSON document as it is when the new one is numerically equal ({"a": 1} and {"a": 1.0}); rows
         // with documents are written anew.
         let has_json = table.columns.iter().any(|column| column.column.kind == Kind::Json);
-        let mode = if has_json { OnDuplicate::Replace } else { OnDuplicate::Update };
+        let mode = match has_json {
+            // REPLACE would take another row away that holds a unique value of this one.
+            true if table.secondary_unique => OnDuplicate::Fail,
+            true => OnDuplicate::Replace,
+            false => OnDuplicate::Update,
+        };
+        if table.has_key() && mode == OnDuplicate::Fail {
+            let there: HashSet<Row> = gone.iter().cloned().collect();
+            gone.extend(rows.iter().map(|row| row.project(&table.key)).filter(|key| !there.contains(key)));
+        }
+        let mut statements = deletes(table, &gone, self.limits);
         statements.extend(inserts(table, rows.into_iter().map(Cow::Owned), mode, self.limits));
         let mut run: Vec<Row> = Vec::new();
         let take =
@@ -66,7 +87,7 @@ impl Applier {
                 }
                 ChangeKind::Replace { before, after } => replace_one(table, before, after),
                 // Changes by key never stand here.
-                ChangeKind::Upsert { .. } | ChangeKind::Delete { .. } => continue,
+                ChangeKind::Upsert { .. } | ChangeKind::Delete { .. } | ChangeKind::Cascade(_) => continue,
             };
             statements.extend(take(&mut run));
             statements.push(single);
@@ -75,7 +96,7 @@ impl Applier {
         statements
     }
 
-    /// Runs the statements; `mark` commits them with the position, None leaves the transaction open for the next part.
+    /// Runs the steps and says which cascades were carried out; `mark` commits them with the position, None leaves the transaction open for the next part.
     ///
     /// # Errors
     /// What the destination says, with table and key; the transaction is not committed then, or its fate is unknown
@@ -83,19 +104,20 @@ impl Applier {
     pub async fn apply(
         &mut self,
         plan: &Plan,
-        statements: &[Statement],
+        steps: &[Step],
         mark: Option<(&Position, Option<&Position>)>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Arc<Applied>>> {
         let whole = !self.open;
         let mut tries = 0;
         loop {
-            let result = self.try_apply(plan, statements, mark).await;
+            let mut done = Vec::new();
+            let result = self.try_apply(plan, steps, mark, &mut done).await;
             match result {
                 Err(error) if whole && error.is_lock_conflict() && tries < LOCK_TRIES => {
                     tries += 1;
                     self.rollback().await?;
                 }
-                other => return other,
+                other => return other.map(|()| done),
             }
         }
     }
@@ -103,8 +125,9 @@ impl Applier {
     async fn try_apply(
         &mut self,
         plan: &Plan,
-        statements: &[Statement],
+        steps: &[Step],
         mark: Option<(&Position, Option<&Position>)>,
+        done: &mut Vec<Arc<Applied>>,
     ) -> Result<()> {
         let mut packet = Vec::new();
         if !self.open {
@@ -115,25 +138,42 @@ impl Applier {
             packet.extend_from_slice(&self.fence.statement(mark)?);
         }
         self.open = true;
-        for statement in statements {
-            if !statement.is_plain() || packet.len() + statement.sql.len() > PACKET_BYTES {
-                self.send(plan, &mut packet, statements).await?;
-            }
-            if !statement.is_plain() {
-                self.run_alone(plan, statement).await?;
-                continue;
-            }
-            if statement.sql.len() > PACKET_BYTES {
-                // Not copied into a packet with others: it may hold a row of any size.
-                if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
-                    return Err(self.explain(plan, error, statements).await);
+        for step in steps {
+            let statements = match step {
+                Step::Statements(statements) => statements,
+                Step::Cascades(changes) => {
+                    self.send(plan, &mut packet, steps).await?;
+                    let cascades = Arc::clone(&self.cascades);
+                    let mut carrier = Carrier { plan, cascades: &cascades, limits: self.limits, done };
+                    carrier.run(&mut self.conn, changes).await?;
+                    continue;
                 }
-                continue;
+            };
+            for statement in statements {
+                if !statement.is_plain() || packet.len() + statement.sql.len() > PACKET_BYTES {
+                    self.send(plan, &mut packet, steps).await?;
+                }
+                if !statement.is_plain() {
+                    self.run_alone(plan, statement).await?;
+                    continue;
+                }
+                if statement.sql.len() > PACKET_BYTES {
+                    // Not copied into a packet with others: it may hold a row of any size.
+                    if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
+                        return Err(self.explain(plan, error, steps).await);
+                    }
+                    let table = &plan.tables[statement.table as usize];
+                    refuse_warnings(&mut self.conn, statement).await.map_err(|error| name(table, statement, error))?;
+                    continue;
+                }
+                if !packet.is_empty() {
+                    packet.push(b';');
+                }
+                packet.extend_from_slice(&statement.sql);
+                if statement.warnings == Warnings::Errors {
+                    packet.extend_from_slice(NO_WARNINGS);
+                }
             }
-            if !packet.is_empty() {
-                packet.push(b';');
-            }
-            packet.extend_from_slice(&statement.sql);
         }
         if mark.is_some() {
             if !packet.is_empty() {
@@ -141,7 +181,7 @@ impl Applier {
             }
             packet.extend_from_slice(b"COMMIT");
         }
-        self.send(plan, &mut packet, statements).await?;
+        self.send(plan, &mut packet, steps).await?;
         self.open = mark.is_none();
         Ok(())
     }
@@ -158,14 +198,14 @@ impl Applier {
         self.open
     }
 
-    async fn send(&mut self, plan: &Plan, packet: &mut Vec<u8>, statements: &[Statement]) -> Result<()> {
+    async fn send(&mut self, plan: &Plan, packet: &mut Vec<u8>, steps: &[Step]) -> Result<()> {
         if packet.is_empty() {
             return Ok(());
         }
         let sql = std::mem::take(packet);
         match self.conn.query_drop(sql).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.explain(plan, error, statements).await),
+            Err(error) => Err(self.explain(plan, error, steps).await),
         }
     }
 
@@ -185,7 +225,7 @@ impl Applier {
     }
 
     /// Finds the statement that failed, so that the error can name table and key. Everything is rolled back.
-    async fn explain(&mut self, plan: &Plan, error: mysql_async::Error, statements: &[Statement]) -> Error {
+    async fn explain(&mut self, plan: &Plan, error: mysql_async::Error, steps: &[Step]) -> Error {
         let original = fenced_error(error);
         if original.class() != crate::engine::error::Class::Definite || self.conn.query_drop("ROLLBACK").await.is_err() {
             return original;
@@ -193,16 +233,55 @@ impl Applier {
         self.open = false;
         let mut found = None;
         if self.conn.query_drop("START TRANSACTION").await.is_ok() {
-            for statement in statements.iter().filter(|statement| statement.lenient.is_empty() && statement.long.is_empty()) {
-                if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
-                    found = Some(name(&plan.tables[statement.table as usize], statement, error.into()));
-                    break;
-                }
-            }
+            found = self.first_refusal(plan, steps).await;
             let _ = self.conn.query_drop("ROLLBACK").await;
         }
         found.unwrap_or(original)
     }
+
+    /// Runs the steps one statement at a time up to the one that fails. Cascades too: what they take away may hold unique values
+    /// of the rows behind them.
+    async fn first_refusal(&mut self, plan: &Plan, steps: &[Step]) -> Option<Error> {
+        for step in steps {
+            let statements = match step {
+                Step::Statements(statements) => statements,
+                Step::Cascades(changes) => {
+                    let cascades = Arc::clone(&self.cascades);
+                    let mut carrier = Carrier { plan, cascades: &cascades, limits: self.limits, done: &mut Vec::new() };
+                    match carrier.run(&mut self.conn, changes).await {
+                        Ok(()) => continue,
+                        Err(error) => return Some(error),
+                    }
+                }
+            };
+            for statement in statements.iter().filter(|statement| statement.lenient.is_empty() && statement.long.is_empty()) {
+                let table = &plan.tables[statement.table as usize];
+                let refused = match self.conn.query_drop(statement.sql.as_slice()).await {
+                    Ok(()) => refuse_warnings(&mut self.conn, statement).await.err(),
+                    Err(error) if is_other_row(table, &error) => return Some(other_row(table, statement)),
+                    Err(error) => Some(error.into()),
+                };
+                if let Some(error) = refused {
+                    return Some(name(table, statement, error));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The error of a row that would have overwritten another one.
+fn other_row(table: &TablePlan, statement: &Statement) -> Error {
+    let key = statement.subjects.first().map(|row| describe_key(table, row)).unwrap_or_default();
+    let among = match statement.subjects.len() {
+        1 => String::new(),
+        count => format!(" (or one of the {} rows written with it)", count - 1),
+    };
+    Error::definite(format!(
+        "{} key {key}{among}: another row at the destination holds the value that this row has in a unique index; something else has \
+         written to the destination table",
+        table.destination
+    ))
 }
 
 /// Puts the table and, where the server says `at row N`, the row's key before the error.

@@ -3,8 +3,13 @@
 //! LOAD DATA LOCAL turns errors into warnings and goes on (MySQL manual, "LOAD DATA Statement"); so every load
 //! must report as many records as were sent and not one warning, or the transaction is rolled back. The stream
 //! comes from memory and cannot fail half-way, which the driver would turn into a truncated load.
+//!
+//! Rows that the log has brought before are replaced. REPLACE takes away whatever stands in its way on any unique index;
+//! so where it took something away, the destination's indexes are looked at, and unless a row can only have replaced
+//! itself the rows are written once more: those of the same keys deleted, and no other.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +18,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row as SqlRow};
 
 use super::apply::LOCK_TRIES;
-use super::statement::{Limits, OnDuplicate, Statement, describe_key, inserts, run, subject};
+use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, run, subject};
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
@@ -66,10 +71,21 @@ impl ChunkWriter {
         on_duplicate: OnDuplicate,
         record: Option<&[u8]>,
     ) -> Result<()> {
-        let mut head = b"START TRANSACTION;".to_vec();
-        head.extend_from_slice(&self.fence.statement(None)?);
-        self.conn.query_drop(head).await.map_err(fenced_error)?;
-        let written = self.write_rows(table, rows, on_duplicate).await;
+        let mode = if table.has_key() { on_duplicate } else { OnDuplicate::Fail };
+        let mut written = self.write_open(table, rows, mode, false).await;
+        if mode == OnDuplicate::Replace
+            && let Ok(1..) = written
+        {
+            // The log came first, as a rule. Other rows can have gone only where there is another unique index.
+            written = match self.is_key_alone(table).await {
+                Ok(true) => written,
+                Ok(false) => {
+                    self.conn.query_drop("ROLLBACK").await?;
+                    self.write_open(table, rows, OnDuplicate::Fail, true).await
+                }
+                Err(error) => Err(error),
+            };
+        }
         if let Err(error) = written {
             // Dropping the connection would do; saying it is clearer in the server's log.
             let _ = self.conn.query_drop("ROLLBACK").await;
@@ -84,11 +100,24 @@ impl ChunkWriter {
         Ok(())
     }
 
-    async fn write_rows(&mut self, table: &Arc<TablePlan>, rows: &Arc<Vec<Row>>, on_duplicate: OnDuplicate) -> Result<()> {
-        if rows.is_empty() {
-            return Ok(());
+    /// Opens the transaction and writes the rows; the number of rows that went for them. `anew`: what has their keys goes first.
+    async fn write_open(&mut self, table: &Arc<TablePlan>, rows: &Arc<Vec<Row>>, mode: OnDuplicate, anew: bool) -> Result<u64> {
+        let mut head = b"START TRANSACTION;".to_vec();
+        head.extend_from_slice(&self.fence.statement(None)?);
+        self.conn.query_drop(head).await.map_err(fenced_error)?;
+        if anew {
+            let keys: Vec<Row> = rows.iter().map(|row| row.project(&table.key)).collect();
+            for statement in deletes(table, &keys, self.limits) {
+                run(&mut self.conn, &statement).await.map_err(|error| error.context(&table.destination))?;
+            }
         }
-        let mode = if table.has_key() { on_duplicate } else { OnDuplicate::Fail };
+        self.write_rows(table, rows, mode).await
+    }
+
+    async fn write_rows(&mut self, table: &Arc<TablePlan>, rows: &Arc<Vec<Row>>, mode: OnDuplicate) -> Result<u64> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
         if !self.load_data || mode == OnDuplicate::Keep {
             return self.insert(table, rows.iter(), mode).await;
         }
@@ -97,28 +126,46 @@ impl ChunkWriter {
             .map(|row| table.columns.iter().zip(row.cells()).all(|(c, cell)| !c.write || fits_load_data(&c.column, cell)))
             .collect();
         let loaded = loadable.iter().filter(|fits| **fits).count() as u64;
+        let mut replaced = 0;
         if loaded > 0 {
-            self.load(table, rows, Arc::new(loadable.clone()), loaded, mode).await?;
+            replaced += self.load(table, rows, Arc::new(loadable.clone()), loaded, mode).await?;
         }
         let rest = rows.iter().zip(&loadable).filter(|(_, fits)| !**fits).map(|(row, _)| row);
-        self.insert(table, rest, mode).await
+        replaced += self.insert(table, rest, mode).await?;
+        Ok(replaced)
     }
 
+    /// The number of rows that were replaced.
     async fn insert<'a>(
         &mut self,
         table: &TablePlan,
         rows: impl Iterator<Item = &'a Row>,
         on_duplicate: OnDuplicate,
-    ) -> Result<()> {
+    ) -> Result<u64> {
+        let mut replaced = 0;
         for statement in inserts(table, rows.map(Cow::Borrowed), on_duplicate, self.limits) {
-            if let Err(error) = run(&mut self.conn, &statement).await {
-                return Err(self.name_row(table, &statement, error));
-            }
-            if self.conn.get_warnings() > 0 && on_duplicate == OnDuplicate::Keep {
-                self.only_duplicates(table).await?;
+            match run(&mut self.conn, &statement).await {
+                Ok(affected) => replaced += affected.saturating_sub(statement.subjects.len() as u64),
+                Err(error) => return Err(self.name_row(table, &statement, error)),
             }
         }
-        Ok(())
+        Ok(replaced)
+    }
+
+    /// Whether each unique index that stands at the destination contains the whole key: then a row can only replace itself.
+    async fn is_key_alone(&mut self, table: &TablePlan) -> Result<bool> {
+        let name = format!("{}.{}", quote_identifier(&table.destination.database), quote_identifier(&table.destination.table));
+        let parts: Vec<SqlRow> = self.conn.query(format!("SHOW INDEX FROM {name} WHERE Non_unique=0")).await?;
+        let mut columns: HashMap<String, Vec<String>> = HashMap::new();
+        for mut part in parts {
+            let (index, column) = (part.take::<String, _>("Key_name"), part.take::<Option<String>, _>("Column_name").flatten());
+            let is_prefix = part.take::<Option<u64>, _>("Sub_part").flatten().is_some();
+            let whole = columns.entry(index.unwrap_or_default()).or_default();
+            whole.extend(column.filter(|_| !is_prefix));
+        }
+        let key: Vec<&str> = table.key.iter().map(|&place| table.columns[place].destination_name.as_str()).collect();
+        let contains = |index: &Vec<String>, wanted: &str| index.iter().any(|column| column.eq_ignore_ascii_case(wanted));
+        Ok(columns.values().all(|index| key.iter().all(|wanted| contains(index, wanted))))
     }
 
     fn name_row(&self, table: &TablePlan, statement: &Statement, error: Error) -> Error {
@@ -130,15 +177,7 @@ impl ChunkWriter {
         error.context(format!("{}{key}", table.destination))
     }
 
-    /// INSERT IGNORE ignores more than duplicates; anything else it warns of is an error here.
-    async fn only_duplicates(&mut self, table: &TablePlan) -> Result<()> {
-        let warnings: Vec<(String, u16, String)> = self.conn.query("SHOW WARNINGS").await?;
-        match warnings.into_iter().find(|(_, code, _)| *code != 1062) {
-            None => Ok(()),
-            Some((_, code, message)) => Err(Error::definite(format!("{}: {message} ({code})", table.destination))),
-        }
-    }
-
+    /// The number of rows that were replaced.
     async fn load(
         &mut self,
         table: &Arc<TablePlan>,
@@ -146,7 +185,7 @@ impl ChunkWriter {
         loadable: Arc<Vec<bool>>,
         expected: u64,
         on_duplicate: OnDuplicate,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let (shared_table, shared_rows) = (Arc::clone(table), Arc::clone(rows));
         // The driver wants a future that is Sync; so the stream, which is not, is made inside it.
         self.conn.set_infile_handler(async move {
@@ -164,7 +203,7 @@ impl ChunkWriter {
         let (records, skipped) = (info_number(&info, "Records"), info_number(&info, "Skipped"));
         let warnings = self.conn.get_warnings();
         if warnings == 0 && records == Some(expected) && skipped == Some(0) {
-            return Ok(());
+            return Ok(info_number(&info, "Deleted").unwrap_or(0));
         }
         let shown: Option<SqlRow> = self.conn.query_first("SHOW WARNINGS").await?;
         let first = shown.and_then(|mut row| row.take::<String, _>(2)).unwrap_or_else(|| info.clone());

@@ -1,8 +1,9 @@
 //! A MySQL-family server as the destination.
 
 pub mod apply;
+pub mod cascade;
 pub mod chunk;
 mod long;
 mod statement;
 
-pub use statement::{Limits, OnDuplicate};
+pub use statement::{Limits, OnDuplicate, Statement};

@@ -9,7 +9,7 @@ use super::long::{self, Image, LongRow, long_places};
 use crate::engine::connection::{LENIENT_SQL_MODE, STRICT_SQL_MODE};
 use crate::engine::copy::range::{Side, keys_condition};
 use crate::engine::error::{Error, Result};
-use crate::engine::plan::TablePlan;
+use crate::engine::plan::{ColumnPlan, TablePlan};
 use crate::engine::schema::definition::Kind;
 use crate::engine::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal};
 use crate::engine::value::read::quote_identifier;
@@ -22,6 +22,19 @@ pub struct Limits {
     pub statement_bytes: usize,
     /// Rows of one statement.
     pub rows: usize,
+    /// The server names the new row in ON DUPLICATE KEY UPDATE (MySQL 8.0.19) and warns of VALUES() (8.0.20).
+    pub row_alias: bool,
+}
+
+/// Which warnings of a statement say that a value was not stored as it is, or a row not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warnings {
+    /// None is looked at: nothing is stored.
+    Ignored,
+    /// All but those of duplicates, which are meant to be passed over.
+    Duplicates,
+    /// All.
+    Errors,
 }
 
 /// A statement and the rows it is about, so that an error can name them.
@@ -38,6 +51,8 @@ pub struct Statement {
     pub lenient: Vec<String>,
     /// Values that are sent ahead. Such a statement holds one row and runs alone, by [`run`].
     pub long: Vec<LongRow>,
+    /// What its warnings mean.
+    pub warnings: Warnings,
 }
 
 impl Statement {
@@ -57,7 +72,53 @@ pub async fn run(conn: &mut Conn, statement: &Statement) -> Result<u64> {
         return run_lenient(conn, statement).await;
     }
     conn.query_drop(statement.sql.as_slice()).await?;
-    Ok(conn.affected_rows())
+    let found = conn.affected_rows();
+    refuse_warnings(conn, statement).await?;
+    Ok(found)
+}
+
+/// Looks at the warnings of the statement that has just run. Strict mode is not enough: a DECIMAL that is rounded is a
+/// note to it (MySQL manual, "Fixed-Point Types").
+///
+/// # Errors
+/// Definite for any that is not expected.
+pub async fn refuse_warnings(conn: &mut Conn, statement: &Statement) -> Result<()> {
+    refuse_warnings_of(conn, statement.warnings, &statement.lenient).await
+}
+
+/// As [`refuse_warnings`], of a statement that has just run with these meanings: `lenient` names columns that may be cut.
+///
+/// # Errors
+/// Definite for any that is not expected.
+pub async fn refuse_warnings_of(conn: &mut Conn, meaning: Warnings, lenient: &[String]) -> Result<()> {
+    if meaning == Warnings::Ignored || conn.get_warnings() == 0 {
+        return Ok(());
+    }
+    let warnings: Vec<(String, u16, String)> = conn.query("SHOW WARNINGS").await?;
+    unexpected(warnings, meaning, lenient)
+}
+
+/// ER_WARN_DEPRECATED_SYNTAX, ER_DEPRECATED_UTF8_ALIAS, ER_WARN_DEPRECATED_UTF8MB3_COLLATION: of words, not of values.
+const DEPRECATIONS: [u16; 3] = [1287, 3719, 3778];
+
+/// ER_DUP_ENTRY.
+const DUPLICATE: u16 = 1062;
+
+fn unexpected(warnings: Vec<(String, u16, String)>, meaning: Warnings, lenient: &[String]) -> Result<()> {
+    // WARN_DATA_TRUNCATED names the column.
+    let expected = |code: u16, text: &str| {
+        DEPRECATIONS.contains(&code)
+            // MariaDB, of the SET with all of 64 labels by which a row is found.
+            || code == 1105 && text.starts_with("Cast to unsigned converted")
+            || code == DUPLICATE && meaning == Warnings::Duplicates
+            || code == 1265 && lenient.iter().any(|column| text.contains(&format!("'{column}'")))
+    };
+    match warnings.into_iter().find(|(_, code, text)| !expected(*code, text)) {
+        None => Ok(()),
+        Some((_, code, text)) => {
+            Err(Error::definite(format!("the destination does not take the value as it is: {text} ({code})")))
+        }
+    }
 }
 
 /// Runs a statement without strict mode, and makes sure that nothing was changed on the way but what had to be.
@@ -72,16 +133,8 @@ async fn run_lenient(conn: &mut Conn, statement: &Statement) -> Result<u64> {
     // Before anything else: the session may be used again after a lock conflict.
     conn.query_drop(format!("SET SESSION sql_mode='{STRICT_SQL_MODE}'")).await?;
     result?;
-    // WARN_DATA_TRUNCATED names the column; the deprecation of VALUES() is no matter of values.
-    let expected = |code: u16, text: &str| {
-        code == 1287 || code == 1265 && statement.lenient.iter().any(|column| text.contains(&format!("'{column}'")))
-    };
-    match warnings.into_iter().find(|(_, code, text)| !expected(*code, text)) {
-        None => Ok(found),
-        Some((_, code, text)) => {
-            Err(Error::definite(format!("the destination does not take the value as it is: {text} ({code})")))
-        }
-    }
+    unexpected(warnings, statement.warnings, &statement.lenient)?;
+    Ok(found)
 }
 
 fn lenient_columns(table: &TablePlan, row: &Row) -> Vec<String> {
@@ -120,21 +173,43 @@ fn insert_head(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
     format!("{verb} {} ({}) VALUES ", qualified(table), column_list(table))
 }
 
-fn insert_tail(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
+/// The row alias of [`Limits::row_alias`].
+const NEW_ROW: &str = "`godwit new`";
+
+fn insert_tail(table: &TablePlan, on_duplicate: OnDuplicate, limits: Limits) -> String {
     if on_duplicate != OnDuplicate::Update {
         return String::new();
     }
+    let value = |name: &str| if limits.row_alias { format!("{NEW_ROW}.{name}") } else { format!("VALUES({name})") };
+    let mut assignments = Vec::new();
+    for column in guarded_key(table) {
+        let name = quote_identifier(&column.destination_name);
+        let own = format!("{}.{name}", qualified(table));
+        assignments.push(format!("{name}=IF({own}={},{own},NULL)", value(&name)));
+    }
     // Key columns too: under a case-insensitive collation 'a' may have become 'A'.
-    let assignments: Vec<String> = table
-        .columns
-        .iter()
-        .filter(|c| c.write)
-        .map(|c| {
-            let name = quote_identifier(&c.destination_name);
-            format!("{name}=VALUES({name})")
-        })
-        .collect();
-    format!(" ON DUPLICATE KEY UPDATE {}", assignments.join(","))
+    for column in table.columns.iter().filter(|column| column.write) {
+        let name = quote_identifier(&column.destination_name);
+        assignments.push(format!("{name}={}", value(&name)));
+    }
+    let alias = if limits.row_alias { format!(" AS {NEW_ROW}") } else { String::new() };
+    format!("{alias} ON DUPLICATE KEY UPDATE {}", assignments.join(","))
+}
+
+/// Key columns that are set to NULL, which they refuse, when the duplicate is another row: one that holds a unique value of
+/// this row. Rule A3 leaves none; whoever else writes to the destination might. A TIMESTAMP takes NULL for now.
+fn guarded_key(table: &TablePlan) -> impl Iterator<Item = &ColumnPlan> {
+    let key = table.key.iter().map(|&place| &table.columns[place]);
+    key.filter(|column| table.secondary_unique && column.write && !matches!(column.column.kind, Kind::Timestamp { .. }))
+}
+
+/// ER_BAD_NULL_ERROR.
+const BAD_NULL: u16 = 1048;
+
+/// Whether the error is the one that [`guarded_key`] causes.
+pub fn is_other_row(table: &TablePlan, error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Server(server) if server.code == BAD_NULL
+        && guarded_key(table).any(|column| server.message.contains(&format!("'{}'", column.destination_name))))
 }
 
 /// Appends `(v1,v2,…)`; the values at `long` are variables.
@@ -180,7 +255,8 @@ pub fn inserts<'a>(
     limits: Limits,
 ) -> Vec<Statement> {
     let head = insert_head(table, on_duplicate);
-    let tail = insert_tail(table, on_duplicate);
+    let tail = insert_tail(table, on_duplicate, limits);
+    let warnings = if on_duplicate == OnDuplicate::Keep { Warnings::Duplicates } else { Warnings::Errors };
     let mut statements: Vec<Statement> = Vec::new();
     let mut open: Option<Statement> = None;
     for row in rows {
@@ -191,7 +267,7 @@ pub fn inserts<'a>(
             sql.extend_from_slice(tail.as_bytes());
             let subjects = vec![subject(table, &row)];
             let long = LongRow::new(row.into_owned(), Image::After, long).into_iter().collect();
-            statements.push(Statement { table: table.id, sql, subjects, must_find: None, lenient, long });
+            statements.push(Statement { table: table.id, sql, subjects, must_find: None, lenient, long, warnings });
             continue;
         }
         let full = open
@@ -208,6 +284,7 @@ pub fn inserts<'a>(
             must_find: None,
             lenient: Vec::new(),
             long: Vec::new(),
+            warnings,
         });
         if !statement.subjects.is_empty() {
             statement.sql.push(b',');
@@ -248,7 +325,15 @@ pub fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement
         .map(|keys| {
             let mut sql = format!("DELETE FROM {} WHERE ", qualified(table)).into_bytes();
             push_key_condition(&mut sql, table, keys);
-            Statement { table: table.id, sql, subjects: keys.to_vec(), must_find: None, lenient: Vec::new(), long: Vec::new() }
+            Statement {
+                table: table.id,
+                sql,
+                subjects: keys.to_vec(),
+                must_find: None,
+                lenient: Vec::new(),
+                long: Vec::new(),
+                warnings: Warnings::Ignored,
+            }
         })
         .collect()
 }
@@ -280,7 +365,8 @@ pub fn remove_one(table: &TablePlan, row: Row) -> Statement {
     push_identities(&mut sql, table, &row, &long);
     let subjects = vec![subject(table, &row)];
     let long = LongRow::new(row, Image::Before, long).into_iter().collect();
-    Statement { table: table.id, sql, subjects, must_find: Some(1), lenient: Vec::new(), long }
+    let warnings = Warnings::Ignored;
+    Statement { table: table.id, sql, subjects, must_find: Some(1), lenient: Vec::new(), long, warnings }
 }
 
 /// Turns one row like `before` into `after`.
@@ -307,7 +393,8 @@ pub fn replace_one(table: &TablePlan, before: Row, after: Row) -> Statement {
     let (lenient, subjects) = (lenient_columns(table, &after), vec![subject(table, &before)]);
     let rows = [LongRow::new(before, Image::Before, long_before), LongRow::new(after, Image::After, long_after)];
     let long = rows.into_iter().flatten().collect();
-    Statement { table: table.id, sql, subjects, must_find: Some(1), lenient, long }
+    let warnings = Warnings::Errors;
+    Statement { table: table.id, sql, subjects, must_find: Some(1), lenient, long, warnings }
 }
 
 /// A key as people read it: `(42, 'x')`; long values are cut.

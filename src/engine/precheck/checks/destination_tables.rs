@@ -1,15 +1,16 @@
 //! Tables that shall be used as they stand at the destination fit the source's.
 
 use crate::api::ConflictPolicy;
-use crate::engine::plan::{TableName, TablePlan};
-use crate::engine::precheck::context::{Context, ExistingTable};
+use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
+use crate::engine::precheck::fit::misfits;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let keeps_tables = context.spec.conflict_policy == ConflictPolicy::IgnoreErrorsAndProceed;
     if context.schema() && !keeps_tables {
         return None;
     }
+    let cascades = context.cascades();
     let mut problems = Vec::new();
     let mut triggers = Vec::new();
     for table in &context.plan.tables {
@@ -19,6 +20,12 @@ pub fn check(context: &Context) -> Option<Finding> {
                 if context.plan.full && existing.has_rows && !table.is_chunked() {
                     problems.push(format!(
                         "{} holds rows, and {} has no key by which they could be told from the source's",
+                        table.destination, table.source
+                    ));
+                } else if context.plan.full && existing.has_rows && cascades.needs_snapshot(table.id) {
+                    problems.push(format!(
+                        "{} holds rows, and foreign keys of {} act in a way that the source does not log and that needs the table to be copied \
+                         from one snapshot, into an empty table",
                         table.destination, table.source
                     ));
                 }
@@ -31,7 +38,8 @@ pub fn check(context: &Context) -> Option<Finding> {
     if !problems.is_empty() {
         return Some(Finding::failed(
             some(&problems),
-            "rows are written into the columns of the same names; what has no place there would be lost",
+            "rows are written into the columns of the same names, under the indexes that stand there; what has no place there would be \
+             lost or altered",
             "create or alter the tables at the destination as `godwit plan` prints them, empty those without a key, leave columns out with \
              spec.objects[].tables[].columns, or add Schema to spec.migrationTypes",
         ));
@@ -43,36 +51,16 @@ pub fn check(context: &Context) -> Option<Finding> {
             "DROP TRIGGER … at the destination until the migration has ended",
         ));
     }
-    Some(Finding::passed("every table that stands at the destination has the columns that are needed"))
-}
-
-fn misfits(table: &TablePlan, existing: &ExistingTable) -> Vec<String> {
-    let name: &TableName = &table.destination;
-    if existing.is_view {
-        return vec![format!("{name} is a view")];
-    }
-    let mut problems = Vec::new();
-    for column in table.columns.iter().filter(|column| column.write) {
-        let wanted = &column.destination_name;
-        match existing.columns.iter().find(|there| there.name.eq_ignore_ascii_case(wanted)) {
-            None => problems.push(format!("{name} has no column `{wanted}`")),
-            Some(there) if there.generated => problems.push(format!("`{wanted}` of {name} is generated there")),
-            Some(_) => {}
-        }
-    }
-    let is_written = |there: &str| table.columns.iter().any(|column| column.destination_name.eq_ignore_ascii_case(there));
-    for there in existing.columns.iter().filter(|there| !there.optional && !there.generated && !is_written(&there.name)) {
-        problems.push(format!("`{}` of {name} has no default and no value from the source", there.name));
-    }
-    problems
+    Some(Finding::passed("every table that stands at the destination takes the source's rows as they are"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::{MigrationType, Verdict};
+    use crate::engine::connection::ServerInfo;
     use crate::engine::precheck::context::ExistingColumn;
-    use crate::engine::precheck::fixture::{context, existing, keyless};
+    use crate::engine::precheck::fixture::{change_table, context, existing, foreign_key, keyless};
 
     #[test]
     fn tables_that_are_used_as_they_stand_must_fit() {
@@ -98,5 +86,22 @@ mod tests {
         let found = check(&context).unwrap();
         assert_eq!(found.verdict, Verdict::Failed);
         assert!(found.seen.contains("no column `id`") && found.seen.contains("`more`"), "{}", found.seen);
+    }
+
+    #[test]
+    fn what_cascades_need_from_one_snapshot_goes_into_empty_tables() {
+        for (has_rows, follows, expected) in
+            [(true, true, Verdict::Failed), (false, true, Verdict::Passed), (true, false, Verdict::Passed)]
+        {
+            let mut context = context();
+            context.spec.migration_types = vec![MigrationType::Full, MigrationType::Incremental];
+            context.plan.incremental = follows;
+            context.source.info = ServerInfo::parse("8.0.36");
+            change_table(&mut context, |table| table.foreign_keys = vec![foreign_key("orders", "CASCADE")]);
+            existing(&mut context, has_rows);
+            let found = check(&context).unwrap();
+            assert_eq!(found.verdict, expected, "{}", found.seen);
+            assert!(expected == Verdict::Passed || found.seen.contains("one snapshot"), "{}", found.seen);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Keys of FLOAT and DOUBLE: they work, the values travel bit for bit, but cannot be cut into ranges.
+//! Keys of FLOAT and DOUBLE: they work, the values travel bit for bit; told for the record.
 
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
@@ -16,10 +16,7 @@ pub fn check(context: &Context) -> Option<Finding> {
     Some(Finding::passed(if found.is_empty() {
         "no key has a FLOAT or DOUBLE column".to_owned()
     } else {
-        format!(
-            "{}: the key has a FLOAT or DOUBLE column; it is compared bit for bit, and the table is cut along the columns before it",
-            some(&found)
-        )
+        format!("{}: the key has a FLOAT or DOUBLE column; its values arrive bit for bit", some(&found))
     }))
 }
 

@@ -1,5 +1,6 @@
 //! What the account may do at the source, per migration type.
 
+use crate::engine::plan::TablePlan;
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
 use crate::engine::precheck::grants::Grants;
@@ -88,7 +89,9 @@ fn needs_lock(context: &Context, database: &str) -> bool {
         return false;
     }
     let locking_reads = source.info.is_mysql_since(8, 0, 0) && !source.info.is_mysql_since(8, 0, 22);
-    locking_reads || context.plan.tables.iter().any(|table| table.source.database == database && !table.is_chunked())
+    let cascades = context.cascades();
+    let from_snapshot = |table: &TablePlan| !table.is_chunked() || cascades.needs_snapshot(table.id);
+    locking_reads || context.plan.tables.iter().any(|table| table.source.database == database && from_snapshot(table))
 }
 
 #[cfg(test)]
