@@ -337,7 +337,7 @@ async fn a_log_that_does_not_arrive_is_latency() {
                 highest = highest.max(now);
                 sleep(0.1).await;
             }
-            assert!(running.log().contains("the source sent nothing"), "{}", running.log());
+            assert!(running.log().contains("reading the source's binary log: the server sent nothing"), "{}", running.log());
         } else {
             sleep(8.0).await;
             assert_eq!(latency(&running.report()), 0, "with nothing outstanding nothing is late");

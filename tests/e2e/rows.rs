@@ -187,7 +187,7 @@ const UNUSUAL_KEYS_OF_MARIADB: &[(&str, &str, &str)] = &[
 ];
 
 /// A UUID as text, of different versions. (MariaDB does not take all whose second half begins with 80.)
-const UUID_OF_NUMBER: &str = "CONCAT(LEFT(MD5(i), 8), '-', SUBSTR(MD5(i), 9, 4), '-', ELT(i % 5 + 1, '1', '4', '6', '7', '8'), SUBSTR(MD5(i), 14, 3), '-', ELT(i % 4 + 1, 'b', '9', 'a', '9'), SUBSTR(MD5(i), 18, 3), '-', RIGHT(MD5(i), 12))";
+const UUID_OF_NUMBER: &str = "CONCAT(LEFT(SHA2(i, 256), 8), '-', SUBSTR(SHA2(i, 256), 9, 4), '-', ELT(i % 5 + 1, '1', '4', '6', '7', '8'), SUBSTR(SHA2(i, 256), 14, 3), '-', ELT(i % 4 + 1, 'b', '9', 'a', '9'), SUBSTR(SHA2(i, 256), 18, 3), '-', RIGHT(SHA2(i, 256), 12))";
 
 /// They are cut into chunks as others are: memory stays bounded whatever a leading column holds, and a restart goes on in the middle.
 async fn unusual_keys(kind: &str) {
