@@ -1,6 +1,6 @@
 //! One migration from start to end.
 //!
-//! `entry` is what can be asked for; `migrate` holds the phases in their order; each folder does one of them.
+//! `entry` is what can be asked for; `migrate` holds the phases in their order, with how a task begins and how it is resumed; each folder does one of them.
 
 pub mod checkpoint;
 pub mod connection;

@@ -4,6 +4,9 @@
 //! log together, indexes and foreign keys, and the log alone. All of a task's workers live inside an attempt: when one
 //! fails, all end, and the next attempt claims the task anew before it reads what was committed.
 
+mod begin;
+mod resume;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +15,7 @@ use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::checkpoint::{LANES, Record, Saved, SavedTable, Stage, TableStage};
+use super::checkpoint::{LANES, Record, Saved, Stage, TableStage};
 use super::connection::{Connector, Role, ServerInfo};
 use super::copy::{self, CopyContext};
 use super::create::Creator;
@@ -22,7 +25,6 @@ use super::entry::{Outcome, Task};
 use super::error::{Context, Error, Result};
 use super::heartbeat::{self, Beats, HeartbeatTable, Listener};
 use super::plan::mapping::NameRules;
-use super::plan::resolve::resolve;
 use super::plan::select::Selection;
 use super::plan::{Plan, TablePlan};
 use super::precheck;
@@ -32,8 +34,7 @@ use super::replicate::dispatch::Dispatcher;
 use super::replicate::guard::Guard;
 use super::replicate::lane::Lane;
 use super::replicate::reader::Reader;
-use super::schema::definition::TableDefinition;
-use super::source::position::{GtidPosition, MariaGtid, Position};
+use super::source::position::{GtidPosition, Position};
 use super::source::visibility::{self, Visibility};
 use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
@@ -111,9 +112,9 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
                 progress.message("the task was completed in an earlier run");
                 return Ok(Outcome::Completed);
             }
-            resume(task, progress, source, destination, record, &saved).await?
+            resume::resume(task, progress, source, destination, record, &saved).await?
         }
-        None => match begin(task, progress, source, destination, record, &now).await? {
+        None => match begin::begin(task, progress, source, destination, record, &now).await? {
             Some(attempt) => attempt,
             None => return Ok(Outcome::PrecheckFailed),
         },
@@ -126,247 +127,6 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
 fn progress_has_started(progress: &Progress) -> bool {
     !matches!(progress.status().phase, None | Some(Phase::Pending | Phase::Prechecking | Phase::PrecheckFailed))
 }
-
-/// A new task: precheck, then everything that a resume needs is recorded. None: the precheck did not pass.
-async fn begin<'a>(
-    task: &'a Task,
-    progress: &'a Progress,
-    source: Connector,
-    destination: Connector,
-    record: Record,
-    now: &[(String, String)],
-) -> Result<Option<Attempt<'a>>> {
-    progress.set_phase(Phase::Prechecking);
-    // Before the definitions are read: a definition that changes after this point is seen in the log.
-    let early_start = start_position(&source).await;
-    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own()).await?;
-    progress.set_precheck(outcome.report.clone());
-    let passed = outcome.passed();
-    let Some(resolved) = outcome.resolved.filter(|_| passed) else {
-        progress.set_phase(Phase::PrecheckFailed);
-        return Ok(None);
-    };
-    let start = match resolved.plan.incremental {
-        true => {
-            let early = early_start?;
-            wait_for_prepared(&source).await?;
-            // What was prepared before the early place is decided before this one, the rest is read from there.
-            Some((start_position(&source).await?, early))
-        }
-        false => None,
-    };
-    let mut again_conn = source.connect(Role::Metadata).await?;
-    let mut conn = source.connect(Role::Metadata).await?;
-    let identity = visibility::server_identity(&mut conn, &resolved.source.info).await?;
-    let folds = resolved.source.lower_case_table_names() != 0;
-    let cascades = cascades(&mut conn, &resolved.source.info, &resolved.plan, folds).await?;
-    let _ = conn.disconnect().await;
-    // Read again behind the start: what the precheck read holds there, so that the log's own DDL in front of it is history.
-    let again = precheck::read_source::catalog(&mut again_conn, &resolved.selection).await?;
-    let _ = again_conn.disconnect().await;
-    if start.is_some()
-        && let Some(table) = changed_definition(&resolved.plan, &resolved.selection, &again.tables)
-    {
-        return Err(Error::transient(format!("{table} was changed while the task began; it begins again")));
-    }
-    record.prepare().await?;
-    let names = NameRules {
-        source: resolved.source.lower_case_table_names(),
-        destination: resolved.destination.lower_case_table_names(),
-        policy: task.spec().name_case,
-    };
-    let destinations: Vec<_> = resolved.plan.tables.iter().map(|table| names.destination_name(&table.destination)).collect();
-    let definitions: Vec<_> = resolved.plan.tables.iter().map(|table| &*table.definition).collect();
-    // Which lane has which table follows from it, so that it holds for the task's life.
-    let mut recorded = now.to_vec();
-    recorded.push((CASCADES.to_owned(), mode(&cascades).to_owned()));
-    record
-        .create(&recorded, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions, &destinations)
-        .await?;
-    Ok(Some(Attempt {
-        task,
-        progress,
-        source,
-        destination,
-        source_info: resolved.source.info,
-        destination_info: resolved.destination.info,
-        plan: Arc::new(resolved.plan),
-        selection: resolved.selection,
-        record,
-        cascades: Arc::new(cascades),
-    }))
-}
-
-/// The first table whose definition is not the planned one, or that came or went.
-fn changed_definition(plan: &Plan, selection: &Selection, now: &[Arc<TableDefinition>]) -> Option<String> {
-    // AUTO_INCREMENT=n in the statement rises with every row.
-    let statement = |table: &TableDefinition| {
-        let words = table.create_statement.split_whitespace().filter(|word| !word.starts_with("AUTO_INCREMENT="));
-        words.collect::<Vec<_>>().join(" ")
-    };
-    let same = |a: &TableDefinition, b: &TableDefinition| {
-        a.columns == b.columns && a.indexes == b.indexes && a.foreign_keys == b.foreign_keys && statement(a) == statement(b)
-    };
-    let name = |table: &TableDefinition| (table.database.clone(), table.table.clone());
-    let covered = now.iter().filter(|table| selection.covers(&table.database, &table.table).is_some());
-    let mut open: HashMap<(String, String), &TableDefinition> = covered.map(|table| (name(table), &**table)).collect();
-    for table in &plan.tables {
-        match open.remove(&name(&table.definition)) {
-            Some(found) if same(found, &table.definition) => {}
-            _ => return Some(table.source.to_string()),
-        }
-    }
-    open.into_values().next().map(TableDefinition::qualified)
-}
-
-/// XA transactions that are prepared when the log is joined get this long to be decided.
-const DECIDED_WITHIN: Duration = Duration::from_secs(10);
-
-/// Waits until every XA transaction that is prepared now is decided: its rows stand in the log where it was prepared, and
-/// are not known to who begins behind that.
-async fn wait_for_prepared(source: &Connector) -> Result<()> {
-    let mut conn = source.connect(Role::Metadata).await?;
-    let asked = Instant::now();
-    let Some(mut open) = visibility::prepared_transactions(&mut conn).await else {
-        tracing::debug!(
-            "the account may not list XA transactions; one that is prepared just now would stop the task at its XA COMMIT"
-        );
-        return Ok(());
-    };
-    while !open.is_empty() {
-        if asked.elapsed() > DECIDED_WITHIN {
-            return Err(Error::transient(format!(
-                "XA transactions are prepared on the source and not decided, so their rows are not known: {}; XA COMMIT or XA ROLLBACK them",
-                open.join("; ")
-            )));
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        let now = visibility::prepared_transactions(&mut conn).await.unwrap_or_default();
-        open.retain(|name| now.contains(name));
-    }
-    let _ = conn.disconnect().await;
-    Ok(())
-}
-
-async fn start_position(source: &Connector) -> Result<Position> {
-    let mut conn = source.connect(Role::Metadata).await?;
-    let info = super::connection::server_info(&mut conn).await?;
-    let visibility = visibility::detect(&mut conn, &info).await?;
-    let position = visibility::start_position(&mut conn, &info, visibility).await?;
-    let _ = conn.disconnect().await;
-    Ok(position)
-}
-
-/// A recorded task: the plan is made from the recorded definitions, not from today's.
-async fn resume<'a>(
-    task: &'a Task,
-    progress: &'a Progress,
-    source: Connector,
-    destination: Connector,
-    record: Record,
-    saved: &Saved,
-) -> Result<Attempt<'a>> {
-    let mut conn = source.connect(Role::Metadata).await?;
-    let source_info = super::connection::server_info(&mut conn).await?;
-    let identity = visibility::server_identity(&mut conn, &source_info).await?;
-    let mut destination_conn = destination.connect(Role::Metadata).await?;
-    let destination_info = super::connection::server_info(&mut destination_conn).await?;
-    let names = NameRules {
-        source: lower_case_table_names(&mut conn).await?,
-        destination: lower_case_table_names(&mut destination_conn).await?,
-        policy: task.spec().name_case,
-    };
-    let _ = destination_conn.disconnect().await;
-    let selection = Selection::new(task.spec(), names)?;
-    let recorded = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
-    let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
-    let plan = resolve(task.spec(), &selection, &catalog)?;
-    // The fingerprint keeps the selection as it was, but for the heartbeat's database, which patterns leave out.
-    let planned = |table: &&SavedTable| {
-        plan.tables.iter().any(|t| t.source.database == table.definition.database && t.source.table == table.definition.table)
-    };
-    if plan.tables.len() < saved.tables.len()
-        && let Some(lost) = saved.tables.iter().find(|table| !planned(table))
-    {
-        return Err(Error::definite(format!(
-            "spec.heartbeat.database: the task migrates {}, which lies in that database and is covered by a pattern that leaves it out; \
-             give the heartbeat a database of its own",
-            lost.definition.qualified()
-        )));
-    }
-    let cascades = cascades(&mut conn, &source_info, &plan, selection.names().source_folds()).await?;
-    if let Some(start) = &saved.start
-        && source_info.is_mariadb()
-        && start.gtid != GtidPosition::None
-        && identity != saved.source_uuid
-    {
-        follow_other_mariadb(&mut conn, &identity, saved, &record).await?;
-    }
-    let of_begin = saved.fingerprint.iter().find(|(name, _)| name == CASCADES).map_or(LOGGED, |(_, value)| value.as_str());
-    if of_begin != mode(&cascades) {
-        return Err(Error::definite(format!(
-            "when the task was started, rows that foreign keys change at the source were {of_begin} its binary log; now they are {} it \
-             (the source was upgraded, or innodb_native_foreign_keys changed): start the task anew",
-            mode(&cascades)
-        )));
-    }
-    let _ = conn.disconnect().await;
-    let by_place = saved.start.as_ref().is_some_and(|start| start.gtid == GtidPosition::None);
-    if by_place && identity != saved.source_uuid {
-        return Err(Error::definite(format!(
-            "the source is another server ({identity}) than the one whose binary log the task follows by file and offset ({}); \
-             only a source with gtid_mode=ON can be changed under a task",
-            saved.source_uuid
-        )));
-    }
-    Ok(Attempt {
-        task,
-        progress,
-        source,
-        destination,
-        source_info,
-        destination_info,
-        plan: Arc::new(plan),
-        selection,
-        record,
-        cascades: Arc::new(cascades),
-    })
-}
-
-/// MariaDB has no server UUID, and two servers with one server id both have a 0-1-500. Another server than the recorded one is
-/// followed when it is a replica that took over: with a server id of its own, and with everything the task has taken in its
-/// binary log under the ids that it had.
-async fn follow_other_mariadb(conn: &mut mysql_async::Conn, identity: &str, saved: &Saved, record: &Record) -> Result<()> {
-    let server_id = |identity: &str| identity.rsplit_once(':').map(|(_, id)| id.to_owned());
-    if server_id(identity) == server_id(&saved.source_uuid) {
-        return Err(Error::definite(format!(
-            "the source is another server ({identity}: host, port, server_id) than the one that the task has followed so far ({}); both have \
-             the same server_id, so that their GTIDs are not told apart. If it is the same server under another name: {}",
-            saved.source_uuid,
-            record.identity_statement(identity)
-        )));
-    }
-    let state: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_binlog_state").await?;
-    let logged: Vec<MariaGtid> =
-        state.unwrap_or_default().split(',').filter(|gtid| !gtid.trim().is_empty()).map(str::parse).collect::<Result<_>>()?;
-    for position in saved.lanes.iter().map(|(position, _)| position) {
-        let GtidPosition::MariaDb(position) = &position.gtid else { continue };
-        for taken in position.gtids() {
-            let has =
-                |gtid: &MariaGtid| gtid.domain == taken.domain && gtid.server == taken.server && gtid.sequence >= taken.sequence;
-            if !logged.iter().any(has) {
-                return Err(Error::definite(format!(
-                    "the source is another server ({identity}) than before ({}) and its binary log does not hold {taken}, which the task has \
-                     applied: it is no replica with log_slave_updates, or it lost transactions in a failover",
-                    saved.source_uuid
-                )));
-            }
-        }
-    }
-    tracing::warn!(before = %saved.source_uuid, now = %identity, "the source is a replica that took over");
-    Ok(())
-}
-
 /// Name, in the record, of how cascades come to the destination.
 const CASCADES: &str = "source.cascades";
 const LOGGED: &str = "in";
