@@ -89,8 +89,9 @@ pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, E
     let raw = find(&ctx.caches.tasks, &key.namespace, &key.name).unwrap_or(raw);
     let began = Instant::now();
     let result = match &raw.0 {
-        Ok(task) => tokio::time::timeout(TIME_LIMIT, look(task, &key, &ctx)).await.unwrap_or(Err(Error::TimeLimit)),
-        Err(invalid) => malformed(&ctx, &raw, &key, &invalid.error).await,
+        // Thousands may wait for their turn above: what a look needs is allocated when it begins.
+        Ok(task) => tokio::time::timeout(TIME_LIMIT, Box::pin(look(task, &key, &ctx))).await.unwrap_or(Err(Error::TimeLimit)),
+        Err(invalid) => Box::pin(malformed(&ctx, &raw, &key, &invalid.error)).await,
     };
     let outcome = if result.is_ok() && ctx.recall(&key).refused.is_none() { "ok" } else { "error" };
     ctx.metrics.reconciled(Kind::MigrationTask, outcome, began.elapsed());
@@ -261,7 +262,12 @@ fn newest_status(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Migratio
     let version: u64 = task.metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
     match ctx.recall(key).written {
         Some((written, at)) if at > version => written,
-        _ => cached,
+        // It has come back: thousands of tasks need not have it twice.
+        Some(_) => {
+            ctx.remember(key, |memory| memory.written = None);
+            cached
+        }
+        None => cached,
     }
 }
 
