@@ -24,12 +24,12 @@ use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::ownership;
 use crate::engine::plan::TableName;
+use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::TableDefinition;
 use crate::engine::schema::edit::quote_string;
 use crate::engine::source::position::Position;
 use crate::engine::value::Row;
 use crate::engine::value::literal::push_quoted;
-use crate::engine::value::read::quote_identifier;
 
 /// Layout of the record tables; raised when they change.
 const LAYOUT: u32 = 1;

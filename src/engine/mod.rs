@@ -16,6 +16,7 @@ pub mod ownership;
 pub mod plan;
 pub mod precheck;
 pub mod progress;
+pub mod quote;
 pub mod replicate;
 pub mod schema;
 pub mod sizing;

@@ -77,15 +77,35 @@ impl Caches {
     }
 }
 
+/// A look that fails so often in a row is told as an event.
+const TOLD_AFTER: u32 = 3;
+
+/// Looks at an object that failed in a row, and the failure that was told.
+#[derive(Debug, Clone, Default)]
+pub struct Failures {
+    count: u32,
+    told: Option<String>,
+}
+
+impl Failures {
+    /// One more. How many there are now, and whether this one is to be told.
+    pub fn add(&mut self, cause: &str) -> (u32, bool) {
+        self.count = self.count.saturating_add(1);
+        let news = self.count >= TOLD_AFTER && self.told.as_deref() != Some(cause);
+        if news {
+            self.told = Some(cause.to_owned());
+        }
+        (self.count, news)
+    }
+}
+
 /// What is remembered of a task between two reconciles; it may be lost at any time.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     /// The status that was written last, and the resourceVersion that it got.
     pub written: Option<(MigrationTaskStatus, u64)>,
     pub written_at: Option<Instant>,
-    pub failures: u32,
-    /// The failure that was told as an event.
-    pub told: Option<String>,
+    pub failures: Failures,
     /// What kept the last step from being taken, and how often in a row.
     pub refused: Option<Trouble>,
     pub refusals: u32,
@@ -187,8 +207,7 @@ pub struct Context {
     sharing: Mutex<Sharing>,
     memory: Mutex<HashMap<TaskKey, Memory>>,
     rollout: Mutex<Option<Instant>>,
-    /// Failures of looks at a pool in a row, and the one that was told.
-    pool_failures: Mutex<HashMap<String, (u32, Option<String>)>>,
+    pool_failures: Mutex<HashMap<String, Failures>>,
     /// When each pool may be looked at again.
     looked: Mutex<HashMap<String, Instant>>,
     /// When the next request to the API server may go out.
@@ -250,15 +269,17 @@ impl Context {
         lock(&self.sharing)
     }
 
-    /// What is remembered of a task.
-    pub fn recall(&self, key: &TaskKey) -> Memory {
-        lock(&self.memory).get(key).cloned().unwrap_or_default()
+    /// Reads what is remembered of a task.
+    pub fn recall<T>(&self, key: &TaskKey, read: impl FnOnce(&Memory) -> T) -> T {
+        match lock(&self.memory).get(key) {
+            Some(memory) => read(memory),
+            None => read(&Memory::default()),
+        }
     }
 
     /// Changes what is remembered.
-    pub fn remember(&self, key: &TaskKey, change: impl FnOnce(&mut Memory)) {
-        let mut memory = lock(&self.memory);
-        change(memory.entry(key.clone()).or_default());
+    pub fn remember<T>(&self, key: &TaskKey, change: impl FnOnce(&mut Memory) -> T) -> T {
+        change(lock(&self.memory).entry(key.clone()).or_default())
     }
 
     /// A task that is gone: it gives everything back, units once no pod uses them any more. Called again when its pod has ended.
@@ -320,16 +341,9 @@ impl Context {
         lock(&self.looked).insert(pool.to_owned(), Instant::now() + pause);
     }
 
-    /// Counts a failed look at a pool. How many there were in a row, and whether this one is to be told: after `told_after` of them, once.
-    pub fn pool_failed(&self, pool: &str, cause: &str, told_after: u32) -> (u32, bool) {
-        let mut all = lock(&self.pool_failures);
-        let (failures, told) = all.entry(pool.to_owned()).or_default();
-        *failures = failures.saturating_add(1);
-        let news = *failures >= told_after && told.as_deref() != Some(cause);
-        if news {
-            *told = Some(cause.to_owned());
-        }
-        (*failures, news)
+    /// Counts a failed look at a pool, as [`Failures::add`].
+    pub fn pool_failed(&self, pool: &str, cause: &str) -> (u32, bool) {
+        lock(&self.pool_failures).entry(pool.to_owned()).or_default().add(cause)
     }
 
     /// A pool was looked at without a failure.

@@ -135,9 +135,7 @@ async fn every_mode(kind: &str) {
     let migration = case.migration(CERTIFIED, "localhost", verified("VerifyIdentity"));
     migration.run_until_caught_up().await.expect(0);
     source.run(&["INSERT INTO shop.items VALUES (3, 'three')", "UPDATE shop.items SET name='deux' WHERE id=2"]).await;
-    migration.run_until_caught_up().await.expect(0);
-    assert_equal(&source, &destination, "shop").await;
-    migration.verify().await;
+    migration.arrives(&source, &destination).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,8 +188,7 @@ async fn plain_login(kind: &str, plugin: &str) {
     for end in ["source", "destination"] {
         migration.set(&format!("/{end}/mysql/tls"), json!({"mode": "Disabled"}));
     }
-    migration.run_until_caught_up().await.expect(0);
-    assert_equal(&source, &destination, "shop").await;
+    migration.arrives(&source, &destination).await;
     // The server knows the password now: the short way.
     migration.run_until_caught_up().await.expect(0);
     for end in ["source", "destination"] {

@@ -13,9 +13,10 @@ use mysql_async::{BinaryProtocol, Conn, QueryResult};
 
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{ColumnPlan, TableName, TablePlan};
+use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::Kind;
 use crate::engine::value::literal::push_compare_literal;
-use crate::engine::value::read::{push_value, quote_identifier, select_expression};
+use crate::engine::value::read::{push_value, select_expression};
 use crate::engine::value::{CellRef, Row, RowBuilder};
 
 /// Whose names a statement uses.
@@ -185,7 +186,7 @@ pub fn keys_condition<'a>(table: &TablePlan, side: Side, keys: impl IntoIterator
 /// `` `database`.`table` `` with the hint that keeps the server on the key's index.
 pub fn table_expression(table: &TablePlan, side: Side, force_index: bool) -> String {
     let name = side.table_name(table);
-    let mut out = format!("{}.{}", quote_identifier(&name.database), quote_identifier(&name.table));
+    let mut out = name.quoted();
     if let Some(index) = table.key_index.as_deref().filter(|_| force_index) {
         out.push_str(&format!(" FORCE INDEX ({})", quote_identifier(index)));
     }

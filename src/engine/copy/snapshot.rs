@@ -29,7 +29,6 @@ use crate::engine::source::position::{GtidPosition, Position, compare_files};
 use crate::engine::source::stream::{Follow, LogStream};
 use crate::engine::source::visibility::{self, Visibility};
 use crate::engine::value::Row;
-use crate::engine::value::read::quote_identifier;
 
 /// The limits on reading are asked after so many rows, or so many bytes of them.
 const PAY_ROWS: u64 = 100;
@@ -142,7 +141,7 @@ async fn copy(
 /// Rows that an earlier, interrupted run has written go. That they are its own is recorded before the first is written:
 /// a table must be empty then, whatever `conflictPolicy` says of rows that can be told from the source's.
 async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkWriter, stage: TableStage) -> Result<()> {
-    let name = format!("{}.{}", quote_identifier(&table.destination.database), quote_identifier(&table.destination.table));
+    let name = table.destination.quoted();
     loop {
         let mut conn = context.destination.connect(Role::Read).await?;
         let found: Option<u8> = conn.query_first(format!("SELECT 1 FROM {name} LIMIT 1")).await?;
@@ -231,7 +230,7 @@ fn is_table(database: &str, name: &str, table: &TablePlan) -> bool {
 
 /// The table is locked for writers while the snapshot is opened: nothing of it is under way then.
 async fn open_locked(context: &CopyContext, table: &TablePlan, conn: &mut Conn) -> Result<Position> {
-    let name = format!("{}.{}", quote_identifier(&table.source.database), quote_identifier(&table.source.table));
+    let name = table.source.quoted();
     let mut locker = context.source.connect(Role::Read).await?;
     locker.query_drop(format!("LOCK TABLES {name} READ")).await.context(
         "opening an exact snapshot of a busy table without a key needs LOCK TABLES (GRANT LOCK TABLES ON the database TO the source account)",

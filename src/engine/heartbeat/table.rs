@@ -3,8 +3,8 @@
 //! One row a task and destination, so that tasks share it. `at` is for people; the engine reads `run` and `beat` only.
 
 use crate::engine::plan::select::HEARTBEAT_TABLE;
+use crate::engine::quote::{quote_identifier, quote_qualified};
 use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
-use crate::engine::value::read::quote_identifier;
 
 /// Places of the columns in the row image.
 pub const RUN: usize = 2;
@@ -28,7 +28,7 @@ impl HeartbeatTable {
     }
 
     fn quoted(&self) -> String {
-        format!("{}.{}", quote_identifier(&self.database), quote_identifier(HEARTBEAT_TABLE))
+        quote_qualified(&self.database, HEARTBEAT_TABLE)
     }
 
     /// Makes the database.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::engine::quote::quote_qualified;
 use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
 
 /// A database and a table.
@@ -22,6 +23,13 @@ use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition
 pub struct TableName {
     pub database: String,
     pub table: String,
+}
+
+impl TableName {
+    /// As it stands in SQL.
+    pub fn quoted(&self) -> String {
+        quote_qualified(&self.database, &self.table)
+    }
 }
 
 impl std::fmt::Display for TableName {
@@ -131,28 +139,8 @@ impl TablePlan {
     pub fn key_bytes_are_identity(&self) -> bool {
         self.has_key()
             && self.key.iter().all(|&place| {
-                matches!(
-                    self.columns[place].column.kind,
-                    Kind::TinyInt { .. }
-                        | Kind::SmallInt { .. }
-                        | Kind::MediumInt { .. }
-                        | Kind::Int { .. }
-                        | Kind::BigInt { .. }
-                        | Kind::Decimal { .. }
-                        | Kind::Year
-                        | Kind::Date
-                        | Kind::Time { .. }
-                        | Kind::DateTime { .. }
-                        | Kind::Timestamp { .. }
-                        | Kind::Binary { .. }
-                        | Kind::VarBinary
-                        | Kind::Bit { .. }
-                        | Kind::Enum { .. }
-                        | Kind::Set { .. }
-                        | Kind::Uuid
-                        | Kind::Inet4
-                        | Kind::Inet6
-                )
+                let kind = &self.columns[place].column.kind;
+                kind.is_identified_by_bytes() || matches!(kind, Kind::Enum { .. } | Kind::Set { .. })
             })
     }
 }
@@ -171,35 +159,9 @@ pub fn is_range_safe(column: &Column) -> bool {
     column.generated == Generated::No
         && match &column.kind {
             Kind::Enum { labels } => labels.len() <= ENUM_LABELS,
-            kind => is_ordered(kind),
+            Kind::Char | Kind::Varchar | Kind::Float | Kind::Double => true,
+            kind => kind.is_identified_by_bytes(),
         }
-}
-
-fn is_ordered(kind: &Kind) -> bool {
-    matches!(
-        kind,
-        Kind::TinyInt { .. }
-            | Kind::SmallInt { .. }
-            | Kind::MediumInt { .. }
-            | Kind::Int { .. }
-            | Kind::BigInt { .. }
-            | Kind::Decimal { .. }
-            | Kind::Year
-            | Kind::Date
-            | Kind::Time { .. }
-            | Kind::DateTime { .. }
-            | Kind::Timestamp { .. }
-            | Kind::Char
-            | Kind::Varchar
-            | Kind::Binary { .. }
-            | Kind::VarBinary
-            | Kind::Float
-            | Kind::Double
-            | Kind::Bit { .. }
-            | Kind::Uuid
-            | Kind::Inet4
-            | Kind::Inet6
-    )
 }
 
 #[cfg(test)]

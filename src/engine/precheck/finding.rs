@@ -1,7 +1,6 @@
 //! What one check found.
 
 use crate::api::{PrecheckItem, Verdict};
-use crate::engine::plan::TableName;
 
 /// Verdict, what was seen, why it matters, and the statement that fixes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,16 +51,6 @@ pub fn some(names: &[String]) -> String {
 /// `1 table`, `3 tables`.
 pub fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
-}
-
-/// A name as it stands in SQL.
-pub fn quote(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
-/// A table's name as it stands in SQL.
-pub fn quote_name(name: &TableName) -> String {
-    format!("{}.{}", quote(&name.database), quote(&name.table))
 }
 
 /// `1.4 GB`.

@@ -1,5 +1,6 @@
 //! `SHOW GRANTS`, read: which privileges the account has where. Never kept as text: MariaDB prints the password's hash in it.
 
+use crate::engine::quote::quote_identifier;
 use std::collections::BTreeSet;
 
 /// What an account may do.
@@ -102,7 +103,7 @@ impl Grants {
             })
             .max_by_key(|(rank, ..)| *rank);
         let (privileges, target) = match best {
-            Some((_, pattern, _)) if pattern == database => (lacking.join(", "), super::finding::quote(pattern)),
+            Some((_, pattern, _)) if pattern == database => (lacking.join(", "), quote_identifier(pattern)),
             Some((rank, _, grant)) if rank < usize::MAX => {
                 let mut all = grant.privileges.clone();
                 all.extend(wanted.iter().map(|privilege| (*privilege).to_owned()));
@@ -118,9 +119,9 @@ impl Grants {
     /// A database's name as `GRANT … ON` takes it: `_` and `%` would be wildcards.
     fn quoted_database(&self, database: &str) -> String {
         if self.literal_databases {
-            return super::finding::quote(database);
+            return quote_identifier(database);
         }
-        super::finding::quote(&database.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%"))
+        quote_identifier(&database.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%"))
     }
 
     /// Of the database grants that match, the server takes the most specific one alone; with roles, they add up.

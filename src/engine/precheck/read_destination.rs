@@ -6,7 +6,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::context::{ExistingColumn, ExistingTable};
-use super::finding::{quote_name, some};
+use super::finding::some;
 use super::fit::misfits;
 use super::read_server::permitted;
 use crate::engine::connection::ServerInfo;
@@ -14,6 +14,7 @@ use crate::engine::error::{Context, Error, Result};
 use crate::engine::ownership;
 use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::{Plan, TableName};
+use crate::engine::quote::quote_qualified;
 use crate::engine::schema::column_type::parse_column_type;
 use crate::engine::schema::edit::quote_string;
 use crate::engine::schema::read::indexes_of;
@@ -68,7 +69,7 @@ pub async fn existing(
 /// # Errors
 /// When the connection is lost.
 pub async fn owners(conn: &mut Conn, records: &str, plan: &Plan, names: NameRules) -> Result<BTreeMap<TableName, String>> {
-    let table = |name: &str| quote_name(&TableName { database: records.to_owned(), table: name.to_owned() });
+    let table = |name: &str| quote_qualified(records, name);
     let statement = format!(
         "SELECT owner.destination_database, owner.destination_table, owner.task, recorded.stage FROM {} AS owner JOIN {} AS recorded \
          ON recorded.task = owner.task",
@@ -153,7 +154,7 @@ async fn fill(conn: &mut Conn, info: &ServerInfo, name: &TableName, existing: &m
         .await
         .context("reading the destination's triggers")?;
     // A table that may not be read counts as one with rows.
-    let first = permitted::<u8>(conn, &format!("SELECT 1 FROM {} LIMIT 1", quote_name(name))).await?;
+    let first = permitted::<u8>(conn, &format!("SELECT 1 FROM {} LIMIT 1", name.quoted())).await?;
     existing.has_rows = first.is_none_or(|rows| !rows.is_empty());
     Ok(())
 }

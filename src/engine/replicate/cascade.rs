@@ -105,6 +105,8 @@ pub struct Cascades {
     pub links: Vec<Link>,
     /// Per table: places in `links` where it is the parent.
     by_parent: Vec<Vec<usize>>,
+    /// Per table: places in `links` where it is the child.
+    by_child: Vec<Vec<usize>>,
     /// Per table: places in its `columns` that foreign keys of others reference.
     referenced: Vec<Vec<usize>>,
     /// Per table: what a change of one of its rows can change, over any number of steps.
@@ -133,6 +135,7 @@ impl Cascades {
             plan.tables.iter().map(|t| ((fold(&t.source.database), fold(&t.source.table)), t.id)).collect();
         let mut all = Self {
             by_parent: vec![Vec::new(); count],
+            by_child: vec![Vec::new(); count],
             referenced: vec![Vec::new(); count],
             reach: vec![BTreeSet::new(); count],
             family: vec![None; count],
@@ -188,6 +191,7 @@ impl Cascades {
             }
         }
         self.by_parent[parent.id as usize].push(self.links.len());
+        self.by_child[child.id as usize].push(self.links.len());
         self.links.push(Link {
             name: format!("{} of {}", key.name, child.source),
             parent: parent.id,
@@ -251,15 +255,12 @@ impl Cascades {
 
     /// Which tables are read from one snapshot, and in which order tables are copied.
     fn copying(&mut self, plan: &Plan) {
-        let is_child = |table: u32| self.links.iter().any(|link| link.child == table);
         let intermediate: Vec<bool> =
-            (0..self.reach.len()).map(|table| is_child(table as u32) && !self.by_parent[table].is_empty()).collect();
+            self.by_child.iter().zip(&self.by_parent).map(|(up, down)| !up.is_empty() && !down.is_empty()).collect();
         for table in &plan.tables {
             let id = table.id as usize;
-            let moves_keys = self.links.iter().any(|link| {
-                link.child == table.id
-                    && link.on_update != Rule::Nothing
-                    && link.child_columns.iter().any(|column| table.key.contains(column))
+            let moves_keys = self.by_child[id].iter().map(|&place| &self.links[place]).any(|link| {
+                link.on_update != Rule::Nothing && link.child_columns.iter().any(|column| table.key.contains(column))
             });
             self.snapshot[id] = !table.is_chunked() || moves_keys || self.reach[id].contains(&table.id);
         }
@@ -271,12 +272,17 @@ impl Cascades {
         }
         // A circle never settles, so that there are bounded rounds.
         for _ in 0..self.reach.len() {
+            let mut changed = false;
             for link in &self.links {
                 let (parent, child) = (link.parent as usize, link.child as usize);
-                if parent != child && link.broken.is_none() {
-                    let above = self.level[parent] + u32::from(intermediate[parent]);
-                    self.level[child] = self.level[child].max(above);
+                let above = self.level[parent] + u32::from(intermediate[parent]);
+                if parent != child && link.broken.is_none() && self.level[child] < above {
+                    self.level[child] = above;
+                    changed = true;
                 }
+            }
+            if !changed {
+                return;
             }
         }
     }
@@ -303,7 +309,7 @@ impl Cascades {
 
     /// Whether a foreign key can change rows of the table.
     pub fn is_child(&self, table: u32) -> bool {
-        self.links.iter().any(|link| link.child == table)
+        self.by_child.get(table as usize).is_some_and(|links| !links.is_empty())
     }
 
     /// The table that names the lane of all tables that cascades connect with this one.

@@ -2,9 +2,10 @@
 
 use crate::engine::connection::{Flavor, ServerInfo};
 use crate::engine::error::{Error, Result};
+use crate::engine::quote::quote_identifier;
 use crate::engine::schema::collation::{default_collation, destination_collation};
 use crate::engine::schema::create::{CreateTable, Item, ItemKind};
-use crate::engine::schema::edit::{Edits, quote_name};
+use crate::engine::schema::edit::Edits;
 use crate::engine::schema::lexer::TokenKind;
 
 /// The adapted definition.
@@ -122,7 +123,7 @@ impl Adapter<'_> {
             ItemKind::Index { name, .. } if self.create.parts(item).iter().any(|part| part.column.is_none()) => {
                 Err(Error::definite(format!(
                     "index {} is on an expression, which MariaDB does not have; replace it at the source by an index on a generated column",
-                    quote_name(name)
+                    quote_identifier(name)
                 )))
             }
             ItemKind::Index { .. } => {
@@ -134,7 +135,7 @@ impl Adapter<'_> {
                     // The comma before it goes too; the first item is always a column.
                     let start = self.create.bytes(&(item.tokens.start - 2..item.tokens.start - 1)).end;
                     self.edits.delete(start..self.create.bytes(&item.tokens).end);
-                    let name = name.as_deref().map(quote_name).unwrap_or_default();
+                    let name = name.as_deref().map(quote_identifier).unwrap_or_default();
                     self.notes.push(format!("check {name} is left out: it is NOT ENFORCED, which MariaDB does not have"));
                 }
                 Ok(())
@@ -155,7 +156,7 @@ impl Adapter<'_> {
             self.edits.replace(self.create.bytes(&(of_type..of_type + 1)), "geometrycollection");
         }
         if self.word(of_type, "vector") && self.destination.version < (11, 7, 1) {
-            return Err(Error::definite(format!("column {} is a VECTOR, which MariaDB has since 11.7", quote_name(name))));
+            return Err(Error::definite(format!("column {} is a VECTOR, which MariaDB has since 11.7", quote_identifier(name))));
         }
         // MariaDB takes no nullability on a generated column.
         let generated = item.tokens.clone().find(|&at| self.word(at, "GENERATED") && self.word(at + 1, "ALWAYS"));
@@ -164,8 +165,10 @@ impl Adapter<'_> {
             let nullability = (end..item.tokens.end).find(|&at| self.word(at, "NOT") && self.word(at + 1, "NULL"));
             if let Some(at) = nullability {
                 self.edits.delete(self.create.bytes(&(at..at + 2)));
-                self.notes
-                    .push(format!("generated column {} loses NOT NULL, which MariaDB does not take there", quote_name(name)));
+                self.notes.push(format!(
+                    "generated column {} loses NOT NULL, which MariaDB does not take there",
+                    quote_identifier(name)
+                ));
             }
         }
         Ok(())

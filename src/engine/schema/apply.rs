@@ -9,10 +9,11 @@ use mysql_async::prelude::Queryable;
 use crate::engine::connection::{ServerInfo, server_info};
 use crate::engine::error::{Class, Context, Error, Result};
 use crate::engine::plan::{DatabasePlan, TableName, TablePlan};
+use crate::engine::quote::quote_identifier;
 use crate::engine::schema::adapt::adapt_for;
 use crate::engine::schema::collation::destination_collation;
 use crate::engine::schema::definition::{Index, TableDefinition};
-use crate::engine::schema::edit::{quote_name, quote_string};
+use crate::engine::schema::edit::quote_string;
 use crate::engine::schema::names::PlanNames;
 use crate::engine::schema::read::rows;
 use crate::engine::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, TableRewrite, rewrite_create_table};
@@ -102,7 +103,7 @@ fn cascade_indexes(definition: &TableDefinition) -> Vec<String> {
 /// Definite when the destination has no such collation.
 pub fn create_database_statement(database: &DatabasePlan, destination: &ServerInfo) -> Result<String> {
     let collation = destination_collation(&database.collation, destination).context(format!("database {}", database.source))?;
-    let name = quote_name(&database.destination);
+    let name = quote_identifier(&database.destination);
     Ok(format!("CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET {} COLLATE {collation}", database.character_set))
 }
 

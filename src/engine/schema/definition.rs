@@ -77,6 +77,33 @@ pub enum Kind {
     Inet6,
 }
 
+impl Kind {
+    /// Whether a server takes two values for the same exactly when their bytes here are the same, and orders them by one rule that
+    /// its indexes follow. Collated strings are not so ('a' and 'A'), nor inexact numbers (0 and -0).
+    pub fn is_identified_by_bytes(&self) -> bool {
+        matches!(
+            self,
+            Self::TinyInt { .. }
+                | Self::SmallInt { .. }
+                | Self::MediumInt { .. }
+                | Self::Int { .. }
+                | Self::BigInt { .. }
+                | Self::Decimal { .. }
+                | Self::Year
+                | Self::Date
+                | Self::Time { .. }
+                | Self::DateTime { .. }
+                | Self::Timestamp { .. }
+                | Self::Binary { .. }
+                | Self::VarBinary
+                | Self::Bit { .. }
+                | Self::Uuid
+                | Self::Inet4
+                | Self::Inet6
+        )
+    }
+}
+
 /// GENERATED ALWAYS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Generated {

@@ -2,16 +2,6 @@
 
 use std::ops::Range;
 
-/// An identifier in backticks.
-pub fn quote_name(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
-/// `` `database`.`table` ``.
-pub fn quote_qualified(database: &str, table: &str) -> String {
-    format!("{}.{}", quote_name(database), quote_name(table))
-}
-
 /// A string literal for a session whose `sql_mode` lacks NO_BACKSLASH_ESCAPES.
 pub fn quote_string(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
@@ -76,7 +66,6 @@ mod tests {
         edits.replace(5..6, "lost");
         assert_eq!(edits.apply_all("ab-d(ef)gé"), "abXXdgé");
         assert_eq!(edits.apply("ab-d(ef)gé", 1..4), "bXXd");
-        assert_eq!(quote_qualified("a`b", "c.d"), "`a``b`.`c.d`");
         assert_eq!(quote_string("it's \\"), "'it''s \\\\'");
     }
 }

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::engine::error::Result;
 use crate::engine::plan::TableName;
+use crate::engine::quote::{quote_identifier, quote_qualified};
 use crate::engine::schema::create::split_list;
-use crate::engine::schema::edit::{quote_name, quote_qualified};
 use crate::engine::schema::lexer::TokenKind;
 use crate::engine::schema::rewrite::{Engine, Rewriter};
 
@@ -83,12 +83,11 @@ fn partition_expression(table: &mut Rewriter, start: usize) -> Result<usize> {
         }
         let Some(name) = table.create.name_at(at).filter(|name| table.is_column(name)) else { continue };
         match table.column(&name) {
-            Some(new_name) if new_name != name => table.edits.replace(token.span(), quote_name(&new_name)),
+            Some(new_name) if new_name != name => table.edits.replace(token.span(), quote_identifier(&new_name)),
             Some(_) => {}
             None => {
-                return Err(
-                    table.error(&format!("column {} cannot be left out: the table is partitioned by it", quote_name(&name)))
-                );
+                return Err(table
+                    .error(&format!("column {} cannot be left out: the table is partitioned by it", quote_identifier(&name))));
             }
         }
     }

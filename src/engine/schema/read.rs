@@ -13,10 +13,11 @@ use mysql_async::{Conn, Value};
 use crate::engine::connection::{ServerInfo, server_info};
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TableName;
+use crate::engine::quote::quote_qualified;
 use crate::engine::schema::column_type::parse_column_type;
 use crate::engine::schema::create::{CreateTable, ItemKind};
 use crate::engine::schema::definition::{Column, ForeignKey, Generated, Index, IndexPart, TableDefinition};
-use crate::engine::schema::edit::{quote_qualified, quote_string};
+use crate::engine::schema::edit::quote_string;
 
 /// Up to this many tables of a database are asked for by name; MySQL 5.7 opens every table of the database for
 /// a longer list anyway.

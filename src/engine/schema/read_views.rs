@@ -5,8 +5,8 @@ use mysql_async::prelude::Queryable;
 
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TableName;
+use crate::engine::quote::quote_qualified;
 use crate::engine::schema::apply::ObjectFailure;
-use crate::engine::schema::edit::quote_qualified;
 use crate::engine::schema::read::{ObjectKind, list_tables, prepare_session, text_at};
 
 /// A view as the server shows it.

@@ -7,8 +7,9 @@ use std::collections::HashSet;
 
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::TableName;
+use crate::engine::quote::{quote_identifier, quote_qualified};
 use crate::engine::schema::create::{CreateTable, IndexClass, Item, ItemKind};
-use crate::engine::schema::edit::{Edits, quote_name, quote_qualified};
+use crate::engine::schema::edit::Edits;
 use crate::engine::schema::lexer::TokenKind;
 use crate::engine::schema::names::NameMap;
 use crate::engine::schema::options;
@@ -218,12 +219,12 @@ impl Rewriter<'_> {
         match &item.kind {
             ItemKind::Column { name, .. } => self.keep_column(item, name),
             ItemKind::PrimaryKey => self.keep_index(item, "the primary key", auto_increment),
-            ItemKind::Index { name, .. } => self.keep_index(item, &format!("index {}", quote_name(name)), auto_increment),
+            ItemKind::Index { name, .. } => self.keep_index(item, &format!("index {}", quote_identifier(name)), auto_increment),
             ItemKind::ForeignKey { name } => self.keep_foreign_key(item, name.as_deref()),
             ItemKind::Check { name } => {
                 if let Some(column) = self.edit_expression(item.tokens.start + name_length(name.as_deref()), item.tokens.end)? {
-                    let name = name.as_deref().map(quote_name).unwrap_or_default();
-                    self.notes.push(format!("check {name} is left out: it uses column {}", quote_name(&column)));
+                    let name = name.as_deref().map(quote_identifier).unwrap_or_default();
+                    self.notes.push(format!("check {name} is left out: it uses column {}", quote_identifier(&column)));
                     return Ok(false);
                 }
                 self.rename_constraint(item, name.as_deref());
@@ -232,7 +233,7 @@ impl Rewriter<'_> {
             ItemKind::Other => {
                 if let Some(column) = self.edit_expression(item.tokens.start, item.tokens.end)? {
                     return Err(
-                        self.error(&format!("column {} cannot be left out: the definition needs it", quote_name(&column)))
+                        self.error(&format!("column {} cannot be left out: the definition needs it", quote_identifier(&column)))
                     );
                 }
                 Ok(true)
@@ -244,7 +245,7 @@ impl Rewriter<'_> {
         let Some(new_name) = self.column(name) else { return Ok(false) };
         let first = item.tokens.start;
         if new_name != name {
-            self.edits.replace(self.create.bytes(&(first..first + 1)), quote_name(&new_name));
+            self.edits.replace(self.create.bytes(&(first..first + 1)), quote_identifier(&new_name));
         }
         let mut at = first + 1;
         while at < item.tokens.end {
@@ -256,8 +257,8 @@ impl Rewriter<'_> {
                     if let Some(used) = self.edit_expression(group.start, end)? {
                         self.notes.push(format!(
                             "the check of column {} is left out: it uses column {}",
-                            quote_name(name),
-                            quote_name(&used)
+                            quote_identifier(name),
+                            quote_identifier(&used)
                         ));
                         self.edits.delete(self.create.bytes(&(at..end)));
                     }
@@ -267,8 +268,8 @@ impl Rewriter<'_> {
                     if let Some(used) = self.edit_expression(at, at + 1)? {
                         return Err(self.error(&format!(
                             "column {} is computed from {}, which is left out; leave it out too",
-                            quote_name(name),
-                            quote_name(&used)
+                            quote_identifier(name),
+                            quote_identifier(&used)
                         )));
                     }
                     at += 1;
@@ -288,18 +289,25 @@ impl Rewriter<'_> {
             parts.first().and_then(|part| part.column.as_deref()).is_some_and(|name| name.eq_ignore_ascii_case(column))
         });
         let (Some(column), ItemKind::Index { name, .. }) = (leads, &item.kind) else {
-            self.notes.push(format!("{what} is left out: it uses column {}", quote_name(&missing)));
+            self.notes.push(format!("{what} is left out: it uses column {}", quote_identifier(&missing)));
             return Ok(false);
         };
         // Not unique any more, but AUTO_INCREMENT needs an index.
         let new_name = self.column(column).unwrap_or_else(|| column.to_owned());
-        self.edits.replace(self.create.bytes(&item.tokens), format!("KEY {} ({})", quote_name(name), quote_name(&new_name)));
-        self.notes.push(format!("{what} keeps only column {}: it uses column {}", quote_name(column), quote_name(&missing)));
+        self.edits.replace(
+            self.create.bytes(&item.tokens),
+            format!("KEY {} ({})", quote_identifier(name), quote_identifier(&new_name)),
+        );
+        self.notes.push(format!(
+            "{what} keeps only column {}: it uses column {}",
+            quote_identifier(column),
+            quote_identifier(&missing)
+        ));
         Ok(true)
     }
 
     fn keep_foreign_key(&mut self, item: &Item, name: Option<&str>) -> Result<bool> {
-        let label = format!("foreign key {}", name.map(quote_name).unwrap_or_default());
+        let label = format!("foreign key {}", name.map(quote_identifier).unwrap_or_default());
         let unreadable = || Error::definite(format!("{}: cannot read {label}", self.rules.source));
         let (start, end) = (item.tokens.start, item.tokens.end);
         let references = (start..end).find(|&at| self.create.any_word(at, &["REFERENCES"])).ok_or_else(unreadable)?;
@@ -311,7 +319,7 @@ impl Rewriter<'_> {
             return Ok(false);
         };
         if let Some(missing) = self.edit_expression(own.start, own.end)? {
-            self.notes.push(format!("{label} is left out: it uses column {}", quote_name(&missing)));
+            self.notes.push(format!("{label} is left out: it uses column {}", quote_identifier(&missing)));
             return Ok(false);
         }
         for at in theirs.clone() {
@@ -326,11 +334,11 @@ impl Rewriter<'_> {
             };
             match self.rules.names.column(&parent, &column) {
                 Some(new_name) if new_name != column => {
-                    self.edits.replace(self.create.bytes(&(at..at + 1)), quote_name(&new_name))
+                    self.edits.replace(self.create.bytes(&(at..at + 1)), quote_identifier(&new_name))
                 }
                 Some(_) => {}
                 None => {
-                    self.notes.push(format!("{label} is left out: column {} of {parent} is left out", quote_name(&column)));
+                    self.notes.push(format!("{label} is left out: column {} of {parent} is left out", quote_identifier(&column)));
                     return Ok(false);
                 }
             }
@@ -378,7 +386,7 @@ impl Rewriter<'_> {
             } else if self.is_column(&name) {
                 match self.column(&name) {
                     None => return Ok(Some(name)),
-                    Some(new_name) if new_name != name => found.push((token.span(), quote_name(&new_name))),
+                    Some(new_name) if new_name != name => found.push((token.span(), quote_identifier(&new_name))),
                     Some(_) => {}
                 }
             }
@@ -404,7 +412,7 @@ impl Rewriter<'_> {
         let new_name = self.constraint_name(name);
         if new_name != name {
             let at = item.tokens.start + 1;
-            self.edits.replace(self.create.bytes(&(at..at + 1)), quote_name(&new_name));
+            self.edits.replace(self.create.bytes(&(at..at + 1)), quote_identifier(&new_name));
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::engine::quote::quote_identifier;
 use crate::engine::schema::lexer::{LexMode, tokens};
 use crate::engine::schema::names::SameNames;
 
@@ -77,7 +78,7 @@ fn the_corpus_is_kept_token_for_token() {
         rules.source.database = "e".into();
         let rewritten = rewrite_create_table(create, &rules).unwrap();
         assert!(rewritten.notes.is_empty(), "{:?}", rewritten.notes);
-        let qualified = format!("{}.", quote_name("e"));
+        let qualified = format!("{}.", quote_identifier("e"));
         let mut whole = rewritten.create.replace(&qualified, "");
         for addition in rewritten.deferred.iter().flat_map(|deferred| &deferred.additions) {
             whole.push(' ');

@@ -7,8 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::TableName;
+use crate::engine::quote::{quote_identifier, quote_qualified};
 use crate::engine::schema::create::excerpt;
-use crate::engine::schema::edit::{Edits, quote_name, quote_qualified};
+use crate::engine::schema::edit::Edits;
 use crate::engine::schema::lexer::{LexMode, Token, TokenKind, tokens};
 use crate::engine::schema::names::NameMap;
 use crate::engine::schema::read::is_system_database;
@@ -286,7 +287,7 @@ impl<'a> View<'a> {
                 let table = TableName { database: database.clone(), table: table.clone() };
                 let new = self.destination(&table, names)?;
                 let column = self.column(&table, column, names)?;
-                Ok(Some(format!("{}.{}", quote_qualified(&new.database, &new.table), quote_name(&column))))
+                Ok(Some(format!("{}.{}", quote_qualified(&new.database, &new.table), quote_identifier(&column))))
             }
             [known_as, column] => self.aliased_column(known_as, column, names),
             _ => Ok(None),
@@ -307,19 +308,19 @@ impl<'a> View<'a> {
                 continue;
             }
             let Some(table) = self.table(name) else {
-                texts.insert(format!("{}.{}", quote_name(known_as), quote_name(column)));
+                texts.insert(format!("{}.{}", quote_identifier(known_as), quote_identifier(column)));
                 continue;
             };
             let new_column = self.column(&table, column, names)?;
             let new_table = self.destination(&table, names)?.table;
             let qualifier = if name.alias.is_some() { known_as } else { &new_table };
-            texts.insert(format!("{}.{}", quote_name(qualifier), quote_name(&new_column)));
+            texts.insert(format!("{}.{}", quote_identifier(qualifier), quote_identifier(&new_column)));
         }
         if texts.len() > 1 {
             return Err(Error::definite(format!(
                 "view {} uses the name {} for several tables that are renamed differently; create it at the destination by hand",
                 self.source,
-                quote_name(known_as)
+                quote_identifier(known_as)
             )));
         }
         Ok(texts.into_iter().next())

@@ -5,7 +5,7 @@
 
 use super::CellRef;
 use super::json_sql;
-use super::read::quote_identifier;
+use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::{Column, Kind};
 
 /// Values from this size on are measured before they are written.

@@ -8,12 +8,8 @@ use mysql_async::Value;
 use super::json_sql::mended;
 use super::{RowBuilder, float_text};
 use crate::engine::error::{Error, Result};
+use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::{Column, Kind};
-
-/// A backticked identifier.
-pub fn quote_identifier(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
 
 /// What to select for a column so that [`push_value`] can read it: ENUM and SET travel as numbers.
 pub fn select_expression(name: &str, kind: &Kind) -> String {

@@ -16,9 +16,9 @@ use super::settle::{Candidate, Found, fetch_rows, look};
 use crate::engine::copy::range::{Side, keys_condition};
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::TablePlan;
+use crate::engine::quote::quote_identifier;
 use crate::engine::value::Row;
 use crate::engine::value::literal::{push_identity, push_insert_literal};
-use crate::engine::value::read::quote_identifier;
 
 /// Writes rows that differ.
 pub struct Repairer {
@@ -141,12 +141,8 @@ fn refused(run: &TableRun, error: &Error) -> Result<()> {
     Ok(())
 }
 
-fn table_name(table: &TablePlan) -> String {
-    format!("{}.{}", quote_identifier(&table.destination.database), quote_identifier(&table.destination.table))
-}
-
 fn delete_statement(table: &TablePlan, key: &Row) -> Vec<u8> {
-    let mut sql = format!("DELETE FROM {} WHERE ", table_name(table)).into_bytes();
+    let mut sql = format!("DELETE FROM {} WHERE ", table.destination.quoted()).into_bytes();
     for (number, (&place, cell)) in table.key.iter().zip(key.cells()).enumerate() {
         if number > 0 {
             sql.extend_from_slice(b" AND ");
@@ -160,7 +156,7 @@ fn delete_statement(table: &TablePlan, key: &Row) -> Vec<u8> {
 fn insert_statement(table: &TablePlan, row: &Row) -> Vec<u8> {
     let names: Vec<String> =
         table.columns.iter().filter(|column| column.write).map(|column| quote_identifier(&column.destination_name)).collect();
-    let mut sql = format!("INSERT INTO {} ({}) VALUES (", table_name(table), names.join(",")).into_bytes();
+    let mut sql = format!("INSERT INTO {} ({}) VALUES (", table.destination.quoted(), names.join(",")).into_bytes();
     let written = table.columns.iter().zip(row.cells()).filter(|(column, _)| column.write);
     for (number, (column, cell)) in written.enumerate() {
         if number > 0 {

@@ -17,7 +17,7 @@ use super::context::{Context, RawPool};
 use super::ledger::TaskKey;
 use super::metrics::Kind;
 use super::task::report::Note;
-use super::task::{Error, TOLD_AFTER, apply, chain, observe, report};
+use super::task::{Error, apply, chain, observe, report};
 use crate::api::{API_VERSION, ClusterStatus, DedicatedCluster, Phase};
 
 /// Finalizer of a pool: it goes when no task uses it any more.
@@ -57,7 +57,7 @@ pub async fn reconcile(raw: Arc<RawPool>, ctx: Arc<Context>) -> Result<Action, E
 /// A pause after a failed look.
 pub fn after_error(raw: Arc<RawPool>, error: &Error, ctx: Arc<Context>) -> Action {
     let cause = chain(error);
-    let (failures, news) = ctx.pool_failed(&raw.name_any(), &cause, TOLD_AFTER);
+    let (failures, news) = ctx.pool_failed(&raw.name_any(), &cause);
     tracing::warn!(pool = %raw.name_any(), error = cause, failures, "the pool could not be looked at; it is tried again");
     if news {
         apply::event(&ctx, &*raw, &report::failure(failures, &cause));

@@ -24,7 +24,7 @@ use self::build::{Built, Frame};
 use self::decide::{FENCE_FINALIZER, Goal, Step};
 use self::observe::{Observed, PodView, PoolFacts, PoolOffer};
 use self::report::{Decided, Note, Reply};
-use super::context::{Context, RawTask, find};
+use super::context::{Context, Failures, RawTask, find};
 use super::engines;
 use super::ledger::{Claim, PoolKey, Standing, TaskKey};
 use super::metrics::Kind;
@@ -83,7 +83,7 @@ pub fn key(task: &impl ResourceExt) -> TaskKey {
 pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, Error> {
     let key = key(&*raw);
     ctx.count_pod(&key);
-    let is_new = raw.0.as_ref().is_ok_and(|task| task.status.is_none()) && ctx.recall(&key).written.is_none();
+    let is_new = raw.0.as_ref().is_ok_and(|task| task.status.is_none()) && ctx.recall(&key, |memory| memory.written.is_none());
     let Some(_slot) = ctx.slots.take(is_new).await else { return Ok(Action::await_change()) };
     // Others were looked at meanwhile, and this one may have changed.
     let raw = find(&ctx.caches.tasks, &key.namespace, &key.name).unwrap_or(raw);
@@ -93,30 +93,19 @@ pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, E
         Ok(task) => tokio::time::timeout(TIME_LIMIT, Box::pin(look(task, &key, &ctx))).await.unwrap_or(Err(Error::TimeLimit)),
         Err(invalid) => Box::pin(malformed(&ctx, &raw, &key, &invalid.error)).await,
     };
-    let outcome = if result.is_ok() && ctx.recall(&key).refused.is_none() { "ok" } else { "error" };
+    let outcome = if result.is_ok() && ctx.recall(&key, |memory| memory.refused.is_none()) { "ok" } else { "error" };
     ctx.metrics.reconciled(Kind::MigrationTask, outcome, began.elapsed());
     if result.is_ok() {
-        ctx.remember(&key, |memory| (memory.failures, memory.told) = (0, None));
+        ctx.remember(&key, |memory| memory.failures = Failures::default());
     }
     result
 }
-
-/// A look that fails so often in a row is told as an event.
-pub const TOLD_AFTER: u32 = 3;
 
 /// A pause after a failed look.
 pub fn after_error(raw: Arc<RawTask>, error: &Error, ctx: Arc<Context>) -> Action {
     let key = key(&*raw);
     let cause = chain(error);
-    let (mut failures, mut news) = (0, false);
-    ctx.remember(&key, |memory| {
-        memory.failures = memory.failures.saturating_add(1);
-        failures = memory.failures;
-        news = failures >= TOLD_AFTER && memory.told.as_ref() != Some(&cause);
-        if news {
-            memory.told = Some(cause.clone());
-        }
-    });
+    let (failures, news) = ctx.remember(&key, |memory| memory.failures.add(&cause));
     tracing::warn!(task = %key, error = cause, failures, "the task could not be looked at; it is tried again");
     if news {
         apply::event(&ctx, &*raw, &report::failure(failures, &cause));
@@ -241,7 +230,7 @@ fn observe(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Observed {
         retry,
         ready_within: ctx.settings.engine_ready_within(),
         refused: None,
-        unable: ctx.recall(key).refused,
+        unable: ctx.recall(key, |memory| memory.refused.clone()),
     }
 }
 
@@ -258,17 +247,13 @@ fn held(pod: Option<&PodView>, key: &TaskKey, ctx: &Context) -> Option<(PoolKey,
 
 /// The cached status, or the one that was written since and has not come back yet.
 fn newest_status(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> MigrationTaskStatus {
-    let cached = task.status.clone().unwrap_or_default();
     let version: u64 = task.metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
-    match ctx.recall(key).written {
-        Some((written, at)) if at > version => written,
-        // It has come back: thousands of tasks need not have it twice.
-        Some(_) => {
-            ctx.remember(key, |memory| memory.written = None);
-            cached
-        }
-        None => cached,
-    }
+    // What has come back need not be held twice, by thousands of tasks.
+    let written = ctx.remember(key, |memory| {
+        memory.written = memory.written.take().filter(|(_, at)| *at > version);
+        memory.written.as_ref().map(|(status, _)| status.clone())
+    });
+    written.unwrap_or_else(|| task.status.clone().unwrap_or_default())
 }
 
 /// Reports the task's own wish and reads which one holds.
@@ -483,7 +468,7 @@ async fn write(observed: &Observed, status: &MigrationTaskStatus, key: &TaskKey,
     }
     let transition = report::is_transition(&observed.status, status);
     let every = if status.phase == Some(Phase::Replicating) { STEADY_NUMBERS_EVERY } else { NUMBERS_EVERY };
-    let due = ctx.recall(key).written_at.is_none_or(|at| at.elapsed() >= every);
+    let due = ctx.recall(key, |memory| memory.written_at.is_none_or(|at| at.elapsed() >= every));
     if !transition && !due {
         return Ok(false);
     }

@@ -131,6 +131,14 @@ impl Migration {
         self.godwit(&["run", "--until-caught-up"]).await
     }
 
+    /// Catches up; both sides are equal then, by our own comparison of `shop` and by `godwit verify`. The number of rows.
+    pub async fn arrives(&self, source: &Server, destination: &Server) -> u64 {
+        self.run_until_caught_up().await.expect(0);
+        let rows = super::assert_equal(source, destination, "shop").await;
+        self.verify().await;
+        rows
+    }
+
     /// `godwit verify` finds nothing.
     #[track_caller]
     pub fn verify(&self) -> impl Future<Output = ()> + '_ {

@@ -13,10 +13,10 @@ use super::statement::{Limits, Warnings, refuse_warnings_of};
 use crate::engine::copy::range::{RowReader, SelectOptions, Side, select_statement};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{Plan, TablePlan};
+use crate::engine::quote::quote_identifier;
 use crate::engine::replicate::cascade::{Applied, Cascade, Cascades, DEEPEST, Effect, Link, Rule};
 use crate::engine::schema::definition::Kind;
 use crate::engine::value::literal::{push_compare_literal, push_insert_literal};
-use crate::engine::value::read::quote_identifier;
 use crate::engine::value::{Row, RowBuilder};
 
 /// What a lane's window consists of.
@@ -173,10 +173,6 @@ fn name(table: &TablePlan, place: usize) -> String {
     table.columns.get(place).map(|column| quote_identifier(&column.destination_name)).unwrap_or_default()
 }
 
-fn qualified(table: &TablePlan) -> String {
-    format!("{}.{}", quote_identifier(&table.destination.database), quote_identifier(&table.destination.table))
-}
-
 /// `a IN (…)`, or `(a=… AND b=…) OR …`.
 fn condition(table: &TablePlan, columns: &[usize], keys: &[Row]) -> Vec<u8> {
     let mut sql = Vec::new();
@@ -205,13 +201,13 @@ fn condition(table: &TablePlan, columns: &[usize], keys: &[Row]) -> Vec<u8> {
 }
 
 fn delete(table: &TablePlan, condition: &[u8]) -> Vec<u8> {
-    let mut sql = format!("DELETE FROM {} WHERE ", qualified(table)).into_bytes();
+    let mut sql = format!("DELETE FROM {} WHERE ", table.destination.quoted()).into_bytes();
     sql.extend_from_slice(condition);
     sql
 }
 
 fn update(table: &TablePlan, cells: &[(usize, Option<Vec<u8>>)], condition: &[u8]) -> Vec<u8> {
-    let mut sql = format!("UPDATE {} SET ", qualified(table)).into_bytes();
+    let mut sql = format!("UPDATE {} SET ", table.destination.quoted()).into_bytes();
     for (number, (place, value)) in cells.iter().enumerate() {
         if number > 0 {
             sql.push(b',');

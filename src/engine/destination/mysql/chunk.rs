@@ -23,9 +23,9 @@ use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::TablePlan;
+use crate::engine::quote::quote_identifier;
 use crate::engine::value::Row;
 use crate::engine::value::literal::{fits_load_data, load_expression, push_load_field};
-use crate::engine::value::read::quote_identifier;
 
 /// Size of the pieces in which LOAD DATA is sent.
 const PIECE_BYTES: usize = 256 << 10;
@@ -154,7 +154,7 @@ impl ChunkWriter {
 
     /// Whether each unique index that stands at the destination contains the whole key: then a row can only replace itself.
     async fn is_key_alone(&mut self, table: &TablePlan) -> Result<bool> {
-        let name = format!("{}.{}", quote_identifier(&table.destination.database), quote_identifier(&table.destination.table));
+        let name = table.destination.quoted();
         let parts: Vec<SqlRow> = self.conn.query(format!("SHOW INDEX FROM {name} WHERE Non_unique=0")).await?;
         let mut columns: HashMap<String, Vec<String>> = HashMap::new();
         for mut part in parts {
@@ -281,10 +281,9 @@ fn load_statement(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
     let replace = if on_duplicate == OnDuplicate::Replace { "REPLACE " } else { "" };
     let set = if assignments.is_empty() { String::new() } else { format!(" SET {}", assignments.join(",")) };
     format!(
-        "LOAD DATA LOCAL INFILE 'godwit' {replace}INTO TABLE {}.{} CHARACTER SET binary FIELDS TERMINATED BY '\\t' \
+        "LOAD DATA LOCAL INFILE 'godwit' {replace}INTO TABLE {} CHARACTER SET binary FIELDS TERMINATED BY '\\t' \
          ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({}){set}",
-        quote_identifier(&table.destination.database),
-        quote_identifier(&table.destination.table),
+        table.destination.quoted(),
         fields.join(",")
     )
 }

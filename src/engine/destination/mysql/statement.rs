@@ -10,9 +10,9 @@ use crate::engine::connection::{LENIENT_SQL_MODE, STRICT_SQL_MODE};
 use crate::engine::copy::range::{Side, keys_condition};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{ColumnPlan, TablePlan};
+use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::Kind;
 use crate::engine::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal};
-use crate::engine::value::read::quote_identifier;
 use crate::engine::value::{Row, RowBuilder};
 
 /// How large statements may get.
@@ -155,10 +155,6 @@ pub enum OnDuplicate {
     Fail,
 }
 
-fn qualified(table: &TablePlan) -> String {
-    format!("{}.{}", quote_identifier(&table.destination.database), quote_identifier(&table.destination.table))
-}
-
 fn column_list(table: &TablePlan) -> String {
     let names: Vec<String> = table.columns.iter().filter(|c| c.write).map(|c| quote_identifier(&c.destination_name)).collect();
     names.join(",")
@@ -170,7 +166,7 @@ fn insert_head(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
         OnDuplicate::Keep => "INSERT IGNORE INTO",
         OnDuplicate::Update | OnDuplicate::Fail => "INSERT INTO",
     };
-    format!("{verb} {} ({}) VALUES ", qualified(table), column_list(table))
+    format!("{verb} {} ({}) VALUES ", table.destination.quoted(), column_list(table))
 }
 
 /// The row alias of [`Limits::row_alias`].
@@ -184,7 +180,7 @@ fn insert_tail(table: &TablePlan, on_duplicate: OnDuplicate, limits: Limits) -> 
     let mut assignments = Vec::new();
     for column in guarded_key(table) {
         let name = quote_identifier(&column.destination_name);
-        let own = format!("{}.{name}", qualified(table));
+        let own = format!("{}.{name}", table.destination.quoted());
         assignments.push(format!("{name}=IF({own}={},{own},NULL)", value(&name)));
     }
     // Key columns too: under a case-insensitive collation 'a' may have become 'A'.
@@ -323,7 +319,7 @@ fn push_key_condition(sql: &mut Vec<u8>, table: &TablePlan, keys: &[Row]) {
 pub fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement> {
     keys.chunks(limits.rows.clamp(1, 1000))
         .map(|keys| {
-            let mut sql = format!("DELETE FROM {} WHERE ", qualified(table)).into_bytes();
+            let mut sql = format!("DELETE FROM {} WHERE ", table.destination.quoted()).into_bytes();
             push_key_condition(&mut sql, table, keys);
             Statement {
                 table: table.id,
@@ -360,7 +356,7 @@ fn push_identities(sql: &mut Vec<u8>, table: &TablePlan, row: &Row, long: &[usiz
 
 /// Takes one row like this away.
 pub fn remove_one(table: &TablePlan, row: Row) -> Statement {
-    let mut sql = format!("DELETE FROM {}", qualified(table)).into_bytes();
+    let mut sql = format!("DELETE FROM {}", table.destination.quoted()).into_bytes();
     let long = long_places(table, &row);
     push_identities(&mut sql, table, &row, &long);
     let subjects = vec![subject(table, &row)];
@@ -372,7 +368,7 @@ pub fn remove_one(table: &TablePlan, row: Row) -> Statement {
 /// Turns one row like `before` into `after`.
 pub fn replace_one(table: &TablePlan, before: Row, after: Row) -> Statement {
     let (long_before, long_after) = (long_places(table, &before), long_places(table, &after));
-    let mut sql = format!("UPDATE {} SET ", qualified(table)).into_bytes();
+    let mut sql = format!("UPDATE {} SET ", table.destination.quoted()).into_bytes();
     let mut first = true;
     for (place, (column, cell)) in table.columns.iter().zip(after.cells()).enumerate() {
         if column.write {

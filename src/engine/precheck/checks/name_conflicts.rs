@@ -3,7 +3,7 @@
 use crate::api::ConflictPolicy;
 use crate::engine::plan::TableName;
 use crate::engine::precheck::context::{Context, ExistingTable};
-use crate::engine::precheck::finding::{Finding, quote_name, some};
+use crate::engine::precheck::finding::{Finding, some};
 
 pub fn check(context: &Context) -> Option<Finding> {
     let tables = context.plan.tables.iter().map(|table| &table.destination);
@@ -41,7 +41,7 @@ pub fn check(context: &Context) -> Option<Finding> {
             format!(
                 "DROP {kind} {}; (and so on) at the destination, or choose other names with renameTo, or set conflictPolicy: \
                  IgnoreErrorsAndProceed",
-                quote_name(name)
+                name.quoted()
             ),
         )
     } else {
@@ -50,7 +50,7 @@ pub fn check(context: &Context) -> Option<Finding> {
             why,
             format!(
                 "TRUNCATE TABLE {}; (and so on) at the destination, or set conflictPolicy: IgnoreErrorsAndProceed",
-                quote_name(found[0].0)
+                found[0].0.quoted()
             ),
         )
     })

@@ -39,7 +39,7 @@ pub fn check(context: &Context) -> Option<Finding> {
 
 fn keyless_statement_name(tables: &[&std::sync::Arc<crate::engine::plan::TablePlan>]) -> String {
     let first = tables.iter().find(|table| !table.definition.engine.eq_ignore_ascii_case("InnoDB"));
-    first.map(|table| crate::engine::precheck::finding::quote_name(&table.source)).unwrap_or_default()
+    first.map(|table| table.source.quoted()).unwrap_or_default()
 }
 
 #[cfg(test)]
