@@ -9,7 +9,7 @@ TOOLS := $(CURDIR)/.cache/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: build test test-unit test-integration test-scale test-packaging test-chaos test-model lint fmt clippy deny image cluster demo bench crds clean help
+.PHONY: build tools test test-unit test-integration test-scale test-packaging test-chaos test-model lint fmt clippy deny image cluster demo bench crds clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
@@ -28,8 +28,7 @@ test-integration: ## tests against real servers, which e2e/lab provides
 test-packaging: ## chart, kustomize, samples, GitOps
 	config/check.sh
 
-test-scale: build ## the slow tier of the operator: 5,000 tasks with hollow engines, as a table
-	cargo build --release --locked --example hollow
+test-scale: tools ## the slow tier of the operator: 5,000 tasks with hollow engines, as a table
 	e2e/scale/run.sh
 
 test-chaos: ## the slow tier: an engine killed a hundred times under load
@@ -62,10 +61,14 @@ image: ## the image, as an archive for docker, podman and containerd: target/oci
 cluster: ## a Kubernetes in the cache: five to ten minutes the first time
 	e2e/cluster/provision.sh
 
-demo: build ## two servers, a small shop, a migration with changes under way
+# With the examples in one go: by themselves they have other dependencies, for which everything would be compiled a second time.
+tools:
+	cargo build --release --locked --bin godwit --example shop --example hollow
+
+demo: tools ## two servers, a small shop, a migration with changes under way
 	e2e/demo.sh
 
-bench: build ## measurements against real servers
+bench: tools ## measurements against real servers
 	benches/run.sh
 
 crds: ## crds/ anew from src/api

@@ -11,7 +11,7 @@ use super::cascade::{Carrier, Step};
 use super::long;
 use super::statement::{
     Limits, OnDuplicate, Statement, Warnings, deletes, describe_key, inserts, is_other_row, refuse_warnings, remove_one,
-    replace_one, run,
+    replace_one, row_number, run,
 };
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
@@ -286,12 +286,7 @@ fn other_row(table: &TablePlan, statement: &Statement) -> Error {
 
 /// Puts the table and, where the server says `at row N`, the row's key before the error.
 fn name(table: &TablePlan, statement: &Statement, error: Error) -> Error {
-    let text = error.to_string();
-    let place = text
-        .rsplit_once("at row ")
-        .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
-        .and_then(|digits| digits.parse::<usize>().ok())
-        .unwrap_or(1);
+    let place = row_number(&error.to_string()).unwrap_or(1);
     let key = statement.subjects.get(place.saturating_sub(1)).map(|row| describe_key(table, row)).unwrap_or_default();
     error.context(format!("{} key {key}", table.destination))
 }

@@ -18,7 +18,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row as SqlRow};
 
 use super::apply::LOCK_TRIES;
-use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, run, subject};
+use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, row_number, run, subject};
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
@@ -213,12 +213,6 @@ impl ChunkWriter {
             .unwrap_or_default();
         Err(Error::definite(format!("{}{key}: the destination does not take the value as it is: {first}", table.destination)))
     }
-}
-
-/// `… at row N`.
-fn row_number(message: &str) -> Option<usize> {
-    let (_, rest) = message.rsplit_once("at row ")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// A number of `Records: 3  Deleted: 0  Skipped: 0  Warnings: 0`.

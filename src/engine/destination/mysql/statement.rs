@@ -243,6 +243,12 @@ pub fn subject(table: &TablePlan, row: &Row) -> Row {
     beginnings.finish()
 }
 
+/// The number in a server's `… at row N`.
+pub fn row_number(message: &str) -> Option<usize> {
+    let (_, rest) = message.rsplit_once("at row ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// Multi-row inserts of the rows.
 pub fn inserts<'a>(
     table: &TablePlan,
