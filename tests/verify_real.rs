@@ -260,7 +260,9 @@ async fn resume_sampling_limits(server: &Server, kind: &str) {
         ..Hooks::default()
     };
     let (from, to) = (server.connector("source"), server.connector("destination"));
-    verify(&plan, &from, &to, options.clone(), cancel, hooks).await.unwrap_err();
+    // So slow that the rest of the table is not compared before the stop is noticed.
+    let slowly = VerifyOptions { rows_per_second: 3_000, ..options.clone() };
+    verify(&plan, &from, &to, slowly, cancel, hooks).await.unwrap_err();
     let text = serde_json::to_string(&*stored.lock().unwrap()).unwrap();
     let resume: VerifyProgress = serde_json::from_str(&text).unwrap();
     assert!(resume.tables[0].counts.rows < 4096 && resume.tables[0].bound.is_some(), "{text}");

@@ -133,14 +133,15 @@ impl Creator {
         self.deferred(table, |kind| kind != DeferredKind::ForeignKeys).await
     }
 
-    /// Foreign keys, after all indexes of all tables.
-    pub async fn foreign_keys(&self) -> Result<()> {
-        for table in &self.plan.tables {
-            if !table.definition.foreign_keys.is_empty() {
-                self.deferred(table, |kind| kind == DeferredKind::ForeignKeys).await?;
-            }
-        }
-        Ok(())
+    /// Tables that get foreign keys.
+    pub fn with_foreign_keys(&self) -> impl Iterator<Item = &Arc<TablePlan>> {
+        let gets = |statements: &&RewrittenTable| statements.deferred.iter().any(|step| step.kind == DeferredKind::ForeignKeys);
+        self.plan.tables.iter().filter(move |table| self.statements.get(table.id as usize).filter(gets).is_some())
+    }
+
+    /// Foreign keys of a table, after all indexes of all tables. Nobody writes into it and its relations meanwhile.
+    pub async fn foreign_keys(&self, table: &Arc<TablePlan>) -> Result<()> {
+        self.deferred(table, |kind| kind == DeferredKind::ForeignKeys).await
     }
 
     async fn deferred(&self, table: &Arc<TablePlan>, wanted: fn(DeferredKind) -> bool) -> Result<()> {

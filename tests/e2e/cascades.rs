@@ -223,3 +223,70 @@ async fn a_parent_that_is_not_migrated() {
     migration.run_until_caught_up().await.expect(FAILED).says("shop.p").says("not migrated");
     assert_eq!(destination.list("SELECT id FROM shop.c ORDER BY id").await, ["1", "2", "3"]);
 }
+
+/// Foreign keys are added while tables and their relations are written to in the same transactions. No attempt is lost by it:
+/// the server's lock on a table and a transaction's lock on its relation never wait for each other.
+async fn many_are_added_under_load(server: &'static str) {
+    const PAIRS: u64 = 20;
+    const PARENTS: u64 = 60;
+    let _place = place().await;
+    let (source, destination) = (Server::start(server, &[]), Server::start(server, &[]));
+    source.run(&["CREATE DATABASE shop", "CREATE TABLE shop.a (id INT PRIMARY KEY, n INT NOT NULL)"]).await;
+    for id in 0..PARENTS {
+        source.run(&[&format!("INSERT INTO shop.a VALUES ({id}, 0)")]).await;
+    }
+    for pair in 0..PAIRS {
+        for (table, parent) in [(format!("m{pair}"), "a".to_owned()), (format!("c{pair}"), format!("m{pair}"))] {
+            source
+                .run(&[
+                    &format!("CREATE TABLE shop.{table} (id INT PRIMARY KEY, p INT NOT NULL, n INT NOT NULL, FOREIGN KEY (p) REFERENCES shop.{parent} (id))"),
+                    &format!("INSERT INTO shop.{table} SELECT id, id, 0 FROM shop.a"),
+                ])
+                .await;
+        }
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut sessions = Vec::new();
+    for session in 0..3 {
+        let mut conn = source.connect().await;
+        let stop = Arc::clone(&stop);
+        sessions.push(tokio::spawn(async move {
+            let mut number = 0;
+            while !stop.load(Ordering::SeqCst) {
+                number += 1;
+                let mut random = Random::of(91, session, number);
+                // Rows of one's own for each session: the source has no deadlocks.
+                let id = session + 3 * random.below(PARENTS / 3);
+                conn.query_drop("START TRANSACTION").await.unwrap();
+                conn.query_drop(format!("UPDATE shop.a SET n=n+1 WHERE id={id}")).await.unwrap();
+                for _ in 0..3 {
+                    let pair = random.below(PAIRS);
+                    conn.query_drop(format!("UPDATE shop.m{pair} SET n=n+1 WHERE id={id}")).await.unwrap();
+                    conn.query_drop(format!("UPDATE shop.c{pair} SET n=n+1 WHERE id={id}")).await.unwrap();
+                }
+                conn.query_drop("COMMIT").await.unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            number
+        }));
+    }
+    let migration = Migration::new(&source, &destination);
+    let mut running = migration.start(&[]);
+    running.until_phase("Replicating", Duration::from_secs(120)).await;
+    stop.store(true, Ordering::SeqCst);
+    for session in sessions {
+        assert!(session.await.unwrap() > 100);
+    }
+    let log = running.log();
+    running.terminate().await;
+    assert!(!log.contains("trying again"), "{log}");
+    migration.arrives(&source, &destination).await;
+    let made = "SELECT COUNT(*) FROM information_schema.referential_constraints WHERE constraint_schema='shop'";
+    assert_eq!(destination.list(made).await, [(2 * PAIRS).to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_keys_are_added_under_load() {
+    many_are_added_under_load("mysql80").await;
+    many_are_added_under_load("mariadb114").await;
+}

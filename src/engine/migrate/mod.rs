@@ -444,7 +444,23 @@ impl Attempt<'_> {
             }
         }
         if saved.stage < Stage::Following {
-            creator.foreign_keys().await?;
+            for table in creator.with_foreign_keys() {
+                // The server locks the relations too, one after the other and some of them where no deadlock is seen:
+                // beside transactions that have rows of both, it would wait until its time is up, again and again.
+                let gate = match &dispatcher {
+                    Some(dispatcher) => {
+                        let gate = dispatcher.gate_tables(self.plan.relations(table)).await;
+                        gate.wait_reached().await;
+                        Some(gate)
+                    }
+                    None => None,
+                };
+                let made = creator.foreign_keys(table).await;
+                if let Some(gate) = gate {
+                    gate.open();
+                }
+                made?;
+            }
             creator.views().await?;
             self.record.set_stage(&creator.claim, Stage::Following).await?;
         }
@@ -533,7 +549,7 @@ async fn finish_table(creator: Creator, dispatcher: Option<Arc<Dispatcher>>, tab
     let gate = match dispatcher {
         // A unique index is built over the rows of one moment.
         Some(dispatcher) if table.secondary_unique => {
-            let gate = dispatcher.gate_table(table.id).await?;
+            let gate = dispatcher.gate_tables(vec![table.id]).await;
             gate.wait_reached().await;
             Some(gate)
         }

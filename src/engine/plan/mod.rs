@@ -53,6 +53,21 @@ pub struct Plan {
     pub unsupported: Vec<String>,
 }
 
+impl Plan {
+    /// Ids of a table and of those that it refers to or that refer to it by foreign keys. Names that differ in case
+    /// alone count as one.
+    pub fn relations(&self, table: &TablePlan) -> Vec<u32> {
+        let refers = |from: &TablePlan, to: &TablePlan| {
+            from.definition.foreign_keys.iter().any(|key| {
+                key.parent_database.eq_ignore_ascii_case(&to.source.database)
+                    && key.parent_table.eq_ignore_ascii_case(&to.source.table)
+            })
+        };
+        let related = |other: &&Arc<TablePlan>| other.id == table.id || refers(table, other) || refers(other, table);
+        self.tables.iter().filter(related).map(|other| other.id).collect()
+    }
+}
+
 /// A database to create.
 #[derive(Debug, Clone, Serialize)]
 pub struct DatabasePlan {

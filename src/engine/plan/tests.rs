@@ -8,7 +8,7 @@ use super::select::Selection;
 use super::*;
 use crate::api::{MigrationTaskSpec, NameCase};
 use crate::engine::error::Result;
-use crate::engine::schema::definition::{Index, IndexPart};
+use crate::engine::schema::definition::{ForeignKey, Index, IndexPart};
 use crate::manifest::resume_changes as changed;
 use crate::manifest::resume_fingerprint;
 
@@ -125,6 +125,28 @@ excludeDatabases: ['*_tmp']",
     assert_eq!(covered("SHOP_us", "t"), None);
     assert_eq!(selection.whole_database("shop_us").as_deref(), Some("new_us"));
     assert_eq!(selection.whole_database("shop_eu"), None);
+}
+
+#[test]
+fn relations_are_parents_and_children() {
+    let mut catalog = catalog(&[("shop", "customers"), ("shop", "items"), ("shop", "orders"), ("shop", "other")]);
+    let refer = |catalog: &mut Catalog, child: usize, parent: &str| {
+        Arc::make_mut(&mut catalog.tables[child]).foreign_keys.push(ForeignKey {
+            name: "f".into(),
+            columns: vec!["id".into()],
+            parent_database: "shop".into(),
+            parent_table: parent.into(),
+            parent_columns: vec!["id".into()],
+            on_delete: "RESTRICT".into(),
+            on_update: "RESTRICT".into(),
+        });
+    };
+    refer(&mut catalog, 1, "orders");
+    refer(&mut catalog, 2, "Customers");
+    refer(&mut catalog, 2, "orders");
+    let plan = plan("", AS_SOURCE, &catalog).unwrap();
+    let relations: Vec<_> = plan.tables.iter().map(|table| plan.relations(table)).collect();
+    assert_eq!(relations, [vec![0, 2], vec![1, 2], vec![0, 1, 2], vec![3]]);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! Under overload: bytes in all queues are bounded by one budget; the reader waits, then the source does.
 //! On restart: nothing here outlives the process; lanes begin at their recorded positions.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
@@ -69,12 +69,12 @@ pub enum Item {
     Gate(Arc<Gate>),
 }
 
-/// Keeps the changes behind a chunk until the chunk's rows are committed.
+/// Keeps the changes behind a chunk until the chunk's rows are committed, or those of some tables while they are altered.
 #[derive(Debug)]
 pub struct Gate {
-    pub table: u32,
-    /// Set when a lane has committed everything before the gate (tables with secondary unique keys have one lane).
-    reached: watch::Sender<bool>,
+    tables: Vec<u32>,
+    /// Lanes that have not yet committed everything before the gate.
+    not_there: watch::Sender<usize>,
     opened: watch::Sender<bool>,
     /// What cascades did to the table since the chunk was registered; complete when the gate is reached.
     cascaded: Collected,
@@ -84,8 +84,13 @@ pub struct Gate {
 type Collected = Arc<Mutex<Vec<Arc<Applied>>>>;
 
 impl Gate {
-    fn new(table: u32, cascaded: Collected) -> Self {
-        Self { table, reached: watch::Sender::new(false), opened: watch::Sender::new(false), cascaded }
+    fn new(tables: Vec<u32>, lanes: usize, cascaded: Collected) -> Self {
+        Self { tables, not_there: watch::Sender::new(lanes), opened: watch::Sender::new(false), cascaded }
+    }
+
+    /// The tables whose changes it keeps.
+    pub fn tables(&self) -> &[u32] {
+        &self.tables
     }
 
     /// What cascades did to the table between registration and gate, once the gate is reached.
@@ -95,13 +100,13 @@ impl Gate {
 
     /// A lane has come to the gate.
     pub fn reach(&self) {
-        self.reached.send_replace(true);
+        self.not_there.send_modify(|lanes| *lanes = lanes.saturating_sub(1));
     }
 
-    /// Waits until the table's lane has come to the gate.
+    /// Waits until every lane that the tables have has come to the gate.
     pub async fn wait_reached(&self) {
         // The sender lives in self, so the channel cannot close.
-        let _ = self.reached.subscribe().wait_for(|reached| *reached).await;
+        let _ = self.not_there.subscribe().wait_for(|lanes| *lanes == 0).await;
     }
 
     /// Lets the changes behind through.
@@ -471,12 +476,7 @@ impl Dispatcher {
                             "a large transaction was rolled back while chunks were read; they are read again",
                         ));
                     }
-                    let gate = Arc::new(Gate::new(chunk.table, chunk.cascaded));
-                    match self.lane_of_table.get(chunk.table as usize).copied().flatten() {
-                        Some(lane) => self.lanes[lane as usize].push(Item::Gate(Arc::clone(&gate))),
-                        None => self.lanes.iter().for_each(|lane| lane.push(Item::Gate(Arc::clone(&gate)))),
-                    }
-                    return Ok((chunk.touched, gate));
+                    return Ok((chunk.touched, self.put_gate(vec![chunk.table], chunk.cascaded)));
                 }
             }
             notified.await;
@@ -501,10 +501,33 @@ impl Dispatcher {
         let _ = self.close(&mut state, ticket);
     }
 
-    /// A gate for the whole table without a chunk: everything before it is applied, what comes after waits.
-    pub async fn gate_table(&self, table: u32) -> Result<Arc<Gate>> {
-        let (ticket, _) = self.open_chunk(table).await;
-        self.hand_over(ticket).await.map(|(_, gate)| gate)
+    /// A gate for whole tables: everything before it is applied once it is reached, what comes after waits. One gate
+    /// for several tables, because a lane that waits at one does not come to the next.
+    pub async fn gate_tables(&self, tables: Vec<u32>) -> Arc<Gate> {
+        loop {
+            let notified = self.between_transactions.notified();
+            {
+                let state = lock(&self.state);
+                if !state.in_transaction {
+                    return self.put_gate(tables, Collected::default());
+                }
+            }
+            notified.await;
+        }
+    }
+
+    /// To be called between two transactions, under the lock of the state.
+    fn put_gate(&self, tables: Vec<u32>, cascaded: Collected) -> Arc<Gate> {
+        let mut lanes = BTreeSet::new();
+        for table in &tables {
+            match self.lane_of_table.get(*table as usize).copied().flatten() {
+                Some(lane) => drop(lanes.insert(lane as usize)),
+                None => lanes.extend(0..self.lanes.len()),
+            }
+        }
+        let gate = Arc::new(Gate::new(tables, lanes.len(), cascaded));
+        lanes.into_iter().for_each(|lane| self.lanes[lane].push(Item::Gate(Arc::clone(&gate))));
+        gate
     }
 
     /// A lane has carried out cascades: chunks that are on their way are told.

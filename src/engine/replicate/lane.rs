@@ -99,8 +99,8 @@ impl Lane {
 
     fn closed_gate(&self, portion: &Portion) -> Option<Arc<Gate>> {
         let waits = |change: &Change, gate: &Gate| match change.kind {
-            ChangeKind::Cascade(_) => self.cascades.reaches(change.table, gate.table),
-            _ => gate.table == change.table,
+            ChangeKind::Cascade(_) => gate.tables().iter().any(|table| self.cascades.reaches(change.table, *table)),
+            _ => gate.tables().contains(&change.table),
         };
         portion.changes.iter().find_map(|change| self.gates.iter().find(|gate| waits(change, gate)).cloned())
     }
