@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mysql_async::prelude::Queryable;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -114,5 +115,44 @@ async fn run_listens_and_stops_on_an_interrupt() {
     assert_eq!(running.wait(Duration::from_secs(30)).await, Some(0), "{}", running.log());
     source.run(&["UPDATE shop.items SET name = 'later' WHERE id = 3"]).await;
     migration.run_until_caught_up().await.expect(0);
+    migration.verify().await;
+}
+
+/// An index that takes its time at the destination keeps nobody from stopping, and the next run finds or makes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn run_stops_while_an_index_is_added() {
+    let _place = place().await;
+    let (source, destination) = (Server::start("mysql80", &[]), Server::start("mysql80", &[]));
+    source
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.items (id INT PRIMARY KEY, a INT, b INT, KEY a (a), UNIQUE KEY b (b))",
+            "INSERT INTO shop.items VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4)",
+        ])
+        .await;
+    let migration = Migration::new(&source, &destination).with("/throttle", serde_json::json!({"full": {"rowsPerSecond": 1}}));
+    let mut running = migration.start(&[]);
+    let made = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'shop' AND table_name = 'items'";
+    while destination.list(made).await != ["1"] {
+        assert!(running.ended().is_none(), "{}", running.log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Someone reads the table in a transaction: no ALTER gets by.
+    let mut reader = destination.connect().await;
+    reader.query_drop("BEGIN").await.unwrap();
+    reader.query_drop("SELECT * FROM shop.items").await.unwrap();
+    let waiting =
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%' AND state LIKE '%metadata lock%'";
+    while destination.list(waiting).await != ["1"] {
+        assert!(running.ended().is_none(), "{}", running.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.terminate().await;
+    assert_eq!(destination.list(waiting).await, ["1"]);
+    reader.query_drop("COMMIT").await.unwrap();
+    source.run(&["UPDATE shop.items SET a = 9 WHERE id = 3"]).await;
+    migration.run_until_caught_up().await.expect(0);
+    let indexes = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = 'shop' ORDER BY 1";
+    assert_eq!(destination.list(indexes).await, ["a", "b", "PRIMARY"]);
     migration.verify().await;
 }

@@ -237,6 +237,8 @@ impl Attempt<'_> {
         let outcome = tokio::select! {
             outcome = main => outcome,
             error = first_failure(&mut workers) => Err(error),
+            // What the destination is at then (an index of a large table) it ends by itself; the next run finds it.
+            () = async { cancel.cancelled().await; tokio::time::sleep(FINISH_WITHIN).await } => Err(Error::cancelled()),
         };
         stop.cancel();
         let ended = end_workers(&mut workers).await;
@@ -447,19 +449,7 @@ impl Attempt<'_> {
             for table in creator.with_foreign_keys() {
                 // The server locks the relations too, one after the other and some of them where no deadlock is seen:
                 // beside transactions that have rows of both, it would wait until its time is up, again and again.
-                let gate = match &dispatcher {
-                    Some(dispatcher) => {
-                        let gate = dispatcher.gate_tables(self.plan.relations(table)).await;
-                        gate.wait_reached().await;
-                        Some(gate)
-                    }
-                    None => None,
-                };
-                let made = creator.foreign_keys(table).await;
-                if let Some(gate) = gate {
-                    gate.open();
-                }
-                made?;
+                still(dispatcher.as_ref(), self.plan.relations(table), creator.foreign_keys(table)).await?;
             }
             creator.views().await?;
             self.record.set_stage(&creator.claim, Stage::Following).await?;
@@ -546,24 +536,26 @@ impl Attempt<'_> {
 /// Indexes of a copied table; then there is nothing left to do for it but to follow.
 async fn finish_table(creator: Creator, dispatcher: Option<Arc<Dispatcher>>, table: Arc<TablePlan>) -> Result<()> {
     creator.progress.table_state(table.id, TableState::Indexing);
-    let gate = match dispatcher {
-        // A unique index is built over the rows of one moment.
-        Some(dispatcher) if table.secondary_unique => {
-            let gate = dispatcher.gate_tables(vec![table.id]).await;
-            gate.wait_reached().await;
-            Some(gate)
-        }
-        _ => None,
-    };
-    let made = creator.indexes(&table).await;
-    if let Some(gate) = gate {
-        gate.open();
-    }
-    made?;
+    // A unique index is built over the rows of one moment.
+    let dispatcher = dispatcher.filter(|_| table.secondary_unique);
+    still(dispatcher.as_ref(), vec![table.id], creator.indexes(&table)).await?;
     creator.record.set_table_stage(&creator.claim, &table.definition, TableStage::Done).await?;
     creator.progress.table_state(table.id, TableState::Done);
     Ok(())
 }
+
+/// Does something while no lane writes into the tables.
+async fn still(dispatcher: Option<&Arc<Dispatcher>>, tables: Vec<u32>, doing: impl Future<Output = Result<()>>) -> Result<()> {
+    let Some(dispatcher) = dispatcher else { return doing.await };
+    let gate = dispatcher.gate_tables(tables).await;
+    gate.wait_reached().await;
+    let done = doing.await;
+    gate.open();
+    done
+}
+
+/// Once a stop is asked for, what is begun at the destination gets this long.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// The first worker that ends by itself has failed.
 async fn first_failure(workers: &mut JoinSet<Result<()>>) -> Error {
