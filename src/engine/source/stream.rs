@@ -83,7 +83,7 @@ impl LogStream {
         dump.request(server_id, &request).await.context("asking the source for its binary log")?;
         // By GTID the source chooses the file itself, and begins it at its head.
         let place = match position.gtid {
-            GtidPosition::None => LogOffset::new(position.file.clone(), position.offset),
+            GtidPosition::None => LogOffset::new(position.file.clone(), sent_from(position).into()),
             _ => LogOffset::default(),
         };
         Ok(Self { dump, place })
@@ -123,9 +123,12 @@ impl LogStream {
 }
 
 fn by_place<'a>(request: BinlogRequest<'a>, position: &'a Position) -> BinlogRequest<'a> {
-    // COM_BINLOG_DUMP has 32 bits for the place; behind 4 GiB the file is read from its start and lanes skip.
-    let offset = if u32::try_from(position.offset).is_ok() { position.offset.max(4) } else { 4 };
-    request.with_filename(position.file.as_bytes()).with_pos(offset)
+    request.with_filename(position.file.as_bytes()).with_pos(sent_from(position))
+}
+
+/// COM_BINLOG_DUMP has 32 bits for the place; behind 4 GiB the file is read from its start and lanes skip.
+fn sent_from(position: &Position) -> u32 {
+    u32::try_from(position.offset).unwrap_or_default().max(4)
 }
 
 /// `purged ⊆ position ⊆ executed`: nothing is missing between, and the source is the one (or a copy of the
