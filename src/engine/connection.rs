@@ -257,11 +257,13 @@ pub fn session_settings(role: Role, info: &ServerInfo) -> Vec<String> {
         Role::Metadata | Role::Dump => "utf8mb4",
         Role::Read | Role::Write => "binary",
     };
+    // The log waits while a transaction of any size is applied.
+    let patience = if role == Role::Dump { 86_400 } else { 3600 };
     let mut settings = vec![
         format!("SET NAMES {names}"),
         format!(
             "SET SESSION sql_mode='{sql_mode}', time_zone='+00:00', autocommit=1, sql_auto_is_null=0, sql_safe_updates=0, \
-             sql_select_limit=18446744073709551615, net_write_timeout=3600, net_read_timeout=3600, wait_timeout=28800, \
+             sql_select_limit=18446744073709551615, net_write_timeout={patience}, net_read_timeout=3600, wait_timeout=28800, \
              lc_time_names='en_US', group_concat_max_len=1048576, div_precision_increment=4"
         ),
     ];

@@ -24,3 +24,4 @@ mod shop;
 mod support;
 mod tls;
 mod values;
+mod xa;

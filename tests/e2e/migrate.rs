@@ -118,7 +118,7 @@ async fn mysql97_to_mysql97_with_xa() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb114_to_mariadb114() {
-    migrate(Pair::of("mariadb114", "mariadb114")).await;
+    migrate(Pair { xa_percent: 10, ..Pair::of("mariadb114", "mariadb114") }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

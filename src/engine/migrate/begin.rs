@@ -81,6 +81,7 @@ pub(super) async fn begin<'a>(
         source,
         destination,
         source_info: resolved.source.info,
+        source_identity: identity,
         destination_info: resolved.destination.info,
         plan: Arc::new(resolved.plan),
         selection: resolved.selection,

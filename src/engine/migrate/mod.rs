@@ -50,6 +50,8 @@ struct Attempt<'a> {
     source: Connector,
     destination: Connector,
     source_info: ServerInfo,
+    /// Tells the source from another server.
+    source_identity: String,
     destination_info: ServerInfo,
     plan: Arc<Plan>,
     selection: Selection,
@@ -377,6 +379,7 @@ impl Attempt<'_> {
         let reader = Reader {
             source: self.source.clone(),
             source_info: self.source_info.clone(),
+            source_identity: self.source_identity.clone(),
             plan: Arc::clone(&self.plan),
             dispatcher: Arc::clone(&dispatcher),
             start,

@@ -85,6 +85,7 @@ pub(super) async fn resume<'a>(
         source,
         destination,
         source_info,
+        source_identity: identity,
         destination_info,
         plan: Arc::new(plan),
         selection,

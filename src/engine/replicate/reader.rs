@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::assemble::{Assembler, Outcome};
+use super::assemble::{Assembler, Group, Outcome};
 use super::cascade::Cascades;
 use super::change::Change;
-use super::dispatch::{Began, Dispatcher};
+use super::dispatch::Dispatcher;
 use super::guard::{self, Guard};
 use crate::engine::connection::{Connector, Role, ServerInfo};
 use crate::engine::error::{Class, Error, Result};
@@ -23,8 +23,9 @@ use crate::engine::progress::Progress;
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::source::binlog::{Decoder, Event, RawEvent};
 use crate::engine::source::dump::LogEvent;
-use crate::engine::source::position::Position;
+use crate::engine::source::position::{GtidPosition, Position};
 use crate::engine::source::stream::{Follow, LogStream};
+use crate::engine::source::visibility;
 
 /// `sql_mode` bits (MySQL source, `sql/system_variables.h`; the same in MariaDB).
 const MODE_ANSI_QUOTES: u64 = 4;
@@ -40,10 +41,15 @@ const LARGE_EVENT: u32 = 8 << 20;
 /// A task that has to stop gives the lanes this long to apply what was read before.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 
+/// A second stream beside the first is known to the source by an id of its own. The first one's ends in zeros.
+const SECOND_STREAM: u32 = 0xff;
+
 /// Everything the reader needs.
 pub struct Reader {
     pub source: Connector,
     pub source_info: ServerInfo,
+    /// Tells the source from another server.
+    pub source_identity: String,
     pub plan: Arc<Plan>,
     pub dispatcher: Arc<Dispatcher>,
     /// From where the log is read; not behind where the dispatcher stands.
@@ -85,6 +91,8 @@ impl Reader {
             progress: self.progress,
             live: self.live,
             info: self.source_info,
+            identity: self.source_identity,
+            server_id: self.server_id,
             reported: Instant::now(),
             source: self.source,
         };
@@ -97,7 +105,7 @@ impl Reader {
                 return Err(Error::connection("the source closed the binary log stream"));
             };
             let handled = tokio::select! {
-                handled = state.handle(&mut stream, event) => handled,
+                handled = state.take(&mut stream, event) => handled,
                 () = cancel.cancelled() => break,
             };
             if let Err(error) = handled {
@@ -116,6 +124,8 @@ impl Reader {
 struct State {
     source: Connector,
     info: ServerInfo,
+    identity: String,
+    server_id: u32,
     assembler: Assembler,
     decoder: Decoder,
     dispatcher: Arc<Dispatcher>,
@@ -125,13 +135,76 @@ struct State {
 }
 
 impl State {
-    async fn handle(&mut self, stream: &mut LogStream, transported: LogEvent) -> Result<()> {
+    async fn take(&mut self, stream: &mut LogStream, transported: LogEvent) -> Result<()> {
+        match self.handle(stream, transported).await? {
+            Some(group) => self.read_again(&group).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Hands on, as part of the transaction at hand, the changes of another one that it commits and that were not kept: they are
+    /// read from the log once more. The first stream waits meanwhile.
+    async fn read_again(&mut self, group: &Group) -> Result<()> {
+        let place = Position { gtid: GtidPosition::None, file: group.file.clone(), offset: group.offset };
+        let server_id = self.server_id | SECOND_STREAM;
+        let mut stream = LogStream::open(&self.source, &self.info, &place, server_id, Follow::ToEnd).await?;
+        let decoder = std::mem::replace(&mut self.decoder, Decoder::for_version(&self.info.version_text));
+        while !self.assembler.has_read_again() {
+            let event = match stream.next().await {
+                Ok(Some(event)) => event,
+                Ok(None) => {
+                    return Err(Error::connection(format!(
+                        "the source's binary log ends before {}:{}",
+                        group.file, group.offset
+                    )));
+                }
+                Err(error) => return Err(self.explain(error, group).await),
+            };
+            // Where a place has more than 32 bits, the file is sent from its beginning.
+            let is_in_front = stream.offset() <= group.offset && !event.raw().describes_file();
+            if !is_in_front {
+                self.handle(&mut stream, event).await?;
+            }
+        }
+        stream.close().await;
+        self.decoder = decoder;
+        let outcome = self.assembler.end_again()?;
+        self.hand_on(outcome).await.map(drop)
+    }
+
+    /// Why a transaction cannot be read again.
+    async fn explain(&self, error: Error, group: &Group) -> Error {
+        if error.class() != Class::Definite {
+            return error;
+        }
+        let asked = async {
+            let mut conn = self.source.connect(Role::Metadata).await?;
+            let identity = visibility::server_identity(&mut conn, &self.info).await?;
+            let files = visibility::log_files(&mut conn).await?;
+            let _ = conn.disconnect().await;
+            Ok::<_, Error>((identity, files))
+        };
+        match asked.await {
+            Err(error) => error,
+            // Places of another server mean nothing. The next attempt asks it by GTID, where there are GTIDs.
+            Ok((identity, _)) if identity != self.identity => Error::connection(error.to_string()),
+            Ok((_, files)) if !files.contains(&group.file) => Error::definite(format!(
+                "an XA transaction is committed whose changes were too large to be kept, and the source has purged the binary log {} that                  holds them (transaction {}, from {} on). The data must be copied again (delete the task's record and destination tables),                  with a retention (binlog_expire_logs_seconds) longer than XA transactions stay prepared",
+                group.file, group.start.id, group.offset
+            )),
+            Ok(_) => error.context(format!("reading transaction {} again, at {}:{}", group.start.id, group.file, group.offset)),
+        }
+    }
+
+    /// What has to be read again before the log goes on.
+    async fn handle(&mut self, stream: &mut LogStream, transported: LogEvent) -> Result<Option<Box<Group>>> {
         let raw = transported.raw();
         let is_large = raw.event_size > LARGE_EVENT;
         self.progress.add_log_bytes(u64::from(raw.event_size));
         let event = self.decoder.decode(&raw)?;
         if let Event::Payload(payload) = event {
             let mut events = payload.events()?;
+            let mut again = None;
             while let Some(inner) = events.next()? {
                 let is_large = inner.event_size > LARGE_EVENT;
                 let outcome = match self.decoder.decode(&inner)? {
@@ -142,13 +215,13 @@ impl State {
                     event => apply(&mut self.assembler, &self.info, event, &inner, stream.file(), stream.offset())?,
                 };
                 self.prove().await?;
-                self.hand_on(outcome).await?;
+                again = self.hand_on(outcome).await?.or(again);
                 if is_large {
                     self.dispatcher.wait_idle().await?;
                 }
             }
             self.pass(stream);
-            return Ok(());
+            return Ok(again);
         }
         if let Event::Rotate(rotate) = &event {
             stream.rotate(rotate);
@@ -169,7 +242,7 @@ impl State {
         };
         self.prove().await?;
         let quiet = matches!(outcome, Outcome::Open | Outcome::Skipped);
-        self.hand_on(outcome).await?;
+        let again = self.hand_on(outcome).await?;
         if quiet {
             self.pass(stream);
         }
@@ -182,7 +255,7 @@ impl State {
             let gtid = position.gtid.to_string();
             self.progress.set_position((!gtid.is_empty()).then_some(gtid), position.file.clone(), position.offset);
         }
-        Ok(())
+        Ok(again)
     }
 
     /// Between transactions: moves the dispatcher along.
@@ -212,40 +285,42 @@ impl State {
         )))
     }
 
-    async fn hand_on(&mut self, outcome: Outcome) -> Result<()> {
+    async fn hand_on(&mut self, outcome: Outcome) -> Result<Option<Box<Group>>> {
         let (rows, bytes) = match &outcome {
             Outcome::Part(changes) | Outcome::End { changes, .. } => {
                 (changes.len() as u64, changes.iter().map(Change::size).sum::<usize>() as u64)
             }
-            Outcome::Open | Outcome::Skipped => (0, 0),
+            Outcome::Open | Outcome::Skipped | Outcome::Again(_) => (0, 0),
         };
-        self.dispatch(outcome).await?;
+        let again = self.dispatch(outcome).await?;
         if rows > 0 {
             // Afterwards: what has been read is applied meanwhile. The source's dump thread waits with the reader.
             self.live.changes(rows, bytes).await;
         }
-        Ok(())
+        Ok(again)
     }
 
-    async fn dispatch(&mut self, outcome: Outcome) -> Result<()> {
+    async fn dispatch(&mut self, outcome: Outcome) -> Result<Option<Box<Group>>> {
         match outcome {
-            Outcome::Open | Outcome::Skipped => Ok(()),
+            Outcome::Open | Outcome::Skipped => {}
+            Outcome::Again(group) => return Ok(Some(group)),
             Outcome::Part(changes) => {
-                let Some(open) = self.assembler.open() else { return Ok(()) };
-                let began = Began { id: &open.id, file: &open.file, offset: open.offset };
-                self.dispatcher.part(changes, &began).await
+                if let Some(open) = self.assembler.open() {
+                    self.dispatcher.part(changes, &open.group.began()).await?;
+                }
             }
-            Outcome::End { changes, end, aborted, id, file, offset } => {
-                let began = Began { id: &id, file: &file, offset };
+            Outcome::End { changes, end, aborted, group } => {
+                let began = group.began();
                 // Lanes count rows; a transaction may be spread over several of them.
                 self.progress.add_applied(0, 0, 0, u64::from(!changes.is_empty()));
                 if aborted {
-                    self.dispatcher.abort(changes, &began, end).await
+                    self.dispatcher.abort(changes, &began, end).await?;
                 } else {
-                    self.dispatcher.end(changes, &began, end).await
+                    self.dispatcher.end(changes, &began, end).await?;
                 }
             }
         }
+        Ok(None)
     }
 }
 

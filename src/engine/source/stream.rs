@@ -81,12 +81,7 @@ impl LogStream {
             GtidPosition::None => by_place(request, position),
         };
         dump.request(server_id, &request).await.context("asking the source for its binary log")?;
-        // By GTID the source chooses the file itself, and begins it at its head.
-        let place = match position.gtid {
-            GtidPosition::None => LogOffset::new(position.file.clone(), position.offset),
-            _ => LogOffset::default(),
-        };
-        Ok(Self { dump, place })
+        Ok(Self { dump, place: first_place(position) })
     }
 
     /// The file being read.
@@ -123,9 +118,20 @@ impl LogStream {
 }
 
 fn by_place<'a>(request: BinlogRequest<'a>, position: &'a Position) -> BinlogRequest<'a> {
-    // COM_BINLOG_DUMP has 32 bits for the place; behind 4 GiB the file is read from its start and lanes skip.
-    let offset = if u32::try_from(position.offset).is_ok() { position.offset.max(4) } else { 4 };
-    request.with_filename(position.file.as_bytes()).with_pos(offset)
+    request.with_filename(position.file.as_bytes()).with_pos(sent_from(position))
+}
+
+/// Where the stream begins. By GTID the source chooses the file itself, and begins it at its head.
+fn first_place(position: &Position) -> LogOffset {
+    match position.gtid {
+        GtidPosition::None => LogOffset::new(position.file.clone(), sent_from(position).into()),
+        _ => LogOffset::default(),
+    }
+}
+
+/// COM_BINLOG_DUMP has 32 bits for the place; behind 4 GiB the file is read from its start and lanes skip.
+fn sent_from(position: &Position) -> u32 {
+    u32::try_from(position.offset).unwrap_or_default().max(4)
 }
 
 /// `purged ⊆ position ⊆ executed`: nothing is missing between, and the source is the one (or a copy of the
@@ -148,5 +154,18 @@ async fn check_position(connector: &Connector, set: &GtidSet) -> Result<()> {
         _ => Err(Error::definite(format!(
             "the source lacks transactions that the task has applied already ({set}): it is another server, or it lost them in a failover"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_beyond_4_gib_is_come_to_from_the_beginning_of_its_file() {
+        let at = |offset| first_place(&Position { gtid: GtidPosition::None, file: "b.000001".into(), offset });
+        assert_eq!(at(5_000_000_000), LogOffset::new("b.000001", 4));
+        assert_eq!(at(0), LogOffset::new("b.000001", 4));
+        assert_eq!(at(5_000_000), LogOffset::new("b.000001", 5_000_000));
     }
 }

@@ -46,6 +46,12 @@ pub async fn log_end(conn: &mut Conn, info: &ServerInfo) -> Result<(String, u64)
         .ok_or_else(|| Error::definite("the source writes no binary log (set log_bin and restart it)"))
 }
 
+/// The binary logs that the server has.
+pub async fn log_files(conn: &mut Conn) -> Result<Vec<String>> {
+    let rows: Vec<SqlRow> = conn.query("SHOW BINARY LOGS").await?;
+    Ok(rows.into_iter().filter_map(|mut row| row.take_opt::<String, _>(0)?.ok()).collect())
+}
+
 fn parse_gtid_set(text: &str) -> Result<GtidPosition> {
     Ok(GtidPosition::MySql(text.parse()?))
 }

@@ -100,6 +100,11 @@ impl<'a> RawEvent<'a> {
         self.event_type == code::FORMAT_DESCRIPTION
     }
 
+    /// Says what the file is, or which: it belongs to no place.
+    pub fn describes_file(&self) -> bool {
+        self.is_head() || self.event_type == code::ROTATE
+    }
+
     /// CRC32 of header and `body`.
     fn checksum_of(&self, body: &[u8], flags: u16) -> u32 {
         let mut hasher = crc32fast::Hasher::new();

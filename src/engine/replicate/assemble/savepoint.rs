@@ -1,0 +1,80 @@
+//! What the log takes back: rollbacks to savepoints, and of whole transactions after changes of non-transactional tables.
+
+use super::{Assembler, Outcome, PART_BYTES};
+use crate::engine::error::{Context, Error, Result};
+
+/// A savepoint of the transaction at hand.
+pub(super) struct Savepoint {
+    pub name: String,
+    /// Changes and row events in front of it.
+    pub changes: usize,
+    pub rows: u64,
+}
+
+impl Assembler {
+    /// ROLLBACK in the log: what was done to non-transactional tables stays, the rest never happened.
+    pub(super) fn rollback(&mut self, file: &str, offset: u64) -> Result<Outcome> {
+        let lasting = self.lasting_tables();
+        let open = self.transaction()?;
+        if (open.parted || open.in_log) && !lasting.is_empty() {
+            return Err(Error::definite(format!(
+                "transaction {} is larger than {} MiB and was rolled back after changing non-transactional tables; copy those tables again",
+                open.group.start.id,
+                PART_BYTES >> 20
+            )));
+        }
+        open.changes.retain(|change| lasting.contains(&change.table));
+        self.end(file, offset, true)
+    }
+
+    fn lasting_tables(&self) -> Vec<u32> {
+        self.followed.values().flatten().filter(|followed| !followed.transactional).map(|followed| followed.table.id).collect()
+    }
+
+    pub(super) fn rollback_to(&mut self, name: &str) -> Result<()> {
+        let lasting = self.lasting_tables();
+        let open = self.transaction()?;
+        let doubtful = |other: &str| other != name && !(other.is_ascii() && name.is_ascii());
+        if open.savepoints.iter().any(|other| doubtful(&other.name)) {
+            return Err(Error::definite(format!(
+                "transaction {} rolls back to savepoint {name} and has others beside it; whether two names with letters beyond ASCII are \
+                 one for the server cannot be told",
+                open.group.start.id
+            )));
+        }
+        let Some(place) = open.savepoints.iter().position(|other| same_savepoint(&other.name, name)) else {
+            return Err(Error::definite(format!(
+                "transaction {} rolls back to savepoint {name}, whose changes were handed on already",
+                open.group.start.id
+            )))
+            .context("the transaction is larger than this version can take back");
+        };
+        let (keep, rows) = (open.savepoints[place].changes, open.savepoints[place].rows);
+        open.savepoints.truncate(place + 1);
+        if open.xa.is_some() {
+            open.group.taken_back.push(rows..open.rows);
+        }
+        let mut number = 0;
+        open.changes.retain(|change| {
+            number += 1;
+            number <= keep || lasting.contains(&change.table)
+        });
+        Ok(())
+    }
+}
+
+/// Servers compare the names of savepoints without regard to case (and to accents, which rolling back looks at).
+pub(super) fn same_savepoint(left: &str, right: &str) -> bool {
+    left.to_lowercase() == right.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn savepoints_have_no_case() {
+        assert!(same_savepoint("Here", "hERE") && same_savepoint("Ü", "ü"));
+        assert!(!same_savepoint("here", "there"));
+    }
+}

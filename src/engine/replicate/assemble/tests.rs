@@ -1,0 +1,314 @@
+//! XA transactions that are kept, and those that are read again.
+
+use super::*;
+use crate::api::{MigrationTaskSpec, NameCase};
+use crate::engine::error::Class;
+use crate::engine::plan::mapping::NameRules;
+use crate::engine::plan::select::Selection;
+use crate::engine::plan::{ColumnPlan, DmlSelection, TableName, TablePlan};
+use crate::engine::progress::Progress;
+use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+use crate::engine::source::binlog::{Decoder, Event, HEADER_LENGTH, MariaStart, QuerySession, RawEvent};
+use crate::engine::source::position::{GtidPosition, TransactionId};
+
+const UUID: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+
+/// d.t (a MEDIUMINT PRIMARY KEY, b LONGBLOB).
+fn plan() -> Plan {
+    let column = |name: &str, kind| Column {
+        name: name.into(),
+        column_type: String::new(),
+        kind,
+        character_set: None,
+        collation: None,
+        nullable: true,
+        generated: Generated::No,
+        invisible: false,
+        auto_increment: false,
+    };
+    let columns = vec![column("a", Kind::MediumInt { unsigned: false }), column("b", Kind::Blob)];
+    let name = TableName { database: "d".into(), table: "t".into() };
+    let definition = TableDefinition {
+        database: "d".into(),
+        table: "t".into(),
+        engine: "InnoDB".into(),
+        columns: columns.clone(),
+        indexes: vec![],
+        foreign_keys: vec![],
+        create_statement: String::new(),
+        estimated_rows: 0,
+        average_row_bytes: 0,
+    };
+    let planned =
+        |(image, column): (usize, Column)| ColumnPlan { image, destination_name: column.name.clone(), write: true, column };
+    let table = TablePlan {
+        id: 0,
+        source: name.clone(),
+        destination: name,
+        definition: Arc::new(definition),
+        columns: columns.into_iter().enumerate().map(planned).collect(),
+        key: vec![0],
+        key_index: Some("PRIMARY".into()),
+        range_columns: 1,
+        secondary_unique: false,
+        dml: DmlSelection::default(),
+        row_filter: None,
+    };
+    Plan {
+        schema: false,
+        full: false,
+        incremental: true,
+        databases: vec![],
+        tables: vec![Arc::new(table)],
+        views: vec![],
+        unsupported: vec![],
+    }
+}
+
+/// A log that is written and read at once.
+struct Log {
+    assembler: Assembler,
+    decoder: Decoder,
+    offset: u64,
+}
+
+fn start(number: u64) -> TransactionStart {
+    TransactionStart {
+        id: TransactionId::MySql(format!("{UUID}:{number}").parse().unwrap()),
+        original_commit_us: None,
+        immediate_commit_us: None,
+        transaction_length: None,
+        last_committed: None,
+        sequence_number: None,
+        maria: None,
+    }
+}
+
+fn up_to(number: u64) -> Position {
+    let gtid = GtidPosition::MySql(format!("{UUID}:1-{number}").parse().unwrap());
+    Position { gtid, file: "b.000001".into(), offset: 4 }
+}
+
+impl Log {
+    /// Of XA transactions `limit` bytes are kept; the table's rows hold everything in `valid_from`.
+    fn new(limit: usize, valid_from: Option<Position>) -> Self {
+        let text =
+            "source: {mysql: {host: s, username: u}}\ndestination: {mysql: {host: d, username: u}}\nobjects: [{database: d}]";
+        let spec: MigrationTaskSpec = serde_saphyr::from_str(text).unwrap();
+        let names = NameRules { source: 0, destination: 0, policy: NameCase::Default };
+        let guard = Guard::new(Selection::new(&spec, names).unwrap(), Progress::new("s".into(), "d".into()));
+        let valid_from = valid_from.into_iter().map(|position| (0, position)).collect();
+        let cascades = Arc::new(Cascades::none());
+        let mut assembler = Assembler::new(Arc::new(plan()), guard, cascades, up_to(1), up_to(1), valid_from, 0);
+        assembler.undecided.limit = limit;
+        Self { assembler, decoder: Decoder::new(), offset: 1000 }
+    }
+
+    /// The next place.
+    fn next(&mut self) -> u64 {
+        self.offset += 100;
+        self.offset
+    }
+
+    fn begin(&mut self, start: TransactionStart) -> u64 {
+        let offset = self.next();
+        self.assembler.begin(start, "b.000001", offset, 7).unwrap();
+        offset
+    }
+
+    fn query(&mut self, sql: &str) -> Outcome {
+        let offset = self.next();
+        let query = Query {
+            thread_id: 1,
+            execution_seconds: 0,
+            error_code: 0,
+            database: "d".into(),
+            sql: sql.as_bytes().into(),
+            session: QuerySession::default(),
+        };
+        self.assembler.query(&query, &LexMode::default(), "b.000001", offset).unwrap()
+    }
+
+    /// A row of `size` bytes.
+    fn row(&mut self, table_id: u8, key: u8, size: usize) -> Outcome {
+        let map = [table_id, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 9, 252, 1, 4, 0b11];
+        let mut body = vec![table_id, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0b11, 0, key, 0, 0];
+        body.extend((size as u32).to_le_bytes());
+        body.extend(std::iter::repeat_n(key, size));
+        let event = |event_type, body| RawEvent {
+            timestamp: 7,
+            event_type,
+            server_id: 1,
+            event_size: HEADER_LENGTH as u32,
+            log_pos: 0,
+            flags: 0,
+            body,
+        };
+        let Event::TableMap(map) = self.decoder.decode(&event(19, &map)).unwrap() else { panic!() };
+        self.assembler.table_map(&map).unwrap();
+        let Event::Rows(rows) = self.decoder.decode(&event(30, &body)).unwrap() else { panic!() };
+        self.assembler.rows(rows).unwrap()
+    }
+
+    /// XA START to XA PREPARE of `keys`, a row of 1000 bytes each; where it begins.
+    fn prepare(&mut self, number: u64, xid: &str, keys: std::ops::Range<u8>) -> u64 {
+        let place = self.begin(start(number));
+        self.query(&format!("XA START '{xid}'"));
+        for key in keys {
+            assert!(matches!(self.row(5, key, 1000), Outcome::Open));
+        }
+        self.query(&format!("XA END '{xid}'"));
+        let offset = self.next();
+        let xid = crate::engine::schema::statement::xid_key(xid.as_bytes(), b"", 1);
+        let outcome = self.assembler.xa_prepare(&xid, false, "b.000001", offset).unwrap();
+        assert!(keys_of(outcome).is_empty());
+        place
+    }
+
+    fn commit(&mut self, number: u64, xid: &str) -> Outcome {
+        self.begin(start(number));
+        self.query(&format!("XA COMMIT '{xid}'"))
+    }
+
+    /// What was prepared at `place` is read again, from a stream in which the table has another id.
+    fn read_again(&mut self, number: u64, place: u64, keys: &[u8]) -> Outcome {
+        self.assembler.forget_tables();
+        self.assembler.begin(start(number), "b.000001", place, 7).unwrap();
+        self.query("XA START 'any'");
+        for key in keys {
+            assert!(matches!(self.row(9, *key, 1000), Outcome::Open));
+        }
+        assert!(!self.assembler.has_read_again());
+        self.query("XA PREPARE 'any'");
+        assert!(self.assembler.has_read_again());
+        self.assembler.end_again().unwrap()
+    }
+}
+
+/// Keys of the rows with which a transaction ends.
+#[track_caller]
+fn keys_of(outcome: Outcome) -> Vec<u8> {
+    let Outcome::End { changes, .. } = outcome else { panic!("{outcome:?}") };
+    let key =
+        |change: &Change| std::str::from_utf8(change.key().unwrap().cells().next().unwrap().unwrap()).unwrap().parse().unwrap();
+    changes.iter().map(key).collect()
+}
+
+#[test]
+fn what_is_kept_comes_with_its_commit() {
+    let mut log = Log::new(1 << 20, None);
+    log.prepare(2, "x", 1..4);
+    assert_eq!(log.assembler.replay_from().as_deref().map(|from| from.gtid.to_string()), Some(format!("{UUID}:1")));
+    assert_eq!(keys_of(log.commit(3, "x")), [1, 2, 3]);
+    assert_eq!(log.assembler.replay_from(), None);
+}
+
+#[test]
+fn the_largest_are_read_again() {
+    let mut log = Log::new(10_000, None);
+    let large = log.prepare(2, "large", 1..9);
+    // Finds room because the larger one gives way.
+    log.prepare(3, "small", 10..13);
+    // Finds none: nothing is larger.
+    let largest = log.prepare(4, "largest", 20..34);
+    assert_eq!(keys_of(log.commit(5, "small")), [10, 11, 12]);
+    let Outcome::Again(group) = log.commit(6, "large") else { panic!() };
+    assert_eq!((group.offset, group.start.id.clone()), (large, start(2).id));
+    // In the middle of it a restart would need the log from the beginning of both, as recorded before.
+    let Outcome::End { changes, end, group, .. } = log.read_again(2, large, &[1, 2, 3, 4, 5, 6, 7, 8]) else { panic!() };
+    assert_eq!((changes.len(), group.start.id.clone()), (8, start(6).id), "they are the commit's");
+    assert!(end.position.gtid.contains(&start(6).id) == Some(true));
+    assert_eq!(end.replay_from.unwrap().gtid.to_string(), format!("{UUID}:1-3"), "the one that is left");
+    // The ids of tables mean what they meant.
+    log.begin(start(7));
+    assert!(matches!(log.row(5, 99, 10), Outcome::Open));
+    let offset = log.next();
+    assert_eq!(keys_of(log.assembler.commit("b.000001", offset).unwrap()), [99]);
+    assert!(matches!(log.commit(8, "largest"), Outcome::Again(group) if group.offset == largest));
+}
+
+#[test]
+fn one_phase_is_read_again_too() {
+    let mut log = Log::new(5000, None);
+    let place = log.begin(start(2));
+    log.query("XA START 'x'");
+    (0..20).for_each(|key| assert!(matches!(log.row(5, key, 1000), Outcome::Open)));
+    log.query("XA END 'x'");
+    let offset = log.next();
+    let outcome = log.assembler.xa_prepare("any", true, "b.000001", offset).unwrap();
+    assert!(matches!(outcome, Outcome::Again(group) if group.offset == place));
+    assert_eq!(keys_of(log.read_again(2, place, &[0, 1, 2])), [0, 1, 2]);
+    assert_eq!(log.assembler.position().offset, offset);
+}
+
+#[test]
+fn what_was_rolled_back_stays_away() {
+    let mut log = Log::new(5000, None);
+    let place = log.begin(start(2));
+    log.query("XA START 'x'");
+    log.row(5, 0, 1000);
+    log.query("SAVEPOINT s");
+    (1..9).for_each(|key| drop(log.row(5, key, 1000)));
+    log.query("ROLLBACK TO s");
+    log.row(5, 9, 1000);
+    log.query("SAVEPOINT s");
+    log.row(5, 10, 1000);
+    log.query("ROLLBACK TO s");
+    let offset = log.next();
+    assert!(matches!(log.assembler.xa_prepare("any", true, "b.000001", offset).unwrap(), Outcome::Again(_)));
+    assert_eq!(keys_of(log.read_again(2, place, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])), [0, 9]);
+}
+
+#[test]
+fn another_server_has_another_transaction_there() {
+    let mut log = Log::new(5000, None);
+    let place = log.prepare(2, "x", 0..20);
+    assert!(matches!(log.commit(3, "x"), Outcome::Again(_)));
+    let wrong = [(start(9), place, 7), (start(2), place + 1, 7), (start(2), place, 8)];
+    for (start, offset, timestamp) in wrong {
+        let error = log.assembler.begin(start, "b.000001", offset, timestamp).unwrap_err();
+        assert_eq!(error.class(), Class::Connection, "{error}");
+    }
+    log.assembler.begin(start(2), "b.000001", place, 7).unwrap();
+    assert!(log.assembler.begin(start(2), "b.000001", place, 7).is_err(), "it has no end");
+}
+
+#[test]
+fn a_rollback_reads_nothing_again() {
+    let mut log = Log::new(5000, None);
+    log.prepare(2, "x", 0..20);
+    log.begin(start(3));
+    assert!(keys_of(log.query("XA ROLLBACK 'x'")).is_empty());
+    assert_eq!(log.assembler.replay_from(), None);
+}
+
+#[test]
+fn a_table_holds_what_was_committed_before_its_snapshot() {
+    for (valid_from, expected) in [(2, vec![0, 1]), (3, vec![])] {
+        let mut log = Log::new(1000, Some(up_to(valid_from)));
+        let place = log.prepare(2, "x", 0..2);
+        assert!(matches!(log.commit(3, "x"), Outcome::Again(_)));
+        assert_eq!(keys_of(log.read_again(2, place, &[0, 1])), expected, "{valid_from}");
+    }
+}
+
+#[test]
+fn mariadb_says_at_the_beginning_that_it_will_be_prepared() {
+    let mut log = Log::new(64 << 20, None);
+    let maria = MariaStart {
+        standalone: false,
+        transactional: true,
+        ddl: false,
+        commit_id: None,
+        prepares: Some("X'78',X'',1".into()),
+        completes: None,
+        alter_phase: None,
+    };
+    log.begin(TransactionStart { maria: Some(maria), ..start(2) });
+    for key in 0..20 {
+        assert!(matches!(log.row(5, key, 1 << 20), Outcome::Open), "nothing is handed on before it is decided");
+    }
+    let offset = log.next();
+    assert!(keys_of(log.assembler.xa_prepare("X'78',X'',1", false, "b.000001", offset).unwrap()).is_empty());
+    assert_eq!(keys_of(log.commit(3, "x")).len(), 20);
+}
