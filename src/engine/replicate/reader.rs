@@ -189,7 +189,9 @@ impl State {
             // Places of another server mean nothing. The next attempt asks it by GTID, where there are GTIDs.
             Ok((identity, _)) if identity != self.identity => Error::connection(error.to_string()),
             Ok((_, files)) if !files.contains(&group.file) => Error::definite(format!(
-                "an XA transaction is committed whose changes were too large to be kept, and the source has purged the binary log {} that                  holds them (transaction {}, from {} on). The data must be copied again (delete the task's record and destination tables),                  with a retention (binlog_expire_logs_seconds) longer than XA transactions stay prepared",
+                "an XA transaction is committed whose changes were too large to be kept, and the source has purged the binary log {} \
+                 that holds them (transaction {}, from {} on). The data must be copied again (delete the task's record and \
+                 destination tables), with a retention (binlog_expire_logs_seconds) longer than XA transactions stay prepared",
                 group.file, group.start.id, group.offset
             )),
             Ok(_) => error.context(format!("reading transaction {} again, at {}:{}", group.start.id, group.file, group.offset)),
