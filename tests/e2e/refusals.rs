@@ -69,6 +69,9 @@ async fn connections_and_grants() {
     password.secrets[0].1 = json!({"username": "root", "password": "not-the-one"});
     let ended = refused(&password, &destination, PRECHECK, &["SourceConnectivity", "Access denied"]).await;
     assert!(!ended.text().contains("not-the-one"));
+    let mut password = new();
+    password.secrets[1].1 = json!({"username": "root", "password": "not-the-one"});
+    refused(&password, &destination, PRECHECK, &["DestinationConnectivity", "Access denied"]).await;
     let down = new().with("/source/mysql/port", json!(1));
     refused(&down, &destination, PRECHECK, &["SourceConnectivity", "127.0.0.1:1"]).await;
     let name = new().with("/destination/mysql/host", json!("no-such-host.invalid"));

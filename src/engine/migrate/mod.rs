@@ -85,16 +85,15 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
     let now = resume_fingerprint(task.spec());
     let saved = match record.load().await {
         Ok(saved) => saved,
-        // A destination that cannot be reached at the very first start is the precheck's to report.
-        Err(error)
-            if error.is_retryable()
-                && !task.prechecked
-                && progress.status().precheck.is_none()
-                && !progress_has_started(progress) =>
-        {
+        Err(error) => {
+            let first = !task.prechecked && progress.status().precheck.is_none() && !progress_has_started(progress);
+            // A destination that cannot be reached, or lets nobody in, at the very first start is the precheck's to report.
+            let closed = first && (error.is_retryable() || destination.connect(Role::Metadata).await.is_err());
+            if !closed {
+                return Err(error.context("reading the task's record"));
+            }
             None
         }
-        Err(error) => return Err(error.context("reading the task's record")),
     };
     let attempt = match saved {
         Some(saved) => {

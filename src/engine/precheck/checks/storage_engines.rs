@@ -31,6 +31,14 @@ pub fn check(context: &Context) -> Option<Finding> {
             "leave them out with excludeTables, and create them at the destination by hand",
         ));
     }
+    let enforced = context.destination.variable("enforce_storage_engine").unwrap_or_default();
+    if !enforced.is_empty() && !enforced.eq_ignore_ascii_case("InnoDB") {
+        return Some(Finding::failed(
+            format!("enforce_storage_engine is {enforced} at the destination"),
+            "the task's records need transactions, and the tables are created with an engine of their own choice; the server would refuse both",
+            "SET GLOBAL enforce_storage_engine = NULL; at the destination until the task is done",
+        ));
+    }
     if !missing.is_empty() {
         return Some(Finding::failed(
             format!("the destination lacks the storage engine of {}", some(&missing)),
@@ -59,6 +67,15 @@ mod tests {
     use super::*;
     use crate::api::Verdict;
     use crate::engine::precheck::fixture::{change_table, context};
+
+    #[test]
+    fn an_engine_that_the_destination_enforces() {
+        let mut context = context();
+        for (enforced, expected) in [("", Verdict::Passed), ("innodb", Verdict::Passed), ("MyISAM", Verdict::Failed)] {
+            context.destination.variables.insert("enforce_storage_engine".into(), enforced.into());
+            assert_eq!(check(&context).unwrap().verdict, expected, "{enforced}");
+        }
+    }
 
     #[test]
     fn engines() {
