@@ -214,6 +214,25 @@ async fn the_destination() {
     refused(&rows_only, &destination, PRECHECK, &["DestinationTables", sentence]).await;
 }
 
+/// It is waited for, and a person is told for whom.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_turns_read_only() {
+    let _place = place().await;
+    let (source, destination) = pair("mysql97", &[]).await;
+    let migration = Migration::new(&source, &destination);
+    let mut running = migration.start(&[]);
+    running.until_phase("Replicating", Duration::from_secs(60)).await;
+    destination.run(&["SET GLOBAL super_read_only=ON"]).await;
+    source.run(&["INSERT INTO shop.items VALUES (77, 'waits', 1)"]).await;
+    let report = running.until_phase("Retrying", Duration::from_secs(60)).await;
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("the destination: ") && message.contains("read-only"), "{message}");
+    destination.run(&["SET GLOBAL super_read_only=OFF", "SET GLOBAL read_only=OFF"]).await;
+    running.until_phase("Replicating", Duration::from_secs(60)).await;
+    running.terminate().await;
+    migration.arrives(&source, &destination).await;
+}
+
 /// A value that fits nowhere arrives later, by the log.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_value_that_does_not_fit() {

@@ -57,6 +57,9 @@ struct Attempt<'a> {
     cascades: Arc<Cascades>,
 }
 
+/// What is done while [`Record::claim`] fails.
+const CLAIMING: &str = "claiming the task at the destination";
+
 /// Ends a task for good: raises its epoch, so that no engine that still runs can write, and records that none may again.
 ///
 /// # Errors
@@ -67,7 +70,7 @@ pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
     if let Some(saved) = record.load().await?
         && saved.stage != Stage::Stopped
     {
-        let claim = record.claim(task.sizing.claimed_writers()).await?;
+        let claim = record.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
         record.set_stage(&claim, Stage::Stopped).await?;
     }
     progress.set_retrying(None);
@@ -156,7 +159,7 @@ async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
 impl Attempt<'_> {
     async fn work(&self, cancel: &CancellationToken) -> Result<Outcome> {
         let plan = &self.plan;
-        let claim = self.record.claim(self.task.sizing.claimed_writers()).await?;
+        let claim = self.record.claim(self.task.sizing.claimed_writers()).await.context(CLAIMING)?;
         // After the claim: nothing that an earlier engine still had under way can change what is read here.
         let saved = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
         let mut stages = self.stages(&saved);
