@@ -163,6 +163,10 @@ fn in_sync(facts: &Facts<'_>) -> Finding {
         _ if !past(facts.stage, Phase::Copying) => {
             Finding::new(IN_SYNC, false, "NotYet", "the binary log is not followed alone yet")
         }
+        // What was true of the last moment is not true of now.
+        _ if matches!(facts.phase, Phase::Failed | Phase::Paused | Phase::Stopped) => {
+            Finding::unknown(IN_SYNC, "NotFollowing", "the binary log is not followed just now")
+        }
         (_, Some(latency)) if latency <= IN_SYNC_WITHIN => {
             Finding::new(IN_SYNC, true, "CaughtUp", format!("within {} s of the source", IN_SYNC_WITHIN.as_secs()))
         }
@@ -322,6 +326,9 @@ mod tests {
         let mut failed = facts(Phase::Copying);
         failed.phase = Phase::Failed;
         assert_eq!(shown(&failed), (vec![STALLED, PRECHECK_PASSED, SCHEMA_MIGRATED], "Failed"));
+        failed.stage = Phase::Replicating;
+        failed.latency = Some(Duration::ZERO);
+        assert_eq!(shown(&failed).0, [STALLED, PRECHECK_PASSED, SCHEMA_MIGRATED, FULL_COPY_COMPLETE]);
     }
 
     #[test]

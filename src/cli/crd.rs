@@ -8,6 +8,6 @@ pub struct Arguments {}
 
 /// Prints the CRDs.
 pub fn run(_: Arguments) -> Result<Exit, Failure> {
-    super::print(&crd::crd_yaml());
+    super::print(&crd::crd_yaml())?;
     Ok(Exit::Success)
 }

@@ -183,17 +183,21 @@ fn block_on_threads<T>(threads: Option<usize>, future: impl Future<Output = Resu
 }
 
 /// Writes to standard output; a reader that went away (`| head`) is no error.
-fn print(text: &str) {
+fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
-    let _ = out.flush();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::definite(format!("writing to standard output: {error}")).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints a value as indented JSON.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Error::definite(format!("writing JSON: {error}")))?;
-    print(&text);
-    Ok(())
+    print(&text)
 }
 
 /// One sentence about an error, or one a line.

@@ -19,7 +19,7 @@ pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
     log.start(true, None)?;
     let planned = super::block_on(async { Ok(engine::plan_only(input::task(manifest, false)).await?) })?;
     match arguments.output {
-        Output::Text => super::print(&planned.text),
+        Output::Text => super::print(&planned.text)?,
         Output::Json => super::print_json(&planned.json)?,
     }
     Ok(Exit::Success)

@@ -24,7 +24,7 @@ pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
     let progress = input::progress(&manifest)?;
     let report = super::block_on(async { Ok(engine::precheck_only(input::task(manifest, false), progress).await?) })?;
     match arguments.output {
-        Output::Text => super::print(&render(&report.precheck, true)),
+        Output::Text => super::print(&render(&report.precheck, true))?,
         Output::Json => super::print_json(&report)?,
     }
     Ok(if precheck_passed(&report.precheck) { Exit::Success } else { Exit::PrecheckFailed })

@@ -73,12 +73,13 @@ fn conclude(result: EngineResult<Outcome>, progress: &Progress, file: &str) -> R
     let view = View::of(progress);
     if outcome == Outcome::PrecheckFailed {
         if let Some(precheck) = &view.status.precheck {
-            super::print(&precheck::render(precheck, false));
+            let _ = super::print(&precheck::render(precheck, false));
         }
         super::complain(&format!("the precheck failed; mend what is named above, then run it again: godwit run -f {file}"));
         return Ok(Exit::PrecheckFailed);
     }
-    super::print(&summary::summary(&view, outcome, file));
+    // The task is as it is whether that can be told or not.
+    let _ = super::print(&summary::summary(&view, outcome, file));
     Ok(Exit::Success)
 }
 

@@ -32,7 +32,7 @@ pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
         Ok(engine::verify_only(input::task(manifest, false), arguments.repair, progress, cancel).await?)
     })?;
     match arguments.output {
-        Output::Text => super::print(&render(&report)),
+        Output::Text => super::print(&render(&report))?,
         Output::Json => super::print_json(&report)?,
     }
     Ok(if report.equal { Exit::Success } else { Exit::Different })

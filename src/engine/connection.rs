@@ -198,8 +198,12 @@ impl Connector {
     /// Says side and address; class [`Class::Connection`] when the server cannot be reached.
     pub async fn connect(&self, role: Role) -> Result<Conn> {
         let mut conn = self.open(Conn::new::<Opts>).await?;
+        // First: a server may be set to answer no query with a row.
+        for statement in common_settings(role) {
+            conn.query_drop(statement.as_str()).await.map_err(|e| self.about(&statement, e))?;
+        }
         let info = server_info(&mut conn).await?;
-        for statement in session_settings(role, &info) {
+        for statement in flavor_settings(role, &info) {
             conn.query_drop(statement.as_str()).await.map_err(|e| self.about(&statement, e))?;
         }
         Ok(conn)
@@ -211,7 +215,7 @@ impl Connector {
     /// As [`Connector::connect`].
     pub async fn dump(&self, info: &ServerInfo) -> Result<Dump> {
         let mut dump = self.open(Dump::connect).await?;
-        for statement in session_settings(Role::Dump, info) {
+        for statement in [common_settings(Role::Dump), flavor_settings(Role::Dump, info)].concat() {
             dump.execute(&statement).await.map_err(|e| self.about(&statement, e))?;
         }
         Ok(dump)
@@ -241,13 +245,13 @@ pub async fn server_info(conn: &mut Conn) -> Result<ServerInfo> {
 }
 
 /// `sql_mode` of sessions that write.
-pub const STRICT_SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW_INVALID_DATES";
+pub const STRICT_SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION";
 
 /// The same for a value that strict mode never takes although a column can hold it.
 pub const LENIENT_SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
 
-/// The statements that make a session independent of the server's defaults.
-pub fn session_settings(role: Role, info: &ServerInfo) -> Vec<String> {
+/// The statements that make a session on any server independent of the server's defaults.
+fn common_settings(role: Role) -> Vec<String> {
     let sql_mode = match role {
         // Zero and invalid dates that the source holds must be accepted as they are; everything else that does not fit is an error.
         Role::Write | Role::Metadata => STRICT_SQL_MODE,
@@ -259,18 +263,26 @@ pub fn session_settings(role: Role, info: &ServerInfo) -> Vec<String> {
     };
     // The log waits while a transaction of any size is applied.
     let patience = if role == Role::Dump { 86_400 } else { 3600 };
-    let mut settings = vec![
+    vec![
         format!("SET NAMES {names}"),
         format!(
             "SET SESSION sql_mode='{sql_mode}', time_zone='+00:00', autocommit=1, sql_auto_is_null=0, sql_safe_updates=0, \
-             sql_select_limit=18446744073709551615, net_write_timeout={patience}, net_read_timeout=3600, wait_timeout=28800, \
-             lc_time_names='en_US', group_concat_max_len=1048576, div_precision_increment=4"
+             sql_select_limit=18446744073709551615, sql_big_selects=1, sql_buffer_result=0, completion_type=0, \
+             sql_quote_show_create=1, net_write_timeout={patience}, net_read_timeout=3600, wait_timeout=28800, \
+             lc_messages='en_US', lc_time_names='en_US', group_concat_max_len=1048576, div_precision_increment=4"
         ),
-    ];
-    match info.flavor {
-        Flavor::MySql => settings.push("SET SESSION max_execution_time=0".into()),
-        Flavor::MariaDb => settings.push("SET SESSION max_statement_time=0".into()),
-    }
+    ]
+}
+
+/// The same, of what only some servers have.
+fn flavor_settings(role: Role, info: &ServerInfo) -> Vec<String> {
+    let mut settings = vec![match info.flavor {
+        Flavor::MySql => "SET SESSION max_execution_time=0".to_owned(),
+        // A snapshot and a large transaction wait for the other end; with sql_if_exists a CREATE … IF NOT EXISTS fails (11.4).
+        Flavor::MariaDb => "SET SESSION max_statement_time=0, idle_transaction_timeout=0, idle_readonly_transaction_timeout=0, \
+             idle_write_transaction_timeout=0, sql_if_exists=0"
+            .to_owned(),
+    }];
     match role {
         Role::Write => {
             settings.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());

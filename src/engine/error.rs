@@ -131,6 +131,8 @@ impl From<mysql_async::Error> for Error {
             mysql_async::Error::Server(server) => Some(server.code),
             _ => None,
         };
-        Self { class, message: error.to_string(), code }
+        // The driver says it once for each layer.
+        let message = error.to_string().trim_start_matches("Input/output error: ").to_owned();
+        Self { class, message, code }
     }
 }

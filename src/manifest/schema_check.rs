@@ -208,7 +208,11 @@ fn unknown_field(name: &str, properties: &Map<String, Value>) -> String {
         return "unknown field; passwords never stand here: put it in a Secret and name that in credentials.secretName"
             .to_owned();
     }
-    let names = || properties.keys().map(String::as_str);
+    unknown_name(name, || properties.keys().map(String::as_str))
+}
+
+/// What to say of a field that is none of these.
+pub(super) fn unknown_name<'a, I: Iterator<Item = &'a str>>(name: &str, names: impl Fn() -> I) -> String {
     match nearest(name, names()) {
         Some(near) => format!("unknown field; did you mean {near}?"),
         None => format!("unknown field; known here: {}", names().collect::<Vec<_>>().join(", ")),

@@ -7,6 +7,7 @@ use k8s_openapi::ByteString;
 use serde_json::{Map, Value};
 
 use super::error::FieldError;
+use super::schema_check::unknown_name;
 
 /// A secret text. It has no `Display` and no `Serialize`; its `Debug` prints stars.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -89,7 +90,11 @@ impl Secrets {
             return vec![FieldError::new(path, format!("Secret \"{name}\" appears twice in the file; keep one of them"))];
         }
         let keys = self.by_name.entry(name.to_owned()).or_default();
-        let mut errors = Vec::new();
+        let mut errors: Vec<FieldError> = document
+            .keys()
+            .filter(|field| !FIELDS.contains(&field.as_str()))
+            .map(|field| FieldError::new(format!("{path}.{field}"), unknown_name(field, || FIELDS.iter().copied())))
+            .collect();
         // stringData wins over data, as on the API server.
         for (field, decode) in [("data", decode_base64 as fn(&str) -> Option<Vec<u8>>), ("stringData", plain)] {
             let field_path = format!("{path}.{field}");
@@ -128,6 +133,9 @@ impl fmt::Debug for Secrets {
         f.debug_map().entries(names_and_keys).finish()
     }
 }
+
+/// Of a Secret on the API server.
+const FIELDS: [&str; 7] = ["apiVersion", "data", "immutable", "kind", "metadata", "stringData", "type"];
 
 fn plain(text: &str) -> Option<Vec<u8>> {
     Some(text.as_bytes().to_vec())

@@ -24,6 +24,16 @@ fn help_and_version_are_no_errors() {
     }
 }
 
+/// A script must not take half a file for the whole.
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command().arg("crd").stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("standard output"), "{said}");
+}
+
 #[test]
 fn wrong_usage_ends_with_2() {
     let folder = Folder::new();

@@ -10,6 +10,7 @@ mod crash;
 mod destination;
 mod dump;
 mod heartbeat;
+mod hostile;
 mod logged;
 mod migrate;
 mod names;

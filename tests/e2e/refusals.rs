@@ -69,6 +69,9 @@ async fn connections_and_grants() {
     password.secrets[0].1 = json!({"username": "root", "password": "not-the-one"});
     let ended = refused(&password, &destination, PRECHECK, &["SourceConnectivity", "Access denied"]).await;
     assert!(!ended.text().contains("not-the-one"));
+    let mut password = new();
+    password.secrets[1].1 = json!({"username": "root", "password": "not-the-one"});
+    refused(&password, &destination, PRECHECK, &["DestinationConnectivity", "Access denied"]).await;
     let down = new().with("/source/mysql/port", json!(1));
     refused(&down, &destination, PRECHECK, &["SourceConnectivity", "127.0.0.1:1"]).await;
     let name = new().with("/destination/mysql/host", json!("no-such-host.invalid"));
@@ -209,6 +212,25 @@ async fn the_destination() {
     let rows_only = new().with("/migrationTypes", json!(["Full", "Incremental"]));
     let sentence = "`amount` of shop.items is tinyint, which is not known to hold every int as it is";
     refused(&rows_only, &destination, PRECHECK, &["DestinationTables", sentence]).await;
+}
+
+/// It is waited for, and a person is told for whom.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_turns_read_only() {
+    let _place = place().await;
+    let (source, destination) = pair("mysql97", &[]).await;
+    let migration = Migration::new(&source, &destination);
+    let mut running = migration.start(&[]);
+    running.until_phase("Replicating", Duration::from_secs(60)).await;
+    destination.run(&["SET GLOBAL super_read_only=ON"]).await;
+    source.run(&["INSERT INTO shop.items VALUES (77, 'waits', 1)"]).await;
+    let report = running.until_phase("Retrying", Duration::from_secs(60)).await;
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("the destination: ") && message.contains("read-only"), "{message}");
+    destination.run(&["SET GLOBAL super_read_only=OFF", "SET GLOBAL read_only=OFF"]).await;
+    running.until_phase("Replicating", Duration::from_secs(60)).await;
+    running.terminate().await;
+    migration.arrives(&source, &destination).await;
 }
 
 /// A value that fits nowhere arrives later, by the log.

@@ -136,7 +136,7 @@ async fn print_lines(progress: &Progress, stop: &CancellationToken) {
     loop {
         let stopped = sleep(LOOK, stop).await;
         if let Some(line) = lines.next(&View::of(progress)) {
-            super::print(&line);
+            let _ = super::print(&line);
         }
         if stopped {
             return;

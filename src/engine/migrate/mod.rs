@@ -59,6 +59,9 @@ struct Attempt<'a> {
     cascades: Arc<Cascades>,
 }
 
+/// What is done while [`Record::claim`] fails.
+const CLAIMING: &str = "claiming the task at the destination";
+
 /// Ends a task for good: raises its epoch, so that no engine that still runs can write, and records that none may again.
 ///
 /// # Errors
@@ -69,7 +72,7 @@ pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
     if let Some(saved) = record.load().await?
         && saved.stage != Stage::Stopped
     {
-        let claim = record.claim(task.sizing.claimed_writers()).await?;
+        let claim = record.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
         record.set_stage(&claim, Stage::Stopped).await?;
     }
     progress.set_retrying(None);
@@ -87,16 +90,15 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
     let now = resume_fingerprint(task.spec());
     let saved = match record.load().await {
         Ok(saved) => saved,
-        // A destination that cannot be reached at the very first start is the precheck's to report.
-        Err(error)
-            if error.is_retryable()
-                && !task.prechecked
-                && progress.status().precheck.is_none()
-                && !progress_has_started(progress) =>
-        {
+        Err(error) => {
+            let first = !task.prechecked && progress.status().precheck.is_none() && !progress_has_started(progress);
+            // A destination that cannot be reached, or lets nobody in, at the very first start is the precheck's to report.
+            let closed = first && (error.is_retryable() || destination.connect(Role::Metadata).await.is_err());
+            if !closed {
+                return Err(error.context("reading the task's record"));
+            }
             None
         }
-        Err(error) => return Err(error.context("reading the task's record")),
     };
     let attempt = match saved {
         Some(saved) => {
@@ -159,7 +161,7 @@ async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
 impl Attempt<'_> {
     async fn work(&self, cancel: &CancellationToken) -> Result<Outcome> {
         let plan = &self.plan;
-        let claim = self.record.claim(self.task.sizing.claimed_writers()).await?;
+        let claim = self.record.claim(self.task.sizing.claimed_writers()).await.context(CLAIMING)?;
         // After the claim: nothing that an earlier engine still had under way can change what is read here.
         let saved = self.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
         let mut stages = self.stages(&saved);

@@ -51,6 +51,7 @@ const VARIABLES: &[&str] = &[
     "datadir",
     "encdb",
     "encdb_enabled",
+    "enforce_storage_engine",
     "expire_logs_days",
     "explicit_defaults_for_timestamp",
     "gtid_mode",

@@ -6,7 +6,7 @@
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use crate::engine::connection::{ServerInfo, server_info};
+use crate::engine::connection::{STRICT_SQL_MODE, ServerInfo, server_info};
 use crate::engine::error::{Class, Context, Error, Result};
 use crate::engine::plan::{DatabasePlan, TableName, TablePlan};
 use crate::engine::quote::quote_identifier;
@@ -18,10 +18,6 @@ use crate::engine::schema::names::PlanNames;
 use crate::engine::schema::read::rows;
 use crate::engine::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, TableRewrite, rewrite_create_table};
 
-/// Definitions are taken as they are or refused: strict, so that nothing is shortened or substituted silently, but
-/// with zero and invalid dates, which older tables have for defaults.
-const SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION";
-
 /// Settings that some servers lack and some accounts may not change; each has its own statement.
 const WHERE_POSSIBLE: &[&str] = &[
     // TIMESTAMP columns are exactly what the text says.
@@ -32,6 +28,8 @@ const WHERE_POSSIBLE: &[&str] = &[
     // Foreign keys onto part of a key, which older servers allow.
     "restrict_fk_on_non_standard_key=0",
     "lock_wait_timeout=3600",
+    // MariaDB before 11.5: what an ALTER may not do otherwise.
+    "alter_algorithm='DEFAULT'",
 ];
 
 /// ER_TABLE_EXISTS_ERROR.
@@ -45,7 +43,9 @@ const ADDED_MEANWHILE: &[u16] = &[1061, 1826, 1022, 3822];
 /// When the connection fails or a setting that every server has is refused.
 pub async fn prepare_session(conn: &mut Conn) -> Result<ServerInfo> {
     let info = server_info(conn).await?;
-    let always = format!("SET NAMES utf8mb4;SET SESSION sql_mode='{SQL_MODE}', foreign_key_checks=0, unique_checks=1");
+    // Definitions are taken as they are or refused: nothing is shortened or substituted silently, and zero and invalid dates, which
+    // older tables have for defaults, are taken.
+    let always = format!("SET NAMES utf8mb4;SET SESSION sql_mode='{STRICT_SQL_MODE}', foreign_key_checks=0, unique_checks=1");
     for statement in always.split(';') {
         conn.query_drop(statement).await.context(statement)?;
     }

@@ -42,6 +42,10 @@ pub async fn prepare_session(conn: &mut Conn) -> Result<ServerInfo> {
     if info.is_mariadb() {
         settings.push("lc_messages='en_US'");
     } else {
+        if info.is_mysql_since(5, 7, 22) {
+            // A format that nobody chose is not a part of the definition.
+            settings.push("show_create_table_verbosity=0");
+        }
         if info.is_mysql_since(8, 0, 3) {
             settings.push("information_schema_stats_expiry=0");
         }

@@ -118,7 +118,7 @@ impl Rewriter<'_> {
         let mut single = Vec::new();
         let mut foreign_keys = Vec::new();
         let auto_increment = self.auto_increment_column(&items);
-        let stays = self.index_for_auto_increment(&items, auto_increment.as_deref());
+        let stays = self.index_for_auto_increment(&items, auto_increment.as_deref())?;
         for item in &items {
             if !self.keep(item, auto_increment.as_deref())? {
                 continue;
@@ -192,8 +192,8 @@ impl Rewriter<'_> {
 
     /// The secondary index without which the CREATE would be refused: AUTO_INCREMENT needs an index that begins
     /// with its column (MyISAM: that has it at all).
-    fn index_for_auto_increment(&self, items: &[Item], column: Option<&str>) -> Option<String> {
-        let column = column?;
+    fn index_for_auto_increment(&self, items: &[Item], column: Option<&str>) -> Result<Option<String>> {
+        let Some(column) = column else { return Ok(None) };
         let place = |item: &Item| {
             let parts = self.create.parts(item);
             parts.iter().position(|part| part.column.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(column)))
@@ -204,14 +204,21 @@ impl Rewriter<'_> {
             _ => true,
         };
         if indexes().filter(is_there).any(|item| place(item) == Some(0)) {
-            return None;
+            return Ok(None);
         }
         let first = indexes().find(|item| place(item) == Some(0));
+        if first.is_none() && matches!(self.rules.engine, Engine::Named(_)) {
+            let name = quote_identifier(column);
+            let remedy = format!("add one at the source (ALTER TABLE … ADD KEY ({name}))");
+            return Err(self.error(&format!(
+                "column {name} is AUTO_INCREMENT and no index begins with it, which InnoDB does not take; {remedy}"
+            )));
+        }
         let any = || indexes().find(|item| place(item).is_some());
-        match &first.or_else(any)?.kind {
+        Ok(first.or_else(any).and_then(|item| match &item.kind {
             ItemKind::Index { name, .. } => Some(name.clone()),
             _ => None,
-        }
+        }))
     }
 
     /// Whether an item stays, with its edits made.

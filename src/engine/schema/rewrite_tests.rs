@@ -169,6 +169,39 @@ fn left_out_columns_take_along_what_uses_them() {
 }
 
 #[test]
+fn auto_increment_in_the_second_place() {
+    let create =
+        "CREATE TABLE `t` (\n  `a` int NOT NULL,\n  `b` int NOT NULL AUTO_INCREMENT,\n  PRIMARY KEY (`a`,`b`)\n) ENGINE=MyISAM";
+    let with = |engine: Engine| rewrite_create_table(create, &TableRewrite { engine, ..rules(&SameNames, "t", "t") });
+    assert!(with(Engine::AsSource).is_ok());
+    let error = with(Engine::Named("InnoDB".into())).unwrap_err().to_string();
+    assert!(error.contains("ADD KEY (`b`)"), "{error}");
+}
+
+#[test]
+fn options_of_other_engines() {
+    let form = |options: &str, engine: Engine| {
+        let create = format!("CREATE TABLE `t` (\n  `a` int\n) ENGINE={options}");
+        let rules = TableRewrite { engine, ..rules(&SameNames, "t", "t") };
+        let rewritten = rewrite_create_table(&create, &rules).unwrap();
+        (rewritten.create.split_once("ENGINE=").unwrap().1.trim_end().to_owned(), rewritten.notes.len())
+    };
+    for (options, expected, notes) in [
+        ("MyISAM CHECKSUM=1 ROW_FORMAT=FIXED KEY_BLOCK_SIZE=1024", "InnoDB CHECKSUM=1", 2),
+        ("Aria ROW_FORMAT=PAGE", "InnoDB", 1),
+        ("MyISAM ROW_FORMAT=COMPRESSED COMMENT='ROW_FORMAT=FIXED'", "InnoDB  COMMENT='ROW_FORMAT=FIXED'", 1),
+        ("InnoDB ROW_FORMAT=FIXED", "InnoDB", 1),
+        ("InnoDB ROW_FORMAT=COMPACT KEY_BLOCK_SIZE=8", "InnoDB ROW_FORMAT=COMPACT", 1),
+        ("InnoDB KEY_BLOCK_SIZE=32", "InnoDB", 1),
+        ("InnoDB ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8", "InnoDB ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8", 0),
+        ("InnoDB KEY_BLOCK_SIZE=4", "InnoDB KEY_BLOCK_SIZE=4", 0),
+    ] {
+        assert_eq!(form(options, Engine::Named("InnoDB".into())), (expected.into(), notes), "{options}");
+        assert_eq!(form(options, Engine::AsSource), (options.into(), 0), "{options}");
+    }
+}
+
+#[test]
 fn places_and_engines() {
     let create = "CREATE TABLE `t` (\n  `a` int\n) /*!50100 TABLESPACE `ts` */ ENGINE=MyISAM DEFAULT CHARSET=latin1 COMMENT='ENGINE=x' DATA DIRECTORY='/a b/' \
                   INDEX DIRECTORY='/c/' SECONDARY_ENGINE=RAPID\n/*!50100 PARTITION BY HASH (a)\n(PARTITION p0 DATA DIRECTORY = '/x' ENGINE = MyISAM) */";

@@ -149,6 +149,8 @@ pub fn fits_load_data(column: &Column, cell: CellRef<'_>) -> bool {
     match (&column.kind, cell) {
         (Kind::Json, Some(bytes)) => !json_sql::needs_constructor(bytes),
         (Kind::Enum { .. }, _) => !needs_lenience(column, cell),
+        // MySQL 8.0.15 finds no value for such a column in any file (error 1364).
+        (Kind::Geometry, _) => column.nullable,
         _ => true,
     }
 }

@@ -113,6 +113,10 @@ fn the_secret_documents_themselves_are_checked() {
         secret("metadata: {name: login}\nstringData: [p]")
             .contains("Secret login.stringData: expected a mapping from key to value")
     );
+    assert!(
+        secret("metadata: {name: login}\nstringdata: {password: p}")
+            .contains("Secret login.stringdata: unknown field; did you mean stringData?")
+    );
     let twice = "metadata: {name: login}\nstringData: {password: p}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: login}";
     assert!(secret(twice).contains("Secret \"login\" appears twice in the file; keep one of them"));
     let changes = [("/metadata/namespace", json!("data"))];

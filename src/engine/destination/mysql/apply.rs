@@ -15,7 +15,7 @@ use super::statement::{
 };
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
-use crate::engine::error::{Error, Result};
+use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::replicate::cascade::{Applied, Cascades};
 use crate::engine::replicate::change::{ChangeKind, NetChanges};
@@ -117,7 +117,12 @@ impl Applier {
                     tries += 1;
                     self.rollback().await?;
                 }
-                other => return other.map(|()| done),
+                Ok(()) => return Ok(done),
+                // A definite one names table and key.
+                Err(error) if matches!(error.class(), Class::Connection | Class::Other) => {
+                    return Err(error.context("writing to the destination"));
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -227,7 +232,7 @@ impl Applier {
     /// Finds the statement that failed, so that the error can name table and key. Everything is rolled back.
     async fn explain(&mut self, plan: &Plan, error: mysql_async::Error, steps: &[Step]) -> Error {
         let original = fenced_error(error);
-        if original.class() != crate::engine::error::Class::Definite || self.conn.query_drop("ROLLBACK").await.is_err() {
+        if original.class() != Class::Definite || self.conn.query_drop("ROLLBACK").await.is_err() {
             return original;
         }
         self.open = false;

@@ -3,9 +3,19 @@
 use crate::engine::plan::statements::Statements;
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
+use crate::engine::schema::create::CreateTable;
 use crate::engine::schema::lossy::doubtful_texts;
 
 pub fn check(context: &Context) -> Option<Finding> {
+    let periods = context.plan.tables.iter().filter(|table| has_period_key(&table.definition.create_statement));
+    let periods: Vec<String> = periods.map(|table| table.source.to_string()).collect();
+    if !periods.is_empty() {
+        return Some(Finding::failed(
+            format!("keys WITHOUT OVERLAPS: {}", some(&periods)),
+            "MariaDB takes neither REPLACE nor ON DUPLICATE KEY UPDATE in such a table, by which rows are written",
+            "leave the tables out with excludeTables",
+        ));
+    }
     if !context.schema() {
         return None;
     }
@@ -46,6 +56,12 @@ pub fn check(context: &Context) -> Option<Finding> {
     }))
 }
 
+fn has_period_key(create: &str) -> bool {
+    let Ok(create) = CreateTable::parse(create) else { return false };
+    let word = |at: usize, word: &str| create.any_word(at, &[word]);
+    create.items.iter().any(|item| item.tokens.clone().any(|at| word(at, "WITHOUT") && word(at + 1, "OVERLAPS")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +77,19 @@ mod tests {
             table.columns[0].character_set = Some("utf8mb4".into());
         });
         assert_eq!(check(&context).unwrap().verdict, Verdict::Warning);
+    }
+
+    #[test]
+    fn keys_without_overlaps_are_named() {
+        for (item, expected) in [
+            ("PRIMARY KEY (`id`,`p` WITHOUT OVERLAPS)", Verdict::Failed),
+            ("KEY `WITHOUT OVERLAPS` (`id`) COMMENT 'WITHOUT OVERLAPS'", Verdict::Passed),
+        ] {
+            let mut context = context();
+            let create = format!("CREATE TABLE `orders` (\n  `id` int NOT NULL,\n  {item}\n) ENGINE=InnoDB");
+            change_table(&mut context, |table| table.create_statement = create);
+            assert_eq!(check(&context).unwrap().verdict, expected, "{item}");
+        }
     }
 
     #[test]

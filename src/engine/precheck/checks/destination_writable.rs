@@ -15,6 +15,14 @@ pub fn check(context: &Context) -> Option<Finding> {
         ));
     }
     let statements = server.write_obstacles();
+    let format = server.variable("binlog_format").unwrap_or_default();
+    if statements.is_empty() && on("log_bin") && format.eq_ignore_ascii_case("STATEMENT") {
+        return Some(Finding::failed(
+            "binlog_format is STATEMENT at the destination",
+            "rows are written with READ COMMITTED, which InnoDB takes only where its own log holds rows",
+            server.set_variable("binlog_format", "ROW"),
+        ));
+    }
     if statements.is_empty() {
         return Some(Finding::passed(if on("read_only") {
             "read_only is ON, and the account may write in spite of it"
@@ -34,6 +42,18 @@ mod tests {
     use super::*;
     use crate::api::Verdict;
     use crate::engine::precheck::fixture::{context, grants, set};
+
+    #[test]
+    fn a_log_of_statements_takes_no_rows() {
+        for (log, format, expected) in
+            [("ON", "STATEMENT", Verdict::Failed), ("ON", "MIXED", Verdict::Passed), ("OFF", "STATEMENT", Verdict::Passed)]
+        {
+            let mut context = context();
+            set(&mut context.destination, "log_bin", log);
+            set(&mut context.destination, "binlog_format", format);
+            assert_eq!(check(&context).unwrap().verdict, expected, "{log} {format}");
+        }
+    }
 
     #[test]
     fn read_only_destinations_fail() {

@@ -4,8 +4,8 @@ use crate::api::TableEngine;
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
 
-/// Their rows lie elsewhere, or in other tables.
-const REFUSED: [&str; 8] = ["federated", "mrg_myisam", "mrgsort", "connect", "spider", "sequence", "s3", "example"];
+/// Their rows lie elsewhere, in other tables, or nowhere.
+const REFUSED: [&str; 9] = ["blackhole", "federated", "mrg_myisam", "mrgsort", "connect", "spider", "sequence", "s3", "example"];
 /// Transactions, and with them consistent snapshots.
 const TRANSACTIONAL: [&str; 6] = ["innodb", "xengine", "rocksdb", "tokudb", "ndbcluster", "ndb"];
 
@@ -26,9 +26,17 @@ pub fn check(context: &Context) -> Option<Finding> {
     if !refused.is_empty() {
         return Some(Finding::failed(
             some(&refused),
-            "these tables hold no rows of their own: reading them reads another server or other tables, and changes of their rows are not in \
-             this server's log under their names",
+            "these tables hold no rows of their own: reading them reads nothing, another server or other tables, and the log has changes of \
+             rows that are not there (BLACKHOLE), or has them under other names",
             "leave them out with excludeTables, and create them at the destination by hand",
+        ));
+    }
+    let enforced = context.destination.variable("enforce_storage_engine").unwrap_or_default();
+    if !enforced.is_empty() && !enforced.eq_ignore_ascii_case("InnoDB") {
+        return Some(Finding::failed(
+            format!("enforce_storage_engine is {enforced} at the destination"),
+            "the task's records need transactions, and the tables are created with an engine of their own choice; the server would refuse both",
+            "SET GLOBAL enforce_storage_engine = NULL; at the destination until the task is done",
         ));
     }
     if !missing.is_empty() {
@@ -61,6 +69,15 @@ mod tests {
     use crate::engine::precheck::fixture::{change_table, context};
 
     #[test]
+    fn an_engine_that_the_destination_enforces() {
+        let mut context = context();
+        for (enforced, expected) in [("", Verdict::Passed), ("innodb", Verdict::Passed), ("MyISAM", Verdict::Failed)] {
+            context.destination.variables.insert("enforce_storage_engine".into(), enforced.into());
+            assert_eq!(check(&context).unwrap().verdict, expected, "{enforced}");
+        }
+    }
+
+    #[test]
     fn engines() {
         for (engine, as_source, expected) in [
             ("InnoDB", false, Verdict::Passed),
@@ -68,6 +85,7 @@ mod tests {
             ("MyISAM", false, Verdict::Warning),
             ("Aria", true, Verdict::Failed),
             ("FEDERATED", false, Verdict::Failed),
+            ("BLACKHOLE", false, Verdict::Failed),
             ("MRG_MYISAM", false, Verdict::Failed),
         ] {
             let mut context = context();
