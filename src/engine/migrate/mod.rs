@@ -4,6 +4,7 @@
 //! log together, indexes and foreign keys, and the log alone. All of a task's workers live inside an attempt: when one
 //! fails, all end, and the next attempt claims the task anew before it reads what was committed.
 
+mod additions;
 mod begin;
 mod resume;
 
@@ -39,6 +40,7 @@ use super::source::visibility::{self, Visibility};
 use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
 use crate::manifest::{resume_changes, resume_fingerprint};
+use additions::{finish_table, while_changes_wait};
 
 /// How often the log's end is asked for.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
@@ -447,19 +449,8 @@ impl Attempt<'_> {
             for table in creator.with_foreign_keys() {
                 // The server locks the relations too, one after the other and some of them where no deadlock is seen:
                 // beside transactions that have rows of both, it would wait until its time is up, again and again.
-                let gate = match &dispatcher {
-                    Some(dispatcher) => {
-                        let gate = dispatcher.gate_tables(self.plan.relations(table)).await;
-                        gate.wait_reached().await;
-                        Some(gate)
-                    }
-                    None => None,
-                };
-                let made = creator.foreign_keys(table).await;
-                if let Some(gate) = gate {
-                    gate.open();
-                }
-                made?;
+                let relations = self.plan.relations(table);
+                while_changes_wait(dispatcher.as_deref(), relations, creator.foreign_keys(table)).await?;
             }
             creator.views().await?;
             self.record.set_stage(&creator.claim, Stage::Following).await?;
@@ -541,28 +532,6 @@ impl Attempt<'_> {
             }
         }
     }
-}
-
-/// Indexes of a copied table; then there is nothing left to do for it but to follow.
-async fn finish_table(creator: Creator, dispatcher: Option<Arc<Dispatcher>>, table: Arc<TablePlan>) -> Result<()> {
-    creator.progress.table_state(table.id, TableState::Indexing);
-    let gate = match dispatcher {
-        // A unique index is built over the rows of one moment.
-        Some(dispatcher) if table.secondary_unique => {
-            let gate = dispatcher.gate_tables(vec![table.id]).await;
-            gate.wait_reached().await;
-            Some(gate)
-        }
-        _ => None,
-    };
-    let made = creator.indexes(&table).await;
-    if let Some(gate) = gate {
-        gate.open();
-    }
-    made?;
-    creator.record.set_table_stage(&creator.claim, &table.definition, TableStage::Done).await?;
-    creator.progress.table_state(table.id, TableState::Done);
-    Ok(())
 }
 
 /// The first worker that ends by itself has failed.
