@@ -473,8 +473,8 @@ impl Attempt<'_> {
         if asked.full.is_none() {
             options.mode = Mode::Definitions;
         }
-        let report =
-            verify::verify(&self.plan, &self.source, &self.destination, options, cancel.clone(), Hooks::default()).await?;
+        let hooks = Hooks { record: Some(self.record.clone()), ..Hooks::default() };
+        let report = verify::verify(&self.plan, &self.source, &self.destination, options, cancel.clone(), hooks).await?;
         let sum = |count: fn(&TableVerification) -> u64| report.tables.iter().map(count).sum::<u64>();
         self.progress.set_verification(VerificationStatus {
             state: Some(VerificationState::Finished),
