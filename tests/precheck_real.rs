@@ -30,7 +30,8 @@ fn script(arguments: &[&str]) -> std::process::Output {
 impl Server {
     fn start(kind: &str, group: &str, options: &[&str]) -> Self {
         let name = format!("precheck-{group}-{kind}-{}", std::process::id());
-        let mut arguments = vec!["start", kind, &name, "--"];
+        let owner = std::process::id().to_string();
+        let mut arguments = vec!["start", kind, &name, "--owner", &owner, "--"];
         arguments.extend(options);
         let line: serde_json::Value = serde_json::from_slice(&script(&arguments).stdout).unwrap();
         Self { port: line["port"].as_u64().unwrap() as u16, name }

@@ -422,6 +422,80 @@ async fn json_between_families() {
     json_across(&mysql, &mariadb).await;
 }
 
+/// Types and collations that the two ends order differently: every row meets its counterpart, and a row that only the destination
+/// has counts once, however many pieces hold it there.
+async fn orders_across(source: &Server, destination: &Server) {
+    let (mut left, mut right) = (source.conn().await, destination.conn().await);
+    databases(&mut left).await;
+    databases(&mut right).await;
+    run(&mut left, "USE src;\nSET NAMES utf8mb4").await;
+    run(&mut right, "SET NAMES utf8mb4").await;
+    let uca = |collation: &str| format!("VARCHAR(40) CHARACTER SET utf8mb4 COLLATE {collation}");
+    let tables = [
+        (
+            "uuids",
+            "UUID".to_owned(),
+            "CHAR(36) CHARACTER SET latin1".to_owned(),
+            "CONCAT(LEFT(MD5(n),8),'-',MID(MD5(n),9,4),'-',ELT(1+n%3,'1','4','7'),MID(MD5(n),14,3),'-a',MID(MD5(n),18,3),'-',RIGHT(MD5(n),12))".to_owned(),
+        ),
+        ("sixes", "INET6".into(), "VARCHAR(39) CHARACTER SET latin1".into(), "CONCAT(HEX(n*n*37%65536),'::',HEX(n))".into()),
+        (
+            "fours",
+            "INET4".into(),
+            "VARCHAR(15) CHARACTER SET latin1".into(),
+            "CONCAT(n*7%256,'.',n%251,'.',n DIV 256,'.1')".into(),
+        ),
+        ("words", uca("utf8mb4_bin"), uca("utf8mb4_0900_ai_ci"), "CONCAT(CHAR(65+n%26+32*(n%2) USING utf8mb4),'é-_ ',n)".into()),
+        (
+            "texts",
+            uca("utf8mb4_uca1400_ai_ci"),
+            uca("utf8mb4_0900_ai_ci"),
+            "CONCAT(ELT(1+n%5,'ß','Zé','-','_x','日本'),n)".into(),
+        ),
+    ];
+    for (table, own, other, value) in &tables {
+        run(&mut left, &format!("CREATE TABLE src.{table} (k {own} PRIMARY KEY, n INT NOT NULL);\nINSERT INTO src.{table} SELECT {value}, n FROM (SELECT seq AS n FROM seq_1_to_500) s")).await;
+        let shown = if own.starts_with("VARCHAR") { "k".to_owned() } else { "CAST(k AS CHAR)".to_owned() };
+        let rows: Vec<(String, i32)> = left.query(format!("SELECT {shown}, n FROM src.{table}")).await.unwrap();
+        assert_eq!(rows.len(), 500);
+        let values: Vec<String> = rows.iter().map(|(key, n)| format!("('{key}',{n})")).collect();
+        run(
+            &mut right,
+            &format!(
+                "CREATE TABLE dst.{table} (k {other} PRIMARY KEY, n INT NOT NULL);\nINSERT INTO dst.{table} VALUES {}",
+                values.join(",")
+            ),
+        )
+        .await;
+    }
+    let plan = plan(source, "src", "dst").await;
+    let sizes = [300, 4_000, 8 << 20];
+    for piece_bytes in sizes {
+        let report = compare(source, destination, &plan, VerifyOptions { piece_bytes, ..options() }).await;
+        assert!(report.equal, "{piece_bytes}: {report:#?}");
+        assert!(report.tables.iter().all(|table| table.rows == 500), "{report:#?}");
+    }
+    for (table, ..) in &tables {
+        run(&mut left, &format!("DELETE FROM src.{table} WHERE n%10=3")).await;
+        run(&mut right, &format!("DELETE FROM dst.{table} WHERE n%20=7;\nUPDATE dst.{table} SET n=-n WHERE n%50=9")).await;
+    }
+    for piece_bytes in sizes {
+        let report = compare(source, destination, &plan, VerifyOptions { piece_bytes, ..options() }).await;
+        for table in &report.tables {
+            let found = (table.missing, table.extra, table.different, table.rows);
+            assert_eq!(found, (25, 50, 10, 450), "{} {piece_bytes} {:?}", table.source, table.error);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_between_families() {
+    let (mariadb, mysql) = (Server::start("mariadb114"), Server::start("mysql97"));
+    orders_across(&mariadb, &mysql).await;
+    let mysql = Server::start("mysql80");
+    orders_across(&mariadb, &mysql).await;
+}
+
 async fn everything(kind: &str) {
     let server = Server::start(kind);
     every_type(&server, kind).await;

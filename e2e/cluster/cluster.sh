@@ -88,11 +88,6 @@ reserve_ports() {
 
 # ---- the contract -----------------------------------------------------------------
 
-json_string() {
-  local text=${1//\\/\\\\}
-  printf '"%s"' "${text//\"/\\\"}"
-}
-
 # describe DIR [MORE]
 describe() {
   local dir=$1 more=${2:-} mode build

@@ -6,28 +6,6 @@
 #   RUN/NAME/  argv/COMPONENT (NUL-separated), pid/COMPONENT ("pid starttime"), log/COMPONENT.log,
 #              port, mode, host, pki/, etcd/, audit.log, *.kubeconfig; owner: who is starting it; ready: it was
 
-# When a process started, in clock ticks since boot: with the pid it names one
-# process for ever. Nothing for a zombie: it is gone, PID 1 just has not noticed.
-start_time() {
-  local stat fields
-  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
-  # The name in parentheses may hold blanks; the state is the field after it.
-  read -ra fields <<<"${stat##*) }"
-  [[ ${fields[0]} == Z ]] || printf '%s' "${fields[19]}"
-}
-
-# record FILE PID
-record() { printf '%s %s\n' "$2" "$(start_time "$2")" >"$1"; }
-
-# alive FILE: is the recorded process there? Sets PID.
-alive() {
-  local started=''
-  PID=0
-  [[ -s $1 ]] || return 1
-  read -r PID started <"$1" || return 1
-  [[ -n $started && $(start_time "$PID") == "$started" ]]
-}
-
 # end_process FILE: SIGKILL. Nothing here has data that anybody wants to keep.
 end_process() {
   local i

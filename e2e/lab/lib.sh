@@ -1,7 +1,6 @@
 # shellcheck shell=bash
-# Shared by provision.sh and server.sh: where things lie, which servers exist,
-# locks, retries. Sourced, never run. Everything said here goes to stderr:
-# stdout belongs to the JSON contract of server.sh.
+# Shared by provision.sh and server.sh: where things lie, which servers exist.
+# Sourced, never run.
 
 LAB_DIR=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${GODWIT_LAB_CACHE:-$(cd -- "$LAB_DIR/../.." && pwd)/.cache/lab}
@@ -10,6 +9,9 @@ mkdir -p "$CACHE"/{servers,templates,lock,tmp,ports} "$RUN"
 # Absolute paths only: mysqld runs with its data directory as working directory.
 CACHE=$(cd -- "$CACHE" && pwd)
 RUN=$(cd -- "$RUN" && pwd)
+PART=lab
+# shellcheck source=../common.sh
+. "$LAB_DIR/../common.sh"
 
 # In the order of provisioning: most tests need mysql97.
 SERVERS=(mysql97 mysql80 mysql57 mariadb114)
@@ -18,9 +20,6 @@ ROOT_PASSWORD=godwit-root
 # Part of a template's name: raise it when what a template contains changes.
 TEMPLATE_FORMAT=1
 
-log() { printf 'lab: %s\n' "$*" >&2; }
-die() { log "error: $*"; exit 1; }
-
 known_server() {
   local known
   for known in "${SERVERS[@]}"; do [[ $known == "$1" ]] && return 0; done
@@ -28,28 +27,6 @@ known_server() {
 }
 
 is_mariadb() { [[ $1 == mariadb* ]]; }
-
-# Registries time out now and then; three attempts are enough in practice.
-retry() {
-  local attempt
-  for attempt in 1 2 3; do
-    "$@" && return 0
-    log "attempt $attempt of 3 failed: $1 $2 ..."
-    sleep $((attempt * 2))
-  done
-  return 1
-}
-
-# with_lock NAME COMMAND...: one holder per cache. The subshell keeps the
-# descriptor out of everything started after it.
-with_lock() {
-  local name=$1
-  shift
-  (
-    flock 9
-    "$@"
-  ) 9>"$CACHE/lock/$name"
-}
 
 # The version that a server's name stands for: mysql97 -> 9.7, mariadb114 -> 11.4
 series_of() {

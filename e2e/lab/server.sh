@@ -7,7 +7,8 @@ set -euo pipefail
 
 usage() {
   cat >&2 <<'USAGE'
-server.sh start SERVER NAME [--port N] [--bind ADDRESS] [--profile fast|durable] [--tls DIR] [-- mysqld options]
+server.sh start SERVER NAME [--port N] [--bind ADDRESS] [--profile fast|durable] [--tls DIR] [--owner PID]
+                [-- mysqld options]    --owner: stopped, its data deleted, when that process has ended
 server.sh restart NAME [-- further mysqld options]    same port, data and options
 server.sh stop NAME [--keep|--now]   deletes the data unless --keep; --now: SIGKILL, not shutdown
 server.sh kill NAME              SIGKILL; the data stays, for restart
@@ -27,7 +28,7 @@ LAST_PORT=29999
 
 # ---- an instance's directory --------------------------------------------------
 # RUN/NAME/  argv (NUL-separated, what restart repeats), pid ("pid starttime"),
-#            server, version, host, port, socket, data/, tmp/, error.log, console.log
+#            owner (the same of whom it ends with), server, version, host, port, socket, data/, tmp/, error.log, console.log
 
 check_name() {
   [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$ ]] || die "'$1' is no name for an instance"
@@ -41,29 +42,9 @@ instance_dir() {
 
 # ---- processes ----------------------------------------------------------------
 
-# When a process started, in clock ticks since boot: with the pid it names one
-# process for ever, where the number alone may have gone to somebody else.
-# Nothing for a zombie: it is gone, PID 1 just has not noticed yet.
-start_time() {
-  local stat fields
-  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
-  # The name in parentheses may hold blanks; the state is the field after it.
-  read -ra fields <<<"${stat##*) }"
-  [[ ${fields[0]} == Z ]] || printf '%s' "${fields[19]}"
-}
-
-# alive DIR: is the recorded process there? Sets PID.
-alive() {
-  local started
-  PID=0
-  [[ -s $1/pid ]] || return 1
-  read -r PID started <"$1/pid"
-  [[ -n $started && $(start_time "$PID") == "$started" ]]
-}
-
 wait_gone() {
   local dir=$1 end=$((SECONDS + $2))
-  while alive "$dir"; do
+  while alive "$dir/pid"; do
     ((SECONDS < end)) || return 1
     sleep 0.05
   done
@@ -71,7 +52,7 @@ wait_gone() {
 
 terminate() {
   local dir=$1
-  alive "$dir" || return 0
+  alive "$dir/pid" || return 0
   kill -TERM "$PID" 2>/dev/null || true
   # A test may have stopped it; a stopped process handles no signal.
   kill -CONT "$PID" 2>/dev/null || true
@@ -81,7 +62,7 @@ terminate() {
 }
 
 kill_hard() {
-  alive "$1" || return 0
+  alive "$1/pid" || return 0
   kill -KILL "$PID" 2>/dev/null || true
   wait_gone "$1" 30 || die "process $PID does not go away"
 }
@@ -198,9 +179,9 @@ run() {
   (cd -- "$dir/data" && exec setsid "${argv[@]}") </dev/null >>"$dir/console.log" 2>&1 &
   pid=$!
   disown
-  printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$dir/pid"
+  record "$dir/pid" "$pid"
   until greets "$host" "$port"; do
-    alive "$dir" || { show_log "$dir"; return 1; }
+    alive "$dir/pid" || { show_log "$dir"; return 1; }
     if ((SECONDS >= end)); then
       show_log "$dir"
       log "not ready within $READY_SECONDS s"
@@ -209,7 +190,7 @@ run() {
     sleep 0.05
   done
   # Somebody else may have taken the port and be the one who greeted.
-  alive "$dir" || { show_log "$dir"; return 1; }
+  alive "$dir/pid" || { show_log "$dir"; return 1; }
 }
 
 show_log() {
@@ -218,15 +199,10 @@ show_log() {
   { tail -n 5 "$1/error.log" 2>/dev/null >&2; } || true
 }
 
-json_string() {
-  local text=${1//\\/\\\\}
-  printf '"%s"' "${text//\"/\\\"}"
-}
-
 # describe DIR [MORE]: the contract. Numbers are numbers, the rest strings.
 describe() {
   local dir=$1 more=${2:-} pid=0
-  if alive "$dir"; then pid=$PID; fi
+  if alive "$dir/pid"; then pid=$PID; fi
   printf '{"name":%s,"server":%s,"version":%s,"host":%s,"port":%d,"user":%s,"password":%s,"socket":%s,"datadir":%s,"pid":%d,"errorLog":%s%s}\n' \
     "$(json_string "$(basename -- "$dir")")" "$(json_string "$(<"$dir/server")")" \
     "$(json_string "$(<"$dir/version")")" "$(json_string "$(<"$dir/host")")" "$(<"$dir/port")" "$(json_string $ROOT_USER)" \
@@ -245,7 +221,7 @@ discard() {
 
 cmd_start() {
   (($# >= 2)) || usage
-  local server=$1 name=$2 wanted='' host=127.0.0.1 profile=fast tls='' dir port socket
+  local server=$1 name=$2 wanted='' host=127.0.0.1 profile=fast tls='' owner='' dir port socket
   shift 2
   known_server "$server"
   check_name "$name"
@@ -255,12 +231,15 @@ cmd_start() {
       --bind) host=${2:?--bind needs an address} && shift 2 ;;
       --profile) profile=${2:?--profile needs a name} && shift 2 ;;
       --tls) tls=${2:?--tls needs a directory} && shift 2 ;;
+      --owner) owner=${2:?--owner needs a process} && shift 2 ;;
       --) shift && break ;;
       *) usage ;;
     esac
   done
   [[ $host =~ ^[0-9]+(\.[0-9]+){3}$ ]] || die "'$host' is no address"
   [[ -z $wanted || $wanted =~ ^[1-9][0-9]{0,4}$ ]] || die "'$wanted' is no port"
+
+  [[ -z $owner || $owner =~ ^[1-9][0-9]*$ ]] || die "'$owner' is no process"
 
   [[ -d $(template_of "$server" 2>/dev/null) ]] || "$LAB_DIR/provision.sh" "$server" >&2
   dir=$RUN/$name
@@ -291,12 +270,29 @@ cmd_start() {
 
   run "$dir" || die "$server did not start as '$name'"
   trap - EXIT
+  if [[ -n $owner ]]; then
+    record "$dir/owner" "$owner"
+    # In a process group of its own: what ends the owner's must not end this.
+    set -m
+    end_with_owner "$dir" </dev/null >/dev/null 2>&1 &
+    set +m
+    disown
+  fi
   describe "$dir"
 }
 
 abandon() {
   kill_hard "$1"
   discard "$1"
+}
+
+# A test that is killed from outside stops nothing. Ends by itself when the instance is stopped.
+end_with_owner() {
+  trap '' HUP
+  while alive "$1/owner"; do
+    sleep 1
+  done
+  [[ ! -d $1 ]] || abandon "$1"
 }
 
 cmd_restart() {
@@ -350,7 +346,7 @@ cmd_list() {
     dir=$RUN/$name
     # Without its options it is only just being made, or was never finished.
     [[ -s $dir/argv ]] || continue
-    if alive "$dir"; then state=running; else state=stopped; fi
+    if alive "$dir/pid"; then state=running; else state=stopped; fi
     describe "$dir" ",\"state\":\"$state\""
   done
 }

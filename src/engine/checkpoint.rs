@@ -401,6 +401,33 @@ impl Record {
         Ok(Some(saved))
     }
 
+    /// What each lane has applied; nothing before all rows are copied.
+    pub async fn applied(&self) -> Result<Vec<Position>> {
+        let mut conn = self.conn().await?;
+        if !self.exists(&mut conn).await? {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(String, Option<Vec<u8>>)> = conn
+            .exec(
+                format!(
+                    "SELECT t.stage, l.position FROM {} t JOIN {} l ON l.task=t.task WHERE t.task=? AND l.lane<{WRITER_BASE}",
+                    self.table("task"),
+                    self.table("lane")
+                ),
+                (self.task.as_str(),),
+            )
+            .await?;
+        self.release(conn);
+        let mut positions = Vec::with_capacity(rows.len());
+        for (stage, position) in rows {
+            let Some(position) = position.filter(|_| Stage::parse(&stage).is_ok_and(|stage| stage >= Stage::Following)) else {
+                return Ok(Vec::new());
+            };
+            positions.push(from_json(&position)?);
+        }
+        Ok(positions)
+    }
+
     /// Records a new task: everything that a resume needs, in one transaction. `start`: what the tables to come hold
     /// at least, and from where the log has to be read for XA transactions that were prepared before. `destinations`: the
     /// tables that it writes, by the names under which the destination tells them apart.

@@ -154,7 +154,9 @@ impl Creator {
         let mut conn = self.session().await?;
         for step in steps {
             if let Err(error) = apply::run_deferred(&mut conn, &step).await {
-                self.progress.schema_failed(table.destination.to_string(), &step.statement(), error.to_string());
+                if !error.is_alter_outrun() {
+                    self.progress.schema_failed(table.destination.to_string(), &step.statement(), error.to_string());
+                }
                 return Err(error.context(format!("adding indexes or foreign keys to {}", table.destination)));
             }
         }

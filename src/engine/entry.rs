@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::checkpoint::Record;
 use super::connection::Connector;
 use super::copy::chunks::CHUNK_BYTES;
 use super::error::{Class, Error, Result};
@@ -254,6 +255,8 @@ pub async fn verify_only(task: Task, repair: bool, _progress: Progress, cancel: 
     let resolved = resolved(&task, &source, &destination).await?;
     let spec = task.spec();
     let schema = spec.migrates(MigrationType::Schema);
+    let record = Record::new(destination.clone(), &task.record_database, &task.name());
+    let hooks = Hooks { record: Some(record), ..Hooks::default() };
     let options = VerifyOptions { repair, schema, ..VerifyOptions::of(&spec.verification) };
-    verify::verify(&resolved.plan, &source, &destination, options, cancel, Hooks::default()).await
+    verify::verify(&resolved.plan, &source, &destination, options, cancel, hooks).await
 }

@@ -71,6 +71,12 @@ impl Error {
         matches!(self.code, Some(1045 | 1698))
     }
 
+    /// More was changed in a table while an index was built on it than the server keeps
+    /// (ER_INNODB_ONLINE_LOG_TOO_BIG; `innodb_online_alter_log_max_size`).
+    pub fn is_alter_outrun(&self) -> bool {
+        self.code == Some(1799)
+    }
+
     /// Whether the engine may try again.
     pub fn is_retryable(&self) -> bool {
         matches!(self.class, Class::Connection | Class::Other)

@@ -30,7 +30,8 @@ fn script(arguments: &[&str]) -> std::process::Output {
 impl Server {
     pub fn start(kind: &'static str, group: &str, options: &[&str]) -> Self {
         let name = format!("binlog-{group}-{kind}-{}", std::process::id());
-        let mut arguments = vec!["start", kind, &name, "--"];
+        let owner = std::process::id().to_string();
+        let mut arguments = vec!["start", kind, &name, "--owner", &owner, "--"];
         arguments.extend(options);
         let output = script(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

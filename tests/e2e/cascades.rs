@@ -97,6 +97,91 @@ fn statements(random: &mut Random) -> Vec<String> {
     }
 }
 
+/// Children with a second unique index that foreign keys act on. A parent's children lie far apart, so that most chunks hold some.
+const UNIQUE: &[&str] = &[
+    "CREATE DATABASE shop",
+    "CREATE TABLE shop.parents (id INT PRIMARY KEY, code INT NOT NULL UNIQUE, n INT NOT NULL)",
+    // The foreign key's column is part of the unique index.
+    "CREATE TABLE shop.seats (id INT PRIMARY KEY, p INT NOT NULL, seat INT NOT NULL, n INT NOT NULL, UNIQUE KEY (p, seat), FOREIGN KEY (p) REFERENCES shop.parents (id) ON DELETE CASCADE ON UPDATE CASCADE)",
+    // Rows that go leave a value that others take.
+    "CREATE TABLE shop.badges (id INT PRIMARY KEY, p INT, badge INT NOT NULL UNIQUE, n INT NOT NULL, KEY (p), FOREIGN KEY (p) REFERENCES shop.parents (id) ON DELETE CASCADE ON UPDATE SET NULL)",
+    "CREATE TABLE shop.stamps (id INT PRIMARY KEY, b INT NOT NULL, stamp INT NOT NULL UNIQUE, KEY (b), FOREIGN KEY (b) REFERENCES shop.badges (id) ON DELETE CASCADE)",
+    // It is the unique index.
+    "CREATE TABLE shop.holders (id INT PRIMARY KEY, p INT UNIQUE, n INT NOT NULL, FOREIGN KEY (p) REFERENCES shop.parents (id) ON DELETE SET NULL ON UPDATE CASCADE)",
+    "CREATE TABLE shop.codes (id INT PRIMARY KEY, code INT UNIQUE, n INT NOT NULL, FOREIGN KEY (code) REFERENCES shop.parents (code) ON DELETE SET NULL ON UPDATE CASCADE)",
+    "CREATE TABLE shop.numbers (n INT PRIMARY KEY)",
+    "INSERT INTO shop.numbers VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)",
+    "INSERT INTO shop.parents SELECT a.n*1000+b.n*100+c.n*10+d.n, a.n*1000+b.n*100+c.n*10+d.n, 0 FROM shop.numbers a, shop.numbers b, shop.numbers c, shop.numbers d WHERE a.n<3",
+    "INSERT INTO shop.seats SELECT x.n*10000+p.id, p.id, x.n, 0 FROM shop.parents p, shop.numbers x",
+    "INSERT INTO shop.badges SELECT x.n*10000+p.id, p.id, p.id*10+x.n, 0 FROM shop.parents p, shop.numbers x",
+    "INSERT INTO shop.stamps SELECT id, id, badge FROM shop.badges",
+    "INSERT INTO shop.holders SELECT id, id, 0 FROM shop.parents",
+    "INSERT INTO shop.codes SELECT id, code, 0 FROM shop.parents",
+];
+
+/// Unique values that a cascade frees, and that are taken in the same transaction and in the next one.
+fn unique_values(random: &mut Random) -> Vec<String> {
+    let id = random.below(CUSTOMERS);
+    let next = (id + 1) % CUSTOMERS;
+    let n = random.below(1_000_000);
+    let fresh = 100_000 + n;
+    let line = n % 10;
+    let other = CUSTOMERS + n;
+    let mut statements = match random.below(8) {
+        0 => {
+            vec![format!("DELETE FROM shop.parents WHERE id={id}"), format!("INSERT INTO shop.parents VALUES ({id}, {id}, {n})")]
+        }
+        1 => vec![
+            format!("DELETE FROM shop.parents WHERE id BETWEEN {id} AND {}", id + 2),
+            format!("INSERT INTO shop.parents VALUES ({id}, {next}, {n})"),
+        ],
+        // The children go along, and others come under the old key.
+        2 => vec![
+            format!("UPDATE shop.parents SET id={other} WHERE id={id}"),
+            format!("INSERT INTO shop.parents VALUES ({id}, {other}, {n})"),
+        ],
+        // Two parents change keys, or codes.
+        3 => vec![
+            format!("UPDATE shop.parents SET id={other} WHERE id={id}"),
+            format!("UPDATE shop.parents SET id={id} WHERE id={next}"),
+            format!("UPDATE shop.parents SET id={next} WHERE id={other}"),
+        ],
+        4 => vec![
+            format!("UPDATE shop.parents SET code={other} WHERE code={id}"),
+            format!("UPDATE shop.parents SET code={id} WHERE code={next}"),
+            format!("UPDATE shop.parents SET code={next} WHERE code={other}"),
+        ],
+        // Values move on without a cascade, and into the way of one.
+        5 => vec![
+            format!("UPDATE shop.badges SET badge={fresh} WHERE badge={}", id * 10 + line),
+            format!("UPDATE shop.badges SET badge={} WHERE badge={}", id * 10 + line, next * 10 + line),
+            format!("DELETE FROM shop.parents WHERE id={next}"),
+        ],
+        6 => vec![
+            format!("UPDATE shop.seats SET seat={fresh} WHERE p={id} AND seat={line}"),
+            format!("UPDATE shop.seats SET seat={line}, n={n} WHERE p={id} AND seat={}", (line + 1) % 10),
+            format!("UPDATE shop.parents SET id={other} WHERE id={id}"),
+        ],
+        _ => vec![
+            format!("INSERT INTO shop.parents VALUES ({id}, {id}, {n})"),
+            format!("DELETE FROM shop.badges WHERE badge={}", id * 10 + line),
+        ],
+    };
+    if random.chance(50) {
+        statements.extend(["COMMIT".to_owned(), "START TRANSACTION".to_owned()]);
+    }
+    statements.extend([
+        format!("INSERT INTO shop.badges VALUES ({fresh}, {id}, {}, {n})", id * 10 + line),
+        format!("INSERT INTO shop.stamps VALUES ({fresh}, {fresh}, {})", id * 10 + line),
+        format!("INSERT INTO shop.seats VALUES ({fresh}, {id}, {line}, {n})"),
+        format!("INSERT INTO shop.holders VALUES ({fresh}, {id}, {n})"),
+        format!("INSERT INTO shop.codes VALUES ({fresh}, {id}, {n})"),
+    ]);
+    statements
+}
+
+type Statements = fn(&mut Random) -> Vec<String>;
+
 /// Sessions that change parents until told to stop; how many transactions they committed.
 struct Load {
     stop: Arc<AtomicBool>,
@@ -105,7 +190,7 @@ struct Load {
 }
 
 impl Load {
-    async fn start(server: &Server, seed: u64) -> Self {
+    async fn start(server: &Server, statements: Statements, seed: u64) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut sessions = Vec::new();
         for session in 0..3 {
@@ -144,10 +229,24 @@ impl Load {
 async fn migrate(source: &'static str, destination: &'static str) {
     let _place = place().await;
     let (source, destination) = (Server::start(source, &[]), Server::start(destination, &[]));
-    source.run(TABLES).await;
+    migrate_under(&source, &destination, TABLES, statements).await;
+}
+
+async fn migrate_unique(server: &'static str) {
+    let _place = place().await;
+    let (source, destination) = (Server::start(server, &[]), Server::start(server, &[]));
+    migrate_under(&source, &destination, UNIQUE, unique_values).await;
+    for table in ["badges", "stamps", "seats", "holders", "codes"] {
+        let taken = source.list(&format!("SELECT COUNT(*) FROM shop.{table} WHERE id>=100000")).await;
+        assert!(taken[0].parse::<u64>().unwrap() > 50, "{taken:?} values of {table} were taken");
+    }
+}
+
+async fn migrate_under(source: &Server, destination: &Server, tables: &[&str], statements: Statements) {
+    source.run(tables).await;
     let seed = number("GODWIT_CASCADE_SEED", 4711);
-    let load = Load::start(&source, seed).await;
-    let migration = Migration::new(&source, &destination)
+    let load = Load::start(source, statements, seed).await;
+    let migration = Migration::new(source, destination)
         .with("/throttle", json!({"full": {"rowsPerSecond": 20_000}}))
         .ignoring(&["ForeignKeyCascades"]);
     let mut random = Random::of(seed, 5, 5);
@@ -172,7 +271,7 @@ async fn migrate(source: &'static str, destination: &'static str) {
     let transactions = load.stop().await;
     assert!(transactions > 200, "{transactions} transactions");
     running.terminate().await;
-    let rows = migration.arrives(&source, &destination).await;
+    let rows = migration.arrives(source, destination).await;
     println!("{transactions} transactions, {rows} rows are equal");
 }
 
@@ -195,6 +294,16 @@ async fn mariadb114_to_mariadb114() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql97_to_mysql97() {
     migrate("mysql97", "mysql97").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unique_values_that_cascades_free_mysql80() {
+    migrate_unique("mysql80").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unique_values_that_cascades_free_mariadb114() {
+    migrate_unique("mariadb114").await;
 }
 
 /// Children whose parent is not migrated can not be followed: the task stops in front of such a change.

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use godwit::api::VerifyReport;
+use godwit::engine::Task;
+use godwit::engine::checkpoint::Record;
+use godwit::engine::verify::{Hooks, Mode, Recheck, VerifyOptions, verify};
 use mysql_async::prelude::Queryable;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Migration, Server, place};
 
@@ -155,4 +160,52 @@ async fn run_stops_while_an_index_is_added() {
     let indexes = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = 'shop' ORDER BY 1";
     assert_eq!(destination.list(indexes).await, ["a", "b", "PRIMARY"]);
     migration.verify().await;
+}
+
+/// `godwit verify` in this process, with pauses of our own.
+async fn compare(migration: &Migration, mode: Mode, recheck: Recheck) -> VerifyReport {
+    // Only the first caller installs it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let text = std::fs::read_to_string(migration.manifest()).unwrap();
+    let task = Task::new(godwit::manifest::load(&text, "task.yaml").unwrap());
+    let (source, destination) = task.connectors().unwrap();
+    let plan = godwit::engine::plan_only(task.clone()).await.unwrap().plan;
+    let record = Some(Record::new(destination.clone(), &task.record_database, &task.name()));
+    let options = VerifyOptions { mode, recheck, ..VerifyOptions::default() };
+    verify(&plan, &source, &destination, options, CancellationToken::new(), Hooks { record, ..Hooks::default() }).await.unwrap()
+}
+
+/// Where all that the source has committed is applied, a difference is one at once; where it is not, it is waited for.
+async fn what_is_on_its_way(kind: &str) {
+    let _place = place().await;
+    let (source, destination) = (Server::start(kind, &[]), Server::start(kind, &[]));
+    shop(&source).await;
+    let migration = Migration::new(&source, &destination);
+    migration.run_until_caught_up().await.expect(0);
+    destination.run(&["DELETE FROM shop.items WHERE id=2", "DELETE FROM shop.notes WHERE text='b'"]).await;
+    // With pauses that no test lives to see the end of.
+    let never = Recheck { attempts: 3, delay: Duration::from_secs(100_000) };
+    for mode in [Mode::Rows, Mode::RowCount] {
+        let report = tokio::time::timeout(Duration::from_secs(120), compare(&migration, mode, never)).await.unwrap();
+        assert_eq!(report.tables.iter().map(|table| table.missing).collect::<Vec<_>>(), [1, 1], "{report:#?}");
+    }
+    destination.run(&["INSERT INTO shop.items VALUES (2,'bolt',0.10)", "INSERT INTO shop.notes VALUES ('b')"]).await;
+    // Committed at the source and not applied yet: the engine begins when the comparison has seen the rows missing.
+    source.run(&["UPDATE shop.items SET price=1 WHERE id=1", "INSERT INTO shop.notes VALUES ('c')"]).await;
+    let often = Recheck { attempts: 3_000, delay: Duration::from_millis(100) };
+    let (report, ()) = tokio::join!(compare(&migration, Mode::Rows, often), async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        migration.run_until_caught_up().await.expect(0);
+    });
+    assert!(report.equal, "{report:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_mysql97() {
+    what_is_on_its_way("mysql97").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_mariadb114() {
+    what_is_on_its_way("mariadb114").await;
 }

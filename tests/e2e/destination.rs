@@ -1,7 +1,10 @@
 //! Tables that stand at the destination before the task: what they cannot hold is refused, what they hold is kept.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
 use crate::support::{Migration, Server, assert_equal, place};
@@ -316,4 +319,61 @@ async fn rows_that_stand_there_are_kept_by_load_data() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_stand_there_are_kept_by_insert() {
     kept("--local-infile=0").await;
+}
+
+/// A destination that keeps few of the changes made while an index is built: it gives the index up (error 1799), and the table's
+/// changes wait while it is added once more.
+async fn an_index_that_changes_outrun(kind: &str) {
+    const ROWS: u64 = 160_000;
+    let _place = place().await;
+    let small = ["--innodb-online-alter-log-max-size=65536", "--innodb-sort-buffer-size=65536"];
+    let (source, destination) = (Server::start(kind, &[]), Server::start(kind, &small));
+    source
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.t (id INT PRIMARY KEY, a VARCHAR(200) CHARACTER SET latin1 NOT NULL, b VARCHAR(200) CHARACTER SET latin1 NOT NULL, KEY a (a), KEY b (b))",
+            "CREATE TABLE shop.numbers (n INT PRIMARY KEY)",
+            "INSERT INTO shop.numbers VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)",
+            &format!(
+                "INSERT INTO shop.t SELECT n, REPEAT(MD5(n), 6), REPEAT(MD5(-n), 6) FROM (SELECT a.n+b.n*10+c.n*100+d.n*1000+e.n*10000+f.n*100000 AS n \
+                 FROM shop.numbers a, shop.numbers b, shop.numbers c, shop.numbers d, shop.numbers e, shop.numbers f) x WHERE n<{ROWS}"
+            ),
+        ])
+        .await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut conn = source.connect().await;
+    let load = tokio::spawn({
+        let stop = Arc::clone(&stop);
+        async move {
+            let mut round = 0u64;
+            while !stop.load(Ordering::SeqCst) {
+                round += 1;
+                let first = round * 7919 % ROWS;
+                let update = format!("UPDATE shop.t SET a=REPEAT(MD5({round}+id), 6) WHERE id BETWEEN {first} AND {first}+99");
+                conn.query_drop(update).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(15)).await;
+            }
+        }
+    });
+    let migration = Migration::new(&source, &destination);
+    let mut running = migration.start(&[]);
+    running.until_phase("Replicating", Duration::from_secs(180)).await;
+    stop.store(true, Ordering::SeqCst);
+    load.await.unwrap();
+    let report = running.report();
+    let log = running.log();
+    running.terminate().await;
+    assert!(log.contains("while its changes wait"), "the index was not outrun:\n{log}");
+    assert!(report["schema"]["failed"].as_array().is_none_or(Vec::is_empty), "{report:#}");
+    migration.arrives(&source, &destination).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_changes_outrun_mysql80() {
+    an_index_that_changes_outrun("mysql80").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_changes_outrun_mariadb114() {
+    an_index_that_changes_outrun("mariadb114").await;
 }

@@ -27,7 +27,8 @@ fn lab(arguments: &[&str]) -> std::process::Output {
 impl Server {
     pub fn start(cluster: &Cluster, role: &str) -> Self {
         let name = format!("kubernetes-{}-{role}", std::process::id());
-        let output = lab(&["start", "mysql97", &name, "--bind", &cluster.host]);
+        let owner = std::process::id().to_string();
+        let output = lab(&["start", "mysql97", &name, "--bind", &cluster.host, "--owner", &owner]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         Self { host: cluster.host.clone(), port: line["port"].as_u64().unwrap() as u16, name }

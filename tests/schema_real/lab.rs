@@ -23,7 +23,7 @@ impl Server {
     /// `mysql97`, `mysql80`, `mysql57` or `mariadb114`.
     pub fn start(kind: &str) -> Self {
         let run = tempfile::Builder::new().prefix("gw").tempdir().unwrap();
-        let output = lab(run.path()).args(["start", kind, kind]).output().unwrap();
+        let output = lab(run.path()).args(["start", kind, kind, "--owner", &std::process::id().to_string()]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let text = |field: &str| Some(line[field].as_str().unwrap().to_owned());

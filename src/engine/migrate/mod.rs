@@ -4,6 +4,7 @@
 //! log together, indexes and foreign keys, and the log alone. All of a task's workers live inside an attempt: when one
 //! fails, all end, and the next attempt claims the task anew before it reads what was committed.
 
+mod additions;
 mod begin;
 mod resume;
 
@@ -39,6 +40,7 @@ use super::source::visibility::{self, Visibility};
 use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
 use crate::manifest::{resume_changes, resume_fingerprint};
+use additions::{finish_table, while_changes_wait};
 
 /// How often the log's end is asked for.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
@@ -454,7 +456,8 @@ impl Attempt<'_> {
             for table in creator.with_foreign_keys() {
                 // The server locks the relations too, one after the other and some of them where no deadlock is seen:
                 // beside transactions that have rows of both, it would wait until its time is up, again and again.
-                still(dispatcher.as_ref(), self.plan.relations(table), creator.foreign_keys(table)).await?;
+                let relations = self.plan.relations(table);
+                while_changes_wait(dispatcher.as_deref(), relations, creator.foreign_keys(table)).await?;
             }
             creator.views().await?;
             self.record.set_stage(&creator.claim, Stage::Following).await?;
@@ -477,8 +480,8 @@ impl Attempt<'_> {
         if asked.full.is_none() {
             options.mode = Mode::Definitions;
         }
-        let report =
-            verify::verify(&self.plan, &self.source, &self.destination, options, cancel.clone(), Hooks::default()).await?;
+        let hooks = Hooks { record: Some(self.record.clone()), ..Hooks::default() };
+        let report = verify::verify(&self.plan, &self.source, &self.destination, options, cancel.clone(), hooks).await?;
         let sum = |count: fn(&TableVerification) -> u64| report.tables.iter().map(count).sum::<u64>();
         self.progress.set_verification(VerificationStatus {
             state: Some(VerificationState::Finished),
@@ -536,27 +539,6 @@ impl Attempt<'_> {
             }
         }
     }
-}
-
-/// Indexes of a copied table; then there is nothing left to do for it but to follow.
-async fn finish_table(creator: Creator, dispatcher: Option<Arc<Dispatcher>>, table: Arc<TablePlan>) -> Result<()> {
-    creator.progress.table_state(table.id, TableState::Indexing);
-    // A unique index is built over the rows of one moment.
-    let dispatcher = dispatcher.filter(|_| table.secondary_unique);
-    still(dispatcher.as_ref(), vec![table.id], creator.indexes(&table)).await?;
-    creator.record.set_table_stage(&creator.claim, &table.definition, TableStage::Done).await?;
-    creator.progress.table_state(table.id, TableState::Done);
-    Ok(())
-}
-
-/// Does something while no lane writes into the tables.
-async fn still(dispatcher: Option<&Arc<Dispatcher>>, tables: Vec<u32>, doing: impl Future<Output = Result<()>>) -> Result<()> {
-    let Some(dispatcher) = dispatcher else { return doing.await };
-    let gate = dispatcher.gate_tables(tables).await;
-    gate.wait_reached().await;
-    let done = doing.await;
-    gate.open();
-    done
 }
 
 /// Once a stop is asked for, what is begun at the destination gets this long.

@@ -11,8 +11,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Context;
 use super::options::Mode;
+use super::order::{DestinationColumn, Order};
 use super::progress::{TableProgress, bound_from_text};
-use super::run::{Shape, TableRun, Ticket};
+use super::run::{Piece, Shape, TableRun, Ticket};
 use super::session::{Patience, Session};
 use crate::engine::copy::range::{KeyBound, Side, read_boundary};
 use crate::engine::error::{Class, Error, Result};
@@ -86,7 +87,7 @@ impl Cutter {
         let counts_only = self.context.options.mode == Mode::RowCount;
         if counts_only || !plan.is_chunked() {
             run.cut_into(1);
-            let ticket = run.ticket(0, None, None);
+            let ticket = run.ticket(0, Piece::default());
             let work = if counts_only {
                 Work::Count(ticket)
             } else if plan.has_key() {
@@ -96,7 +97,9 @@ impl Cutter {
             };
             return self.send(work).await;
         }
-        let mut lo = resumed.and_then(|resumed| resumed.bound.as_deref()).and_then(bound_from_text);
+        let bound = |of: fn(&TableProgress) -> Option<&str>| resumed.and_then(of).and_then(bound_from_text);
+        let mut lo = bound(|resumed| resumed.bound.as_deref());
+        let mut behind = bound(|resumed| resumed.reached.as_deref());
         let mut number = 0;
         loop {
             if run.has_failed() {
@@ -106,15 +109,20 @@ impl Cutter {
                 run.fail(OUT_OF_TIME);
                 return Ok(());
             }
-            let hi = match self.boundary(run, lo.as_ref()).await {
-                Ok(hi) => hi,
+            let cut = match self.boundary(run, lo.as_ref()).await {
+                Ok(hi) => self.reached(run, behind.clone(), hi.as_ref()).await.map(|reached| (hi, reached)),
+                Err(error) => Err(error),
+            };
+            let (hi, reached) = match cut {
+                Ok(cut) => cut,
                 Err(error) if error.class() == Class::Definite => {
                     run.fail(error);
                     return Ok(());
                 }
                 Err(error) => return Err(error),
             };
-            let ticket = run.ticket(number, lo.clone(), hi.clone());
+            let piece = Piece { lo: lo.clone(), hi: hi.clone(), behind: behind.clone(), reached: reached.clone() };
+            let ticket = run.ticket(number, piece);
             number += 1;
             if hi.is_none() {
                 run.cut_into(number);
@@ -127,7 +135,28 @@ impl Cutter {
             if hi.is_none() {
                 return Ok(());
             }
-            lo = hi;
+            (lo, behind) = (hi, reached);
+        }
+    }
+
+    /// How far the destination's rows are compared with the piece that ends at `hi`, where it has an order of its own.
+    async fn reached(&mut self, run: &TableRun, behind: Option<KeyBound>, hi: Option<&KeyBound>) -> Result<Option<KeyBound>> {
+        let (Some(order), Some(hi)) = (&run.shape.order, hi) else { return Ok(None) };
+        let context = self.context.clone();
+        let mut patience = Patience::new(context.options.retry);
+        loop {
+            let attempt = async {
+                let conn = self.destination.get().await?;
+                order.greater(conn, &run.plan, behind.clone(), hi).await
+            };
+            match attempt.await {
+                Ok(reached) => return Ok(Some(reached)),
+                Err(error) => {
+                    self.destination.reset();
+                    let error = error.context(format!("destination {}", run.plan.destination));
+                    patience.wait(error, &context.cancel).await?;
+                }
+            }
         }
     }
 
@@ -183,13 +212,22 @@ impl Cutter {
 async fn read_shape(session: &mut Session, plan: &TablePlan) -> Result<Shape> {
     let conn = session.get().await?;
     let name = (plan.destination.database.as_str(), plan.destination.table.as_str());
-    let columns: Vec<(String, String)> = conn
-        .exec("SELECT column_name, LOWER(data_type) FROM information_schema.columns WHERE table_schema=? AND table_name=?", name)
+    let rows: Vec<(String, String, Option<String>, Option<String>)> = conn
+        .exec(
+            "SELECT column_name, LOWER(data_type), character_set_name, collation_name FROM information_schema.columns \
+             WHERE table_schema=? AND table_name=?",
+            name,
+        )
         .await?;
+    let columns: Vec<DestinationColumn> = rows
+        .into_iter()
+        .map(|(name, data_type, character_set, collation)| DestinationColumn { name, data_type, character_set, collation })
+        .collect();
     if columns.is_empty() {
         return Err(Error::definite("the destination has no such table"));
     }
-    let data_type = |wanted: &str| columns.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, kind)| kind);
+    let data_type =
+        |wanted: &str| columns.iter().find(|there| there.name.eq_ignore_ascii_case(wanted)).map(|there| there.data_type.as_str());
     let mut mixed_json = Vec::new();
     for (place, column) in plan.columns.iter().enumerate() {
         let Some(kind) = data_type(&column.destination_name) else {
@@ -205,5 +243,5 @@ async fn read_shape(session: &mut Session, plan: &TablePlan) -> Result<Shape> {
             (name.0, name.1, plan.key_index.as_deref().unwrap_or_default()),
         )
         .await?;
-    Ok(Shape { has_key_index: index.is_some(), mixed_json })
+    Ok(Shape { has_key_index: index.is_some(), mixed_json, order: Order::of(plan, &columns) })
 }

@@ -90,14 +90,14 @@ impl Join {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
     use crate::engine::plan::{ColumnPlan, DmlSelection, TableName, TablePlan};
     use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
     use crate::engine::value::RowBuilder;
-    use crate::engine::verify::run::Shape;
+    use crate::engine::verify::run::{Piece, Shape};
 
     /// `id INT PRIMARY KEY, v VARBINARY`
     pub(in crate::engine::verify) fn two_columns() -> Arc<TablePlan> {
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn pieces_count_in_order_and_abandoned_ones_not_at_all() {
         let run = TableRun::new(two_columns(), Shape::default(), None, 0, None);
-        let tickets: Vec<_> = (0..3).map(|number| run.ticket(number, None, None)).collect();
+        let tickets: Vec<_> = (0..3).map(|number| run.ticket(number, Piece::default())).collect();
         run.cut_into(3);
         for ticket in &tickets {
             ticket.count(|counts| counts.rows += 10);

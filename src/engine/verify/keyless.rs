@@ -147,11 +147,12 @@ async fn settle(
     part: Part,
     mut surplus: Surplus,
 ) -> Result<()> {
-    for _ in 0..context.options.recheck.attempts {
+    for pause in sessions.still.pauses(context.options.recheck) {
         if surplus.is_empty() {
             return Ok(());
         }
-        tokio::time::sleep(context.options.recheck.delay).await;
+        tokio::time::sleep(pause).await;
+        let before = sessions.still.applied().await;
         let Some(again) = pass(context, sessions, ticket, part).await?.surplus else { break };
         surplus.retain(|digest, count| {
             let now = again.get(digest).copied().unwrap_or(0);
@@ -159,6 +160,9 @@ async fn settle(
             *count = stays * count.signum();
             stays > 0
         });
+        if before.is_some() && sessions.still.applied().await == before {
+            break;
+        }
     }
     let reference = context.options.reference;
     surplus.retain(|_, count| counts_under(reference, kind_of(*count)));

@@ -17,12 +17,14 @@ mod join;
 mod json;
 mod keyless;
 pub mod options;
+mod order;
 mod position;
 pub mod progress;
 mod repair;
 mod run;
 mod session;
 mod settle;
+mod still;
 mod streams;
 mod text;
 mod worker;
@@ -50,6 +52,7 @@ use repair::Repairer;
 use run::{TableRun, Ticket};
 use session::{Session, Sessions};
 use settle::Settler;
+use still::Still;
 use worker::Worker;
 
 /// Characters of a key in a sample.
@@ -175,7 +178,11 @@ async fn compare_tables(
     destination: &Connector,
 ) -> Result<Vec<Arc<TableRun>>> {
     let workers = context.options.concurrency.max(1);
-    let sessions = || Sessions { source: Session::new(source, Role::Read), destination: Session::new(destination, Role::Read) };
+    let sessions = || Sessions {
+        source: Session::new(source, Role::Read),
+        destination: Session::new(destination, Role::Read),
+        still: Still { source: Session::new(source, Role::Metadata), record: context.hooks.record.clone(), info: None },
+    };
     let (work_sender, work) = mpsc::channel(workers * 2);
     let (candidate_sender, candidates) = mpsc::channel(1024);
     let work = Arc::new(Mutex::new(work));

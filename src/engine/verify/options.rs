@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::progress::{TableProgress, VerifyProgress};
 use crate::api::{ReferenceSide, Verification, VerificationMode};
+use crate::engine::checkpoint::Record;
 use crate::engine::throttle::Throttle;
 
 /// How much of a table is compared.
@@ -32,7 +33,8 @@ pub enum Reference {
     Destination,
 }
 
-/// A difference may be a change on its way: it is looked at again, `attempts` times, `delay` apart.
+/// A difference may be a change on its way: it is looked at again, `attempts` times, `delay` apart; less often where it is
+/// known that nothing is on its way ([`Hooks::record`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recheck {
     pub attempts: u32,
@@ -132,6 +134,8 @@ pub struct Hooks {
     pub differences: Option<mpsc::Sender<RowDifference>>,
     /// What an earlier run reported, to go on from.
     pub resume: Option<VerifyProgress>,
+    /// The task's record: from the lanes' positions it is known when nothing is on its way any more.
+    pub record: Option<Record>,
     /// Instead of the options' rates: one that the caller can change.
     pub throttle: Option<Arc<Throttle>>,
 }

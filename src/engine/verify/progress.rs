@@ -38,6 +38,9 @@ pub struct TableProgress {
     /// The last compared key, encoded; None: from the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bound: Option<String>,
+    /// Up to where the destination's rows are compared, by its own order, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reached: Option<String>,
     /// Compared to its end.
     pub done: bool,
     pub counts: Counts,

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::json;
 use super::options::OnProgress;
+use super::order::Order;
 use super::progress::{Counts, TableProgress, bound_text};
 use crate::engine::copy::range::{KeyBound, SelectOptions, Side, select_statement};
 use crate::engine::plan::TablePlan;
@@ -27,6 +28,8 @@ pub struct Shape {
     pub has_key_index: bool,
     /// Places of columns that are JSON on one side and text on the other.
     pub mixed_json: Vec<usize>,
+    /// Where it is not the source's.
+    pub order: Option<Order>,
 }
 
 /// One table.
@@ -43,7 +46,7 @@ pub struct TableRun {
 struct State {
     progress: TableProgress,
     /// Finished pieces behind the first unfinished one.
-    finished: BTreeMap<u64, (Option<KeyBound>, Counts)>,
+    finished: BTreeMap<u64, (Piece, Counts)>,
     next: u64,
     /// Number of pieces, once known.
     pieces: Option<u64>,
@@ -119,12 +122,11 @@ impl TableRun {
     }
 
     /// A piece's first attempt.
-    pub fn ticket(self: &Arc<Self>, number: u64, lo: Option<KeyBound>, hi: Option<KeyBound>) -> Arc<Ticket> {
+    pub fn ticket(self: &Arc<Self>, number: u64, piece: Piece) -> Arc<Ticket> {
         Arc::new(Ticket {
             run: self.clone(),
             number,
-            lo,
-            hi,
+            piece,
             open: AtomicUsize::new(1),
             abandoned: AtomicBool::new(false),
             counts: Mutex::new(Counts::default()),
@@ -154,7 +156,7 @@ impl TableRun {
 
     fn finish(&self, ticket: &Ticket) {
         let counts = std::mem::take(&mut *lock(&ticket.counts));
-        lock(&self.state).finished.insert(ticket.number, (ticket.hi.clone(), counts));
+        lock(&self.state).finished.insert(ticket.number, (ticket.piece.clone(), counts));
         self.advance();
     }
 
@@ -162,9 +164,10 @@ impl TableRun {
         {
             let mut state = lock(&self.state);
             let mut number = state.next;
-            while let Some((hi, counts)) = state.finished.remove(&number) {
+            while let Some((piece, counts)) = state.finished.remove(&number) {
                 state.progress.counts.add(counts, self.sample_limit);
-                state.progress.bound = hi.as_ref().map(bound_text).or_else(|| state.progress.bound.take());
+                state.progress.bound = piece.hi.as_ref().map(bound_text).or_else(|| state.progress.bound.take());
+                state.progress.reached = piece.reached.as_ref().map(bound_text);
                 number += 1;
             }
             state.next = number;
@@ -180,12 +183,22 @@ impl TableRun {
     }
 }
 
+/// A piece: `(lo, hi]`.
+#[derive(Debug, Clone, Default)]
+pub struct Piece {
+    pub lo: Option<KeyBound>,
+    pub hi: Option<KeyBound>,
+    /// Where the destination has another order: the greatest bound there up to the piece before, instead of `lo`, …
+    pub behind: Option<KeyBound>,
+    /// … and with this piece.
+    pub reached: Option<KeyBound>,
+}
+
 /// One attempt at one piece.
 pub struct Ticket {
     pub run: Arc<TableRun>,
     number: u64,
-    pub lo: Option<KeyBound>,
-    pub hi: Option<KeyBound>,
+    pub piece: Piece,
     open: AtomicUsize,
     abandoned: AtomicBool,
     counts: Mutex<Counts>,
@@ -207,7 +220,7 @@ impl Ticket {
     /// This attempt failed; gives the next one.
     pub fn abandon(&self) -> Arc<Ticket> {
         self.abandoned.store(true, Ordering::Release);
-        self.run.ticket(self.number, self.lo.clone(), self.hi.clone())
+        self.run.ticket(self.number, self.piece.clone())
     }
 
     pub fn is_abandoned(&self) -> bool {

@@ -7,6 +7,7 @@ use mysql_async::prelude::Queryable;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::still::Still;
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
 
@@ -70,6 +71,7 @@ impl Session {
 pub struct Sessions {
     pub source: Session,
     pub destination: Session,
+    pub still: Still,
 }
 
 impl Sessions {
@@ -86,6 +88,7 @@ impl Sessions {
     pub async fn close(self) {
         self.source.close().await;
         self.destination.close().await;
+        self.still.source.close().await;
     }
 }
 

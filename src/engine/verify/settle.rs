@@ -4,8 +4,9 @@
 //! on its way, is told from a difference. A key that waits costs its bytes; when too many wait, no new ones
 //! are taken, which stops the workers.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -44,22 +45,26 @@ pub struct Found {
 struct Waiting {
     candidate: Candidate,
     /// How often it was looked at again.
-    attempts: u32,
-    due: Instant,
+    attempts: usize,
 }
 
 /// Settles keys.
 pub struct Settler {
     context: Arc<Context>,
+    /// Before each further look.
+    pauses: Vec<Duration>,
     sessions: Sessions,
     repairer: Option<Repairer>,
-    waiting: VecDeque<Waiting>,
+    /// By when they are due, and a number.
+    waiting: BTreeMap<(Instant, u64), Waiting>,
+    number: u64,
     waiting_bytes: usize,
 }
 
 impl Settler {
     pub fn new(context: Arc<Context>, sessions: Sessions, repairer: Option<Repairer>) -> Self {
-        Self { context, sessions, repairer, waiting: VecDeque::new(), waiting_bytes: 0 }
+        let pauses = sessions.still.pauses(context.options.recheck);
+        Self { context, pauses, sessions, repairer, waiting: BTreeMap::new(), number: 0, waiting_bytes: 0 }
     }
 
     /// Runs until all senders are gone and nothing waits.
@@ -71,7 +76,7 @@ impl Settler {
         let mut open = true;
         let mut received = Vec::with_capacity(BATCH_KEYS);
         while open || !self.waiting.is_empty() {
-            let due = self.waiting.front().map_or_else(Instant::now, |first| first.due);
+            let due = self.waiting.first_key_value().map_or_else(Instant::now, |((due, _), _)| *due);
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(crate::engine::error::Error::cancelled()),
@@ -81,10 +86,10 @@ impl Settler {
                 }
             }
             let now = Instant::now();
-            let mut batch: Vec<Waiting> =
-                received.drain(..).map(|candidate| Waiting { candidate, attempts: 0, due: now }).collect();
-            while batch.len() < BATCH_KEYS && self.waiting.front().is_some_and(|first| first.due <= now) {
-                let Some(first) = self.waiting.pop_front() else { break };
+            let mut batch: Vec<Waiting> = received.drain(..).map(|candidate| Waiting { candidate, attempts: 0 }).collect();
+            while batch.len() < BATCH_KEYS {
+                let Some(first) = self.waiting.first_entry().filter(|first| first.key().0 <= now) else { break };
+                let first = first.remove();
                 self.waiting_bytes -= first.candidate.key.size();
                 batch.push(first);
             }
@@ -118,6 +123,8 @@ impl Settler {
     async fn settle_patiently(&mut self, run: &TableRun, group: Vec<Waiting>) -> Result<()> {
         let mut patience = Patience::new(self.context.options.retry);
         let keys: Vec<Row> = group.iter().map(|waiting| waiting.candidate.key.clone()).collect();
+        let is_again = group.iter().any(|waiting| waiting.attempts > 0);
+        let before = if is_again { self.sessions.still.applied().await } else { None };
         let found = loop {
             match look(run, &mut self.sessions, &keys).await {
                 Ok(found) => break found,
@@ -132,27 +139,28 @@ impl Settler {
                 }
             }
         };
-        self.judge(run, group, found).await
+        let is_still = before.is_some() && !found.is_empty() && self.sessions.still.applied().await == before;
+        self.judge(run, group, found, is_still).await
     }
 
-    async fn judge(&mut self, run: &TableRun, group: Vec<Waiting>, mut found: HashMap<Row, Found>) -> Result<()> {
-        let recheck = self.context.options.recheck;
+    /// `is_still`: what was looked at for a second time would show the same again.
+    async fn judge(&mut self, run: &TableRun, group: Vec<Waiting>, mut found: HashMap<Row, Found>, is_still: bool) -> Result<()> {
         let mut last = Vec::new();
         for mut waiting in group {
             let candidate = &waiting.candidate;
-            let found = found.remove(&candidate.key).filter(|found| self.concerns(candidate.seen, found.kind));
-            let Some(found) = found else {
+            let Some(found) = take(&mut found, candidate, self.context.options.reference) else {
                 candidate.ticket.release();
                 continue;
             };
-            if waiting.attempts >= recheck.attempts {
+            let Some(pause) = self.pauses.get(waiting.attempts).filter(|_| !is_still || waiting.attempts == 0) else {
                 last.push((waiting.candidate, found));
                 continue;
-            }
+            };
             waiting.attempts += 1;
-            waiting.due = Instant::now() + recheck.delay;
+            let due = Instant::now() + *pause;
             self.waiting_bytes += waiting.candidate.key.size();
-            self.waiting.push_back(waiting);
+            self.number += 1;
+            self.waiting.insert((due, self.number), waiting);
         }
         let repaired = match &mut self.repairer {
             Some(repairer) if !last.is_empty() => repairer.repair(&self.context, run, &mut self.sessions, &last).await?,
@@ -165,13 +173,16 @@ impl Settler {
         }
         Ok(())
     }
+}
 
-    /// A key that only the destination's stream brought is judged for being extra only: whatever the source
-    /// has, the source's stream brings up itself. So nothing counts twice.
-    fn concerns(&self, seen: Seen, kind: DifferenceKind) -> bool {
-        let ours = seen != Seen::Destination || kind == DifferenceKind::Extra;
-        ours && counts_under(self.context.options.reference, kind)
-    }
+/// Takes what was found of a candidate's key, if this candidate is to be judged for it. The key may have a second candidate,
+/// which another piece brought: what does not concern the one is left to the other.
+fn take(found: &mut HashMap<Row, Found>, candidate: &Candidate, reference: Reference) -> Option<Found> {
+    let kind = found.get(&candidate.key)?.kind;
+    // A key that only the destination's stream brought is judged for being extra only: whatever the source has, the
+    // source's stream brings up itself. So nothing counts twice.
+    let ours = candidate.seen != Seen::Destination || kind == DifferenceKind::Extra;
+    if ours && counts_under(reference, kind) { found.remove(&candidate.key) } else { None }
 }
 
 /// Whether a kind of difference counts when one side is the reference.
@@ -277,4 +288,30 @@ async fn report_keyed(context: &Context, candidate: &Candidate, found: &Found, r
         repaired,
     };
     context.report(&candidate.ticket, difference).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::value::RowBuilder;
+    use crate::engine::verify::join::tests::two_columns;
+    use crate::engine::verify::run::{Piece, Shape};
+
+    /// Where the sides order differently, a row that differs comes from two pieces, one after the other.
+    #[test]
+    fn a_key_of_two_pieces_counts_once() {
+        let run = TableRun::new(two_columns(), Shape::default(), None, 0, None);
+        let mut key = RowBuilder::default();
+        key.push(Some(b"7"));
+        let key = key.finish();
+        let candidate = |number, seen| Candidate { ticket: run.ticket(number, Piece::default()), key: key.clone(), seen };
+        let (ours, theirs) = (candidate(0, Seen::Source), candidate(1, Seen::Destination));
+        for kind in [DifferenceKind::Different, DifferenceKind::Extra] {
+            for group in [[&ours, &theirs], [&theirs, &ours]] {
+                let mut found = HashMap::from([(key.clone(), Found { kind, source: None, destination: None })]);
+                let counted = group.into_iter().filter_map(|one| take(&mut found, one, Reference::Both)).count();
+                assert_eq!(counted, 1, "{kind:?}");
+            }
+        }
+    }
 }

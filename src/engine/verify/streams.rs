@@ -43,7 +43,14 @@ async fn next_of(reader: &mut Option<RowReader<'_>>) -> Result<Option<Row>> {
 impl<'a> Streams<'a> {
     /// Starts both statements at once.
     pub async fn open(context: &'a Context, run: &'a TableRun, sessions: &'a mut Sessions, ticket: &Ticket) -> Result<Self> {
-        let statement = |side| run.select(side, &range_condition(&run.plan, side, ticket.lo.as_ref(), ticket.hi.as_ref()));
+        let piece = &ticket.piece;
+        let statement = |side| {
+            let lo = match side {
+                Side::Destination if run.shape.order.is_some() => &piece.behind,
+                _ => &piece.lo,
+            };
+            run.select(side, &range_condition(&run.plan, side, lo.as_ref(), piece.hi.as_ref()))
+        };
         let (source_sql, destination_sql) = (statement(Side::Source), statement(Side::Destination));
         let (source, destination) = tokio::try_join!(sessions.source.get(), sessions.destination.get())?;
         let source = async { RowReader::start(source, &source_sql, &run.plan).await.map_err(|e| e.context("source")) };

@@ -106,14 +106,19 @@ async fn count_rows(session: &mut Session, ticket: &Ticket, side: Side) -> Resul
 
 /// Compares the numbers of rows; a surplus on either side counts as that many missing or extra rows.
 async fn compare_counts(context: &Context, sessions: &mut Sessions, ticket: &Ticket) -> Result<()> {
-    let recheck = context.options.recheck;
+    let pauses = sessions.still.pauses(context.options.recheck);
     for attempt in 0.. {
+        let before = if attempt > 0 { sessions.still.applied().await } else { None };
         let (source, destination) = tokio::try_join!(
             count_rows(&mut sessions.source, ticket, Side::Source),
             count_rows(&mut sessions.destination, ticket, Side::Destination),
         )?;
-        if source != destination && attempt < recheck.attempts {
-            tokio::time::sleep(recheck.delay).await;
+        let is_still = source != destination && before.is_some() && sessions.still.applied().await == before;
+        if source != destination
+            && !is_still
+            && let Some(pause) = pauses.get(attempt)
+        {
+            tokio::time::sleep(*pause).await;
             continue;
         }
         let if_counts = |kind, rows| if counts_under(context.options.reference, kind) { rows } else { 0 };

@@ -95,7 +95,7 @@ impl Migration {
     }
 
     /// Writes the manifest as it is now. JSON is YAML.
-    fn manifest(&self) -> PathBuf {
+    pub fn manifest(&self) -> PathBuf {
         let mut text = self.document.to_string();
         for (name, data) in &self.secrets {
             let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});

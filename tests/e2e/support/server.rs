@@ -34,7 +34,8 @@ impl Server {
     pub fn start_with(kind: &str, settings: &[&str], options: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("e2e-{}-{}-{kind}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
-        let mut arguments = vec!["start", kind, &name];
+        let owner = std::process::id().to_string();
+        let mut arguments = vec!["start", kind, &name, "--owner", &owner];
         arguments.extend(settings);
         arguments.push("--");
         arguments.extend(options);
