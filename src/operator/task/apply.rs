@@ -154,13 +154,7 @@ async fn put_plan(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> R
 /// Writes the plan over the one that stands; false: there is none.
 async fn change_plan(ctx: &Context, key: &TaskKey, built: &Built) -> Result<bool, Error> {
     let maps: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    let mut patch = json!(built.config_map);
-    // A merge leaves alone what it does not name.
-    for label in [LABEL_ENVIRONMENT, LABEL_RESOURCE_GROUP] {
-        if let Some(labels) = patch.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
-            labels.entry(label).or_insert(Value::Null);
-        }
-    }
+    let patch = plan_patch(&built.config_map);
     let name = built.config_map.metadata.name.as_deref().unwrap_or_default();
     let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     ctx.take_turn().await;
@@ -169,6 +163,17 @@ async fn change_plan(ctx: &Context, key: &TaskKey, built: &Built) -> Result<bool
         Err(error) if is_gone(&error) => Ok(false),
         Err(error) => Err(refusal("PlanRefused", "writing the engine's plan", error)),
     }
+}
+
+/// The plan as a merge, which leaves alone what it does not name: labels that the spec does not ask for any more are.
+fn plan_patch(map: &ConfigMap) -> Value {
+    let mut patch = json!(map);
+    for label in [LABEL_ENVIRONMENT, LABEL_RESOURCE_GROUP] {
+        if let Some(labels) = patch.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+            labels.entry(label).or_insert(Value::Null);
+        }
+    }
+    patch
 }
 
 /// Whether an object was made for a task of this name, be it an earlier one.
@@ -280,6 +285,15 @@ mod tests {
         {
             assert!(!refuses(code, words), "{words}");
         }
+    }
+
+    #[test]
+    fn labels_that_are_not_asked_for_any_more_go() {
+        let labels = [(LABEL_TASK.to_owned(), "shop".to_owned()), (LABEL_ENVIRONMENT.to_owned(), "Production".to_owned())];
+        let metadata = ObjectMeta { labels: Some(labels.into()), ..ObjectMeta::default() };
+        let patch = plan_patch(&ConfigMap { metadata, ..ConfigMap::default() });
+        let wanted = json!({LABEL_TASK: "shop", LABEL_ENVIRONMENT: "Production", LABEL_RESOURCE_GROUP: null});
+        assert_eq!(patch["metadata"]["labels"], wanted);
     }
 
     #[test]
