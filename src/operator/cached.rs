@@ -208,9 +208,10 @@ fn owns(owners: &[String], uid: &str) -> bool {
     owners.iter().any(|owner| owner == uid)
 }
 
-/// What an object is found by.
+/// What an object is found by, and from where its watch goes on.
 fn name_of(metadata: ObjectMeta) -> ObjectMeta {
-    ObjectMeta { name: metadata.name, namespace: metadata.namespace, ..ObjectMeta::default() }
+    let ObjectMeta { name, namespace, resource_version, .. } = metadata;
+    ObjectMeta { name, namespace, resource_version, ..ObjectMeta::default() }
 }
 
 /// What no decision looks at is not kept.

@@ -65,7 +65,7 @@ fn task(status: Value) -> Value {
 fn pod() -> Value {
     json!({
         "metadata": {
-            "name": "shop-engine", "namespace": "data", "uid": "p-1", "creationTimestamp": "2026-01-01T00:00:00Z",
+            "name": "shop-engine", "namespace": "data", "uid": "p-1", "resourceVersion": "18", "creationTimestamp": "2026-01-01T00:00:00Z",
             "labels": {LABEL_TASK: "shop", LABEL_MODE: "Run", LABEL_UNITS: "2", LABEL_CLUSTER: "prod"},
             "annotations": {ANNOTATION_PLAN: "1"},
             "ownerReferences": [{"apiVersion": "godwit.dev/v1alpha1", "kind": "MigrationTask", "name": "shop", "uid": "u-1"}],
@@ -156,14 +156,20 @@ fn a_pod_is_seen_for_its_task() {
     assert!(cached.view("u-1", |_| Some(ready("False"))).node_lost);
     assert!(cached.view("u-1", |_| None).node_lost);
     assert_eq!((cached.uses(), cached.task()), (Some((Some("prod".to_owned()), 2)), Some("shop")));
-    assert_eq!(
-        cached.meta(),
-        &ObjectMeta { name: Some("shop-engine".into()), namespace: Some("data".into()), ..ObjectMeta::default() }
-    );
     let mut other = pod();
     other["metadata"]["labels"][LABEL_MODE] = json!("Precheck");
     assert_eq!(read::<CachedPod>(other).uses(), None, "a precheck uses no units");
     let mut foreign = pod();
     foreign["metadata"]["labels"] = json!({});
     assert!(!read::<CachedPod>(foreign).view("u-1", |_| None).ours);
+}
+
+#[test]
+fn a_watch_can_go_on_from_each() {
+    // kube takes it from the object of every event.
+    assert_eq!(read::<CachedTask>(task(status())).resource_version().as_deref(), Some("17"));
+    assert_eq!(read::<CachedPod>(pod()).resource_version().as_deref(), Some("18"));
+    assert_eq!(read::<CachedPlan>(json!({"metadata": metadata("shop-engine")})).resource_version().as_deref(), Some("17"));
+    let pod = read::<CachedPod>(pod());
+    assert_eq!((pod.name_any().as_str(), pod.namespace().as_deref()), ("shop-engine", Some("data")));
 }

@@ -1,7 +1,7 @@
 //! One look at a task, in five stages: observe (the caches) → decide (pure: goal, step) → build (pure: objects) → report (pure: status) → apply.
 //!
 //! Status is written before the pod is touched: units that a pod will hold stand in status first, so that they survive whatever happens next. The
-//! pod of a precheck holds none, and is made first: a new task waits for one write less.
+//! first pod of a new task is that of a precheck, which holds none: it is made before, and waits for one write less.
 
 pub mod apply;
 pub mod build;
@@ -166,10 +166,10 @@ async fn look(task: Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<
     let holding = ctx.ledger().holding(key);
     let decided = Decided { goal: &goal, standing: standing.as_ref(), step: &step, reply: reply.as_ref(), holding };
     let status = report::report(&observed, &decided);
-    let holds_none = step == Step::Create(EngineMode::Precheck);
-    let mut wrote = !holds_none && write(&observed, &status, key, ctx).await?;
+    let first = step == Step::Create(EngineMode::Precheck) && observed.status.phase.is_none();
+    let mut wrote = !first && write(&observed, &status, key, ctx).await?;
     let acted = act(&observed, &step, built, &status, key, ctx).await;
-    if holds_none && !matches!(acted, Err(Error::Refused(_))) {
+    if first && !matches!(acted, Err(Error::Refused(_))) {
         wrote = write(&observed, &status, key, ctx).await?;
     }
     match acted {
