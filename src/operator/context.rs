@@ -6,34 +6,32 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::Stream;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, ObjectReference, Pod, Secret};
-use kube::Client;
+use k8s_openapi::api::core::v1::{Namespace, Node, Secret};
 use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube::runtime::events::{Event, Recorder};
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+use kube::{Client, Resource};
 use tokio::sync::mpsc;
 
+use super::cached::{CachedPlan, CachedPod, CachedTask, Glance, Packed};
+use super::events::Telling;
 use super::ledger::{Affected, Ledger, PoolKey, TaskKey};
 use super::metrics::Metrics;
 use super::settings::Settings;
 use super::sharing::Sharing;
 use super::slots::Slots;
 use super::task::decide::Trouble;
-use super::task::observe::used_by;
 use crate::api::engine::engine_name;
-use crate::api::{DedicatedCluster, MigrationTask, MigrationTaskStatus};
+use crate::api::{DedicatedCluster, MigrationTaskStatus};
 
-/// A task as the API server has it, malformed ones included.
-pub type RawTask = DeserializeGuard<MigrationTask>;
 /// A pool as the API server has it, malformed ones included.
 pub type RawPool = DeserializeGuard<DedicatedCluster>;
 
 /// Everything that is watched. One store a watched namespace where only some are watched.
 #[derive(Debug)]
 pub struct Caches {
-    pub tasks: Vec<Store<RawTask>>,
-    pub pods: Vec<Store<Pod>>,
-    pub plans: Vec<Store<PartialObjectMeta<ConfigMap>>>,
+    pub tasks: Vec<Store<CachedTask>>,
+    pub pods: Vec<Store<CachedPod>>,
+    pub plans: Vec<Store<CachedPlan>>,
     pub secrets: Vec<Store<PartialObjectMeta<Secret>>>,
     pub pools: Store<RawPool>,
     pub nodes: Store<Node>,
@@ -51,17 +49,15 @@ where
 
 impl Caches {
     /// A task that can be read.
-    pub fn task(&self, key: &TaskKey) -> Option<MigrationTask> {
-        find(&self.tasks, &key.namespace, &key.name)?.0.as_ref().ok().cloned()
+    pub fn glance(&self, key: &TaskKey) -> Option<Glance> {
+        find(&self.tasks, &key.namespace, &key.name)?.glance().cloned()
     }
 
     /// All tasks that can be read.
-    pub fn every_task(&self, mut visit: impl FnMut(&MigrationTask)) {
-        for store in &self.tasks {
-            for task in store.state() {
-                if let Ok(task) = &task.0 {
-                    visit(task);
-                }
+    pub fn every_task(&self, mut visit: impl FnMut(&CachedTask, &Glance)) {
+        for task in self.tasks.iter().flat_map(Store::state) {
+            if let Some(glance) = task.glance() {
+                visit(&task, glance);
             }
         }
     }
@@ -103,7 +99,7 @@ impl Failures {
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     /// The status that was written last, and the resourceVersion that it got.
-    pub written: Option<(MigrationTaskStatus, u64)>,
+    pub written: Option<(Packed<MigrationTaskStatus>, u64)>,
     pub written_at: Option<Instant>,
     pub failures: Failures,
     /// What kept the last step from being taken, and how often in a row.
@@ -115,16 +111,14 @@ pub struct Memory {
 #[derive(Debug)]
 pub struct Pokes {
     /// Namespace (None: all) and the queue of its tasks.
-    tasks: Vec<(Option<String>, mpsc::UnboundedSender<ObjectRef<RawTask>>)>,
+    tasks: Vec<(Option<String>, mpsc::UnboundedSender<ObjectRef<CachedTask>>)>,
     pools: mpsc::UnboundedSender<ObjectRef<RawPool>>,
     /// Where to look who is concerned by a pool or a namespace; set once the caches exist.
-    stores: OnceLock<Vec<Store<RawTask>>>,
+    stores: OnceLock<Vec<Store<CachedTask>>>,
 }
 
 /// The other ends.
-pub type TaskQueues = Vec<mpsc::UnboundedReceiver<ObjectRef<RawTask>>>;
-/// Events that wait to be published, with what they are about.
-pub type EventQueue = mpsc::Receiver<(Event, ObjectReference)>;
+pub type TaskQueues = Vec<mpsc::UnboundedReceiver<ObjectRef<CachedTask>>>;
 /// The other end for pools.
 pub type PoolQueue = mpsc::UnboundedReceiver<ObjectRef<RawPool>>;
 
@@ -158,24 +152,22 @@ impl Pokes {
     }
 
     /// From now on tasks can be found by pool and namespace.
-    pub fn know(&self, stores: Vec<Store<RawTask>>) {
+    pub fn know(&self, stores: Vec<Store<CachedTask>>) {
         let _ = self.stores.set(stores);
     }
 
     pub fn tasks_of_pool(&self, pool: &str) {
-        self.concerned(|task| task.spec.cluster.name.as_deref() == Some(pool));
+        self.concerned(|task| task.glance().is_some_and(|glance| glance.cluster.as_deref() == Some(pool)));
     }
 
     pub fn tasks_of_namespace(&self, namespace: &str) {
-        self.concerned(|task| task.metadata.namespace.as_deref() == Some(namespace));
+        self.concerned(|task| task.glance().is_some() && task.meta().namespace.as_deref() == Some(namespace));
     }
 
-    fn concerned(&self, concerns: impl Fn(&MigrationTask) -> bool) {
-        for raw in self.stores.get().into_iter().flatten().flat_map(Store::state) {
-            if let Ok(task) = &raw.0
-                && concerns(task)
-            {
-                self.task(&super::task::key(task));
+    fn concerned(&self, concerns: impl Fn(&CachedTask) -> bool) {
+        for task in self.stores.get().into_iter().flatten().flat_map(Store::state) {
+            if concerns(&task) {
+                self.task(&super::task::key(&*task));
             }
         }
     }
@@ -199,9 +191,8 @@ pub struct Context {
     pub caches: Caches,
     pub pokes: Arc<Pokes>,
     pub metrics: Arc<Metrics>,
-    pub recorder: Recorder,
     /// To who publishes events.
-    pub events: mpsc::Sender<(Event, ObjectReference)>,
+    pub events: mpsc::Sender<Telling>,
     pub slots: Slots,
     ledger: Mutex<Ledger>,
     sharing: Mutex<Sharing>,
@@ -239,8 +230,7 @@ impl Context {
         caches: Caches,
         pokes: Arc<Pokes>,
         metrics: Arc<Metrics>,
-        recorder: Recorder,
-        events: mpsc::Sender<(Event, ObjectReference)>,
+        events: mpsc::Sender<Telling>,
     ) -> Self {
         Self {
             client,
@@ -249,7 +239,6 @@ impl Context {
             caches,
             pokes,
             metrics,
-            recorder,
             events,
             ledger: Mutex::default(),
             sharing: Mutex::default(),
@@ -291,7 +280,7 @@ impl Context {
         self.account(key, |ledger| {
             let mut granted = ledger.release(key);
             // Nobody looks for a pod that was not seen yet: should there be one, it counts from when it is.
-            granted.extend(match pod.as_deref().and_then(used_by) {
+            granted.extend(match pod.as_deref().and_then(CachedPod::uses) {
                 Some((pool, units)) => ledger.uses(key, &pool, units),
                 None => ledger.unused(key),
             });
@@ -302,7 +291,7 @@ impl Context {
     /// Tells the ledger what the task's pod uses, by the cache.
     pub fn count_pod(&self, key: &TaskKey) {
         let pod = find(&self.caches.pods, &key.namespace, &engine_name(&key.name));
-        self.account(key, |ledger| match (pod.as_deref(), pod.as_deref().and_then(used_by)) {
+        self.account(key, |ledger| match (pod.as_deref(), pod.as_deref().and_then(CachedPod::uses)) {
             (_, Some((pool, units))) => ledger.uses(key, &pool, units),
             (Some(_), None) => ledger.unused(key),
             (None, None) => ledger.unseen(key),

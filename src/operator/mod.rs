@@ -9,8 +9,10 @@
 //! What it promises: level-triggered and idempotent, it can die at any point and be started again; the only writer of status; units are never
 //! granted twice; nothing is written when nothing changed. Under overload looks at tasks come later, never wrong. It imports nothing of the engine.
 
+pub mod cached;
 pub mod context;
 pub mod engines;
+pub mod events;
 pub mod health;
 mod http;
 pub mod ledger;

@@ -11,10 +11,11 @@ use futures_util::future::{BoxFuture, FutureExt, join_all, select_all};
 use futures_util::stream::StreamExt;
 use k8s_controller::LeaderElection;
 use kube::runtime::controller::{self, applier};
-use kube::runtime::events::{Recorder, Reporter};
-use kube::{Api, Client};
+use kube::runtime::reflector::Store;
+use kube::{Api, Client, Resource};
 use tokio_util::sync::CancellationToken;
 
+use super::cached::{CachedPod, CachedTask, OfTask};
 use super::context::{Caches, Context, Pokes, PoolQueue, TaskQueues, queue_stream};
 use super::health::Health;
 use super::ledger::{Ledger, PoolKey, TaskKey};
@@ -23,7 +24,6 @@ use super::settings::Settings;
 use super::task::observe;
 use super::watch::{self, Watcher, Watches};
 use super::{http, pool, task};
-use crate::api::engine::LABEL_TASK;
 use crate::api::{DedicatedCluster, EngineMode, MigrationTask, Phase};
 
 /// Longer than a watch lasts: a connection that says nothing for so long is dead.
@@ -85,8 +85,8 @@ impl Shared {
     pub fn refresh_metrics(&self) {
         let Some(ctx) = self.context.get() else { return };
         let mut phases: Vec<(Phase, usize)> = Phase::ALL.iter().map(|phase| (*phase, 0)).collect();
-        ctx.caches.every_task(|task| {
-            let phase = task.status.as_ref().and_then(|status| status.phase).unwrap_or(Phase::Pending);
+        ctx.caches.every_task(|_, glance| {
+            let phase = glance.phase.unwrap_or(Phase::Pending);
             if let Some((_, count)) = phases.iter_mut().find(|(known, _)| *known == phase) {
                 *count += 1;
             }
@@ -153,7 +153,7 @@ async fn lead(settings: &Settings, client: Client, election: &LeaderElection, sh
 async fn wait_for_crds(client: &Client, settings: &Settings, shared: &Shared) {
     let one = kube::api::ListParams::default().limit(1);
     loop {
-        let tasks: Api<super::context::RawTask> = match settings.watch_namespaces.first() {
+        let tasks: Api<CachedTask> = match settings.watch_namespaces.first() {
             Some(namespace) => Api::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         };
@@ -193,16 +193,14 @@ async fn work(settings: Settings, client: Client, shared: Arc<Shared>) -> Result
     };
     let (caches, watches) = watch::start(&watcher, &settings.watch_namespaces, on_gone);
     pokes.know(caches.tasks.clone());
-    let reporter = Reporter { controller: "godwit".to_owned(), instance: Some(settings.identity.clone()) };
-    let recorder = Recorder::new(client.clone(), reporter);
     let (events, event_queue) = tokio::sync::mpsc::channel(EVENTS_WAITING);
-    let ctx = Arc::new(Context::new(client, settings, caches, pokes, Arc::clone(&shared.metrics), recorder, events));
+    let ctx = Arc::new(Context::new(client, settings, caches, pokes, Arc::clone(&shared.metrics), events));
     let _ = gone.set(Arc::clone(&ctx));
     let _ = shared.context.set(Arc::clone(&ctx));
     let reconciles = reconciles(Arc::clone(&ctx), task_queues, pool_queue, Arc::clone(&shared.health));
     tokio::select! {
         () = watching(watches) => Err(Error::Ended("a watch")),
-        () = task::apply::publish(&ctx, event_queue) => Err(Error::Ended("who publishes events")),
+        () = super::events::publish(&ctx, event_queue) => Err(Error::Ended("who publishes events")),
         () = reconciles => Err(Error::Ended("the reconciles")),
     }
 }
@@ -268,17 +266,16 @@ fn seed(ctx: &Context) {
     let Caches { tasks, pods, .. } = &ctx.caches;
     let mut ledger = ctx.ledger();
     for raw in tasks.iter().flat_map(|store| store.state()) {
-        let Ok(task) = &raw.0 else { continue };
-        if let Some((pool, units)) = held(task, pods) {
-            ledger.restore(&task::key(task), &pool, units);
+        let Ok(task) = raw.read() else { continue };
+        if let Some((pool, units)) = held(&task, pods) {
+            ledger.restore(&task::key(&task), &pool, units);
             restored += 1;
         }
     }
     // Whoever they belong to: tasks that cannot be read, or are gone, or a predecessor of the same name.
     for pod in pods.iter().flat_map(|store| store.state()) {
-        let task = pod.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_TASK));
-        if let (Some(task), Some((pool, units))) = (task, observe::used_by(&pod)) {
-            ledger.uses(&TaskKey::new(pod.metadata.namespace.clone().unwrap_or_default(), task), &pool, units);
+        if let (Some(task), Some((pool, units))) = (pod.task(), pod.uses()) {
+            ledger.uses(&TaskKey::new(pod.meta().namespace.clone().unwrap_or_default(), task), &pool, units);
         }
     }
     ledger.set_capacity(&None, ctx.settings.default_capacity());
@@ -294,10 +291,7 @@ fn pool_name(pool: &DedicatedCluster) -> Option<String> {
     pool.metadata.name.clone()
 }
 
-fn held(
-    task: &MigrationTask,
-    pods: &[kube::runtime::reflector::Store<k8s_openapi::api::core::v1::Pod>],
-) -> Option<(Option<String>, u32)> {
+fn held(task: &MigrationTask, pods: &[Store<CachedPod>]) -> Option<(Option<String>, u32)> {
     let status = task.status.as_ref();
     if let Some(admission) = status.and_then(|status| status.admission.as_ref()) {
         let ended = status.and_then(|status| status.phase).is_some_and(Phase::is_final);
@@ -305,7 +299,7 @@ fn held(
     }
     let key = task::key(task);
     let pod = super::context::find(pods, &key.namespace, &crate::api::engine::engine_name(&key.name))?;
-    let view = observe::pod_view(&pod, task.metadata.uid.as_deref().unwrap_or_default(), |_| None);
+    let view = pod.view(task.metadata.uid.as_deref().unwrap_or_default(), |_| None);
     (view.ours && view.mode == Some(EngineMode::Run)).then_some((view.cluster, view.units))
 }
 

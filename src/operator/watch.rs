@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Pod, PodSpec, PodStatus, Secret};
+use k8s_openapi::api::core::v1::{Namespace, Node, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
@@ -20,14 +20,14 @@ use kube::runtime::watcher::{self, Config, Event};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::context::{Caches, Pokes, RawPool, RawTask};
+use super::cached::{CachedPlan, CachedPod, CachedTask, OfTask, slim};
+use super::context::{Caches, Pokes, RawPool};
 use super::health::Health;
 use super::ledger::TaskKey;
 use super::metrics::Metrics;
 use super::task::decide::backoff;
-use super::task::{RETRY_SET_AT, key};
+use super::task::key;
 use crate::api::engine::LABEL_TASK;
-use crate::manifest::secret_references;
 
 /// The API server ends a watch after this long; a connection that went dead without a word is found when its answer is overdue
 /// ([`super::process::READ_TIMEOUT`]).
@@ -35,7 +35,7 @@ const WATCH_SECONDS: u32 = 50;
 /// Pauses after a watch has failed: the first, doubled up to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// Objects a list page.
-const PAGE: u32 = 500;
+const PAGE: u32 = 100;
 
 /// What is done when objects come and go. `listing`: it was there when the watch began.
 type React<K> = Box<dyn FnMut(&K, Change) + Send>;
@@ -118,11 +118,11 @@ impl Watcher {
         scope: Option<&str>,
         on_gone: impl Fn(&TaskKey) + Send + 'static,
         watches: &mut Watches,
-    ) -> reflector::Store<RawTask> {
-        let stream = anew(api::<RawTask>(&self.client, scope), config());
+    ) -> reflector::Store<CachedTask> {
+        let stream = anew(api::<CachedTask>(&self.client, scope), config());
         let pokes = Arc::clone(&self.pokes);
         let mut seen: HashMap<TaskKey, u64> = HashMap::new();
-        let react = move |task: &RawTask, change: Change| {
+        let react = move |task: &CachedTask, change: Change| {
             let key = key(task);
             if change == Change::Deleted {
                 seen.remove(&key);
@@ -135,7 +135,7 @@ impl Watcher {
                 pokes.task(&key);
             }
         };
-        self.run(name("migrationtasks", scope), stream, slim_task, Box::new(react), watches)
+        self.run(name("migrationtasks", scope), stream, |_| {}, Box::new(react), watches)
     }
 
     fn pools(&self, watches: &mut Watches) -> reflector::Store<RawPool> {
@@ -159,43 +159,42 @@ impl Watcher {
     fn pods(
         &self,
         scope: Option<&str>,
-        tasks: reflector::Store<RawTask>,
+        tasks: reflector::Store<CachedTask>,
         on_gone: impl Fn(&TaskKey) + Send + 'static,
         watches: &mut Watches,
-    ) -> reflector::Store<Pod> {
-        let stream = anew(api::<Pod>(&self.client, scope), config().labels(LABEL_TASK));
+    ) -> reflector::Store<CachedPod> {
+        let stream = anew(api::<CachedPod>(&self.client, scope), config().labels(LABEL_TASK));
         let mut poke = self.poke_owner();
-        let react = move |pod: &Pod, change: Change| {
+        let react = move |pod: &CachedPod, change: Change| {
             poke(pod, change);
             // Nobody looks at a task that is gone: its units count by the pod that is still there, and are given back when that goes.
-            let task = pod.metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_TASK));
-            if let (Change::Applied | Change::Deleted, Some(task)) = (change, task) {
-                let key = TaskKey::new(pod.metadata.namespace.clone().unwrap_or_default(), task);
+            if let (Change::Applied | Change::Deleted, Some(task)) = (change, pod.task()) {
+                let key = TaskKey::new(pod.meta().namespace.clone().unwrap_or_default(), task);
                 if tasks.get(&reflector::ObjectRef::new(&key.name).within(&key.namespace)).is_none() {
                     on_gone(&key);
                 }
             }
         };
-        self.run(name("pods", scope), stream, slim_pod, Box::new(react), watches)
+        self.run(name("pods", scope), stream, |_| {}, Box::new(react), watches)
     }
 
-    fn plans(&self, scope: Option<&str>, watches: &mut Watches) -> reflector::Store<PartialObjectMeta<ConfigMap>> {
-        let stream = anew(api::<PartialObjectMeta<ConfigMap>>(&self.client, scope), config().labels(LABEL_TASK));
+    fn plans(&self, scope: Option<&str>, watches: &mut Watches) -> reflector::Store<CachedPlan> {
+        let stream = anew(api::<CachedPlan>(&self.client, scope), config().labels(LABEL_TASK));
         // One that changes was changed by us, or is put right in the next look; one that is gone is missed at once.
         let mut poke = self.poke_owner();
-        let react = move |map: &PartialObjectMeta<ConfigMap>, change: Change| {
+        let react = move |map: &CachedPlan, change: Change| {
             if change == Change::Deleted {
                 poke(map, change);
             }
         };
-        self.run(name("configmaps", scope), stream, |map| slim(&mut map.metadata), Box::new(react), watches)
+        self.run(name("configmaps", scope), stream, |_| {}, Box::new(react), watches)
     }
 
     /// Metadata only: the values of Secrets never come into this process.
     fn secrets(
         &self,
         scope: Option<&str>,
-        tasks: reflector::Store<RawTask>,
+        tasks: reflector::Store<CachedTask>,
         watches: &mut Watches,
     ) -> reflector::Store<PartialObjectMeta<Secret>> {
         let stream = anew(api::<PartialObjectMeta<Secret>>(&self.client, scope), config());
@@ -205,11 +204,10 @@ impl Watcher {
                 return;
             }
             let (namespace, name) = (secret.metadata.namespace.clone().unwrap_or_default(), secret.name_any());
-            for raw in tasks.state() {
-                let Ok(task) = &raw.0 else { continue };
-                let here = task.metadata.namespace.as_deref() == Some(namespace.as_str());
-                if here && secret_references(&task.spec).iter().any(|(_, named)| *named == name) {
-                    pokes.task(&key(task));
+            for task in tasks.state() {
+                let here = task.meta().namespace.as_deref() == Some(namespace.as_str());
+                if here && task.glance().is_some_and(|glance| glance.secrets.contains(&name)) {
+                    pokes.task(&key(&*task));
                 }
             }
         };
@@ -240,11 +238,10 @@ impl Watcher {
     }
 
     /// Wakes the task that a label names.
-    fn poke_owner<K: Resource + 'static>(&self) -> React<K> {
+    fn poke_owner<K: Resource + OfTask + 'static>(&self) -> React<K> {
         let pokes = Arc::clone(&self.pokes);
         Box::new(move |object: &K, change: Change| {
-            let task = object.meta().labels.as_ref().and_then(|labels| labels.get(LABEL_TASK));
-            if let (Some(task), true) = (task, change != Change::Listed) {
+            if let (Some(task), true) = (object.task(), change != Change::Listed) {
                 pokes.task(&TaskKey::new(object.meta().namespace.clone().unwrap_or_default(), task));
             }
         })
@@ -351,56 +348,6 @@ fn digest(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
-}
-
-/// What no decision looks at is not kept.
-fn slim(metadata: &mut ObjectMeta) {
-    metadata.managed_fields = None;
-    if let Some(annotations) = &mut metadata.annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    }
-}
-
-fn slim_task(task: &mut RawTask) {
-    let metadata = task.meta_mut();
-    // Who set retry last, and when, stands nowhere else.
-    let owns_retry = |entry: &&k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry| {
-        entry.fields_v1.as_ref().is_some_and(|fields| fields.0.pointer("/f:spec/f:retry").is_some())
-    };
-    let set_at =
-        metadata.managed_fields.iter().flatten().filter(owns_retry).filter_map(|entry| entry.time.clone()).max_by_key(|t| t.0);
-    if let Some(at) = set_at {
-        metadata.annotations.get_or_insert_default().insert(RETRY_SET_AT.to_owned(), at.0.to_string());
-    }
-    slim(metadata);
-}
-
-fn slim_pod(pod: &mut Pod) {
-    slim(&mut pod.metadata);
-    if let Some(spec) = &mut pod.spec {
-        let containers = std::mem::take(&mut spec.containers);
-        let images = containers
-            .into_iter()
-            .map(|container| k8s_openapi::api::core::v1::Container {
-                name: container.name,
-                image: container.image,
-                resources: container.resources,
-                ..Default::default()
-            })
-            .collect();
-        *spec = PodSpec { node_name: spec.node_name.take(), containers: images, ..PodSpec::default() };
-    }
-    if let Some(status) = &mut pod.status {
-        *status = PodStatus {
-            phase: status.phase.take(),
-            reason: status.reason.take(),
-            message: status.message.take(),
-            conditions: status.conditions.take(),
-            pod_ip: status.pod_ip.take(),
-            container_statuses: status.container_statuses.take(),
-            ..PodStatus::default()
-        };
-    }
 }
 
 fn slim_node(node: &mut Node) {

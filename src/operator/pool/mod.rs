@@ -14,6 +14,7 @@ use serde_json::json;
 
 use self::status::Doing;
 use super::context::{Context, RawPool};
+use super::events;
 use super::ledger::TaskKey;
 use super::metrics::Kind;
 use super::task::report::Note;
@@ -60,7 +61,7 @@ pub fn after_error(raw: Arc<RawPool>, error: &Error, ctx: Arc<Context>) -> Actio
     let (failures, news) = ctx.pool_failed(&raw.name_any(), &cause);
     tracing::warn!(pool = %raw.name_any(), error = cause, failures, "the pool could not be looked at; it is tried again");
     if news {
-        apply::event(&ctx, &*raw, &report::failure(failures, &cause));
+        events::tell(&ctx, &*raw, &report::failure(failures, &cause));
     }
     Action::requeue(Duration::from_secs(5))
 }
@@ -77,8 +78,8 @@ async fn look(pool: &DedicatedCluster, ctx: &Context) -> Result<Action, Error> {
     }
     let view = ctx.ledger().view(&key);
     let doing = |task: &TaskKey| {
-        let status = ctx.caches.task(task).and_then(|task| task.status);
-        status.map(|status| Doing { phase: status.phase, latency_seconds: status.latency_seconds }).unwrap_or_default()
+        let glance = ctx.caches.glance(task);
+        glance.map(|glance| Doing { phase: glance.phase, latency_seconds: glance.latency_seconds }).unwrap_or_default()
     };
     let nodes = ctx.caches.nodes.state();
     let addresses = status::addresses(pool, nodes.iter().map(|node| &**node));
@@ -92,9 +93,9 @@ async fn look(pool: &DedicatedCluster, ctx: &Context) -> Result<Action, Error> {
 /// Tasks that name the pool and have not ended, or count in it: of those that cannot be read, or are gone, only their pods are known.
 fn users(ctx: &Context, name: &str) -> usize {
     let mut users: HashSet<TaskKey> = HashSet::new();
-    ctx.caches.every_task(|task| {
-        let named = task.spec.cluster.name.as_deref() == Some(name);
-        let ended = task.status.as_ref().and_then(|status| status.phase).is_some_and(Phase::is_final);
+    ctx.caches.every_task(|task, glance| {
+        let named = glance.cluster.as_deref() == Some(name);
+        let ended = glance.phase.is_some_and(Phase::is_final);
         if named && !ended {
             users.insert(super::task::key(task));
         }
@@ -147,7 +148,7 @@ async fn write(pool: &DedicatedCluster, status: &ClusterStatus, ctx: &Context) -
     {
         let warning = now != "Available";
         let message = status.message.clone().unwrap_or_default();
-        apply::event(ctx, pool, &Note { warning, reason: now, message });
+        events::tell(ctx, pool, &Note { warning, reason: now, message });
     }
     Ok(())
 }

@@ -4,9 +4,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
-use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Error;
 use super::build::Built;
@@ -14,9 +13,11 @@ use super::decide::Trouble;
 use super::notes::Note;
 use super::report;
 use crate::api::condition::Condition;
-use crate::api::engine::{ANNOTATION_PLAN, LABEL_TASK, PLAN_KEY, engine_name};
+use crate::api::engine::{ANNOTATION_PLAN, LABEL_ENVIRONMENT, LABEL_RESOURCE_GROUP, LABEL_TASK, PLAN_KEY, engine_name};
 use crate::api::{API_VERSION, EnginePlan, GROUP, MigrationTask, MigrationTaskStatus};
-use crate::operator::context::{Context, EventQueue};
+use crate::operator::cached::Packed;
+use crate::operator::context::Context;
+use crate::operator::events;
 use crate::operator::ledger::TaskKey;
 use crate::operator::metrics::Kind;
 
@@ -42,7 +43,7 @@ pub async fn status(ctx: &Context, task: &MigrationTask, key: &TaskKey, status: 
     ctx.metrics.wrote_status(Kind::MigrationTask);
     let version = written.metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
     ctx.remember(key, |memory| {
-        memory.written = Some((status.clone(), version));
+        memory.written = Some((Packed::new(status), version));
         memory.written_at = Some(std::time::Instant::now());
     });
     Ok(())
@@ -81,7 +82,7 @@ pub async fn malformed<K: Resource<DynamicType = ()>>(
         Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => return Ok(false),
         Err(error) => return Err(Error::at("writing the status of a resource that cannot be understood")(error)),
     }
-    event(ctx, raw, &Note { warning: true, reason: report::MALFORMED.to_owned(), message });
+    events::tell(ctx, raw, &Note { warning: true, reason: report::MALFORMED.to_owned(), message });
     Ok(true)
 }
 
@@ -130,20 +131,49 @@ pub async fn refresh(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -
 }
 
 async fn put_plan(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> Result<(), Error> {
+    // One that has gone meanwhile is made anew.
+    if known && change_plan(ctx, key, built).await? {
+        return Ok(());
+    }
     let maps: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let name = built.config_map.metadata.name.as_deref().unwrap_or_default();
-    if !known {
-        // What an app keeps under this name must neither be overwritten nor go with the task.
-        ctx.take_turn().await;
-        let there =
-            maps.get_metadata_opt(name).await.map_err(Error::at("looking whose ConfigMap stands under the plan's name"))?;
-        if there.is_some_and(|map| !belongs(&map.metadata, key)) {
-            return Err(Error::Refused(plan_name_taken(name)));
+    ctx.take_turn().await;
+    match maps.create(&PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }, &built.config_map).await {
+        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {}
+        result => return result.map(drop).map_err(|error| refusal("PlanRefused", "writing the engine's plan", error)),
+    }
+    // What an app keeps under this name must neither be overwritten nor go with the task.
+    ctx.take_turn().await;
+    let there = maps.get_metadata_opt(name).await.map_err(Error::at("looking whose ConfigMap stands under the plan's name"))?;
+    if there.is_some_and(|map| !belongs(&map.metadata, key)) {
+        return Err(Error::Refused(plan_name_taken(name)));
+    }
+    change_plan(ctx, key, built).await.map(drop)
+}
+
+/// Writes the plan over the one that stands; false: there is none.
+async fn change_plan(ctx: &Context, key: &TaskKey, built: &Built) -> Result<bool, Error> {
+    let maps: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &key.namespace);
+    let patch = plan_patch(&built.config_map);
+    let name = built.config_map.metadata.name.as_deref().unwrap_or_default();
+    let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    ctx.take_turn().await;
+    match maps.patch(name, &parameters, &Patch::Merge(&patch)).await {
+        Ok(_) => Ok(true),
+        Err(error) if is_gone(&error) => Ok(false),
+        Err(error) => Err(refusal("PlanRefused", "writing the engine's plan", error)),
+    }
+}
+
+/// The plan as a merge, which leaves alone what it does not name: labels that the spec does not ask for any more are.
+fn plan_patch(map: &ConfigMap) -> Value {
+    let mut patch = json!(map);
+    for label in [LABEL_ENVIRONMENT, LABEL_RESOURCE_GROUP] {
+        if let Some(labels) = patch.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+            labels.entry(label).or_insert(Value::Null);
         }
     }
-    ctx.take_turn().await;
-    let written = maps.patch(name, &apply(), &Patch::Apply(&built.config_map)).await;
-    written.map(drop).map_err(|error| refusal("PlanRefused", "writing the engine's plan", error))
+    patch
 }
 
 /// Whether an object was made for a task of this name, be it an earlier one.
@@ -223,20 +253,6 @@ fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// Hands an event to who publishes them: no look waits for it. One that is lost loses nothing else.
-pub fn event<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, note: &Note) {
-    let event = Event {
-        type_: if note.warning { EventType::Warning } else { EventType::Normal },
-        reason: note.reason.clone(),
-        note: Some(note.message.clone()),
-        action: "Reconcile".to_owned(),
-        secondary: None,
-    };
-    if ctx.events.try_send((event, object.object_ref(&()))).is_err() {
-        tracing::debug!(reason = note.reason, "more events than can be published; this one is left out");
-    }
-}
-
 /// Tells that a task goes without its fence. The event is about the namespace: in one that ends no event can be made.
 pub fn tell_unfenced(ctx: &Context, key: &TaskKey) {
     let message = format!(
@@ -245,17 +261,7 @@ pub fn tell_unfenced(ctx: &Context, key: &TaskKey) {
     );
     tracing::warn!(task = %key, message, "the task goes without its fence");
     if let Some(namespace) = ctx.caches.namespaces.get(&kube::runtime::reflector::ObjectRef::new(&key.namespace)) {
-        event(ctx, &*namespace, &Note { warning: true, reason: "NotFenced".to_owned(), message });
-    }
-}
-
-/// Publishes events, in their order, at the pace that the API server is given.
-pub async fn publish(ctx: &Context, mut events: EventQueue) {
-    while let Some((event, object)) = events.recv().await {
-        ctx.take_turn().await;
-        if let Err(error) = ctx.recorder.publish(&event, &object).await {
-            tracing::debug!(%error, reason = event.reason, "the event could not be written");
-        }
+        events::tell(ctx, &*namespace, &Note { warning: true, reason: "NotFenced".to_owned(), message });
     }
 }
 
@@ -279,6 +285,15 @@ mod tests {
         {
             assert!(!refuses(code, words), "{words}");
         }
+    }
+
+    #[test]
+    fn labels_that_are_not_asked_for_any_more_go() {
+        let labels = [(LABEL_TASK.to_owned(), "shop".to_owned()), (LABEL_ENVIRONMENT.to_owned(), "Production".to_owned())];
+        let metadata = ObjectMeta { labels: Some(labels.into()), ..ObjectMeta::default() };
+        let patch = plan_patch(&ConfigMap { metadata, ..ConfigMap::default() });
+        let wanted = json!({LABEL_TASK: "shop", LABEL_ENVIRONMENT: "Production", LABEL_RESOURCE_GROUP: null});
+        assert_eq!(patch["metadata"]["labels"], wanted);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One look at a task, in five stages: observe (the caches) → decide (pure: goal, step) → build (pure: objects) → report (pure: status) → apply.
 //!
-//! Status is written before the pod is touched: units that a pod will hold stand in status first, so that they survive whatever happens next.
+//! Status is written before the pod is touched: units that a pod will hold stand in status first, so that they survive whatever happens next. The
+//! first pod of a new task is that of a precheck, which holds none: it is made before, and waits for one write less.
 
 pub mod apply;
 pub mod build;
@@ -24,12 +25,13 @@ use self::build::{Built, Frame};
 use self::decide::{FENCE_FINALIZER, Goal, Step};
 use self::observe::{Observed, PodView, PoolFacts, PoolOffer};
 use self::report::{Decided, Note, Reply};
-use super::context::{Context, Failures, RawTask, find};
-use super::engines;
+use super::cached::{CachedPod, CachedTask, RETRY_SET_AT};
+use super::context::{Context, Failures, find};
 use super::ledger::{Claim, PoolKey, Standing, TaskKey};
 use super::metrics::Kind;
 use super::settings::Settings;
 use super::sharing::Wish;
+use super::{engines, events};
 use crate::api::engine::engine_name;
 use crate::api::{
     DeletionPolicy, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase,
@@ -45,8 +47,6 @@ const STEADY_NUMBERS_EVERY: Duration = Duration::from_secs(30);
 const REFUSED_PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 /// A look at a task that takes longer is given up and tried again.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
-/// Annotation of a cached task: when its retry was set last. It exists in the cache only.
-pub const RETRY_SET_AT: &str = "cache.godwit.dev/retry-set-at";
 
 /// Why a look at an object failed. Tried again with growing pauses.
 #[derive(Debug, thiserror::Error)]
@@ -80,18 +80,20 @@ pub fn key(task: &impl ResourceExt) -> TaskKey {
 ///
 /// # Errors
 /// When the API server refuses something or does not answer; the look is repeated.
-pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, Error> {
+pub async fn reconcile(raw: Arc<CachedTask>, ctx: Arc<Context>) -> Result<Action, Error> {
     let key = key(&*raw);
     ctx.count_pod(&key);
-    let is_new = raw.0.as_ref().is_ok_and(|task| task.status.is_none()) && ctx.recall(&key, |memory| memory.written.is_none());
+    let is_new = raw.glance().is_some_and(|glance| !glance.has_status) && ctx.recall(&key, |memory| memory.written.is_none());
     let Some(_slot) = ctx.slots.take(is_new).await else { return Ok(Action::await_change()) };
     // Others were looked at meanwhile, and this one may have changed.
     let raw = find(&ctx.caches.tasks, &key.namespace, &key.name).unwrap_or(raw);
     let began = Instant::now();
-    let result = match &raw.0 {
+    let result = match raw.read() {
         // Thousands may wait for their turn above: what a look needs is allocated when it begins.
-        Ok(task) => tokio::time::timeout(TIME_LIMIT, Box::pin(look(task, &key, &ctx))).await.unwrap_or(Err(Error::TimeLimit)),
-        Err(invalid) => Box::pin(malformed(&ctx, &raw, &key, &invalid.error)).await,
+        Ok(task) => {
+            tokio::time::timeout(TIME_LIMIT, Box::pin(look(Arc::new(task), &key, &ctx))).await.unwrap_or(Err(Error::TimeLimit))
+        }
+        Err(error) => Box::pin(malformed(&ctx, &raw, &key, &error)).await,
     };
     let outcome = if result.is_ok() && ctx.recall(&key, |memory| memory.refused.is_none()) { "ok" } else { "error" };
     ctx.metrics.reconciled(Kind::MigrationTask, outcome, began.elapsed());
@@ -102,13 +104,13 @@ pub async fn reconcile(raw: Arc<RawTask>, ctx: Arc<Context>) -> Result<Action, E
 }
 
 /// A pause after a failed look.
-pub fn after_error(raw: Arc<RawTask>, error: &Error, ctx: Arc<Context>) -> Action {
+pub fn after_error(raw: Arc<CachedTask>, error: &Error, ctx: Arc<Context>) -> Action {
     let key = key(&*raw);
     let cause = chain(error);
     let (failures, news) = ctx.remember(&key, |memory| memory.failures.add(&cause));
     tracing::warn!(task = %key, error = cause, failures, "the task could not be looked at; it is tried again");
     if news {
-        apply::event(&ctx, &*raw, &report::failure(failures, &cause));
+        events::tell(&ctx, &*raw, &report::failure(failures, &cause));
     }
     Action::requeue(decide::backoff(Duration::from_secs(1), Duration::from_secs(60), failures.into()))
 }
@@ -129,7 +131,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// A task that an older version stored and this one cannot read: told, left alone, and no reason to stop the others.
-async fn malformed(ctx: &Context, raw: &RawTask, key: &TaskKey, error: &str) -> Result<Action, Error> {
+async fn malformed(ctx: &Context, raw: &CachedTask, key: &TaskKey, error: &str) -> Result<Action, Error> {
     tracing::warn!(task = %key, error, "the resource cannot be read");
     let api = Api::namespaced_with(ctx.client.clone(), &key.namespace, &ApiResource::erase::<MigrationTask>(&()));
     if apply::malformed(ctx, &api, raw, &key.name, error).await? {
@@ -140,13 +142,13 @@ async fn malformed(ctx: &Context, raw: &RawTask, key: &TaskKey, error: &str) -> 
     Ok(Action::requeue(Duration::from_secs(600)))
 }
 
-async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Action, Error> {
+async fn look(task: Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<Action, Error> {
     // A pod that was to be made, and is not seen: it is late, or was not made.
     let missing = ctx.ledger().is_starting(key);
     if missing && !apply::has_pod(ctx, key).await? {
         ctx.account(key, |ledger| ledger.unused(key));
     }
-    let mut observed = observe(task, key, ctx);
+    let mut observed = observe(&task, key, ctx);
     if finalizer(&observed, key, ctx).await? {
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
@@ -158,14 +160,19 @@ async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Acti
         (observed.refused, accepted) = refusal(&observed, key, ctx).await?.unzip();
     }
     let frame = frame(&observed, step_mode(&step, &observed), ctx);
-    let built = frame.map(|frame| build::build(task, accepted.as_ref().unwrap_or(task), &frame, &ctx.settings));
+    let built = frame.map(|frame| build::build(&task, accepted.as_ref().unwrap_or(&*task), &frame, &ctx.settings));
     step = finer(&observed, &goal, step, built.as_ref(), &ctx.settings, || ctx.may_roll());
     let reply = reply(&observed, &step, ctx).await;
     let holding = ctx.ledger().holding(key);
     let decided = Decided { goal: &goal, standing: standing.as_ref(), step: &step, reply: reply.as_ref(), holding };
     let status = report::report(&observed, &decided);
-    let wrote = write(&observed, &status, key, ctx).await?;
-    match act(&observed, &step, built, &status, key, ctx).await {
+    let first = step == Step::Create(EngineMode::Precheck) && observed.status.phase.is_none();
+    let mut wrote = !first && write(&observed, &status, key, ctx).await?;
+    let acted = act(&observed, &step, built, &status, key, ctx).await;
+    if first && !matches!(acted, Err(Error::Refused(_))) {
+        wrote = write(&observed, &status, key, ctx).await?;
+    }
+    match acted {
         Err(Error::Refused(trouble)) => {
             let mut refusals = 0;
             ctx.remember(key, |memory| {
@@ -190,13 +197,13 @@ async fn look(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Result<Acti
     Ok(Action::requeue(pace(&goal, &step, standing.as_ref(), &status, wrote, observed.now)))
 }
 
-fn observe(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Observed {
+fn observe(task: &Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Observed {
     let caches = &ctx.caches;
     let uid = task.metadata.uid.clone().unwrap_or_default();
     let engine = engine_name(&key.name);
     let node = |name: &str| caches.nodes.get(&kube::runtime::reflector::ObjectRef::new(name));
-    let pod = find(&caches.pods, &key.namespace, &engine).map(|pod| observe::pod_view(&pod, &uid, node));
-    let plan = find(&caches.plans, &key.namespace, &engine).and_then(|plan| observe::plan_view(&plan, &uid));
+    let pod = find(&caches.pods, &key.namespace, &engine).map(|pod| pod.view(&uid, node));
+    let plan = find(&caches.plans, &key.namespace, &engine).and_then(|plan| plan.view(&uid));
     let (missing_secrets, secrets) = observe::secrets(task, |name| find(&caches.secrets, &key.namespace, name));
     let mut status = newest_status(task, key, ctx);
     let held = held(pod.as_ref(), key, ctx);
@@ -218,7 +225,7 @@ fn observe(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Observed {
     };
     let retry = effective_retry(task, &status, key, ctx);
     Observed {
-        task: Arc::new(task.clone()),
+        task: Arc::clone(task),
         status,
         now: Timestamp::now(),
         pod,
@@ -251,7 +258,7 @@ fn newest_status(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Migratio
     // What has come back need not be held twice, by thousands of tasks.
     let written = ctx.remember(key, |memory| {
         memory.written = memory.written.take().filter(|(_, at)| *at > version);
-        memory.written.as_ref().map(|(status, _)| status.clone())
+        memory.written.as_ref().and_then(|(status, _)| status.read().ok())
     });
     written.unwrap_or_else(|| task.status.clone().unwrap_or_default())
 }
@@ -476,7 +483,7 @@ async fn write(observed: &Observed, status: &MigrationTaskStatus, key: &TaskKey,
     apply::status(ctx, &observed.task, key, status).await?;
     for note in &notes {
         tracing::info!(task = %key, phase = ?status.phase, reason = note.reason, message = note.message, "the task has changed");
-        apply::event(ctx, &*observed.task, note);
+        events::tell(ctx, &*observed.task, note);
     }
     if let Some(cluster) = &observed.task.spec.cluster.name
         && observed.status.phase != status.phase
@@ -499,7 +506,7 @@ async fn act(
     let known = observed.plan.is_some();
     match (step, built, pod) {
         (Step::Create(mode), Some(built), _) => {
-            if let Some((pool, units)) = observe::used_by(&built.pod) {
+            if let Some((pool, units)) = CachedPod::from(built.pod.clone()).uses() {
                 ctx.ledger().starts(key, &pool, units);
             }
             apply::create(ctx, key, &built, known).await?;
@@ -534,7 +541,7 @@ async fn remove(ctx: &Context, observed: &Observed, key: &TaskKey, pod: &PodView
     tracing::info!(task = %key, why, force, "engine's pod deleted");
     if let (observe::PodPhase::Failed, Some((reason, message))) = (pod.phase, &pod.trouble) {
         let message = format!("the engine's pod failed ({reason}: {message}); a new one goes on where it stood");
-        apply::event(ctx, &*observed.task, &Note { warning: true, reason: "EnginePodFailed".to_owned(), message });
+        events::tell(ctx, &*observed.task, &Note { warning: true, reason: "EnginePodFailed".to_owned(), message });
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, ContainerState, Node, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+use k8s_openapi::api::core::v1::{ContainerState, Node, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 
@@ -14,7 +14,7 @@ use super::decide::Trouble;
 use super::digest;
 use crate::api::engine::{
     ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_MODE,
-    LABEL_TASK, LABEL_UNITS,
+    LABEL_UNITS,
 };
 use crate::api::{
     DedicatedCluster, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskStatus, Placement, UnitResources,
@@ -239,8 +239,8 @@ pub fn secrets(
     (missing, digest::digest(&there))
 }
 
-/// The pod, for this task. `node`: the node it runs on, if there is one of that name.
-pub fn pod_view(pod: &Pod, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Node>>) -> PodView {
+/// The pod, for nobody yet: whose it is, and whether its node is lost, is found out in each look.
+pub fn pod_view(pod: &Pod) -> PodView {
     let metadata = &pod.metadata;
     let label = |name: &str| metadata.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
     let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned().unwrap_or_default();
@@ -252,13 +252,11 @@ pub fn pod_view(pod: &Pod, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Nod
     let ended = engine.and_then(|engine| {
         engine.state.as_ref().and_then(|s| s.terminated.clone()).or_else(|| engine.last_state.as_ref()?.terminated.clone())
     });
-    let on_node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
-    let owned = metadata.owner_references.iter().flatten().any(|owner| owner.uid == task_uid);
     let image = pod.spec.as_ref().and_then(|spec| spec.containers.first()?.image.clone());
     let units = label(LABEL_UNITS).and_then(|units| units.parse().ok()).unwrap_or(0);
     PodView {
         uid: metadata.uid.clone().unwrap_or_default(),
-        ours: owned && label(LABEL_TASK).is_some(),
+        ours: false,
         mode: label(LABEL_MODE).as_deref().and_then(mode),
         template: annotation(ANNOTATION_TEMPLATE),
         plan: annotation(ANNOTATION_PLAN),
@@ -273,21 +271,10 @@ pub fn pod_view(pod: &Pod, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Nod
         image: Some(annotation(ANNOTATION_IMAGE)).filter(|image| !image.is_empty()).or(image).unwrap_or_default(),
         created: metadata.creation_timestamp.as_ref().map(|time| time.0),
         deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
-        node_lost: on_node.is_some_and(|name| !node(&name).is_some_and(|node| node_ready(&node))),
+        node_lost: false,
         trouble: trouble(pod),
         last_words: ended.and_then(|ended| ended.message),
     }
-}
-
-/// Pool and units that a pod uses, if it is that of an engine that runs a task.
-pub fn used_by(pod: &Pod) -> Option<(PoolKey, u32)> {
-    let label = |name: &str| pod.metadata.labels.as_ref().and_then(|labels| labels.get(name));
-    let runs = label(LABEL_MODE).is_some_and(|text| text == EngineMode::Run.as_str());
-    runs.then(|| (label(LABEL_CLUSTER).cloned(), units(label(LABEL_UNITS))))
-}
-
-fn units(label: Option<&String>) -> u32 {
-    label.and_then(|units| units.parse().ok()).unwrap_or(0)
 }
 
 /// What the pod was given: by us, or by who changed it on its way (a LimitRange, a webhook, a resize).
@@ -331,21 +318,17 @@ fn trouble(pod: &Pod) -> Option<(String, String)> {
     })
 }
 
-/// The plan's ConfigMap, for this task; None for one that is not ours.
-pub fn plan_view(config_map: &PartialObjectMeta<ConfigMap>, task_uid: &str) -> Option<PlanView> {
-    let metadata = &config_map.metadata;
-    if !metadata.owner_references.iter().flatten().any(|owner| owner.uid == task_uid) {
-        return None;
-    }
+/// A plan, by the metadata of its ConfigMap.
+pub fn plan_view(metadata: &ObjectMeta) -> PlanView {
     let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned().unwrap_or_default();
-    Some(PlanView {
+    PlanView {
         mode: metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_MODE)).and_then(|text| mode(text)),
         template: annotation(ANNOTATION_TEMPLATE),
         plan: annotation(ANNOTATION_PLAN),
         fingerprint: annotation(ANNOTATION_FINGERPRINT),
         asked: [annotation(ANNOTATION_ASKED_PRECHECK), annotation(ANNOTATION_ASKED_RUN)],
         generation: annotation(ANNOTATION_GENERATION).parse().unwrap_or_default(),
-    })
+    }
 }
 
 fn mode(text: &str) -> Option<EngineMode> {

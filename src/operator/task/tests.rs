@@ -19,6 +19,7 @@ use crate::api::condition::{FULL_COPY_COMPLETE, PRECHECK_PASSED, READY, RECONCIL
 use crate::api::{
     API_VERSION, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Placement, Retry, StatusReport, UnitResources,
 };
+use crate::operator::cached::CachedPod;
 use crate::operator::ledger::Standing;
 use crate::operator::settings::Settings;
 
@@ -448,7 +449,7 @@ fn digests_change_with_what_matters_and_with_nothing_else() {
 fn a_plan_says_what_its_pod_has() {
     let grown = UnitResources { memory: Quantity("4Gi".into()), ..UnitResources::default() };
     let first = build::build(&plain(), &plain(), &frame(EngineMode::Run), &settings());
-    let pod = observe::pod_view(&first.pod, "u-1", |_| None);
+    let pod = CachedPod::from(first.pod.clone()).view("u-1", |_| None);
     let later = Frame { unit_resources: grown, standing: pod.limits, ..frame(EngineMode::Run) };
     let second = build::build(&plain(), &plain(), &later, &settings());
     // The pool has more by now, the pod has not: neither its limits nor its plan.
@@ -461,7 +462,7 @@ fn a_plan_says_what_its_pod_has() {
 /// What is done about a pod that was built before something changed. `image`: that of the operator by now.
 fn finer(mode: EngineMode, started: bool, ready: bool, image: &str, pool: Option<UnitResources>, may_roll: bool) -> Step {
     let before = build::build(&plain(), &plain(), &frame(mode), &settings());
-    let mut view = observe::pod_view(&before.pod, "u-1", |_| None);
+    let mut view = CachedPod::from(before.pod.clone()).view("u-1", |_| None);
     view.phase = if started { PodPhase::Running } else { PodPhase::Pending };
     view.ready = ready;
     let case: Vec<Case> = serde_saphyr::from_str("[{name: plain, expect: {goal: '', step: ''}}]").unwrap();

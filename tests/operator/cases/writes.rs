@@ -35,6 +35,15 @@ pub async fn an_idle_task_causes_none(world: Arc<World>) {
     tokio::time::sleep(Duration::from_secs(25)).await;
     let (after, _) = by_the_operator(&world, &namespace, end);
     assert!(after.is_empty(), "writes about idle tasks: {after:#?}");
+    // A new task has its pod after two requests; its status comes behind.
+    let first = before.iter().filter(|write| write.what.contains("/follows")).take(3);
+    let first: Vec<String> = first.map(|write| format!("{} {} {}", write.verb, write.what, write.code)).collect();
+    let wanted = [
+        format!("create configmaps/ {namespace}/follows-engine 201"),
+        format!("create pods/ {namespace}/follows-engine 201"),
+        format!("patch migrationtasks/status {namespace}/follows 200"),
+    ];
+    assert_eq!(first, wanted);
     // From apply to in sync: the objects, and a status for each transition and little more.
     let about = |name: &str| before.iter().filter(|write| write.what.contains(&format!("/{name}"))).count();
     let statuses = before.iter().filter(|write| write.what == format!("migrationtasks/status {namespace}/follows")).count();
