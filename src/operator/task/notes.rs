@@ -34,9 +34,9 @@ pub fn failure(failures: u32, cause: &str) -> Note {
 const NOTE: usize = 1000;
 /// Bytes of a sentence in status. An engine may quote a statement of any length, and the API server refuses a status with a condition of more than
 /// 32,768 characters, or an object of more than 1.5 MiB.
-pub const SENTENCE: usize = 4000;
+const SENTENCE: usize = 4000;
 /// Bytes of the statements that mend what a precheck found, which are there to be copied.
-pub const REMEDY: usize = 16_000;
+const REMEDY: usize = 16_000;
 
 /// Shortens every text of a status whose length nobody knows.
 pub fn bound(status: &mut MigrationTaskStatus) {

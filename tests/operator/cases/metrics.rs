@@ -146,8 +146,7 @@ async fn everything_asked_for_is_there(operator: &Operator) {
     let served = families(&text);
     let documented = project("docs/kubernetes.md");
     let rows = documented.lines().filter(|line| line.starts_with("| `godwit_operator_"));
-    let listed: BTreeSet<String> =
-        rows.flat_map(|line| asked(line)).map(|(name, _)| name.trim_end_matches("_total").to_owned()).collect();
+    let listed: BTreeSet<String> = rows.flat_map(asked).map(|(name, _)| name.trim_end_matches("_total").to_owned()).collect();
     assert_eq!(served, listed, "docs/kubernetes.md lists what the operator serves, and nothing else");
 
     let mut looked_up = 0;
