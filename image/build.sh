@@ -21,15 +21,26 @@ target=$(uname -m)-unknown-linux-gnu
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p;T;q' Cargo.toml)
 name=${GODWIT_IMAGE:-localhost/godwit}:${GODWIT_IMAGE_TAG:-$version}
-out=${1:-${CARGO_TARGET_DIR:-$root/target}/oci/godwit-$version.tar}
+target_dir=${CARGO_TARGET_DIR:-$root/target}
+out=${1:-$target_dir/oci/godwit-$version.tar}
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 sysroot=$(rustc --print sysroot)
 
-# Where things lie on this machine must not be in the binary.
-RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$root=/godwit --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$sysroot=/rust" \
-  CFLAGS="-ffile-prefix-map=$root=/godwit -ffile-prefix-map=$cargo_home=/cargo" \
-  cargo build --locked --profile image --bin godwit --target "$target" >&2
-binary=${CARGO_TARGET_DIR:-$root/target}/$target/image/godwit
+# Where things lie on this machine must not be in the binary. Of the rules that fit, compilers take the last.
+rust_flags="-C target-feature=+crt-static" c_flags=''
+for rule in "$root=/godwit" "$target_dir=/godwit/target" "$cargo_home=/cargo" "$sysroot=/rust"; do
+  rust_flags+=" --remap-path-prefix=$rule" c_flags+=" -ffile-prefix-map=$rule"
+done
+RUSTFLAGS=$rust_flags CFLAGS=$c_flags cargo build --locked --profile image --bin godwit --target "$target" >&2
+binary=$target_dir/$target/image/godwit
+for path in "$root" "$target_dir" "$cargo_home" "$sysroot" "$HOME"; do
+  # Short ones are part of something else by chance, or stand for themselves in the rules above.
+  if [[ ${#path} -gt 4 && $path != /godwit* ]] && grep -qaF -e "$path/" "$binary"; then
+    echo "image: $path is in the binary, which so differs from one that is built elsewhere:" >&2
+    grep -aoE -m 3 -e "${path//./\\.}/[[:print:]]{0,80}" "$binary" | head -n 3 >&2
+    exit 1
+  fi
+done
 
 image/archive.sh --name "$name" --file "$binary:/godwit" --entrypoint /godwit --user 65532:65532 \
   --label org.opencontainers.image.title=godwit \

@@ -41,6 +41,8 @@ pub enum Script {
     StopFails,
     /// Something that needs a person happens in the middle of the copy.
     DefiniteError,
+    /// As before, with the whole of a long statement in the message.
+    LongError,
     /// The task ends by itself after the copy.
     Completes,
     /// As before, but its pod ends before anybody could ask it.
@@ -76,6 +78,7 @@ impl Script {
             "run-precheck-fails" => Self::RunPrecheckFails,
             "stop-fails" => Self::StopFails,
             "definite-error" => Self::DefiniteError,
+            "long-error" => Self::LongError,
             "completes" => Self::Completes,
             "completes-quick" => Self::CompletesQuick,
             "retrying" => Self::Retrying,
@@ -183,11 +186,14 @@ fn run(script: Script, plan: &EnginePlan, course: Course, since: &Time, now: &Ti
     if course.worked < SCHEMA {
         return phase(Phase::MigratingSchema, "creates the objects");
     }
-    let most = if script == Script::DefiniteError { 0.31 } else { 1.0 };
+    let fails = matches!(script, Script::DefiniteError | Script::LongError);
+    let most = if fails { 0.31 } else { 1.0 };
     let copied = (course.worked - SCHEMA).div_duration_f64(script.copy()).min(most);
     let mut status = if copied < 1.0 {
-        if script == Script::DefiniteError && copied > 0.3 {
-            phase(Phase::Failed, "copying shop.orders: the table was dropped on the source")
+        if fails && copied > 0.3 {
+            let statement =
+                if script == Script::LongError { format!("; SELECT {}", "1, ".repeat(20_000)) } else { String::new() };
+            phase(Phase::Failed, &format!("copying shop.orders: the table was dropped on the source{statement}"))
         } else {
             phase(Phase::Copying, "copies rows")
         }
@@ -254,7 +260,7 @@ fn add_conditions(status: &mut MigrationTaskStatus, plan: &EnginePlan, course: C
     let shown = status.phase.unwrap_or(Phase::Pending);
     let stage = match shown {
         Phase::Retrying => Phase::Replicating,
-        Phase::Failed if script == Script::DefiniteError && !course.fenced => Phase::Copying,
+        Phase::Failed if matches!(script, Script::DefiniteError | Script::LongError) && !course.fenced => Phase::Copying,
         other => other,
     };
     let parts = Parts {

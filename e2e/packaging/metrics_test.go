@@ -93,3 +93,45 @@ func metricName(selectors []*labels.Matcher) string {
 	}
 	return ""
 }
+
+// Who scrapes finds what is there: the Service's port by its name, its pods by their labels, the engines by the port that the operator gives them.
+func TestScrapesFindTheirPorts(t *testing.T) {
+	rendered := template(t, everything)
+	monitor, service := rendered["ServiceMonitor/godwit-system/godwit"], rendered["Service/godwit-system/godwit-metrics"]
+	port := func(object *unstructured.Unstructured, fields ...string) map[string]any {
+		t.Helper()
+		ports, _, _ := unstructured.NestedSlice(object.Object, fields...)
+		if len(ports) != 1 {
+			t.Fatalf("%s %s: one port, not %v", object.GetKind(), object.GetName(), ports)
+		}
+		return ports[0].(map[string]any)
+	}
+	endpoint, offered := port(monitor, "spec", "endpoints"), port(service, "spec", "ports")
+	if endpoint["port"] != offered["name"] || endpoint["path"] != "/metrics" {
+		t.Errorf("the ServiceMonitor asks for %v, the Service has %v", endpoint, offered)
+	}
+	selector, _, _ := unstructured.NestedStringMap(monitor.Object, "spec", "selector", "matchLabels")
+	for label, value := range selector {
+		if service.GetLabels()[label] != value {
+			t.Errorf("the ServiceMonitor selects %s=%s, the Service has %v", label, value, service.GetLabels())
+		}
+	}
+	container := operatorContainer(t, everything)
+	ports, _, _ := unstructured.NestedSlice(container, "ports")
+	if named := ports[0].(map[string]any)["name"]; len(ports) != 1 || named != offered["targetPort"] {
+		t.Errorf("the Service leads to %v, the pod has %v", offered["targetPort"], ports)
+	}
+	pods, _, _ := unstructured.NestedStringMap(rendered["Deployment/godwit-system/godwit"].Object, "spec", "template", "metadata", "labels")
+	serves, _, _ := unstructured.NestedStringMap(service.Object, "spec", "selector")
+	for label, value := range serves {
+		if pods[label] != value {
+			t.Errorf("the Service selects %s=%s, the pods have %v", label, value, pods)
+		}
+	}
+
+	engines := port(rendered["PodMonitor/godwit-system/godwit-engines"], "spec", "podMetricsEndpoints")
+	engine := engineContainer(t)
+	if engines["port"] != engine.Ports[0].Name || engines["path"] != "/metrics" {
+		t.Errorf("the PodMonitor asks for %v, engines have %v", engines, engine.Ports)
+	}
+}

@@ -1,4 +1,4 @@
-// Package packaging tests what stands around the operator: the chart, config/, the GitOps files. Nothing here needs a cluster.
+// Package packaging tests what stands around the operator: the chart, config/, the GitOps files. A cluster is needed only where a test asks for one.
 //
 // Reference implementations judge wherever there is one: kstatus of cli-utils, the Lua that Argo CD embeds, the evaluator of Flux, the Pod
 // Security admission of Kubernetes, the parser of Prometheus. Run by config/check.sh, which says where helm is.

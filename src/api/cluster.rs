@@ -152,7 +152,8 @@ pub struct ClusterStatus {
     pub units: ClusterUnits,
     /// Tasks of the pool.
     pub tasks: ClusterTasks,
-    /// Addresses of the nodes on which tasks may run: what a database administrator puts on an allow list.
+    /// Addresses of the nodes on which tasks may run: what a database administrator puts on an allow list. At most 1000; message says where there
+    /// are more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub node_addresses: Vec<String>,
     /// Ready, Reconciling, Stalled.
@@ -181,7 +182,7 @@ pub struct ClusterTasks {
     pub running: u64,
     /// Tasks that wait for units.
     pub queued: u64,
-    /// The tasks (bounded): those that run first, then those that wait in their order.
+    /// The first 100 of them: those that run, then those that wait, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<ClusterTask>,
 }

@@ -117,7 +117,7 @@ impl Creator {
                 }
                 Err(error) => {
                     let error = Error::from(error);
-                    self.progress.schema_failed(table.destination.to_string(), &rewritten.create, error.to_string());
+                    self.failed(table, &rewritten.create, &error);
                     return Err(error.context(format!("creating table {}", table.destination)));
                 }
             }
@@ -126,6 +126,13 @@ impl Creator {
             }
         }
         self.record.set_table_stage(&self.claim, definition, TableStage::Created).await
+    }
+
+    /// Reports a statement that the destination does not take; what is tried again is none.
+    fn failed(&self, table: &TablePlan, statement: &str, error: &Error) {
+        if !error.is_retryable() && !error.is_alter_outrun() {
+            self.progress.schema_failed(table.destination.to_string(), statement, error.to_string());
+        }
     }
 
     /// Secondary indexes of a copied table.
@@ -154,9 +161,7 @@ impl Creator {
         let mut conn = self.session().await?;
         for step in steps {
             if let Err(error) = apply::run_deferred(&mut conn, &step).await {
-                if !error.is_alter_outrun() {
-                    self.progress.schema_failed(table.destination.to_string(), &step.statement(), error.to_string());
-                }
+                self.failed(table, &step.statement(), &error);
                 return Err(error.context(format!("adding indexes or foreign keys to {}", table.destination)));
             }
         }

@@ -146,6 +146,7 @@ impl Metrics<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::*;
@@ -177,6 +178,49 @@ mod tests {
             "godwit_copied_rows_total 0",
         ] {
             assert!(text.lines().any(|found| found.starts_with(line)), "{line} is missing in\n{text}");
+        }
+    }
+
+    fn project(path: &str) -> String {
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+    }
+
+    /// Names of the engine's metrics in a text, each with the selector behind it.
+    fn asked(text: &str) -> BTreeSet<(String, String)> {
+        // The dashboard's expressions stand in JSON strings.
+        let text = text.replace("\\\"", "\"");
+        let names = text.match_indices("godwit_").map(|(at, _)| &text[at..]);
+        let names = names.filter(|rest| !rest.starts_with("godwit_operator_") && !rest.starts_with("godwit_dev_")).map(|rest| {
+            let end = rest.find(|letter: char| !letter.is_ascii_lowercase() && letter != '_').unwrap_or(rest.len());
+            let selector = rest[end..].strip_prefix('{').and_then(|rest| rest.split_once('}'));
+            (rest[..end].to_owned(), selector.map_or("", |(selector, _)| selector).to_owned())
+        });
+        names.collect()
+    }
+
+    #[test]
+    fn what_is_served_is_what_is_documented_and_all_that_the_chart_asks_for() {
+        let progress = Progress::new("a:3306".into(), "b:3306".into());
+        progress.set_latency(Some(Duration::from_millis(250)));
+        progress.set_heartbeat(Some(Duration::from_millis(125)), Duration::ZERO);
+        let text = encode(progress).unwrap();
+        let served: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let helped: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
+        assert_eq!(served, helped);
+        let documented = project("docs/kubernetes.md");
+        let rows = documented.lines().filter(|line| line.starts_with("| `godwit_")).flat_map(asked);
+        let listed: BTreeSet<String> = rows.map(|(name, _)| name.trim_end_matches("_total").to_owned()).collect();
+        assert_eq!(listed, served.iter().map(|&name| name.to_owned()).collect());
+
+        let chart = project("charts/godwit/templates/prometheusrule.yaml") + &project("charts/godwit/files/dashboard.json");
+        let chart = asked(&chart);
+        assert!(chart.len() > 10, "{chart:?}");
+        for (name, selector) in chart {
+            let is_name = |rest: &str| rest.starts_with([' ', '{']);
+            let samples = text.lines().filter(|line| line.strip_prefix(name.as_str()).is_some_and(is_name));
+            // Who scrapes adds the labels of the pod, which the dashboard selects by.
+            let label = if selector.contains("$namespace") { "" } else { selector.as_str() };
+            assert!(samples.clone().any(|line| line.contains(label)), "{name}{{{selector}}} is not served:\n{text}");
         }
     }
 }

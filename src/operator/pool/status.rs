@@ -1,6 +1,7 @@
 //! Status of a pool. Pure.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::{Affinity, Node, NodeSelectorRequirement, Taint, Toleration};
 use k8s_openapi::jiff::Timestamp;
@@ -9,6 +10,9 @@ use crate::api::condition::{Condition, READY, RECONCILING, STALLED, Time};
 use crate::api::{ClusterStatus, ClusterTask, ClusterTasks, ClusterUnits, DedicatedCluster, Phase, STATUS_LIST_LIMIT};
 use crate::operator::ledger::{PoolView, TaskKey};
 use crate::operator::task::observe::{capacity, node_ready};
+
+/// Addresses that status lists: each pod of the pool may be on any of its nodes, and an object of Kubernetes has a largest size.
+const ADDRESS_LIMIT: usize = 1000;
 
 /// What a task of the pool is doing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,7 +26,7 @@ pub fn status(
     pool: &DedicatedCluster,
     view: &PoolView,
     doing: impl Fn(&TaskKey) -> Doing,
-    node_addresses: Vec<String>,
+    mut node_addresses: Vec<String>,
     users: usize,
     now: Timestamp,
 ) -> ClusterStatus {
@@ -41,7 +45,12 @@ pub fn status(
     };
     let items = view.holders.iter().chain(&view.waiting).take(STATUS_LIST_LIMIT).map(item).collect();
     let tasks = ClusterTasks { running: view.holders.len() as u64, queued: view.waiting.len() as u64, items };
-    let (ready, reason, message) = state(pool, total, used, &tasks, users);
+    let (ready, reason, mut message) = state(pool, total, used, &tasks, users);
+    if node_addresses.len() > ADDRESS_LIMIT {
+        // Whoever makes an allow list of them must not take it for whole.
+        let _ = write!(message, "; nodeAddresses has the first {ADDRESS_LIMIT} of {} addresses", node_addresses.len());
+        node_addresses.truncate(ADDRESS_LIMIT);
+    }
     let stalled = !ready && reason == "InUse";
     let before = pool.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let condition = |kind: &str, holds: bool, reason: &str, message: &str| {
@@ -111,7 +120,6 @@ pub fn addresses<'a>(pool: &DedicatedCluster, nodes: impl Iterator<Item = &'a No
         .collect();
     found.sort();
     found.dedup();
-    found.truncate(1000);
     found
 }
 
@@ -212,5 +220,39 @@ mod tests {
         for (terms, expected) in cases {
             assert_eq!(nodes(terms.clone()), expected, "{terms}");
         }
+    }
+
+    #[test]
+    fn lists_of_a_large_pool_are_bounded_and_the_rest_is_counted() {
+        let pool: DedicatedCluster = serde_json::from_value(json!({
+            "apiVersion": "godwit.dev/v1alpha1", "kind": "DedicatedCluster", "metadata": {"name": "prod"}, "spec": {"units": 5000}
+        }))
+        .unwrap();
+        let name = |number: usize| format!("{number:0>56}");
+        let tasks = |numbers: std::ops::Range<usize>| -> Vec<(TaskKey, u32)> {
+            numbers.map(|number| (TaskKey::new(name(number), name(number)), 50)).collect()
+        };
+        let status = |running: usize, waiting: usize, addresses: usize| {
+            let view =
+                PoolView { held: running as u64 * 50, holders: tasks(0..running), waiting: tasks(running..running + waiting) };
+            // The longest addresses that there are.
+            let addresses = (0..addresses).map(|number| format!("2001:0db8:ffff:ffff:ffff:ffff:ffff:{number:04x}")).collect();
+            super::status(&pool, &view, |_| Doing::default(), addresses, 0, Timestamp::UNIX_EPOCH)
+        };
+        let large = status(90, 4000, 1500);
+        assert_eq!((large.tasks.running, large.tasks.queued, large.tasks.items.len()), (90, 4000, STATUS_LIST_LIMIT));
+        // Those that run, then the first of the queue.
+        let listed: Vec<&str> = large.tasks.items.iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(listed, (0..STATUS_LIST_LIMIT).map(name).collect::<Vec<_>>());
+        assert_eq!(large.node_addresses.len(), ADDRESS_LIMIT);
+        let text = large.message.clone().unwrap();
+        assert_eq!(text, "500 of 5000 units are free, 4000 tasks wait; nodeAddresses has the first 1000 of 1500 addresses");
+        assert!(large.conditions.iter().any(|condition| condition.type_ == READY && condition.message == text));
+        let size = serde_json::to_string(&large).unwrap().len();
+        assert!(size < 100_000, "{size} bytes");
+
+        let small = status(1, 0, ADDRESS_LIMIT);
+        assert_eq!((small.tasks.items.len(), small.node_addresses.len()), (1, ADDRESS_LIMIT));
+        assert_eq!(small.message.as_deref(), Some("4950 of 5000 units are free"));
     }
 }

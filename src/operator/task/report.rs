@@ -20,6 +20,7 @@ use crate::api::{
 use crate::conditions::{self, Facts, Parts};
 use crate::operator::ledger::{PoolKey, Standing};
 
+use super::notes::bound;
 pub use super::notes::{Note, failure, is_transition, notes};
 
 /// Pauses between prechecks that fail.
@@ -137,6 +138,7 @@ fn finish(observed: &Observed, decided: &Decided<'_>, status: &mut MigrationTask
     } else {
         status.completed_at = None;
     }
+    bound(status);
 }
 
 /// Whether the engine has yet to take over what changed: until then status is about the spec before, and whoever waits for the change waits on.

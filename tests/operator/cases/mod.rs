@@ -8,6 +8,8 @@ mod leaks;
 mod lifecycle;
 mod malformed;
 mod many;
+mod metrics;
+mod people;
 mod pods;
 mod pools;
 mod restarts;
@@ -37,6 +39,7 @@ pub fn all() -> Vec<Case> {
         validation::updates_that_cannot_be,
         validation::schema_refusals,
         validation::kubectl_explain_reads,
+        people::roles_of_the_cluster_take_in_tasks,
     ];
     let shared = cases![Shared:
         lifecycle::from_apply_to_in_sync,
@@ -51,6 +54,7 @@ pub fn all() -> Vec<Case> {
         states::a_pause_ends_gracefully,
         states::stopped_for_good,
         states::a_definite_error_parks_the_task,
+        states::an_error_of_any_length_is_told,
         states::restarted_when_asked,
         states::released_when_deleted,
         states::fenced_when_deleted,
@@ -103,6 +107,7 @@ pub fn all() -> Vec<Case> {
         pools::the_shared_default_queues_too,
         restarts::a_leader_that_is_cut_off_gives_up,
         restarts::limited_to_namespaces,
+        metrics::every_metric_is_served_and_moves,
         faults::refused_writes_are_made_again,
         faults::watches_that_expire_or_are_cut_come_back,
         faults::a_dead_watch_makes_it_unready,
@@ -114,6 +119,7 @@ pub fn all() -> Vec<Case> {
     ];
     // In this order: the last one takes all tasks away.
     let last = cases![Last:
+        validation::every_rule_has_refused,
         leaks::no_secret_value_is_anywhere,
         leaks::the_contract_was_kept,
         leaks::the_role_sufficed,

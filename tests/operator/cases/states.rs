@@ -90,6 +90,22 @@ pub async fn a_definite_error_parks_the_task(world: Arc<World>) {
     assert!(events.iter().any(|event| event.starts_with("Warning") && event.contains("dropped on the source")), "{events:#?}");
 }
 
+pub async fn an_error_of_any_length_is_told(world: Arc<World>) {
+    let namespace = world.namespace("long").await;
+    let task = Task::new(&world, &namespace, "shop").script("long-error").create().await;
+    let status = task.until_phase(Phase::Failed).await;
+    assert!(stalls(&status, "Failed"), "{status:?}");
+    let text = status.message.unwrap_or_default();
+    assert!(text.contains("the table was dropped on the source; SELECT 1, 1") && text.ends_with('…'), "{text}");
+    // The event is published beside the status.
+    eventually("told in an event", || async {
+        let events = task.events().await;
+        let told = events.iter().any(|event| event.starts_with("Warning") && event.contains("dropped on the source"));
+        if told { Ok(()) } else { Err(events) }
+    })
+    .await;
+}
+
 pub async fn restarted_when_asked(world: Arc<World>) {
     let namespace = world.namespace("restart").await;
     let task = Task::new(&world, &namespace, "shop").create().await;

@@ -1,4 +1,4 @@
-//! The operator's identity and rights: exactly those that the chart gives it.
+//! The operator's identity and rights, and those of people: exactly what the chart gives them.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,9 @@ pub async fn install(kubectl: &Kubectl, helm: &Path, version: &str, (release, na
         command.args(["--set", value]);
     }
     command.args(["--kube-version", version]);
-    command.args(["--show-only", "templates/serviceaccount.yaml", "--show-only", "templates/rbac.yaml"]);
+    for part in ["serviceaccount", "rbac", "rbac-users"] {
+        command.arg("--show-only").arg(format!("templates/{part}.yaml"));
+    }
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     kubectl.apply(&String::from_utf8_lossy(&output.stdout)).await;
