@@ -20,8 +20,6 @@ use crate::manifest::secret_references;
 /// Annotation of a cached task: when its retry was set last. It exists in the cache only.
 pub const RETRY_SET_AT: &str = "cache.godwit.dev/retry-set-at";
 
-/// More than any object that the API server stores.
-const SIZE_LIMIT: usize = 16 << 20;
 /// Of zstd: a task is packed each time it changes, and the higher levels win little on texts this short.
 const LEVEL: i32 = 1;
 
@@ -29,6 +27,8 @@ const LEVEL: i32 = 1;
 #[derive(Debug, Clone)]
 pub struct Packed<T> {
     bytes: Box<[u8]>,
+    /// Of the JSON.
+    size: usize,
     value: PhantomData<fn() -> T>,
 }
 
@@ -37,13 +37,13 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
         // Neither fails on values that came from JSON; what could not be packed cannot be read, and is told.
         let text = serde_json::to_vec(value).unwrap_or_default();
         let bytes = zstd::bulk::compress(&text, LEVEL).unwrap_or_default();
-        Self { bytes: bytes.into_boxed_slice(), value: PhantomData }
+        Self { bytes: bytes.into_boxed_slice(), size: text.len(), value: PhantomData }
     }
 
     /// # Errors
     /// When it was not packed as it should.
     pub fn read(&self) -> Result<T, String> {
-        let text = zstd::bulk::decompress(&self.bytes, SIZE_LIMIT).map_err(|error| error.to_string())?;
+        let text = zstd::bulk::decompress(&self.bytes, self.size).map_err(|error| error.to_string())?;
         serde_json::from_slice(&text).map_err(|error| error.to_string())
     }
 }
