@@ -323,11 +323,14 @@ async fn follow<K>(
         writer.apply_watcher_event(&event);
         gone.iter().for_each(|object| react(object, Change::Deleted));
         match &event {
-            Event::InitApply(object) => react(object, Change::Listed),
             Event::Apply(object) => react(object, Change::Applied),
             Event::Delete(object) => react(object, Change::Deleted),
-            Event::InitDone => health.synced(&name),
-            Event::Init => {}
+            Event::InitDone => {
+                // The cache has what is listed only when all of it has come, which may take several pages.
+                writer.as_reader().state().iter().for_each(|object| react(object, Change::Listed));
+                health.synced(&name);
+            }
+            Event::Init | Event::InitApply(_) => {}
         }
     }
 }
@@ -358,5 +361,41 @@ fn slim_node(node: &mut Node) {
         status.node_info = None;
         status.volumes_attached = None;
         status.volumes_in_use = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    fn namespace(name: &str) -> Namespace {
+        Namespace { metadata: ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() }, ..Namespace::default() }
+    }
+
+    /// A list of several pages has pauses in it, in which a reconciler looks.
+    #[tokio::test]
+    async fn who_reacts_finds_what_was_listed() {
+        let writer = Writer::<Namespace>::new(());
+        let store = writer.as_reader();
+        let anew: Anew<Namespace> = Box::new(|| {
+            let events = ["a", "b"].map(|name| Ok(Event::InitApply(namespace(name))));
+            stream::iter([Ok(Event::Init)]).chain(stream::iter(events)).chain(stream::iter([Ok(Event::InitDone)])).boxed()
+        });
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let react: React<Namespace> = {
+            let seen = Arc::clone(&seen);
+            Box::new(move |object, _| {
+                let found = store.get(&reflector::ObjectRef::new(&object.name_any())).is_some();
+                seen.lock().unwrap().push((object.name_any(), found));
+            })
+        };
+        follow("namespaces".into(), anew, writer, |_| {}, react, Arc::default(), Arc::default()).await;
+        let mut seen = std::mem::take(&mut *seen.lock().unwrap());
+        seen.sort();
+        assert_eq!(seen, [("a".to_owned(), true), ("b".to_owned(), true)]);
     }
 }
