@@ -107,6 +107,45 @@ async fn ddl_while_a_task_begins() {
     }
 }
 
+/// Columns of one type change places while the engine is away: rows in front of that are read with the definition of their place, by every
+/// attempt, though the source's table is another one by then.
+async fn rows_in_front_of_ddl(kind: &'static str) {
+    let _place = place().await;
+    let (source, destination) = (Server::start(kind, &[]), Server::start(kind, &[]));
+    source
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.pairs (id INT PRIMARY KEY, a INT, b INT)",
+            "INSERT INTO shop.pairs VALUES (1, 10, 20), (2, 30, 40)",
+        ])
+        .await;
+    let migration = Migration::new(&source, &destination);
+    migration.run_until_caught_up().await.expect(0);
+    source
+        .run(&[
+            "INSERT INTO shop.pairs (id, a, b) VALUES (3, 50, 60)",
+            "UPDATE shop.pairs SET a=31 WHERE id=2",
+            "ALTER TABLE shop.pairs MODIFY b INT AFTER id",
+            "INSERT INTO shop.pairs (id, a, b) VALUES (4, 70, 80)",
+        ])
+        .await;
+    for _ in 0..2 {
+        migration.run_until_caught_up().await.expect(FAILED).says("shop.pairs").says("ALTER TABLE");
+        let rows = destination.list("SELECT CONCAT_WS(' ', id, a, b) FROM shop.pairs ORDER BY id").await;
+        assert_eq!(rows, ["1 10 20", "2 31 40", "3 50 60"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_in_front_of_ddl_mysql80() {
+    rows_in_front_of_ddl("mysql80").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_in_front_of_ddl_mariadb114() {
+    rows_in_front_of_ddl("mariadb114").await;
+}
+
 /// Tags are part of a GTID (MySQL 8.3).
 #[tokio::test(flavor = "multi_thread")]
 async fn tagged_gtids() {
