@@ -105,6 +105,7 @@ pub async fn every_metric_is_served_and_moves(world: Arc<World>) {
     let second = Task::new(&world, &namespace, "second").pool(&pool, 1).create().await;
     second.until_phase(Phase::Queued).await;
     rises(&operator, &tasks(Phase::Queued), 1.0).await;
+    rises(&operator, queued, 1.0).await;
     assert_eq!((value(&operator, &used).await, value(&operator, queued).await), (2.0, 1.0));
     assert_eq!((value(&operator, &units("total")).await, value(&operator, &units("free")).await), (total + 2.0, free));
     assert!(value(&operator, &reconciles("ok")).await >= 2.0 && value(&operator, &polls("answered")).await >= 2.0);

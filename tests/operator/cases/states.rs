@@ -63,7 +63,7 @@ pub async fn stopped_for_good(world: Arc<World>) {
     let status = task.until_phase(Phase::Stopped).await;
     assert_eq!((condition(&status, "Complete"), condition(&status, "Ready")), ("True", "True"));
     assert!(status.completed_at.is_some() && status.admission.is_none(), "{status:?}");
-    assert!(task.record().fenced, "nobody marked it at the destination");
+    task.until_fenced().await;
     task.until_pod("deleted", |pod| pod.is_none()).await;
 }
 
@@ -140,7 +140,7 @@ pub async fn fenced_when_deleted(world: Arc<World>) {
     assert_eq!(task.get().await.finalizers(), ["godwit.dev/fence"]);
     task.delete().await;
     eventually("gone", || async { task.api().get_opt(&task.name).await.unwrap().map_or(Ok(()), Err) }).await;
-    assert!(task.record().fenced, "nobody marked it at the destination");
+    task.until_fenced().await;
     task.until_pod("collected", |pod| pod.is_none()).await;
 }
 
@@ -172,7 +172,7 @@ pub async fn stopped_without_its_secret(world: Arc<World>) {
     assert!(!task.record().fenced);
     world.secret(&namespace, "destination", "").await;
     task.until_phase(Phase::Stopped).await;
-    assert!(task.record().fenced);
+    task.until_fenced().await;
 }
 
 pub async fn a_fence_that_fails_is_tried_again(world: Arc<World>) {
@@ -188,7 +188,8 @@ pub async fn a_fence_that_fails_is_tried_again(world: Arc<World>) {
     task.set_script("normal").await;
     task.patch(json!({"metadata": {"annotations": {"godwit.dev/restart": "1"}}})).await;
     let status = task.until_phase(Phase::Stopped).await;
-    assert!(task.record().fenced && status.retry.is_none());
+    assert!(status.retry.is_none());
+    task.until_fenced().await;
 }
 
 pub async fn a_namespace_that_goes_waits_for_no_fence(world: Arc<World>) {

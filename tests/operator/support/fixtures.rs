@@ -153,6 +153,12 @@ impl Task {
         self.world.hollow.records().get(&format!("{}/{}", self.namespace, self.name))
     }
 
+    /// Waits until it is marked at the hollow destination: the engine does so when it ends, a moment after its last report.
+    pub async fn until_fenced(&self) {
+        let marked = || async { if self.record().fenced { Ok(()) } else { Err("nobody marked it at the destination") } };
+        eventually("fenced", marked).await;
+    }
+
     pub fn order(&self, order: crate::hollow::kubelet::Order) {
         assert!(self.world.hollow.order(&self.namespace, &self.name, order), "{} has no pod", self.name);
     }
