@@ -9,6 +9,8 @@ pub mod create;
 pub mod destination;
 pub mod entry;
 pub mod error;
+#[cfg(test)]
+mod fixture;
 pub mod heartbeat;
 pub mod live;
 mod migrate;

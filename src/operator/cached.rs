@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::PoolKey;
 use super::task::observe::{self, PlanView, PodView, node_ready};
 use crate::api::engine::LABEL_TASK;
-use crate::api::{EngineMode, MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase};
+use crate::api::{MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase};
 use crate::manifest::secret_references;
 
 /// Annotation of a cached task: when its retry was set last. It exists in the cache only.
@@ -148,9 +148,9 @@ impl CachedPod {
         PodView { ours: self.task.is_some() && owns(&self.owners, task_uid), node_lost, ..self.view.clone() }
     }
 
-    /// Pool and units that it uses, if it is that of an engine that runs a task.
+    /// See [`PodView::uses`].
     pub fn uses(&self) -> Option<(PoolKey, u32)> {
-        (self.view.mode == Some(EngineMode::Run)).then(|| (self.view.cluster.clone(), self.view.units))
+        self.view.uses()
     }
 }
 

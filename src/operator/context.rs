@@ -48,9 +48,9 @@ where
 }
 
 impl Caches {
-    /// A task that can be read.
-    pub fn glance(&self, key: &TaskKey) -> Option<Glance> {
-        find(&self.tasks, &key.namespace, &key.name)?.glance().cloned()
+    /// Of a task that can be read.
+    pub fn glance<T>(&self, key: &TaskKey, read: impl FnOnce(&Glance) -> T) -> Option<T> {
+        find(&self.tasks, &key.namespace, &key.name)?.glance().map(read)
     }
 
     /// All tasks that can be read.

@@ -9,6 +9,22 @@
 //! something. The scenarios marked `ignore` have wider bounds and want an optimised build:
 //! `cargo --config profile.test.opt-level=3 test --test model -- --ignored --nocapture`.
 
+/// A test for each rule: the scenario without it has to fail a property.
+macro_rules! broken {
+    ($($rule:ident: $scenario:expr => $property:expr;)*) => {
+        #[allow(non_snake_case)]
+        mod broken {
+            use super::*;
+            $(
+                #[test]
+                fn $rule() {
+                    crate::fails(stringify!($rule), without($scenario, Broken::$rule), $property);
+                }
+            )*
+        }
+    };
+}
+
 mod family;
 mod keyed;
 mod keyless;
@@ -19,7 +35,34 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Instant;
 
-use stateright::{Checker, HasDiscoveries, Model};
+use stateright::{Checker, HasDiscoveries, Model, Property};
+
+const NEVER_STUCK: &str = "no run stops before the end";
+const DONE: &str = "a run comes to its end";
+
+/// What runs of all models have in common.
+trait Run: Model {
+    /// Whether the source has done all that it will.
+    fn is_exhausted(&self, state: &Self::State) -> bool;
+
+    /// Whether the engine has nothing left to do.
+    fn is_at_rest(&self, state: &Self::State) -> bool;
+}
+
+/// Wherever a run stands, there is a step, or it is at its end; and one comes there.
+fn ends<M: Run>() -> [Property<M>; 2] {
+    [
+        Property::always(NEVER_STUCK, |model: &M, state: &M::State| {
+            if !model.is_exhausted(state) {
+                return true;
+            }
+            let mut steps = Vec::new();
+            model.actions(state, &mut steps);
+            !steps.is_empty() || model.is_at_rest(state)
+        }),
+        Property::sometimes(DONE, |model: &M, state: &M::State| model.is_exhausted(state) && model.is_at_rest(state)),
+    ]
+}
 
 /// Walks every reachable state: no property fails and everything that shall be reachable is.
 fn holds<M>(name: &str, model: M)

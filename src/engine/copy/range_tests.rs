@@ -1,53 +1,20 @@
-use std::sync::Arc;
-
 use super::*;
-use crate::engine::plan::DmlSelection;
-use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+use crate::engine::fixture;
+use crate::engine::schema::definition::{Column, Kind};
 
 fn column(name: &str, kind: Kind, character_set: Option<&str>) -> Column {
-    Column {
-        name: name.into(),
-        column_type: String::new(),
-        kind,
-        character_set: character_set.map(Into::into),
-        collation: None,
-        nullable: false,
-        generated: Generated::No,
-        invisible: false,
-        auto_increment: false,
-    }
+    Column { character_set: character_set.map(Into::into), ..fixture::column(name, kind) }
 }
 
 /// A table whose key is its first `keys` columns; destination names have a `2` appended.
 fn table(columns: Vec<Column>, keys: usize, range_columns: usize) -> TablePlan {
-    let name = |suffix: &str| TableName { database: format!("d{suffix}"), table: format!("t`{suffix}") };
-    TablePlan {
-        id: 0,
-        source: name(""),
-        destination: name("2"),
-        definition: Arc::new(TableDefinition {
-            database: "d".into(),
-            table: "t`".into(),
-            engine: "InnoDB".into(),
-            columns: columns.clone(),
-            indexes: Vec::new(),
-            foreign_keys: Vec::new(),
-            create_statement: String::new(),
-            estimated_rows: 0,
-            average_row_bytes: 0,
-        }),
-        columns: columns
-            .into_iter()
-            .enumerate()
-            .map(|(image, column)| ColumnPlan { image, destination_name: format!("{}2", column.name), write: true, column })
-            .collect(),
-        key: (0..keys).collect(),
-        key_index: (keys > 0).then(|| "PRIMARY".into()),
-        range_columns,
-        secondary_unique: false,
-        dml: DmlSelection::default(),
-        row_filter: None,
-    }
+    let mut plan = fixture::table_plan(fixture::definition("d", "t`", columns));
+    plan.destination = TableName { database: "d2".into(), table: "t`2".into() };
+    plan.columns.iter_mut().for_each(|column| column.destination_name.push('2'));
+    plan.key = (0..keys).collect();
+    plan.key_index = plan.key_index.filter(|_| keys > 0);
+    plan.range_columns = range_columns;
+    plan
 }
 
 /// A table with the key `id INT`.

@@ -8,6 +8,7 @@ use super::select::Selection;
 use super::*;
 use crate::api::{MigrationTaskSpec, NameCase};
 use crate::engine::error::Result;
+use crate::engine::fixture::{column, definition};
 use crate::engine::schema::definition::{ForeignKey, Index, IndexPart};
 use crate::manifest::resume_changes as changed;
 use crate::manifest::resume_fingerprint;
@@ -20,20 +21,6 @@ fn spec(objects: &str) -> MigrationTaskSpec {
     serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
-fn column(name: &str, kind: Kind) -> Column {
-    Column {
-        name: name.into(),
-        column_type: String::new(),
-        kind,
-        character_set: None,
-        collation: None,
-        nullable: false,
-        generated: Generated::No,
-        invisible: false,
-        auto_increment: false,
-    }
-}
-
 fn index(name: &str, columns: &[&str]) -> Index {
     let part = |column: &&str| IndexPart { column: Some((*column).into()), prefix: None, nullable: false };
     Index { name: name.into(), unique: true, kind: "BTREE".into(), parts: columns.iter().map(part).collect() }
@@ -42,22 +29,18 @@ fn index(name: &str, columns: &[&str]) -> Index {
 fn table(database: &str, table: &str) -> TableDefinition {
     let mut double = column("double_total", Kind::BigInt { unsigned: false });
     double.generated = Generated::Virtual;
+    let columns = vec![
+        column("id", Kind::BigInt { unsigned: true }),
+        column("code", Kind::Varchar),
+        column("total", Kind::Decimal { precision: 10, scale: 2 }),
+        double,
+        column("rate", Kind::Double),
+    ];
     TableDefinition {
-        database: database.into(),
-        table: table.into(),
-        engine: "InnoDB".into(),
-        columns: vec![
-            column("id", Kind::BigInt { unsigned: true }),
-            column("code", Kind::Varchar),
-            column("total", Kind::Decimal { precision: 10, scale: 2 }),
-            double,
-            column("rate", Kind::Double),
-        ],
         indexes: vec![index("PRIMARY", &["id"]), index("code", &["code"])],
-        foreign_keys: vec![],
-        create_statement: String::new(),
         estimated_rows: 10,
         average_row_bytes: 100,
+        ..definition(database, table, columns)
     }
 }
 

@@ -1,17 +1,13 @@
 use super::*;
+use crate::engine::fixture::column;
 use crate::engine::schema::column_type::parse_column_type;
 
 fn source(column_type: &str, character_set: &str) -> Column {
     Column {
-        name: "a".into(),
         column_type: column_type.into(),
-        kind: parse_column_type(column_type).unwrap(),
         character_set: (!character_set.is_empty()).then(|| character_set.to_owned()),
-        collation: None,
         nullable: true,
-        generated: Generated::No,
-        invisible: false,
-        auto_increment: false,
+        ..column("a", parse_column_type(column_type).unwrap())
     }
 }
 

@@ -7,10 +7,11 @@ use super::context::{Context, ExistingColumn, ExistingTable, Link, LogStatus, Pr
 use super::grants::Grants;
 use crate::api::{Destination, MigrationTaskSpec, MysqlDestination, MysqlEndpoint, NameCase, Source};
 use crate::engine::connection::ServerInfo;
+use crate::engine::fixture::{self, definition, table_plan};
 use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::select::Selection;
-use crate::engine::plan::{ColumnPlan, DatabasePlan, DmlSelection, Plan, TableName, TablePlan, ViewPlan};
-use crate::engine::schema::definition::{Column, ForeignKey, Generated, Index, IndexPart, Kind, TableDefinition};
+use crate::engine::plan::{DatabasePlan, Plan, TableName, TablePlan, ViewPlan};
+use crate::engine::schema::definition::{Column, ForeignKey, Index, IndexPart, Kind, TableDefinition};
 
 const VIEW: &str = "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW `shop`.`totals` AS \
                     select `shop`.`orders`.`id` AS `id` from `shop`.`orders`";
@@ -73,33 +74,8 @@ fn server(address: &str) -> Server {
 
 fn plan() -> Plan {
     let columns = vec![column("id", Kind::BigInt { unsigned: true }), column("state", Kind::Varchar)];
-    let name = TableName { database: "shop".into(), table: "orders".into() };
-    let definition = TableDefinition {
-        database: "shop".into(),
-        table: "orders".into(),
-        engine: "InnoDB".into(),
-        columns: columns.clone(),
-        indexes: vec![],
-        foreign_keys: vec![],
-        create_statement: "CREATE TABLE `orders` (\n  `id` bigint\n) ENGINE=InnoDB COLLATE=utf8mb4_0900_ai_ci".into(),
-        estimated_rows: 0,
-        average_row_bytes: 0,
-    };
-    let planned =
-        |(image, column): (usize, Column)| ColumnPlan { image, destination_name: column.name.clone(), write: true, column };
-    let table = TablePlan {
-        id: 0,
-        source: name.clone(),
-        destination: name,
-        definition: Arc::new(definition),
-        columns: columns.into_iter().enumerate().map(planned).collect(),
-        key: vec![0],
-        key_index: Some("PRIMARY".into()),
-        range_columns: 1,
-        secondary_unique: false,
-        dml: DmlSelection::default(),
-        row_filter: None,
-    };
+    let create = "CREATE TABLE `orders` (\n  `id` bigint\n) ENGINE=InnoDB COLLATE=utf8mb4_0900_ai_ci";
+    let table = table_plan(TableDefinition { create_statement: create.into(), ..definition("shop", "orders", columns) });
     let view = TableName { database: "shop".into(), table: "totals".into() };
     Plan {
         schema: true,
@@ -119,20 +95,11 @@ fn plan() -> Plan {
 }
 
 fn column(name: &str, kind: Kind) -> Column {
-    Column {
-        name: name.into(),
-        column_type: match kind {
-            Kind::Varchar => "varchar(20)".into(),
-            _ => "bigint unsigned".into(),
-        },
-        kind,
-        character_set: None,
-        collation: None,
-        nullable: false,
-        generated: Generated::No,
-        invisible: false,
-        auto_increment: false,
-    }
+    let column_type = match kind {
+        Kind::Varchar => "varchar(20)".into(),
+        _ => "bigint unsigned".into(),
+    };
+    Column { column_type, ..fixture::column(name, kind) }
 }
 
 /// Rows of `SHOW GRANTS` of 'u'@'%'.

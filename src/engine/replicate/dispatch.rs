@@ -441,22 +441,30 @@ impl Dispatcher {
             let reached = |position: &Arc<Position>| places.iter().all(|place| position.reaches(place));
             let _ = self.position.subscribe().wait_for(reached).await;
         }
+        // In the middle of a transaction some of its keys have gone by already.
+        self.between(|state| {
+            let ticket = ChunkTicket(state.next_ticket);
+            state.next_ticket += 1;
+            let cascaded = Collected::default();
+            if self.cascades.is_child(table) {
+                let collector = Collector { table, registered: state.sequence, steps: Arc::downgrade(&cascaded) };
+                state.collectors.push(collector);
+            }
+            state.open_chunks.insert(ticket, OpenChunk { table, touched: HashSet::new(), cascaded, spoiled: false });
+            state.chunks_of_table.entry(table).or_default().push(ticket);
+            (ticket, Arc::clone(&self.position.borrow()))
+        })
+        .await
+    }
+
+    /// Does something between two transactions, at one point of the order: no part of one is before it and another behind.
+    async fn between<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         loop {
             let notified = self.between_transactions.notified();
             {
                 let mut state = lock(&self.state);
-                // In the middle of a transaction some of its keys have gone by already.
                 if !state.in_transaction {
-                    let ticket = ChunkTicket(state.next_ticket);
-                    state.next_ticket += 1;
-                    let cascaded = Collected::default();
-                    if self.cascades.is_child(table) {
-                        let collector = Collector { table, registered: state.sequence, steps: Arc::downgrade(&cascaded) };
-                        state.collectors.push(collector);
-                    }
-                    state.open_chunks.insert(ticket, OpenChunk { table, touched: HashSet::new(), cascaded, spoiled: false });
-                    state.chunks_of_table.entry(table).or_default().push(ticket);
-                    return (ticket, Arc::clone(&self.position.borrow()));
+                    return act(&mut state);
                 }
             }
             notified.await;
@@ -465,22 +473,14 @@ impl Dispatcher {
 
     /// Freezes a chunk's drop set and puts its gate into the lanes, at one point of the order.
     pub async fn hand_over(&self, ticket: ChunkTicket) -> Result<(HashSet<Row>, Arc<Gate>)> {
-        loop {
-            let notified = self.between_transactions.notified();
-            {
-                let mut state = lock(&self.state);
-                if !state.in_transaction {
-                    let chunk = self.close(&mut state, ticket)?;
-                    if chunk.spoiled {
-                        return Err(Error::transient(
-                            "a large transaction was rolled back while chunks were read; they are read again",
-                        ));
-                    }
-                    return Ok((chunk.touched, self.put_gate(vec![chunk.table], chunk.cascaded)));
-                }
+        self.between(|state| {
+            let chunk = self.close(state, ticket)?;
+            if chunk.spoiled {
+                return Err(Error::transient("a large transaction was rolled back while chunks were read; they are read again"));
             }
-            notified.await;
-        }
+            Ok((chunk.touched, self.put_gate(vec![chunk.table], chunk.cascaded)))
+        })
+        .await
     }
 
     fn close(&self, state: &mut State, ticket: ChunkTicket) -> Result<OpenChunk> {
@@ -504,16 +504,7 @@ impl Dispatcher {
     /// A gate for whole tables: everything before it is applied once it is reached, what comes after waits. One gate
     /// for several tables, because a lane that waits at one does not come to the next.
     pub async fn gate_tables(&self, tables: Vec<u32>) -> Arc<Gate> {
-        loop {
-            let notified = self.between_transactions.notified();
-            {
-                let state = lock(&self.state);
-                if !state.in_transaction {
-                    return self.put_gate(tables, Collected::default());
-                }
-            }
-            notified.await;
-        }
+        self.between(|_| self.put_gate(tables, Collected::default())).await
     }
 
     /// To be called between two transactions, under the lock of the state.
@@ -556,17 +547,7 @@ impl Dispatcher {
 
     /// From here on changes of the table are applied.
     pub async fn begin(&self, table: u32) {
-        loop {
-            let notified = self.between_transactions.notified();
-            {
-                let mut state = lock(&self.state);
-                if !state.in_transaction {
-                    state.held_back.remove(&table);
-                    return;
-                }
-            }
-            notified.await;
-        }
+        self.between(|state| state.held_back.remove(&table)).await;
     }
 
     /// A lane has committed everything up to the mark.

@@ -171,27 +171,20 @@ fn foreign_key_difference(expected: &ForeignKey, destination: &TableDefinition) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::schema::definition::{Generated, IndexPart};
+    use crate::engine::fixture;
+    use crate::engine::schema::definition::IndexPart;
     use crate::engine::schema::names::SameNames;
 
     fn table() -> TableDefinition {
         let column = |name: &str, column_type: &str, kind: Kind| Column {
-            name: name.into(),
             column_type: column_type.into(),
-            kind,
             character_set: Some("utf8".into()),
             collation: Some("utf8_bin".into()),
-            nullable: false,
-            generated: Generated::No,
-            invisible: false,
-            auto_increment: false,
+            ..fixture::column(name, kind)
         };
         let part = |name: &str| IndexPart { column: Some(name.into()), prefix: None, nullable: false };
+        let columns = vec![column("a", "int(11)", Kind::Int { unsigned: false }), column("b", "varchar(3)", Kind::Varchar)];
         TableDefinition {
-            database: "d".into(),
-            table: "t".into(),
-            engine: "InnoDB".into(),
-            columns: vec![column("a", "int(11)", Kind::Int { unsigned: false }), column("b", "varchar(3)", Kind::Varchar)],
             indexes: vec![Index { name: "k".into(), unique: false, kind: "BTREE".into(), parts: vec![part("a"), part("b")] }],
             foreign_keys: vec![ForeignKey {
                 name: "f".into(),
@@ -202,9 +195,7 @@ mod tests {
                 on_delete: "RESTRICT".into(),
                 on_update: "CASCADE".into(),
             }],
-            create_statement: String::new(),
-            estimated_rows: 0,
-            average_row_bytes: 0,
+            ..fixture::definition("d", "t", columns)
         }
     }
 

@@ -47,32 +47,20 @@ fn can_hold_them(character_set: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::schema::definition::{Column, Generated};
+    use crate::engine::fixture;
+    use crate::engine::schema::definition::Column;
 
     #[test]
     fn question_marks_are_named() {
+        let kind = Kind::Enum { labels: vec!["a".into(), "?".into()] };
         let column = |name: &str, character_set: &str| Column {
-            name: name.into(),
-            column_type: String::new(),
-            kind: Kind::Enum { labels: vec!["a".into(), "?".into()] },
             character_set: Some(character_set.into()),
-            collation: None,
             nullable: true,
-            generated: Generated::No,
-            invisible: false,
-            auto_increment: false,
+            ..fixture::column(name, kind.clone())
         };
-        let definition = TableDefinition {
-            database: "d".into(),
-            table: "t".into(),
-            engine: "InnoDB".into(),
-            columns: vec![column("a", "utf8mb4"), column("b", "latin1")],
-            indexes: Vec::new(),
-            foreign_keys: Vec::new(),
-            create_statement: "CREATE TABLE `t` (\n  `a` enum('a','?') DEFAULT '?',\n  `b` enum('a','?') DEFAULT '?'\n)".into(),
-            estimated_rows: 0,
-            average_row_bytes: 0,
-        };
+        let columns = vec![column("a", "utf8mb4"), column("b", "latin1")];
+        let create = "CREATE TABLE `t` (\n  `a` enum('a','?') DEFAULT '?',\n  `b` enum('a','?') DEFAULT '?'\n)";
+        let definition = TableDefinition { create_statement: create.into(), ..fixture::definition("d", "t", columns) };
         let found = doubtful_texts(&definition);
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].contains("label 2") && found[1].contains("default"));

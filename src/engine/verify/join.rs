@@ -94,53 +94,16 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::engine::plan::{ColumnPlan, DmlSelection, TableName, TablePlan};
-    use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+    use crate::engine::fixture::{column, definition, table_plan};
+    use crate::engine::plan::TablePlan;
+    use crate::engine::schema::definition::Kind;
     use crate::engine::value::RowBuilder;
     use crate::engine::verify::run::{Piece, Shape};
 
     /// `id INT PRIMARY KEY, v VARBINARY`
     pub(in crate::engine::verify) fn two_columns() -> Arc<TablePlan> {
-        let column = |name: &str, kind| Column {
-            name: name.into(),
-            column_type: String::new(),
-            kind,
-            character_set: None,
-            collation: None,
-            nullable: false,
-            generated: Generated::No,
-            invisible: false,
-            auto_increment: false,
-        };
         let columns = vec![column("id", Kind::Int { unsigned: false }), column("v", Kind::VarBinary)];
-        let name = TableName { database: "d".into(), table: "t".into() };
-        Arc::new(TablePlan {
-            id: 0,
-            source: name.clone(),
-            destination: name,
-            definition: Arc::new(TableDefinition {
-                database: "d".into(),
-                table: "t".into(),
-                engine: "InnoDB".into(),
-                columns: columns.clone(),
-                indexes: Vec::new(),
-                foreign_keys: Vec::new(),
-                create_statement: String::new(),
-                estimated_rows: 0,
-                average_row_bytes: 0,
-            }),
-            columns: columns
-                .into_iter()
-                .enumerate()
-                .map(|(image, column)| ColumnPlan { image, destination_name: column.name.clone(), write: true, column })
-                .collect(),
-            key: vec![0],
-            key_index: Some("PRIMARY".into()),
-            range_columns: 1,
-            secondary_unique: false,
-            dml: DmlSelection::default(),
-            row_filter: None,
-        })
+        Arc::new(table_plan(definition("d", "t", columns)))
     }
 
     fn row(id: &str, value: &str) -> Row {

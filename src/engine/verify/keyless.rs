@@ -160,7 +160,7 @@ async fn settle(
             *count = stays * count.signum();
             stays > 0
         });
-        if before.is_some() && sessions.still.applied().await == before {
+        if sessions.still.is_since(before).await {
             break;
         }
     }

@@ -139,7 +139,7 @@ impl Settler {
                 }
             }
         };
-        let is_still = before.is_some() && !found.is_empty() && self.sessions.still.applied().await == before;
+        let is_still = !found.is_empty() && self.sessions.still.is_since(before).await;
         self.judge(run, group, found, is_still).await
     }
 

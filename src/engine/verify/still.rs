@@ -36,6 +36,11 @@ impl Still {
         pauses
     }
 
+    /// Whether nothing has moved since `before`: what was read in between are the rows of one moment, and would be again.
+    pub async fn is_since(&mut self, before: Option<GtidPosition>) -> bool {
+        before.is_some() && self.applied().await == before
+    }
+
     /// All that the source has committed, if it is applied; None also where that cannot be told.
     pub async fn applied(&mut self) -> Option<GtidPosition> {
         match self.ask().await {

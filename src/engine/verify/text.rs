@@ -167,20 +167,10 @@ pub fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::schema::definition::Generated;
+    use crate::engine::fixture;
 
     fn column(kind: Kind, character_set: Option<&str>) -> Column {
-        Column {
-            name: "c".into(),
-            column_type: String::new(),
-            kind,
-            character_set: character_set.map(Into::into),
-            collation: None,
-            nullable: true,
-            generated: Generated::No,
-            invisible: false,
-            auto_increment: false,
-        }
+        Column { character_set: character_set.map(Into::into), nullable: true, ..fixture::column("c", kind) }
     }
 
     #[test]

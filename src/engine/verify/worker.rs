@@ -113,7 +113,7 @@ async fn compare_counts(context: &Context, sessions: &mut Sessions, ticket: &Tic
             count_rows(&mut sessions.source, ticket, Side::Source),
             count_rows(&mut sessions.destination, ticket, Side::Destination),
         )?;
-        let is_still = source != destination && before.is_some() && sessions.still.applied().await == before;
+        let is_still = source != destination && sessions.still.is_since(before).await;
         if source != destination
             && !is_still
             && let Some(pause) = pauses.get(attempt)

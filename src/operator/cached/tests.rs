@@ -5,6 +5,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::EngineMode;
 use crate::api::engine::{ANNOTATION_PLAN, LABEL_CLUSTER, LABEL_MODE, LABEL_UNITS};
 use crate::operator::context::Memory;
 use crate::operator::task::observe::PodPhase;

@@ -13,6 +13,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
 use self::status::Doing;
+use super::cached::Glance;
 use super::context::{Context, RawPool};
 use super::events;
 use super::ledger::TaskKey;
@@ -78,8 +79,8 @@ async fn look(pool: &DedicatedCluster, ctx: &Context) -> Result<Action, Error> {
     }
     let view = ctx.ledger().view(&key);
     let doing = |task: &TaskKey| {
-        let glance = ctx.caches.glance(task);
-        glance.map(|glance| Doing { phase: glance.phase, latency_seconds: glance.latency_seconds }).unwrap_or_default()
+        let doing = |glance: &Glance| Doing { phase: glance.phase, latency_seconds: glance.latency_seconds };
+        ctx.caches.glance(task, doing).unwrap_or_default()
     };
     let nodes = ctx.caches.nodes.state();
     let addresses = status::addresses(pool, nodes.iter().map(|node| &**node));

@@ -25,7 +25,7 @@ use self::build::{Built, Frame};
 use self::decide::{FENCE_FINALIZER, Goal, Step};
 use self::observe::{Observed, PodView, PoolFacts, PoolOffer};
 use self::report::{Decided, Note, Reply};
-use super::cached::{CachedPod, CachedTask, RETRY_SET_AT};
+use super::cached::{CachedTask, RETRY_SET_AT};
 use super::context::{Context, Failures, find};
 use super::ledger::{Claim, PoolKey, Standing, TaskKey};
 use super::metrics::Kind;
@@ -506,7 +506,7 @@ async fn act(
     let known = observed.plan.is_some();
     match (step, built, pod) {
         (Step::Create(mode), Some(built), _) => {
-            if let Some((pool, units)) = CachedPod::from(built.pod.clone()).uses() {
+            if let Some((pool, units)) = observe::pod_view(&built.pod).uses() {
                 ctx.ledger().starts(key, &pool, units);
             }
             apply::create(ctx, key, &built, known).await?;

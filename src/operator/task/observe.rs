@@ -83,6 +83,11 @@ pub struct PodView {
 }
 
 impl PodView {
+    /// Pool and units that it uses, if it is that of an engine that runs a task.
+    pub fn uses(&self) -> Option<(PoolKey, u32)> {
+        (self.mode == Some(EngineMode::Run)).then(|| (self.cluster.clone(), self.units))
+    }
+
     /// Whether its container ran at least once; before, nothing is lost with the pod.
     pub fn started(&self) -> bool {
         self.phase != PodPhase::Pending

@@ -8,14 +8,14 @@ mod source;
 
 use stateright::{Model, Property};
 
+use crate::Run;
+
 use source::{KEYS, Rows, Source, SourceStep, TABLES, UPPER, Workload};
 
 const LANES: usize = 2;
 
 const EXACT: &str = "at rest the destination equals the source";
 const NO_COLLISION: &str = "no row collides on the second unique key";
-const NEVER_STUCK: &str = "no run stops before the end";
-const DONE: &str = "a run comes to its end";
 
 /// The rule a model leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +165,12 @@ impl Family {
     fn is_upper_done(&self, done: u8) -> bool {
         self.chunks.iter().enumerate().all(|(place, (table, _))| *table != UPPER || done & (1 << place) != 0)
     }
+}
+
+impl Run for Family {
+    fn is_exhausted(&self, state: &State) -> bool {
+        state.source.is_exhausted(&self.workload)
+    }
 
     fn is_at_rest(&self, state: &State) -> bool {
         let (engine, all) = (&state.engine, state.source.published());
@@ -222,22 +228,13 @@ impl Model for Family {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
+        let mut properties = vec![
             Property::always(EXACT, |model: &Self, state: &State| {
                 !model.is_at_rest(state) || state.rows == state.source.rows(&model.workload, state.source.published())
             }),
             Property::always(NO_COLLISION, |_, state: &State| !state.collided),
-            Property::always(NEVER_STUCK, |model: &Self, state: &State| {
-                if !state.source.is_exhausted(&model.workload) {
-                    return true;
-                }
-                let mut steps = Vec::new();
-                model.actions(state, &mut steps);
-                !steps.is_empty() || model.is_at_rest(state)
-            }),
-            Property::sometimes(DONE, |model: &Self, state: &State| {
-                state.source.is_exhausted(&model.workload) && model.is_at_rest(state)
-            }),
-        ]
+        ];
+        properties.extend(crate::ends());
+        properties
     }
 }

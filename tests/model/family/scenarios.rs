@@ -2,7 +2,7 @@
 
 use super::source::{Event, LOWER, NULL, Unique, change, row};
 use super::*;
-use crate::{fails, holds};
+use crate::holds;
 
 use Event::{RootDeleted, RootInserted, RootMoved};
 
@@ -139,21 +139,6 @@ fn wide_family() {
     holds("unique foreign key: 3 transactions", unique_parent(3));
     holds("unique foreign key, SET NULL: 2 transactions, a crash", crashing(set_null(unique_parent(2))));
     holds("grandchildren: 3 transactions, a crash", crashing(grandchildren(3)));
-}
-
-macro_rules! broken {
-    ($($rule:ident: $scenario:expr => $property:expr;)*) => {
-        #[allow(non_snake_case)]
-        mod broken {
-            use super::*;
-            $(
-                #[test]
-                fn $rule() {
-                    fails(stringify!($rule), without($scenario, Broken::$rule), $property);
-                }
-            )*
-        }
-    };
 }
 
 broken! {

@@ -8,6 +8,7 @@ mod scenarios;
 
 use stateright::{Model, Property};
 
+use crate::Run;
 use crate::source::{Change, KEYS, Rows, Set, Source, SourceStep, Workload};
 
 const LANES: usize = 2;
@@ -19,8 +20,6 @@ const GATE: u8 = 0x80;
 const EXACT: &str = "at rest the destination equals the source";
 const NO_COLLISION: &str = "no row collides on the second unique key";
 const FENCED: &str = "a fenced engine commits nothing";
-const NEVER_STUCK: &str = "no run stops before the end";
-const DONE: &str = "a run comes to its end";
 
 /// The rule a model leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,6 +223,12 @@ impl Keyed {
         sets.dedup();
         sets
     }
+}
+
+impl Run for Keyed {
+    fn is_exhausted(&self, state: &State) -> bool {
+        state.source.is_exhausted(&self.workload)
+    }
 
     fn is_at_rest(&self, state: &State) -> bool {
         let all = state.source.published();
@@ -337,23 +342,14 @@ impl Model for Keyed {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
+        let mut properties = vec![
             Property::always(EXACT, |model: &Self, state: &State| {
                 !model.is_at_rest(state) || state.rows == state.source.rows(&model.workload, state.source.published())
             }),
             Property::always(NO_COLLISION, |_, state: &State| !state.collided),
             Property::always(FENCED, |_, state: &State| !state.stale),
-            Property::always(NEVER_STUCK, |model: &Self, state: &State| {
-                if !state.source.is_exhausted(&model.workload) {
-                    return true;
-                }
-                let mut steps = Vec::new();
-                model.actions(state, &mut steps);
-                !steps.is_empty() || model.is_at_rest(state)
-            }),
-            Property::sometimes(DONE, |model: &Self, state: &State| {
-                state.source.is_exhausted(&model.workload) && model.is_at_rest(state)
-            }),
-        ]
+        ];
+        properties.extend(crate::ends());
+        properties
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::source::change;
-use crate::{fails, holds};
+use crate::{NEVER_STUCK, holds};
 
 /// Two rows in two chunks and two lanes: inserts, updates, deletes and rows that change their key.
 fn plain(length: usize) -> Keyed {
@@ -170,21 +170,6 @@ fn wide_without_gtid() {
 #[ignore = "wide bounds, for an optimised build"]
 fn wide_contested() {
     holds("unique: 1 transaction, a second engine, two chunks", Keyed { chunks: vec![0b01, 0b10], ..contested(1) });
-}
-
-macro_rules! broken {
-    ($($rule:ident: $scenario:expr => $property:expr;)*) => {
-        #[allow(non_snake_case)]
-        mod broken {
-            use super::*;
-            $(
-                #[test]
-                fn $rule() {
-                    fails(stringify!($rule), without($scenario, Broken::$rule), $property);
-                }
-            )*
-        }
-    };
 }
 
 broken! {

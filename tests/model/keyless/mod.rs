@@ -8,6 +8,7 @@ mod scenarios;
 
 use stateright::{Model, Property};
 
+use crate::Run;
 use crate::source::{KEYS, Rows, Set, Source, SourceStep, Workload, has, up_to};
 
 /// Values are 1 and 2.
@@ -17,8 +18,6 @@ const LANES: usize = 2;
 const ONCE: &str = "at rest each row is there exactly once";
 const TRUE_POSITION: &str = "the position always says what is there";
 const FENCED: &str = "a fenced engine commits nothing";
-const NEVER_STUCK: &str = "no run stops before the end";
-const DONE: &str = "a run comes to its end";
 
 /// Rows per value.
 type Counts = [u8; VALUES];
@@ -195,18 +194,6 @@ impl Keyless {
         held && !self.is(Broken::CheckWithoutLock)
     }
 
-    fn is_at_rest(&self, state: &State) -> bool {
-        let all = state.source.published();
-        state.source.visible() == all
-            && state.positions.is_some()
-            && state.orphan.is_none()
-            && state.engines.iter().flatten().any(|engine| engine.epoch == state.epoch)
-            && state.engines.iter().flatten().all(|engine| {
-                let finished = engine.stage == Stage::Following && engine.dispatched == all && engine.queue.is_empty();
-                engine.write.is_none() && (finished || engine.epoch != state.epoch)
-            })
-    }
-
     fn engine_steps(&self, state: &State, engine: &Engine, steps: &mut Vec<EngineStep>) {
         let free = !self.is_locked(state);
         if engine.write.is_some() {
@@ -381,6 +368,24 @@ impl Keyless {
     }
 }
 
+impl Run for Keyless {
+    fn is_exhausted(&self, state: &State) -> bool {
+        state.source.is_exhausted(&self.workload)
+    }
+
+    fn is_at_rest(&self, state: &State) -> bool {
+        let all = state.source.published();
+        state.source.visible() == all
+            && state.positions.is_some()
+            && state.orphan.is_none()
+            && state.engines.iter().flatten().any(|engine| engine.epoch == state.epoch)
+            && state.engines.iter().flatten().all(|engine| {
+                let finished = engine.stage == Stage::Following && engine.dispatched == all && engine.queue.is_empty();
+                engine.write.is_none() && (finished || engine.epoch != state.epoch)
+            })
+    }
+}
+
 impl Model for Keyless {
     type State = State;
     type Action = Step;
@@ -482,7 +487,7 @@ impl Model for Keyless {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
+        let mut properties = vec![
             Property::always(ONCE, |model: &Self, state: &State| {
                 !model.is_at_rest(state)
                     || state.rows == count(state.source.rows(&model.workload, state.source.published())) && !state.missing
@@ -494,17 +499,8 @@ impl Model for Keyless {
                 })
             }),
             Property::always(FENCED, |_, state: &State| !state.stale),
-            Property::always(NEVER_STUCK, |model: &Self, state: &State| {
-                if !state.source.is_exhausted(&model.workload) {
-                    return true;
-                }
-                let mut steps = Vec::new();
-                model.actions(state, &mut steps);
-                !steps.is_empty() || model.is_at_rest(state)
-            }),
-            Property::sometimes(DONE, |model: &Self, state: &State| {
-                state.source.is_exhausted(&model.workload) && model.is_at_rest(state)
-            }),
-        ]
+        ];
+        properties.extend(crate::ends());
+        properties
     }
 }

@@ -1,8 +1,8 @@
 //! What is checked: the protocol as it is, and with each rule left out.
 
 use super::*;
+use crate::holds;
 use crate::source::change;
-use crate::{fails, holds};
 
 /// Two equal rows at first; rows come, change and go; one transaction is on another table.
 fn keyless(length: usize) -> Keyless {
@@ -51,21 +51,6 @@ fn read_with_locks() {
 fn wide() {
     let all = Keyless { crashes: 2, lost_connections: 1, takeovers: 1, ..keyless(3) };
     holds("keyless: 3 transactions, two crashes, a lost connection, a second engine", all);
-}
-
-macro_rules! broken {
-    ($($rule:ident: $scenario:expr => $property:expr;)*) => {
-        #[allow(non_snake_case)]
-        mod broken {
-            use super::*;
-            $(
-                #[test]
-                fn $rule() {
-                    fails(stringify!($rule), without($scenario, Broken::$rule), $property);
-                }
-            )*
-        }
-    };
 }
 
 broken! {

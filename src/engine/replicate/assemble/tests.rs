@@ -3,11 +3,11 @@
 use super::*;
 use crate::api::{MigrationTaskSpec, NameCase};
 use crate::engine::error::Class;
+use crate::engine::fixture::{column, definition, plan_of, table_plan};
 use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::select::Selection;
-use crate::engine::plan::{ColumnPlan, DmlSelection, TableName, TablePlan};
 use crate::engine::progress::Progress;
-use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+use crate::engine::schema::definition::{Column, Kind};
 use crate::engine::source::binlog::{Decoder, Event, HEADER_LENGTH, MariaStart, QuerySession, RawEvent};
 use crate::engine::source::position::{GtidPosition, TransactionId};
 
@@ -15,54 +15,9 @@ const UUID: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
 
 /// d.t (a MEDIUMINT PRIMARY KEY, b LONGBLOB).
 fn plan() -> Plan {
-    let column = |name: &str, kind| Column {
-        name: name.into(),
-        column_type: String::new(),
-        kind,
-        character_set: None,
-        collation: None,
-        nullable: true,
-        generated: Generated::No,
-        invisible: false,
-        auto_increment: false,
-    };
-    let columns = vec![column("a", Kind::MediumInt { unsigned: false }), column("b", Kind::Blob)];
-    let name = TableName { database: "d".into(), table: "t".into() };
-    let definition = TableDefinition {
-        database: "d".into(),
-        table: "t".into(),
-        engine: "InnoDB".into(),
-        columns: columns.clone(),
-        indexes: vec![],
-        foreign_keys: vec![],
-        create_statement: String::new(),
-        estimated_rows: 0,
-        average_row_bytes: 0,
-    };
-    let planned =
-        |(image, column): (usize, Column)| ColumnPlan { image, destination_name: column.name.clone(), write: true, column };
-    let table = TablePlan {
-        id: 0,
-        source: name.clone(),
-        destination: name,
-        definition: Arc::new(definition),
-        columns: columns.into_iter().enumerate().map(planned).collect(),
-        key: vec![0],
-        key_index: Some("PRIMARY".into()),
-        range_columns: 1,
-        secondary_unique: false,
-        dml: DmlSelection::default(),
-        row_filter: None,
-    };
-    Plan {
-        schema: false,
-        full: false,
-        incremental: true,
-        databases: vec![],
-        tables: vec![Arc::new(table)],
-        views: vec![],
-        unsupported: vec![],
-    }
+    let nullable = |name: &str, kind| Column { nullable: true, ..column(name, kind) };
+    let columns = vec![nullable("a", Kind::MediumInt { unsigned: false }), nullable("b", Kind::Blob)];
+    plan_of(table_plan(definition("d", "t", columns)))
 }
 
 /// A log that is written and read at once.
@@ -73,15 +28,7 @@ struct Log {
 }
 
 fn start(number: u64) -> TransactionStart {
-    TransactionStart {
-        id: TransactionId::MySql(format!("{UUID}:{number}").parse().unwrap()),
-        original_commit_us: None,
-        immediate_commit_us: None,
-        transaction_length: None,
-        last_committed: None,
-        sequence_number: None,
-        maria: None,
-    }
+    TransactionStart::named(TransactionId::MySql(format!("{UUID}:{number}").parse().unwrap()))
 }
 
 fn up_to(number: u64) -> Position {

@@ -99,20 +99,11 @@ fn by_type(defined: &[Column], logged: &[MapColumn]) -> Ways {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::schema::definition::{Generated, Kind};
+    use crate::engine::fixture::column;
+    use crate::engine::schema::definition::Kind;
 
     fn defined(name: &str, kind: Kind, nullable: bool) -> Column {
-        Column {
-            name: name.into(),
-            column_type: String::new(),
-            kind,
-            character_set: None,
-            collation: None,
-            nullable,
-            generated: Generated::No,
-            invisible: false,
-            auto_increment: false,
-        }
+        Column { nullable, ..column(name, kind) }
     }
 
     fn logged(column_type: u8, nullable: bool) -> MapColumn {

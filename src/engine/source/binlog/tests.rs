@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::error::Class;
-use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+use crate::engine::fixture;
+use crate::engine::schema::definition::{Column, Kind, TableDefinition};
 use crate::engine::value::Row;
 
 fn event(event_type: u8, body: &[u8]) -> RawEvent<'_> {
@@ -20,31 +21,11 @@ fn event(event_type: u8, body: &[u8]) -> RawEvent<'_> {
 }
 
 fn column(name: &str, kind: Kind) -> Column {
-    Column {
-        name: name.into(),
-        column_type: format!("{kind:?}"),
-        kind,
-        character_set: None,
-        collation: None,
-        nullable: true,
-        generated: Generated::No,
-        invisible: false,
-        auto_increment: false,
-    }
+    Column { column_type: format!("{kind:?}"), nullable: true, ..fixture::column(name, kind) }
 }
 
 fn definition(columns: Vec<Column>) -> TableDefinition {
-    TableDefinition {
-        database: "d".into(),
-        table: "t".into(),
-        engine: "InnoDB".into(),
-        columns,
-        indexes: Vec::new(),
-        foreign_keys: Vec::new(),
-        create_statement: String::new(),
-        estimated_rows: 0,
-        average_row_bytes: 0,
-    }
+    fixture::definition("d", "t", columns)
 }
 
 /// d.t (a MEDIUMINT, b VARCHAR(10)) with table id 5.

@@ -48,7 +48,8 @@ pub enum AlterPhase {
 }
 
 impl TransactionStart {
-    fn named(id: TransactionId) -> Self {
+    /// Nothing more is known of it.
+    pub(crate) fn named(id: TransactionId) -> Self {
         Self {
             id,
             original_commit_us: None,

@@ -1,0 +1,69 @@
+//! Columns and tables for tests, as plain as they come: what a test is about, it changes.
+
+use std::sync::Arc;
+
+use super::plan::{ColumnPlan, DmlSelection, Plan, TableName, TablePlan};
+use super::schema::definition::{Column, Generated, Kind, TableDefinition};
+
+/// NOT NULL, nothing declared.
+pub fn column(name: &str, kind: Kind) -> Column {
+    Column {
+        name: name.into(),
+        column_type: String::new(),
+        kind,
+        character_set: None,
+        collation: None,
+        nullable: false,
+        generated: Generated::No,
+        invisible: false,
+        auto_increment: false,
+    }
+}
+
+/// Without an index and without rows.
+pub fn definition(database: &str, table: &str, columns: Vec<Column>) -> TableDefinition {
+    TableDefinition {
+        database: database.into(),
+        table: table.into(),
+        engine: "InnoDB".into(),
+        columns,
+        indexes: vec![],
+        foreign_keys: vec![],
+        create_statement: String::new(),
+        estimated_rows: 0,
+        average_row_bytes: 0,
+    }
+}
+
+/// All of a table, under the same names; its first column is its key.
+pub fn table_plan(definition: TableDefinition) -> TablePlan {
+    let name = TableName { database: definition.database.clone(), table: definition.table.clone() };
+    let planned =
+        |(image, column): (usize, Column)| ColumnPlan { image, destination_name: column.name.clone(), write: true, column };
+    TablePlan {
+        id: 0,
+        source: name.clone(),
+        destination: name,
+        columns: definition.columns.iter().cloned().enumerate().map(planned).collect(),
+        definition: Arc::new(definition),
+        key: vec![0],
+        key_index: Some("PRIMARY".into()),
+        range_columns: 1,
+        secondary_unique: false,
+        dml: DmlSelection::default(),
+        row_filter: None,
+    }
+}
+
+/// The log of one table is followed.
+pub fn plan_of(table: TablePlan) -> Plan {
+    Plan {
+        schema: false,
+        full: false,
+        incremental: true,
+        databases: vec![],
+        tables: vec![Arc::new(table)],
+        views: vec![],
+        unsupported: vec![],
+    }
+}
