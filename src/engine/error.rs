@@ -90,6 +90,15 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Puts an explanation behind the message.
+    #[must_use]
+    pub fn explained(mut self, why: &str) -> Self {
+        self.message.push_str(why);
+        self
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

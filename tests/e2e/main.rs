@@ -11,6 +11,7 @@ mod destination;
 mod dump;
 mod heartbeat;
 mod hostile;
+mod keys;
 mod logged;
 mod migrate;
 mod names;

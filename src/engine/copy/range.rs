@@ -183,6 +183,37 @@ pub fn keys_condition<'a>(table: &TablePlan, side: Side, keys: impl IntoIterator
     out
 }
 
+/// Bytes that a condition for keys may take, so that a statement with it stays below any server's `max_allowed_packet`, of which the
+/// precheck demands 1 MiB.
+pub const CONDITION_BYTES: usize = 256 << 10;
+
+/// Cuts keys into runs whose condition takes no more than `bytes`, at most `most` keys each; a single key may exceed it. `columns`: the
+/// places of the keys' cells. Literals count with every byte escaped.
+pub fn batches<'a>(
+    table: &'a TablePlan,
+    columns: &'a [usize],
+    keys: &'a [Row],
+    most: usize,
+    bytes: usize,
+) -> impl Iterator<Item = &'a [Row]> + 'a {
+    // Quotes, an introducer, `CAST(… AS UNSIGNED)`, and the name with each letter doubled.
+    let around =
+        |place: &usize| table.columns.get(*place).map_or(0, |c| 2 * c.destination_name.len().max(c.column.name.len())) + 48;
+    let overhead: usize = columns.iter().map(around).sum();
+    let mut rest = keys;
+    std::iter::from_fn(move || {
+        let mut taken = 0;
+        let fits = |key: &&Row| {
+            taken += 2 * key.size() + overhead;
+            taken <= bytes
+        };
+        let count = rest.iter().take(most.max(1)).take_while(fits).count().max(1).min(rest.len());
+        let (batch, behind) = rest.split_at(count);
+        rest = behind;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
 /// `` `database`.`table` `` with the hint that keeps the server on the key's index.
 pub fn table_expression(table: &TablePlan, side: Side, force_index: bool) -> String {
     let name = side.table_name(table);

@@ -21,7 +21,7 @@ use super::connection::{Connector, Role, ServerInfo};
 use super::copy::{self, CopyContext};
 use super::create::Creator;
 use super::destination::mysql::apply::Applier;
-use super::destination::mysql::{Limits, OnDuplicate};
+use super::destination::mysql::{Limits, OnDuplicate, SMALL_BYTES};
 use super::entry::{Outcome, Task};
 use super::error::{Context, Error, Result};
 use super::heartbeat::{self, Beats, HeartbeatTable, Listener};
@@ -302,12 +302,20 @@ impl Attempt<'_> {
 
     async fn destination_limits(&self) -> Result<(Limits, bool)> {
         let mut conn = self.destination.connect(Role::Metadata).await?;
+        // The global values: a session's own limit is that of its start.
         let values: Option<(u64, u8)> = conn.query_first("SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.local_infile").await?;
         let _ = conn.disconnect().await;
-        let (packet, local_infile) = values.unwrap_or((4 << 20, 0));
-        let statement_bytes = usize::try_from(packet / 2).unwrap_or(1 << 20).clamp(16 << 10, 1 << 20);
+        let (packet, local_infile) =
+            values.ok_or_else(|| Error::transient("the destination does not tell its max_allowed_packet"))?;
+        let packet = usize::try_from(packet).unwrap_or(usize::MAX);
+        if packet < SMALL_BYTES {
+            return Err(Error::definite(format!(
+                "the destination's max_allowed_packet is {packet}, less than 1 MiB; raise it there (SET GLOBAL max_allowed_packet = 67108864)"
+            )));
+        }
         let row_alias = self.destination_info.is_mysql_since(8, 0, 20);
-        Ok((Limits { statement_bytes, rows: 1000, row_alias }, local_infile == 1))
+        let adopts_rows = self.task.spec().conflict_policy == ConflictPolicy::IgnoreErrorsAndProceed;
+        Ok((Limits::of(packet, row_alias, adopts_rows), local_infile == 1))
     }
 
     #[allow(clippy::too_many_arguments)]

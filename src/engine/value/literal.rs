@@ -135,11 +135,21 @@ pub fn push_identity(out: &mut Vec<u8>, name: &str, column: &Column, cell: CellR
             }
             out.push(b'\'');
         }
+        // 0 and -0 are equal. A comparison with `=` would be no help to ATAN2: servers put the constant in the column's place then.
+        Kind::Float | Kind::Double if is_zero(bytes) => {
+            let sign = if bytes.starts_with(b"-") { '<' } else { '>' };
+            out.extend_from_slice(format!("({quoted}>=0e0 AND {quoted}<=0e0 AND ATAN2({quoted},-1){sign}0)").as_bytes());
+        }
         _ => {
             out.extend_from_slice(format!("{quoted}=").as_bytes());
             push_compare_literal(out, column, cell);
         }
     }
+}
+
+/// Whether the text of a FLOAT or DOUBLE is that of zero, with either sign.
+fn is_zero(text: &[u8]) -> bool {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok()) == Some(0.0)
 }
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -198,5 +208,27 @@ pub fn load_expression(kind: &Kind, variable: &str) -> Option<String> {
         // The text "0" would be read as the year 2000.
         Kind::Year => Some(format!("CAST({variable} AS UNSIGNED)")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture::column;
+
+    #[test]
+    fn zeros_are_told_apart_by_their_sign() {
+        let identity = |kind: Kind, text: &str| {
+            let mut sql = Vec::new();
+            push_identity(&mut sql, "d", &column("d", kind), Some(text.as_bytes()));
+            String::from_utf8(sql).unwrap()
+        };
+        for kind in [Kind::Float, Kind::Double] {
+            assert_eq!(identity(kind.clone(), "0e0"), "(`d`>=0e0 AND `d`<=0e0 AND ATAN2(`d`,-1)>0)");
+            assert_eq!(identity(kind.clone(), "-0e0"), "(`d`>=0e0 AND `d`<=0e0 AND ATAN2(`d`,-1)<0)");
+            assert_eq!(identity(kind.clone(), "-1e0"), "`d`=-1e0");
+            assert_eq!(identity(kind, "5e-324"), "`d`=5e-324");
+        }
+        assert_eq!(identity(Kind::Decimal { precision: 5, scale: 2 }, "0.00"), "`d`=0.00");
     }
 }

@@ -13,7 +13,7 @@ use super::Context;
 use super::run::TableRun;
 use super::session::{Patience, Session, Sessions};
 use super::settle::{Candidate, Found, fetch_rows, look};
-use crate::engine::copy::range::{Side, keys_condition};
+use crate::engine::copy::range::{CONDITION_BYTES, Side, batches, keys_condition};
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::quote::quote_identifier;
@@ -53,17 +53,21 @@ impl Repairer {
         sessions: &mut Sessions,
         differing: &[(Candidate, Found)],
     ) -> Result<HashSet<Row>> {
-        let all: Vec<&(Candidate, Found)> = differing.iter().collect();
-        if let Err(error) = self.write(context, run, sessions, &all).await {
-            // One row may stand in the way of the others: each by itself.
-            refused(run, &error)?;
-            for one in differing {
-                if let Err(error) = self.write(context, run, sessions, &[one]).await {
-                    refused(run, &error)?;
+        let keys: Vec<Row> = differing.iter().map(|(candidate, _)| candidate.key.clone()).collect();
+        let mut rest: Vec<&(Candidate, Found)> = differing.iter().collect();
+        for batch in batches(&run.plan, &run.plan.key, &keys, keys.len(), CONDITION_BYTES) {
+            let behind = rest.split_off(batch.len());
+            let together = std::mem::replace(&mut rest, behind);
+            if let Err(error) = self.write(context, run, sessions, &together).await {
+                // One row may stand in the way of the others: each by itself.
+                refused(run, &error)?;
+                for one in together {
+                    if let Err(error) = self.write(context, run, sessions, &[one]).await {
+                        refused(run, &error)?;
+                    }
                 }
             }
         }
-        let keys: Vec<Row> = differing.iter().map(|(candidate, _)| candidate.key.clone()).collect();
         let still = match look(run, sessions, &keys).await {
             Ok(still) => still,
             Err(error) => {
@@ -126,8 +130,15 @@ async fn apply(
     for key in keys.iter().filter(|key| held.contains_key(**key)) {
         writer.query_drop(delete_statement(&run.plan, key)).await?;
     }
+    let most: Option<u64> = writer.query_first("SELECT @@max_allowed_packet").await?;
     for row in keys.iter().filter_map(|key| wanted.get(*key)) {
-        writer.query_drop(insert_statement(&run.plan, row)).await?;
+        let statement = insert_statement(&run.plan, row);
+        if most.is_none_or(|most| statement.len() as u64 >= most) {
+            // The server would break the connection, and look like one that went away.
+            let bytes = statement.len();
+            return Err(Error::definite(format!("a row of {bytes} bytes is larger than the destination's max_allowed_packet")));
+        }
+        writer.query_drop(statement).await?;
     }
     Ok(())
 }

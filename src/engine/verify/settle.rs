@@ -17,7 +17,7 @@ use super::repair::Repairer;
 use super::run::{TableRun, Ticket};
 use super::session::{Patience, Session, Sessions};
 use super::{Context, text};
-use crate::engine::copy::range::{RowReader, Side, keys_condition};
+use crate::engine::copy::range::{CONDITION_BYTES, RowReader, Side, batches, keys_condition};
 use crate::engine::error::{Class, Result};
 use crate::engine::value::Row;
 
@@ -197,7 +197,8 @@ pub fn counts_under(reference: Reference, kind: DifferenceKind) -> bool {
 /// Reads the keys on both sides; gives those that differ.
 pub async fn look(run: &TableRun, sessions: &mut Sessions, keys: &[Row]) -> Result<HashMap<Row, Found>> {
     let mut differing = HashMap::new();
-    let mut parts = vec![keys];
+    // Taken from the end.
+    let mut parts: Vec<&[Row]> = batches(&run.plan, &run.plan.key, keys, BATCH_KEYS, CONDITION_BYTES).collect();
     while let Some(part) = parts.pop() {
         let (source, destination) = tokio::try_join!(
             fetch(run, &mut sessions.source, Side::Source, part),

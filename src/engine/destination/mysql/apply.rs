@@ -10,8 +10,8 @@ use mysql_async::prelude::Queryable;
 use super::cascade::{Carrier, Step};
 use super::long;
 use super::statement::{
-    Limits, OnDuplicate, Statement, Warnings, deletes, describe_key, inserts, is_other_row, refuse_warnings, remove_one,
-    replace_one, row_number, run,
+    ANOTHER_KEY, Limits, OnDuplicate, Statement, Warnings, collision, deletes, describe_key, has_text_key, inserts, is_other_row,
+    refuse_warnings, remove_one, replace_one, row_number, run,
 };
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
@@ -23,12 +23,12 @@ use crate::engine::schema::definition::Kind;
 use crate::engine::source::position::Position;
 use crate::engine::value::Row;
 
-/// Statements of one window are sent in one packet up to this size: one round trip for small windows.
-const PACKET_BYTES: usize = 1 << 20;
-
 /// Ends the packet, and with it the transaction, when the statement before it gave a warning: error 1690 (a DOUBLE out of
 /// range). It has no table, so that it leaves the diagnostics as they are (MySQL manual, "SHOW WARNINGS Statement").
 const NO_WARNINGS: &[u8] = b";SELECT EXP(1000*@@warning_count)";
+
+/// What stands around a statement in a packet, at most.
+const AROUND_BYTES: usize = 64;
 
 /// A window that a deadlock or a lock wait rolled back is run again this often.
 pub const LOCK_TRIES: u32 = 10;
@@ -58,8 +58,8 @@ impl Applier {
         // with documents are written anew.
         let has_json = table.columns.iter().any(|column| column.column.kind == Kind::Json);
         let mode = match has_json {
-            // REPLACE would take another row away that holds a unique value of this one.
-            true if table.secondary_unique => OnDuplicate::Fail,
+            // REPLACE would take another row away that holds a unique value of this one, or a key that is equal only here.
+            true if table.secondary_unique || has_text_key(table) && !self.limits.adopts_rows => OnDuplicate::Fail,
             true => OnDuplicate::Replace,
             false => OnDuplicate::Update,
         };
@@ -78,14 +78,14 @@ impl Applier {
                     run.push(row);
                     continue;
                 }
-                ChangeKind::Remove { row } => remove_one(table, row),
+                ChangeKind::Remove { row } => remove_one(table, row, self.limits),
                 ChangeKind::Replace { before, after } if has_json => {
                     statements.extend(take(&mut run));
                     run.push(after);
-                    statements.push(remove_one(table, before));
+                    statements.push(remove_one(table, before, self.limits));
                     continue;
                 }
-                ChangeKind::Replace { before, after } => replace_one(table, before, after),
+                ChangeKind::Replace { before, after } => replace_one(table, before, after, self.limits),
                 // Changes by key never stand here.
                 ChangeKind::Upsert { .. } | ChangeKind::Delete { .. } | ChangeKind::Cascade(_) => continue,
             };
@@ -154,15 +154,17 @@ impl Applier {
                     continue;
                 }
             };
+            let joined = self.limits.joined_bytes();
             for statement in statements {
-                if !statement.is_plain() || packet.len() + statement.sql.len() > PACKET_BYTES {
+                if !statement.is_plain() || packet.len() + statement.sql.len() + AROUND_BYTES > joined {
                     self.send(plan, &mut packet, steps).await?;
                 }
                 if !statement.is_plain() {
                     self.run_alone(plan, statement).await?;
                     continue;
                 }
-                if statement.sql.len() > PACKET_BYTES {
+                if statement.sql.len() + AROUND_BYTES > joined {
+                    self.limits.check(&plan.tables[statement.table as usize], statement)?;
                     // Not copied into a packet with others: it may hold a row of any size.
                     if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
                         return Err(self.explain(plan, error, steps).await);
@@ -216,7 +218,7 @@ impl Applier {
 
     async fn run_alone(&mut self, plan: &Plan, statement: &Statement) -> Result<()> {
         let table = &plan.tables[statement.table as usize];
-        let found = run(&mut self.conn, statement).await.map_err(|error| name(table, statement, error))?;
+        let found = run(&mut self.conn, table, statement, self.limits).await.map_err(|error| name(table, statement, error))?;
         long::forget(&mut self.conn, &statement.long).await?;
         if statement.must_find.is_none_or(|wanted| wanted == found) {
             return Ok(());
@@ -263,7 +265,7 @@ impl Applier {
                 let table = &plan.tables[statement.table as usize];
                 let refused = match self.conn.query_drop(statement.sql.as_slice()).await {
                     Ok(()) => refuse_warnings(&mut self.conn, statement).await.err(),
-                    Err(error) if is_other_row(table, &error) => return Some(other_row(table, statement)),
+                    Err(error) if is_other_row(table, self.limits, &error) => return Some(other_row(table, statement)),
                     Err(error) => Some(error.into()),
                 };
                 if let Some(error) = refused {
@@ -283,9 +285,12 @@ fn other_row(table: &TablePlan, statement: &Statement) -> Error {
         count => format!(" (or one of the {} rows written with it)", count - 1),
     };
     Error::definite(format!(
-        "{} key {key}{among}: another row at the destination holds the value that this row has in a unique index; something else has \
-         written to the destination table",
-        table.destination
+        "{} key {key}{among}: another row at the destination holds the value that this row has in {}",
+        table.destination,
+        match has_text_key(table) {
+            true => format!("its key or a unique index; something else has written to the destination table{ANOTHER_KEY}"),
+            false => "a unique index; something else has written to the destination table".to_owned(),
+        }
     ))
 }
 
@@ -293,5 +298,6 @@ fn other_row(table: &TablePlan, statement: &Statement) -> Error {
 fn name(table: &TablePlan, statement: &Statement, error: Error) -> Error {
     let place = row_number(&error.to_string()).unwrap_or(1);
     let key = statement.subjects.get(place.saturating_sub(1)).map(|row| describe_key(table, row)).unwrap_or_default();
-    error.context(format!("{} key {key}", table.destination))
+    let why = collision(table, &error.to_string());
+    error.context(format!("{} key {key}", table.destination)).explained(why)
 }

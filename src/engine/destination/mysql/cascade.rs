@@ -10,7 +10,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::statement::{Limits, Warnings, refuse_warnings_of};
-use crate::engine::copy::range::{RowReader, SelectOptions, Side, select_statement};
+use crate::engine::copy::range::{CONDITION_BYTES, RowReader, SelectOptions, Side, batches, select_statement};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::quote::quote_identifier;
@@ -88,7 +88,7 @@ impl<'a> Carrier<'a> {
             }
             let Some(child) = plan.tables.get(link.child as usize) else { continue };
             let mut behind = Vec::new();
-            for keys in keys.chunks(self.limits.rows.clamp(1, 1000)) {
+            for keys in batches(child, &link.child_columns, &keys, self.limits.rows.min(1000), CONDITION_BYTES) {
                 let condition = condition(child, &link.child_columns, keys);
                 if self.goes_on(link.child, &effect) {
                     behind.extend(self.referenced(conn, child, &condition).await?);

@@ -4,9 +4,9 @@
 //! must report as many records as were sent and not one warning, or the transaction is rolled back. The stream
 //! comes from memory and cannot fail half-way, which the driver would turn into a truncated load.
 //!
-//! Rows that the log has brought before are replaced. REPLACE takes away whatever stands in its way on any unique index;
-//! so where it took something away, the destination's indexes are looked at, and unless a row can only have replaced
-//! itself the rows are written once more: those of the same keys deleted, and no other.
+//! Rows that the log has brought before are replaced. REPLACE takes away whatever stands in its way on any unique index, and what
+//! the destination's collation holds for the same key; so where it took something away, the destination's indexes are looked at, and
+//! unless a row can only have replaced itself the rows are written once more: those of the same keys, byte for byte, deleted, and no other.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,7 +18,9 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row as SqlRow};
 
 use super::apply::LOCK_TRIES;
-use super::statement::{Limits, OnDuplicate, Statement, deletes, describe_key, inserts, row_number, run, subject};
+use super::statement::{
+    Limits, OnDuplicate, Statement, collision, deletes, describe_key, has_text_key, inserts, row_number, run, subject,
+};
 use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
@@ -76,8 +78,8 @@ impl ChunkWriter {
         if mode == OnDuplicate::Replace
             && let Ok(1..) = written
         {
-            // The log came first, as a rule. Other rows can have gone only where there is another unique index.
-            written = match self.is_key_alone(table).await {
+            // The log came first, as a rule. Other rows can have gone only where there is another unique index, or a key of text.
+            written = match self.replaces_itself(table).await {
                 Ok(true) => written,
                 Ok(false) => {
                     self.conn.query_drop("ROLLBACK").await?;
@@ -108,7 +110,7 @@ impl ChunkWriter {
         if anew {
             let keys: Vec<Row> = rows.iter().map(|row| row.project(&table.key)).collect();
             for statement in deletes(table, &keys, self.limits) {
-                run(&mut self.conn, &statement).await.map_err(|error| error.context(&table.destination))?;
+                run(&mut self.conn, table, &statement, self.limits).await.map_err(|error| error.context(&table.destination))?;
             }
         }
         self.write_rows(table, rows, mode).await
@@ -144,7 +146,7 @@ impl ChunkWriter {
     ) -> Result<u64> {
         let mut replaced = 0;
         for statement in inserts(table, rows.map(Cow::Borrowed), on_duplicate, self.limits) {
-            match run(&mut self.conn, &statement).await {
+            match run(&mut self.conn, table, &statement, self.limits).await {
                 Ok(affected) => replaced += affected.saturating_sub(statement.subjects.len() as u64),
                 Err(error) => return Err(self.name_row(table, &statement, error)),
             }
@@ -152,8 +154,12 @@ impl ChunkWriter {
         Ok(replaced)
     }
 
-    /// Whether each unique index that stands at the destination contains the whole key: then a row can only replace itself.
-    async fn is_key_alone(&mut self, table: &TablePlan) -> Result<bool> {
+    /// Whether a row can only replace itself: each unique index that stands at the destination contains the whole key, and what
+    /// differs in it for the source differs for the destination.
+    async fn replaces_itself(&mut self, table: &TablePlan) -> Result<bool> {
+        if has_text_key(table) {
+            return Ok(false);
+        }
         let name = table.destination.quoted();
         let parts: Vec<SqlRow> = self.conn.query(format!("SHOW INDEX FROM {name} WHERE Non_unique=0")).await?;
         let mut columns: HashMap<String, Vec<String>> = HashMap::new();
@@ -174,7 +180,7 @@ impl ChunkWriter {
             .and_then(|number| statement.subjects.get(number.saturating_sub(1)))
             .map(|row| format!(" key {}", describe_key(table, row)))
             .unwrap_or_default();
-        error.context(format!("{}{key}", table.destination))
+        error.context(format!("{}{key}", table.destination)).explained(collision(table, &text))
     }
 
     /// The number of rows that were replaced.
@@ -211,7 +217,8 @@ impl ChunkWriter {
             .and_then(|number| rows.get(number.saturating_sub(1)))
             .map(|row| format!(" key {}", describe_key(table, &subject(table, row))))
             .unwrap_or_default();
-        Err(Error::definite(format!("{}{key}: the destination does not take the value as it is: {first}", table.destination)))
+        let what = format!("{}{key}: the destination does not take the value as it is: {first}", table.destination);
+        Err(Error::definite(what).explained(collision(table, &first)))
     }
 }
 
@@ -239,6 +246,10 @@ fn next_piece(table: &TablePlan, rows: &[Row], loadable: &[bool], start: Place) 
             let cells = table.columns.iter().zip(rows[place.row].cells()).enumerate().skip(place.column);
             for (number, (column, cell)) in cells.filter(|(_, (column, _))| column.write) {
                 let begun = if number == place.column { place.byte } else { 0 };
+                // A row of many large values is cut too: no packet is larger than a server takes.
+                if begun == 0 && piece.len() >= PIECE_BYTES {
+                    return Some((Bytes::from(piece), Place { row: place.row, column: number, byte: 0 }));
+                }
                 if begun == 0 && number > first_written {
                     piece.push(b'\t');
                 }

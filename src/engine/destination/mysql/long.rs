@@ -18,6 +18,12 @@ use crate::engine::value::literal::push_quoted;
 /// Values from this size on are sent ahead.
 pub const LONG_BYTES: usize = 4 << 20;
 
+/// The same where the whole row may not fit into a packet otherwise.
+const SHORT_BYTES: usize = 1 << 10;
+
+/// What else stands in a statement with a large row.
+const REST_OF_STATEMENT: usize = 64 << 10;
+
 /// Bytes of a value that are sent at once.
 const PIECE_BYTES: usize = 2 << 20;
 
@@ -46,18 +52,26 @@ impl LongRow {
     }
 }
 
-/// Places of the values that are sent ahead of a statement with this row.
-pub fn long_places(table: &TablePlan, row: &Row) -> Vec<usize> {
-    if row.size() < LONG_BYTES {
+/// Places of the values that are sent ahead of a statement with this row, for which a packet has so much room. Each byte may need an escape.
+pub fn long_places(table: &TablePlan, row: &Row, room: usize) -> Vec<usize> {
+    let is_tight = |bytes: usize| 2 * bytes + REST_OF_STATEMENT > room;
+    if row.size() < LONG_BYTES && !is_tight(row.size()) {
         return Vec::new();
     }
+    let places = places_from(table, row, LONG_BYTES);
+    let ahead: usize = places.iter().filter_map(|place| row.cells().nth(*place).flatten()).map(<[u8]>::len).sum();
+    if is_tight(row.size().saturating_sub(ahead)) { places_from(table, row, SHORT_BYTES) } else { places }
+}
+
+/// Places of the strings of at least so many bytes.
+fn places_from(table: &TablePlan, row: &Row, least: usize) -> Vec<usize> {
     let long = |place: &usize| {
         let column = &table.columns[*place];
         let is_string = matches!(
             column.column.kind,
             Kind::Char | Kind::Varchar | Kind::Text | Kind::Binary { .. } | Kind::VarBinary | Kind::Blob | Kind::Geometry
         );
-        column.write && is_string && row.cells().nth(*place).flatten().is_some_and(|bytes| bytes.len() >= LONG_BYTES)
+        column.write && is_string && row.cells().nth(*place).flatten().is_some_and(|bytes| bytes.len() >= least)
     };
     (0..table.columns.len()).filter(long).collect()
 }
@@ -74,18 +88,33 @@ pub fn variable(image: Image, place: usize) -> String {
 ///
 /// # Errors
 /// Definite when the server cuts a value: it is larger than `max_allowed_packet`.
-pub async fn send(conn: &mut Conn, rows: &[LongRow]) -> Result<()> {
+pub async fn send(conn: &mut Conn, rows: &[LongRow], packet_bytes: usize) -> Result<()> {
     for long in rows {
         for (place, cell) in long.row.cells().enumerate().filter(|(place, _)| long.places.contains(place)) {
-            send_value(conn, &variable(long.image, place), cell.unwrap_or_default()).await?;
+            send_value(conn, &variable(long.image, place), cell.unwrap_or_default(), packet_bytes).await?;
         }
     }
     Ok(())
 }
 
-async fn send_value(conn: &mut Conn, variable: &str, value: &[u8]) -> Result<()> {
+/// What to do where a packet of so many bytes is not taken.
+pub fn raise_packet(bytes: usize) -> String {
+    format!("raise it there (SET GLOBAL max_allowed_packet = {})", (2 * bytes).next_power_of_two().min(1 << 30))
+}
+
+async fn send_value(conn: &mut Conn, variable: &str, value: &[u8], packet_bytes: usize) -> Result<()> {
+    let too_large = || {
+        let bytes = value.len();
+        let what =
+            format!("a value of {bytes} bytes is larger than the destination's max_allowed_packet; {}", raise_packet(bytes));
+        Err(Error::definite(what))
+    };
+    if value.len() > packet_bytes {
+        return too_large();
+    }
     let mut sent = 0;
-    for piece in value.chunks(PIECE_BYTES) {
+    // With all bytes escaped a piece takes half of a packet.
+    for piece in value.chunks(PIECE_BYTES.min(packet_bytes / 4).max(1)) {
         let mut sql = format!("SET {variable}=").into_bytes();
         if sent > 0 {
             sql.extend_from_slice(format!("CONCAT({variable},").as_bytes());
@@ -99,14 +128,7 @@ async fn send_value(conn: &mut Conn, variable: &str, value: &[u8]) -> Result<()>
     }
     // CONCAT beyond max_allowed_packet gives NULL and a warning.
     let held: Option<Option<u64>> = conn.query_first(format!("SELECT LENGTH({variable})")).await?;
-    if held.flatten() == Some(value.len() as u64) {
-        return Ok(());
-    }
-    Err(Error::definite(format!(
-        "a value of {} bytes is larger than the destination's max_allowed_packet; raise it there (SET GLOBAL max_allowed_packet = {})",
-        value.len(),
-        (2 * value.len()).next_power_of_two().min(1 << 30)
-    )))
+    if held.flatten() == Some(value.len() as u64) { Ok(()) } else { too_large() }
 }
 
 /// Gives the variables' memory back to the server.

@@ -7,23 +7,64 @@ use mysql_async::prelude::Queryable;
 
 use super::long::{self, Image, LongRow, long_places};
 use crate::engine::connection::{LENIENT_SQL_MODE, STRICT_SQL_MODE};
-use crate::engine::copy::range::{Side, keys_condition};
+use crate::engine::copy::range::{Side, batches, keys_condition};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{ColumnPlan, TablePlan};
 use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::Kind;
-use crate::engine::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal};
-use crate::engine::value::{Row, RowBuilder};
+use crate::engine::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal, push_quoted};
+use crate::engine::value::{CellRef, Row, RowBuilder};
 
 /// How large statements may get.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Bytes of one statement; a single row may exceed it.
     pub statement_bytes: usize,
+    /// The server's `max_allowed_packet`: what is larger breaks the connection, which looks like a server that went away.
+    pub packet_bytes: usize,
     /// Rows of one statement.
     pub rows: usize,
     /// The server names the new row in ON DUPLICATE KEY UPDATE (MySQL 8.0.19) and warns of VALUES() (8.0.20).
     pub row_alias: bool,
+    /// Rows that were there before the task stay, and are taken for the source's where the destination holds their keys for equal
+    /// (`conflictPolicy: IgnoreErrorsAndProceed`). Else a row with a key of other bytes is another row, whatever the collation says.
+    pub adopts_rows: bool,
+}
+
+/// Statements below this size are sent as they are, or several in one packet. Every server takes it: the precheck demands as much.
+pub const SMALL_BYTES: usize = 1 << 20;
+
+impl Limits {
+    /// For a server with this `max_allowed_packet`.
+    pub fn of(packet_bytes: usize, row_alias: bool, adopts_rows: bool) -> Self {
+        // Half: of the last row of a statement it is not known beforehand how much its escapes take.
+        let statement_bytes = (packet_bytes / 2).min(SMALL_BYTES);
+        Self { statement_bytes, packet_bytes, rows: 1000, row_alias, adopts_rows }
+    }
+
+    /// Bytes of several statements in one packet.
+    pub fn joined_bytes(&self) -> usize {
+        self.statement_bytes.max(self.packet_bytes / 4 * 3).min(SMALL_BYTES)
+    }
+
+    /// The error of a statement that the server would not read to its end.
+    ///
+    /// # Errors
+    /// Definite, with the size that is needed.
+    pub fn check(&self, table: &TablePlan, statement: &Statement) -> Result<()> {
+        let bytes = statement.sql.len();
+        // One byte says that it is a statement.
+        if bytes < self.packet_bytes {
+            return Ok(());
+        }
+        let key = statement.subjects.first().map(|row| describe_key(table, row)).unwrap_or_default();
+        Err(Error::definite(format!(
+            "{} key {key}: the row takes a statement of {bytes} bytes, more than the destination's max_allowed_packet of {}; {}",
+            table.destination,
+            self.packet_bytes,
+            long::raise_packet(bytes)
+        )))
+    }
 }
 
 /// Which warnings of a statement say that a value was not stored as it is, or a row not at all.
@@ -66,8 +107,9 @@ impl Statement {
 ///
 /// # Errors
 /// The server's; definite where a value would not be stored as it is.
-pub async fn run(conn: &mut Conn, statement: &Statement) -> Result<u64> {
-    long::send(conn, &statement.long).await?;
+pub async fn run(conn: &mut Conn, table: &TablePlan, statement: &Statement, limits: Limits) -> Result<u64> {
+    limits.check(table, statement)?;
+    long::send(conn, &statement.long, limits.packet_bytes).await?;
     if !statement.lenient.is_empty() {
         return run_lenient(conn, statement).await;
     }
@@ -178,10 +220,14 @@ fn insert_tail(table: &TablePlan, on_duplicate: OnDuplicate, limits: Limits) -> 
     }
     let value = |name: &str| if limits.row_alias { format!("{NEW_ROW}.{name}") } else { format!("VALUES({name})") };
     let mut assignments = Vec::new();
-    for column in guarded_key(table) {
+    for column in guarded_key(table, limits) {
         let name = quote_identifier(&column.destination_name);
         let own = format!("{}.{name}", table.destination.quoted());
-        assignments.push(format!("{name}=IF({own}={},{own},NULL)", value(&name)));
+        let same = match is_exact(column, limits) {
+            true => format!("CAST({own} AS BINARY)=CAST({} AS BINARY)", value(&name)),
+            false => format!("{own}={}", value(&name)),
+        };
+        assignments.push(format!("{name}=IF({same},{own},NULL)"));
     }
     // Key columns too: under a case-insensitive collation 'a' may have become 'A'.
     for column in table.columns.iter().filter(|column| column.write) {
@@ -193,19 +239,47 @@ fn insert_tail(table: &TablePlan, on_duplicate: OnDuplicate, limits: Limits) -> 
 }
 
 /// Key columns that are set to NULL, which they refuse, when the duplicate is another row: one that holds a unique value of
-/// this row. Rule A3 leaves none; whoever else writes to the destination might. A TIMESTAMP takes NULL for now.
-fn guarded_key(table: &TablePlan) -> impl Iterator<Item = &ColumnPlan> {
+/// this row, or one whose key has other bytes and is equal for the destination alone. Rule A3 leaves none of the first kind; whoever
+/// else writes to the destination might. A TIMESTAMP takes NULL for now.
+fn guarded_key(table: &TablePlan, limits: Limits) -> impl Iterator<Item = &ColumnPlan> {
     let key = table.key.iter().map(|&place| &table.columns[place]);
-    key.filter(|column| table.secondary_unique && column.write && !matches!(column.column.kind, Kind::Timestamp { .. }))
+    key.filter(move |column| {
+        let guarded = table.secondary_unique || is_exact(column, limits);
+        guarded && column.write && !matches!(column.column.kind, Kind::Timestamp { .. })
+    })
 }
+
+/// Whether values of a key's column are told apart by their bytes: text, which the destination may compare by another collation
+/// than the source. MariaDB has no UCA 9.0.0, and of one name two servers need not mean the same.
+fn is_exact(column: &ColumnPlan, limits: Limits) -> bool {
+    !limits.adopts_rows && is_text(column)
+}
+
+fn is_text(column: &ColumnPlan) -> bool {
+    matches!(column.column.kind, Kind::Char | Kind::Varchar | Kind::Text)
+}
+
+/// Whether the destination may hold two keys for one that the source tells apart.
+pub fn has_text_key(table: &TablePlan) -> bool {
+    table.key.iter().any(|&place| is_text(&table.columns[place]))
+}
+
+/// What to make of a server's "Duplicate entry" where the key is text; empty where it says enough by itself.
+pub fn collision(table: &TablePlan, message: &str) -> &'static str {
+    if has_text_key(table) && message.contains("Duplicate entry") { ANOTHER_KEY } else { "" }
+}
+
+/// How a row can meet another one whose key has other bytes.
+pub const ANOTHER_KEY: &str = "; if the source has both rows, the destination compares the key by another collation and takes two values for \
+                           one: give the column a collation at the source that compares bytes (utf8mb4_0900_bin or utf8mb4_bin)";
 
 /// ER_BAD_NULL_ERROR.
 const BAD_NULL: u16 = 1048;
 
 /// Whether the error is the one that [`guarded_key`] causes.
-pub fn is_other_row(table: &TablePlan, error: &mysql_async::Error) -> bool {
+pub fn is_other_row(table: &TablePlan, limits: Limits, error: &mysql_async::Error) -> bool {
     matches!(error, mysql_async::Error::Server(server) if server.code == BAD_NULL
-        && guarded_key(table).any(|column| server.message.contains(&format!("'{}'", column.destination_name))))
+        && guarded_key(table, limits).any(|column| server.message.contains(&format!("'{}'", column.destination_name))))
 }
 
 /// Appends `(v1,v2,…)`; the values at `long` are variables.
@@ -262,7 +336,7 @@ pub fn inserts<'a>(
     let mut statements: Vec<Statement> = Vec::new();
     let mut open: Option<Statement> = None;
     for row in rows {
-        let (lenient, long) = (lenient_columns(table, &row), long_places(table, &row));
+        let (lenient, long) = (lenient_columns(table, &row), long_places(table, &row, limits.packet_bytes));
         if !lenient.is_empty() || !long.is_empty() {
             let mut sql = head.clone().into_bytes();
             push_values(&mut sql, table, &row, &long);
@@ -272,27 +346,34 @@ pub fn inserts<'a>(
             statements.push(Statement { table: table.id, sql, subjects, must_find: None, lenient, long, warnings });
             continue;
         }
-        let full = open
-            .as_ref()
-            .is_some_and(|s| s.subjects.len() >= limits.rows || s.sql.len() + row.size() + tail.len() > limits.statement_bytes);
-        if full && let Some(mut statement) = open.take() {
-            statement.sql.extend_from_slice(tail.as_bytes());
-            statements.push(statement);
-        }
-        let statement = open.get_or_insert_with(|| Statement {
+        let begin = |sql: Vec<u8>| Statement {
             table: table.id,
-            sql: head.clone().into_bytes(),
+            sql,
             subjects: Vec::new(),
             must_find: None,
             lenient: Vec::new(),
             long: Vec::new(),
             warnings,
-        });
+        };
+        let mut statement = open.take().unwrap_or_else(|| begin(head.clone().into_bytes()));
+        let before = statement.sql.len();
         if !statement.subjects.is_empty() {
             statement.sql.push(b',');
         }
+        let values = statement.sql.len();
         push_values(&mut statement.sql, table, &row, &[]);
+        // What a row takes is known when it stands there.
+        let full = statement.subjects.len() >= limits.rows || statement.sql.len() + tail.len() > limits.statement_bytes;
+        if full && !statement.subjects.is_empty() {
+            let mut next = begin(head.clone().into_bytes());
+            next.sql.extend_from_slice(&statement.sql[values..]);
+            statement.sql.truncate(before);
+            statement.sql.extend_from_slice(tail.as_bytes());
+            statements.push(statement);
+            statement = next;
+        }
         statement.subjects.push(subject(table, &row));
+        open = Some(statement);
     }
     if let Some(mut statement) = open {
         statement.sql.extend_from_slice(tail.as_bytes());
@@ -301,32 +382,56 @@ pub fn inserts<'a>(
     statements
 }
 
-/// `k IN (…)` for a key of one column, which servers turn into one range scan; OR-ed conjunctions else.
-fn push_key_condition(sql: &mut Vec<u8>, table: &TablePlan, keys: &[Row]) {
+/// `k IN (…)` for a key of one column, which servers turn into one range scan; OR-ed conjunctions else. Keys are told apart by their
+/// bytes where [`is_exact`] says so.
+fn push_key_condition(sql: &mut Vec<u8>, table: &TablePlan, keys: &[Row], limits: Limits) {
     let single = match table.key.as_slice() {
         [place] => Some(&table.columns[*place]).filter(|column| !matches!(column.column.kind, Kind::Set { .. })),
         _ => None,
     };
-    let Some(column) = single else {
-        sql.extend_from_slice(&keys_condition(table, Side::Destination, keys));
+    if let Some(column) = single {
+        let name = quote_identifier(&column.destination_name);
+        push_list(sql, &name, keys, |sql, cell| push_compare_literal(sql, &column.column, cell));
+        if is_exact(column, limits) {
+            sql.extend_from_slice(b" AND ");
+            push_list(sql, &format!("CAST({name} AS BINARY)"), keys, |sql, cell| push_quoted(sql, cell.unwrap_or_default()));
+        }
         return;
-    };
-    sql.extend_from_slice(quote_identifier(&column.destination_name).as_bytes());
+    }
+    for (number, key) in keys.iter().enumerate() {
+        sql.extend_from_slice(if number == 0 { b"(" } else { b" OR (" });
+        sql.extend_from_slice(&keys_condition(table, Side::Destination, [key]));
+        for (&place, cell) in table.key.iter().zip(key.cells()) {
+            let column = &table.columns[place];
+            if is_exact(column, limits) {
+                let name = quote_identifier(&column.destination_name);
+                sql.extend_from_slice(format!(" AND CAST({name} AS BINARY)=").as_bytes());
+                push_quoted(sql, cell.unwrap_or_default());
+            }
+        }
+        sql.push(b')');
+    }
+}
+
+/// `name IN (…)` with the first cell of each key.
+fn push_list(sql: &mut Vec<u8>, name: &str, keys: &[Row], literal: impl Fn(&mut Vec<u8>, CellRef<'_>)) {
+    sql.extend_from_slice(name.as_bytes());
     let mut separator: &[u8] = b" IN (";
     for key in keys {
         sql.extend_from_slice(separator);
         separator = b",";
-        push_compare_literal(sql, &column.column, key.cells().next().flatten());
+        literal(sql, key.cells().next().flatten());
     }
     sql.push(b')');
 }
 
 /// Deletes rows by key.
 pub fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement> {
-    keys.chunks(limits.rows.clamp(1, 1000))
+    // A key stands there twice where its bytes count.
+    batches(table, &table.key, keys, limits.rows.min(1000), limits.statement_bytes / 2)
         .map(|keys| {
             let mut sql = format!("DELETE FROM {} WHERE ", table.destination.quoted()).into_bytes();
-            push_key_condition(&mut sql, table, keys);
+            push_key_condition(&mut sql, table, keys, limits);
             Statement {
                 table: table.id,
                 sql,
@@ -361,9 +466,9 @@ fn push_identities(sql: &mut Vec<u8>, table: &TablePlan, row: &Row, long: &[usiz
 }
 
 /// Takes one row like this away.
-pub fn remove_one(table: &TablePlan, row: Row) -> Statement {
+pub fn remove_one(table: &TablePlan, row: Row, limits: Limits) -> Statement {
     let mut sql = format!("DELETE FROM {}", table.destination.quoted()).into_bytes();
-    let long = long_places(table, &row);
+    let long = long_places(table, &row, limits.packet_bytes);
     push_identities(&mut sql, table, &row, &long);
     let subjects = vec![subject(table, &row)];
     let long = LongRow::new(row, Image::Before, long).into_iter().collect();
@@ -372,8 +477,9 @@ pub fn remove_one(table: &TablePlan, row: Row) -> Statement {
 }
 
 /// Turns one row like `before` into `after`.
-pub fn replace_one(table: &TablePlan, before: Row, after: Row) -> Statement {
-    let (long_before, long_after) = (long_places(table, &before), long_places(table, &after));
+pub fn replace_one(table: &TablePlan, before: Row, after: Row, limits: Limits) -> Statement {
+    let half = limits.packet_bytes / 2;
+    let (long_before, long_after) = (long_places(table, &before, half), long_places(table, &after, half));
     let mut sql = format!("UPDATE {} SET ", table.destination.quoted()).into_bytes();
     let mut first = true;
     for (place, (column, cell)) in table.columns.iter().zip(after.cells()).enumerate() {
@@ -413,3 +519,7 @@ pub fn describe_key(table: &TablePlan, key: &Row) -> String {
         .collect();
     if table.has_key() { format!("({})", cells.join(", ")) } else { format!("a row ({})", cells.join(", ")) }
 }
+
+#[cfg(test)]
+#[path = "statement_tests.rs"]
+mod tests;

@@ -1,7 +1,11 @@
 //! Whatever row the source can hold, the destination can be sent.
 
+use crate::engine::destination::mysql::SMALL_BYTES;
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, bytes_text};
+
+/// What every server has to take.
+const LEAST: u64 = SMALL_BYTES as u64;
 
 /// What a server takes at most.
 const LARGEST: u64 = 1 << 30;
@@ -9,6 +13,15 @@ const LARGEST: u64 = 1 << 30;
 pub fn check(context: &Context) -> Option<Finding> {
     let source = context.source.number("max_allowed_packet")?;
     let destination = context.destination.number("max_allowed_packet")?;
+    for (side, bytes, server) in [("source", source, &context.source), ("destination", destination, &context.destination)] {
+        if bytes < LEAST {
+            return Some(Finding::failed(
+                format!("max_allowed_packet is {bytes} at the {side}"),
+                "statements that read and write rows take up to 1 MiB; a server that takes less breaks the connection in the middle of one",
+                server.set_variable("max_allowed_packet", "67108864"),
+            ));
+        }
+    }
     let seen = format!("max_allowed_packet is {source} at the source and {destination} at the destination");
     if destination >= source {
         return Some(Finding::passed(seen));
@@ -38,6 +51,8 @@ mod tests {
             ("67108864", "67108864", Verdict::Passed),
             ("4194304", "67108864", Verdict::Passed),
             ("67108864", "4194304", Verdict::Warning),
+            ("67108864", "524288", Verdict::Failed),
+            ("524288", "67108864", Verdict::Failed),
         ] {
             let mut context = context();
             set(&mut context.source, "max_allowed_packet", source);

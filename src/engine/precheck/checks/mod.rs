@@ -16,6 +16,7 @@ mod float_keys;
 mod foreign_key_cascades;
 mod foreign_key_targets;
 mod foreign_keys;
+mod full_text_ids;
 mod generated_columns;
 mod gtid_mode;
 mod heartbeat;
@@ -29,6 +30,7 @@ mod name_rules;
 mod online_schema_change;
 mod primary_keys;
 mod row_metadata;
+mod row_operations;
 mod row_value_options;
 mod same_server;
 mod server_id;
@@ -39,6 +41,7 @@ mod sql_mode;
 mod storage_engines;
 mod stored_programs;
 mod supported;
+mod text_keys;
 mod time_zone;
 mod timestamp_defaults;
 mod transaction_compression;
@@ -107,7 +110,9 @@ pub const CHECKS: &[Check] = &[
     check("GtidMode", Needs::Log, gtid_mode::check),
     check("ServerId", Needs::Log, server_id::check),
     check("PrimaryKeys", Needs::Tables, primary_keys::check),
+    check("RowOperations", Needs::LogAndTables, row_operations::check),
     check("FloatKeys", Needs::Tables, float_keys::check),
+    check("TextKeys", Needs::Tables, text_keys::check),
     check("NameConflicts", Needs::Tables, name_conflicts::check),
     check("DestinationInUse", Needs::Tables, destination_in_use::check),
     check("DestinationTables", Needs::Tables, destination_tables::check),
@@ -120,6 +125,7 @@ pub const CHECKS: &[Check] = &[
     check("ForeignKeyCascades", Needs::LogAndTables, foreign_key_cascades::check),
     check("StorageEngines", Needs::Tables, storage_engines::check),
     check("CharacterSets", Needs::Tables, character_sets::check),
+    check("FullTextIds", Needs::LogAndTables, full_text_ids::check),
     check("Definitions", Needs::Tables, definitions::check),
     check("Views", Needs::Tables, views::check),
     check("SqlMode", Needs::Servers, sql_mode::check),
