@@ -22,8 +22,8 @@ test: lint test-unit test-packaging test-integration ## everything that has to p
 test-unit: ## tests that need no server
 	cargo test --lib --locked
 
-test-integration: ## tests against real servers, which e2e/lab provides
-	cargo test --test '*' --locked
+test-integration: ## tests against real servers, which e2e/lab provides; two rows side by side
+	e2e/integration.sh
 
 test-packaging: ## chart, kustomize, samples, GitOps
 	config/check.sh
