@@ -17,6 +17,7 @@ pub mod http;
 pub mod listen;
 pub mod manifest;
 pub mod operator;
+pub mod serve;
 pub mod telemetry;
 
 #[cfg(test)]

@@ -19,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Phase, StatusReport};
 use crate::engine::progress::Progress;
 use crate::listen;
+use crate::serve::{Limits, serve};
 
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     stop: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
@@ -37,8 +38,8 @@ impl Server {
         let listener = listen::bind(address).await?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        let task = tokio::spawn(async move { axum::serve(listener, router(progress)).with_graceful_shutdown(stopped).await });
+        let stopped = stop.clone();
+        let task = tokio::spawn(serve(listener, router(progress), Limits::default(), stopped));
         Ok(Self { address, stop, task })
     }
 

@@ -11,21 +11,19 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::process::Shared;
+use crate::serve::Limits;
 
 /// Of the OpenMetrics text format.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until it is told to stop.
-///
-/// # Errors
-/// When the address cannot be bound.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(shared);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+    crate::serve::serve(listener, router, Limits::default(), stop).await;
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
