@@ -13,6 +13,7 @@ pub mod api;
 pub mod cli;
 pub mod conditions;
 pub mod engine;
+pub mod handshake;
 pub mod http;
 pub mod listen;
 pub mod manifest;

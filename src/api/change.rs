@@ -161,6 +161,7 @@ mod tests {
             spec,
             retry: Retry::default(),
             resources: EngineResources::default(),
+            token: String::new(),
         };
         let before: MigrationTaskSpec = serde_json::from_value(sample::spec()).unwrap();
         let mut counts = [0; 3];
@@ -186,6 +187,7 @@ mod tests {
             spec: serde_json::from_value(sample::spec()).unwrap(),
             retry: Retry::default(),
             resources: EngineResources::default(),
+            token: String::new(),
         };
         let resources = EngineResources { units: 8, cpu_millis: 4000, memory_bytes: 4 << 30 };
         let later =

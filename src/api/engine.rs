@@ -2,7 +2,8 @@
 //!
 //! Operator to engine: an [`EnginePlan`], key [`PLAN_KEY`] of the ConfigMap [`engine_name`], mounted as a file; the kubelet replaces the file when
 //! the plan changes. Secrets are mounted as folders below [`SECRETS_FOLDER`], one file a key. Engine to operator: [`super::StatusReport`] at
-//! `GET /status` on [`STATUS_PORT`], and the last report in [`TERMINATION_LOG`]. Neither asks the other for anything else.
+//! `GET /status` on [`STATUS_PORT`], to who proves to know the plan's token (`crate::handshake`), and the last report in [`TERMINATION_LOG`].
+//! Neither asks the other for anything else.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,9 @@ pub const ANNOTATION_FINGERPRINT: &str = "godwit.dev/fingerprint";
 /// Annotation of a pod and of its plan's ConfigMap: digest of the plan that it should have by now. Changing it on the pod makes the kubelet look at the mounted plan at once instead of
 /// within a minute.
 pub const ANNOTATION_PLAN: &str = "godwit.dev/plan";
+
+/// Annotation of a plan's ConfigMap: the plan's token, so that an operator finds it again.
+pub const ANNOTATION_TOKEN: &str = "godwit.dev/report-token";
 
 /// Annotation of a pod: the image that it was made with, which a webhook may have written differently into the pod.
 pub const ANNOTATION_IMAGE: &str = "godwit.dev/image";
@@ -92,6 +96,10 @@ pub struct EnginePlan {
     pub retry: Retry,
     /// What the pod has.
     pub resources: EngineResources,
+    /// By which operator and engine know each other (`crate::handshake`). It opens nothing but this task's report, which whoever may read
+    /// plans may read anyway.
+    #[serde(default)]
+    pub token: String,
 }
 
 /// Which task an engine works for.

@@ -9,11 +9,11 @@ use crate::api::Phase;
 use crate::engine::Outcome;
 use crate::engine::error::{Class, Error, Result as EngineResult};
 use crate::engine::progress::Progress;
-use crate::http::Server;
+use crate::http::{Access, Server};
 
-/// Serves the reports at an address.
-pub async fn listen(address: &str, progress: &Progress) -> Result<Server, Failure> {
-    let server = Server::start(address, progress.clone()).await;
+/// Serves the reports at an address, to whom `access` says.
+pub async fn listen(address: &str, progress: &Progress, access: Access) -> Result<Server, Failure> {
+    let server = Server::start(address, progress.clone(), access).await;
     let server = server.map_err(|error| Failure::Usage(format!("--listen {address}: {error}")))?;
     tracing::info!(address = %server.address(), "serving /status, /metrics, /healthz and /livez");
     Ok(server)

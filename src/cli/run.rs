@@ -9,6 +9,7 @@ use super::{Exit, Failure, LogArguments, drive, precheck, signals};
 use crate::engine::error::Result as EngineResult;
 use crate::engine::progress::Progress;
 use crate::engine::{self, Outcome};
+use crate::http::Access;
 use crate::manifest::Manifest;
 
 #[derive(Debug, clap::Args)]
@@ -44,7 +45,7 @@ async fn supervise(arguments: Arguments, manifest: Manifest, mode: Mode) -> Resu
     let progress = input::progress(&manifest)?;
     let cancel = signals::cancellation()?;
     let server = match &arguments.listen {
-        Some(address) => Some(drive::listen(address, &progress).await?),
+        Some(address) => Some(drive::listen(address, &progress, Access::everybody()).await?),
         None => None,
     };
     let status_file = match arguments.status_file {

@@ -1,6 +1,10 @@
 //! `--status-file`: the report as JSON, rewritten at every change, at most four times a second, and always at the end.
+//!
+//! It is its owner's alone (0600), and in a folder that others write to as well nobody can have it written elsewhere: the new file has a name that
+//! nobody can guess and is made by this process or not at all; a link in the place of the file is replaced, not followed.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::StatusReport;
 use crate::engine::progress::Progress;
+use crate::handshake;
 
 /// Shortest time between two writes.
 const SHORTEST: Duration = Duration::from_millis(250);
@@ -90,13 +95,22 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
         return std::fs::write(path, text);
     }
     let mut name = path.file_name().ok_or(ErrorKind::InvalidFilename)?.to_owned();
-    name.push(format!(".{}.new", std::process::id()));
+    let unknown = handshake::random().ok_or_else(|| std::io::Error::other("the system gives no random numbers for a name"))?;
+    name.push(format!(".{unknown}.new"));
     let new = path.with_file_name(name);
-    std::fs::write(&new, text)?;
-    std::fs::rename(&new, path).or_else(|error| {
+    let written = write_new(&new, text).and_then(|()| std::fs::rename(&new, path));
+    written.or_else(|error| {
         let _ = std::fs::remove_file(&new);
-        if error.kind() == ErrorKind::ResourceBusy { std::fs::write(path, text) } else { Err(error) }
+        // A mounted file cannot be replaced.
+        let mounted = error.kind() == ErrorKind::ResourceBusy && std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+        if mounted { std::fs::write(path, text) } else { Err(error) }
     })
+}
+
+/// Writes a file that was not there before.
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -124,6 +138,23 @@ mod tests {
         file.finish().await;
         assert_eq!(read().phase, Some(Phase::Completed));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn it_is_the_owners_alone_and_follows_no_link() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("status.json"), folder.path().join("other"));
+        std::fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        write(&path, "{}").unwrap();
+        let found = std::fs::symlink_metadata(&path).unwrap();
+        assert!(found.is_file());
+        assert_eq!(found.permissions().mode() & 0o777, 0o600);
+        assert_eq!((std::fs::read_to_string(&path).unwrap(), std::fs::read_to_string(&other).unwrap()), ("{}".into(), "precious".into()));
+        // What lies where the new file would be is not written into.
+        assert!(write_new(&other, "{}").is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -105,6 +105,8 @@ pub struct Memory {
     /// What kept the last step from being taken, and how often in a row.
     pub refused: Option<Trouble>,
     pub refusals: u32,
+    /// The token of its plan.
+    pub token: Option<String>,
 }
 
 /// Wakes reconciles.

@@ -46,7 +46,12 @@ fn parked(mut engine: Engine) -> Value {
 #[test]
 fn a_plan_that_cannot_be_read_parks() {
     let pod = Pod::new();
-    let last = parked(pod.start());
+    // Without a plan there is no token, so nobody is told more than the phase while it lives.
+    let mut engine = pod.start();
+    let (_, told) = engine.get_as_a_stranger("/status");
+    assert!(told.contains("Failed") && !told.contains("plan.json"), "{told}");
+    assert_eq!(engine.ended(), None, "{}", engine.log());
+    let last = engine.terminate();
     assert!(last["message"].as_str().unwrap().contains("plan.json"), "{last}");
     pod.plan(&plan("Run").to_string().replace("v1alpha1", "v2"));
     let last = parked(pod.start());

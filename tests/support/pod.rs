@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use godwit::handshake::{self, NONCE_HEADER, PROOF_HEADER, Token};
 use serde_json::Value;
 
 /// The mounted files; they go with it.
@@ -21,6 +22,9 @@ pub struct Pod {
     hidden: Vec<String>,
     runs: AtomicU32,
 }
+
+/// The token of every plan here.
+const TOKEN: &str = "0123456789abcdef";
 
 /// One file of a mounted volume, replaced as the kubelet does: a new folder, and the link `..data` turned to it in one step.
 fn mount(folder: &Path, files: &[(&str, &str)]) {
@@ -45,9 +49,11 @@ impl Pod {
         self.folder.path().join(name)
     }
 
-    /// Mounts or changes the plan.
+    /// Mounts or changes the plan, with the token that [`Engine::get`] asks with.
     pub fn plan(&self, text: &str) {
-        mount(&self.path("plan"), &[("plan.json", text)]);
+        let mut document: Value = serde_json::from_str(text).unwrap();
+        document["token"] = TOKEN.into();
+        mount(&self.path("plan"), &[("plan.json", &document.to_string())]);
     }
 
     /// Mounts or changes a Secret. A password is looked for in everything that is written.
@@ -118,15 +124,33 @@ impl Engine {
         whole.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
     }
 
-    /// Asks it for a path: the status code and the body.
+    /// Asks it for a path as the operator does: the status code and the body.
     pub fn get(&self, path: &str) -> (u16, String) {
+        let (token, nonce) = (Token::new(TOKEN).unwrap(), handshake::random().unwrap());
+        let headers = format!("{NONCE_HEADER}: {nonce}\r\n{PROOF_HEADER}: {}\r\n", token.question(&nonce));
+        let (code, head, body) = self.ask(path, &headers);
+        if path == "/status" {
+            let proof = head.lines().find_map(|line| line.strip_prefix(&format!("{PROOF_HEADER}: "))).unwrap_or_default();
+            assert!(token.accepts_answer(&nonce, body.as_bytes(), proof), "{head}");
+        }
+        (code, body)
+    }
+
+    /// Asks it for a path as anybody may: the status code and the body.
+    pub fn get_as_a_stranger(&self, path: &str) -> (u16, String) {
+        let (code, _, body) = self.ask(path, "");
+        (code, body)
+    }
+
+    fn ask(&self, path: &str, headers: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let answer = self.guarded(answer);
-        (answer[9..12].parse().unwrap(), answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (answer[9..12].parse().unwrap(), head.to_owned(), body.to_owned())
     }
 
     pub fn status(&self) -> Value {

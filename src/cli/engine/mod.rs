@@ -21,6 +21,7 @@ use crate::engine::error::{Error, Result as EngineResult};
 use crate::engine::progress::Progress;
 use crate::engine::sizing::worker_threads;
 use crate::engine::{self, Outcome};
+use crate::http::Access;
 use crate::manifest::mounted_secrets;
 use crate::telemetry::LogFormat;
 
@@ -68,7 +69,9 @@ pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
 async fn supervise(arguments: Arguments, plan: EngineResult<EnginePlan>) -> Result<Exit, Failure> {
     let progress = Progress::new(String::new(), String::new());
     let cancel = signals::cancellation()?;
-    let server = match drive::listen(&arguments.listen, &progress).await {
+    // Of a plan that cannot be understood, too: the operator is to be told so.
+    let access = Access::operator(&plan_file::token(&arguments.plan).unwrap_or_default());
+    let server = match drive::listen(&arguments.listen, &progress, access.clone()).await {
         Ok(server) => server,
         Err(failure) => {
             progress.set_failed(failure.to_string());
@@ -80,7 +83,7 @@ async fn supervise(arguments: Arguments, plan: EngineResult<EnginePlan>) -> Resu
     let mut watch = None;
     let (mode, work) = match plan {
         Ok(plan) => {
-            let (work, watching) = begin(plan.clone(), &arguments, &progress, &cancel);
+            let (work, watching) = begin(plan.clone(), &arguments, &progress, &access, &cancel);
             watch = watching;
             (plan.mode, work)
         }
@@ -100,7 +103,13 @@ type Work = BoxFuture<'static, EngineResult<Outcome>>;
 type Watch = tokio::task::JoinHandle<()>;
 
 /// What the plan asks for, and who looks for changes of the plan meanwhile.
-fn begin(plan: EnginePlan, arguments: &Arguments, progress: &Progress, cancel: &CancellationToken) -> (Work, Option<Watch>) {
+fn begin(
+    plan: EnginePlan,
+    arguments: &Arguments,
+    progress: &Progress,
+    access: &Access,
+    cancel: &CancellationToken,
+) -> (Work, Option<Watch>) {
     progress.set_generation(plan.generation);
     progress.set_task(plan.task.clone());
     // What is missing there is an error of the work itself, which says so.
@@ -128,8 +137,8 @@ fn begin(plan: EnginePlan, arguments: &Arguments, progress: &Progress, cancel: &
         EngineMode::Run => {
             task.manifest.task.spec.desired_state = DesiredState::Running;
             task.prechecked = true;
-            let watch =
-                plan_file::watch(arguments.plan.clone(), plan_file::LOOK_EVERY, plan, task.live.clone(), progress.clone());
+            let followers = plan_file::Followers { live: task.live.clone(), progress: progress.clone(), access: access.clone() };
+            let watch = plan_file::watch(arguments.plan.clone(), plan_file::LOOK_EVERY, plan, followers);
             (engine::run(task, progress, cancel).boxed(), Some(tokio::spawn(watch)))
         }
     }

@@ -15,6 +15,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::live::Live;
 use crate::engine::progress::Progress;
 use crate::engine::sizing::Sizing;
+use crate::http::Access;
 use crate::manifest::{Manifest, Secrets};
 
 /// How often the file is read again.
@@ -27,6 +28,12 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub fn load(path: &Path) -> Result<EnginePlan> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::definite(format!("the plan {}: {error}", path.display())))?;
     parse(&text).map_err(|problem| Error::definite(format!("the plan {}: {problem}", path.display())))
+}
+
+/// The plan's token, also of a plan that cannot be understood otherwise.
+pub fn token(path: &Path) -> Option<String> {
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    Some(document.get("token")?.as_str()?.to_owned())
 }
 
 fn parse(text: &str) -> std::result::Result<EnginePlan, String> {
@@ -53,8 +60,16 @@ pub fn task(plan: &EnginePlan, secrets_folder: PathBuf) -> Task {
     Task { secrets_folder: Some(secrets_folder), live, sizing: Sizing::of(&plan.resources), ..Task::new(manifest) }
 }
 
+/// What follows a changed plan.
+#[derive(Debug)]
+pub struct Followers {
+    pub live: Live,
+    pub progress: Progress,
+    pub access: Access,
+}
+
 /// Follows the file for good.
-pub async fn watch(path: PathBuf, every: Duration, mut current: EnginePlan, live: Live, progress: Progress) {
+pub async fn watch(path: PathBuf, every: Duration, mut current: EnginePlan, followers: Followers) {
     let mut seen = None;
     loop {
         tokio::time::sleep(every).await;
@@ -64,7 +79,7 @@ pub async fn watch(path: PathBuf, every: Duration, mut current: EnginePlan, live
             continue;
         }
         match parse(&text) {
-            Ok(new) => follow(&mut current, new, &live, &progress),
+            Ok(new) => follow(&mut current, new, &followers),
             Err(problem) => tracing::warn!(file = %path.display(), problem, "the changed plan is left aside"),
         }
         seen = Some(text);
@@ -72,10 +87,14 @@ pub async fn watch(path: PathBuf, every: Duration, mut current: EnginePlan, live
 }
 
 /// Takes over what can be followed.
-fn follow(current: &mut EnginePlan, new: EnginePlan, live: &Live, progress: &Progress) {
+fn follow(current: &mut EnginePlan, new: EnginePlan, followers: &Followers) {
     if new == *current {
         return;
     }
+    let Followers { live, progress, access } = followers;
+    // Whatever else has changed: the operator asks with this one from now on.
+    access.set_token(&new.token);
+    current.token.clone_from(&new.token);
     let others = current.needs_new_pod(&new);
     if !others.is_empty() {
         tracing::warn!(
@@ -117,6 +136,10 @@ mod tests {
         parse(&document.to_string()).unwrap()
     }
 
+    fn followers(live: &Live, progress: &Progress) -> Followers {
+        Followers { live: live.clone(), progress: progress.clone(), access: Access::operator("") }
+    }
+
     #[test]
     fn a_plan_is_a_task() {
         let plan = plan(&document());
@@ -148,20 +171,21 @@ mod tests {
         let live = task(&current, "/secrets".into()).live;
         let progress = Progress::new(String::new(), String::new());
         progress.set_generation(3);
+        let followers = followers(&live, &progress);
         let mut new = document();
         new["generation"] = json!(4);
         new["spec"]["throttle"] = json!({"full": {"rowsPerSecond": 10}});
         new["spec"]["alerts"] = json!({"latencySeconds": 5});
         new["spec"]["deletionPolicy"] = json!("Fence");
         new["retry"]["connectionMinutes"] = json!(60);
-        follow(&mut current, plan(&new), &live, &progress);
+        follow(&mut current, plan(&new), &followers);
         assert_eq!((progress.status().observed_generation, current.generation), (Some(4), 4));
         assert_eq!(live.retried_for(Class::Connection), Duration::from_secs(3600));
         // Anything else: nothing is followed, and the generation stays what it was.
         new["generation"] = json!(5);
         new["spec"]["objects"] = json!([{"database": "shop"}]);
         new["retry"]["connectionMinutes"] = json!(90);
-        follow(&mut current, plan(&new), &live, &progress);
+        follow(&mut current, plan(&new), &followers);
         assert_eq!((progress.status().observed_generation, current.generation), (Some(4), 4));
         assert_eq!(live.retried_for(Class::Connection), Duration::from_secs(3600));
     }
@@ -171,13 +195,14 @@ mod tests {
         let mut current = plan(&document());
         let live = task(&current, "/secrets".into()).live;
         let progress = Progress::new(String::new(), String::new());
+        let followers = followers(&live, &progress);
         let mut new = document();
         new["generation"] = json!(4);
         new["spec"]["precheck"] = json!({"ignore": ["SourceRetention"]});
         new["spec"]["cluster"] = json!({"name": "other", "units": 4, "priority": 1});
         new["resources"] = json!({"units": 4, "cpuMillis": 2000, "memoryBytes": 2_147_483_648_u64});
         new["retry"]["connectionMinutes"] = json!(60);
-        follow(&mut current, plan(&new), &live, &progress);
+        follow(&mut current, plan(&new), &followers);
         assert_eq!(progress.status().observed_generation, Some(4));
         assert_eq!(live.retried_for(Class::Connection), Duration::from_secs(3600));
     }
@@ -190,7 +215,7 @@ mod tests {
         std::fs::write(&path, document.to_string()).unwrap();
         let (first, progress) = (load(&path).unwrap(), Progress::new(String::new(), String::new()));
         let live = task(&first, "/secrets".into()).live;
-        let watching = tokio::spawn(watch(path.clone(), Duration::from_millis(2), first, live, progress.clone()));
+        let watching = tokio::spawn(watch(path.clone(), Duration::from_millis(2), first, followers(&live, &progress)));
         std::fs::write(&path, "{ half a pl").unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(progress.status().observed_generation, None);

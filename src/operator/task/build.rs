@@ -14,7 +14,7 @@ use kube::Resource;
 
 use super::digest;
 use crate::api::engine::{
-    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, LABEL_CLUSTER,
+    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, ANNOTATION_TOKEN, LABEL_CLUSTER,
     LABEL_ENVIRONMENT, LABEL_MODE, LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER,
     STATUS_PORT, engine_name,
 };
@@ -58,6 +58,8 @@ pub struct Frame {
     pub retry: Retry,
     /// Digest of the Secrets.
     pub secrets: String,
+    /// The plan's token.
+    pub token: String,
 }
 
 /// Both objects.
@@ -108,6 +110,7 @@ fn plan(task: &MigrationTask, frame: &Frame) -> EnginePlan {
         spec,
         retry: frame.retry.clone(),
         resources: frame.standing.unwrap_or_else(|| limits(frame)),
+        token: frame.token.clone(),
     }
 }
 
@@ -163,6 +166,7 @@ fn config_map(task: &MigrationTask, frame: &Frame, plan: &EnginePlan, digest: &s
     if let Some(annotations) = &mut metadata.annotations {
         annotations.insert(ANNOTATION_FINGERPRINT.to_owned(), digest::fingerprint(&task.spec));
         annotations.insert(ANNOTATION_GENERATION.to_owned(), plan.generation.to_string());
+        annotations.insert(ANNOTATION_TOKEN.to_owned(), plan.token.clone());
     }
     let text = serde_json::to_string_pretty(plan).unwrap_or_default();
     ConfigMap { metadata, data: Some(BTreeMap::from([(PLAN_KEY.to_owned(), text)])), ..ConfigMap::default() }

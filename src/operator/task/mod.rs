@@ -23,7 +23,7 @@ use kube::{Api, ResourceExt};
 
 use self::build::{Built, Frame};
 use self::decide::{FENCE_FINALIZER, Goal, Step};
-use self::observe::{Observed, PodView, PoolFacts, PoolOffer};
+use self::observe::{Observed, PlanView, PodView, PoolFacts, PoolOffer};
 use self::report::{Decided, Note, Reply};
 use super::cached::{CachedTask, RETRY_SET_AT};
 use super::context::{Context, Failures, find};
@@ -37,6 +37,7 @@ use crate::api::{
     DeletionPolicy, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase,
     Retry,
 };
+use crate::handshake;
 use crate::manifest::{resume_changes, resume_fingerprint};
 
 /// Numbers in status are written at most this often.
@@ -60,6 +61,8 @@ pub enum Error {
     /// For the status, not for the log: something stands in the way until somebody removes it.
     #[error("{}", .0.message)]
     Refused(decide::Trouble),
+    #[error("the system gives no random numbers, which the token of a plan is made of")]
+    Random,
     #[error("the look took longer than {} s", TIME_LIMIT.as_secs())]
     TimeLimit,
 }
@@ -148,7 +151,7 @@ async fn look(task: Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<
     if missing && !apply::has_pod(ctx, key).await? {
         ctx.account(key, |ledger| ledger.unused(key));
     }
-    let mut observed = observe(&task, key, ctx);
+    let mut observed = observe(&task, key, ctx)?;
     if finalizer(&observed, key, ctx).await? {
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
@@ -197,7 +200,7 @@ async fn look(task: Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<
     Ok(Action::requeue(pace(&goal, &step, standing.as_ref(), &status, wrote, observed.now)))
 }
 
-fn observe(task: &Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Observed {
+fn observe(task: &Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<Observed, Error> {
     let caches = &ctx.caches;
     let uid = task.metadata.uid.clone().unwrap_or_default();
     let engine = engine_name(&key.name);
@@ -224,7 +227,8 @@ fn observe(task: &Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Observed 
         false => observe::pool_facts(&pool_name, pool.as_ref(), labels, units, held, &ctx.settings),
     };
     let retry = effective_retry(task, &status, key, ctx);
-    Observed {
+    let token = token(plan.as_ref(), key, ctx)?;
+    Ok(Observed {
         task: Arc::clone(task),
         status,
         now: Timestamp::now(),
@@ -237,8 +241,21 @@ fn observe(task: &Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Observed 
         retry,
         ready_within: ctx.settings.engine_ready_within(),
         refused: None,
+        token,
         unable: ctx.recall(key, |memory| memory.refused.clone()),
+    })
+}
+
+/// The token of the task's plan: the one it has, which an operator before this one may have made, else a new one. Remembered, because a plan
+/// that was just written may not be seen yet.
+fn token(plan: Option<&PlanView>, key: &TaskKey, ctx: &Context) -> Result<String, Error> {
+    if let Some(token) = ctx.recall(key, |memory| memory.token.clone()) {
+        return Ok(token);
     }
+    let known = plan.map(|plan| plan.token.clone()).filter(|token| !token.is_empty());
+    let token = known.or_else(handshake::random).ok_or(Error::Random)?;
+    ctx.remember(key, |memory| memory.token = Some(token.clone()));
+    Ok(token)
 }
 
 /// What the ledger has granted to the task; to one that runs without, what its pod uses.
@@ -408,6 +425,7 @@ fn frame(observed: &Observed, mode: Option<EngineMode>, ctx: &Context) -> Option
         placement: offer.placement,
         retry,
         secrets: observed.secrets.clone(),
+        token: observed.token.clone(),
     })
 }
 
@@ -460,7 +478,7 @@ async fn reply(observed: &Observed, step: &Step, ctx: &Context) -> Option<Reply>
         Step::Ask | Step::Refresh => {
             let uid = observed.task.metadata.uid.as_deref().unwrap_or_default();
             let address = pod.address.as_deref().filter(|_| pod.phase == observe::PodPhase::Running)?;
-            let reply = engines::ask(address, uid).await;
+            let reply = engines::ask(address, uid, &observed.token).await;
             ctx.metrics.polled(if matches!(reply, Reply::Report(_)) { "answered" } else { "silent" });
             Some(reply)
         }

@@ -13,8 +13,8 @@ use super::build::{ANNOTATION_ASKED_PRECHECK, ANNOTATION_ASKED_RUN, ANNOTATION_G
 use super::decide::Trouble;
 use super::digest;
 use crate::api::engine::{
-    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, LABEL_CLUSTER, LABEL_MODE,
-    LABEL_UNITS,
+    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, ANNOTATION_TOKEN, LABEL_CLUSTER,
+    LABEL_MODE, LABEL_UNITS,
 };
 use crate::api::{
     DedicatedCluster, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskStatus, Placement, UnitResources,
@@ -44,6 +44,8 @@ pub struct Observed {
     pub ready_within: Duration,
     /// Why the present spec cannot be taken over, when it cannot: names the field.
     pub refused: Option<String>,
+    /// By which the engine knows the operator, and the operator its engine.
+    pub token: String,
     /// What kept the last step from being taken, if something did.
     pub unable: Option<Trouble>,
 }
@@ -114,6 +116,7 @@ pub struct PlanView {
     pub asked: [String; 2],
     /// The generation of the spec that the plan was made from.
     pub generation: i64,
+    pub token: String,
 }
 
 /// The pool that the spec names, looked at for this task.
@@ -333,6 +336,7 @@ pub fn plan_view(metadata: &ObjectMeta) -> PlanView {
         fingerprint: annotation(ANNOTATION_FINGERPRINT),
         asked: [annotation(ANNOTATION_ASKED_PRECHECK), annotation(ANNOTATION_ASKED_RUN)],
         generation: annotation(ANNOTATION_GENERATION).parse().unwrap_or_default(),
+        token: annotation(ANNOTATION_TOKEN),
     }
 }
 

@@ -235,6 +235,7 @@ fn observed(case: &Case) -> Observed {
             asked: [EngineMode::Precheck, EngineMode::Run]
                 .map(|mode| if plan.changed { "old".into() } else { digest::template(&before, mode, "secrets") }),
             generation: 0,
+            token: String::new(),
         }),
         missing_secrets: case
             .missing
@@ -257,6 +258,7 @@ fn observed(case: &Case) -> Observed {
         retry: EffectiveRetry { connection_minutes: 720, other_minutes: 10, set_by: None },
         ready_within: Duration::from_secs(120),
         refused: case.refused.clone(),
+        token: "token".into(),
         unable: case.unable.clone().map(|message| decide::Trouble { reason: "PodRefused", message }),
         task: Arc::new(task),
     }
@@ -379,6 +381,7 @@ fn frame(mode: EngineMode) -> Frame {
         .unwrap(),
         retry: Retry { connection_minutes: 30, ..Retry::default() },
         secrets: "secrets".into(),
+        token: "token".into(),
     }
 }
 
@@ -474,6 +477,7 @@ fn finer(mode: EngineMode, started: bool, ready: bool, image: &str, pool: Option
         fingerprint: String::new(),
         asked: [String::new(), String::new()],
         generation: 3,
+        token: String::new(),
     });
     observed.pod = Some(view);
     let now = Frame { unit_resources: pool.unwrap_or_default(), standing: super::standing(&observed), ..frame(mode) };

@@ -28,6 +28,7 @@ pub async fn speaks_the_contract(world: Arc<World>) {
         spec,
         retry: Retry::default(),
         resources: EngineResources::default(),
+        token: String::new(),
     };
     let pods = Api::<Pod>::namespaced(world.client.clone(), &namespace);
     let maps = Api::<ConfigMap>::namespaced(world.client.clone(), &namespace);

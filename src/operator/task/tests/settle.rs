@@ -42,6 +42,7 @@ impl World<'_> {
                     fingerprint: if refused { "other".into() } else { digest::fingerprint(&task.spec) },
                     asked: [EngineMode::Precheck, EngineMode::Run].map(|mode| digest::template(&task, mode, "secrets")),
                     generation: 0,
+                    token: String::new(),
                 });
             }
             _ => {}
