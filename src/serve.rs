@@ -32,12 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connections: 64,
-            of_one_address: 16,
-            request: Duration::from_secs(5),
-            connection: Duration::from_secs(60),
-        }
+        Self { connections: 64, of_one_address: 16, request: Duration::from_secs(5), connection: Duration::from_secs(60) }
     }
 }
 

@@ -72,6 +72,7 @@ impl EnginePlan {
             ("apiVersion", self.api_version != new.api_version),
             ("mode", self.mode != new.mode),
             ("task", self.task != new.task),
+            ("secretHosts", self.secret_hosts != new.secret_hosts),
         ];
         let mut found: Vec<String> = whole.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect();
         let of = |plan: &Self| fields(&plan.spec, self.mode, &[Effect::NewPod]);
@@ -161,6 +162,7 @@ mod tests {
             spec,
             retry: Retry::default(),
             resources: EngineResources::default(),
+            secret_hosts: std::collections::BTreeMap::new(),
             token: String::new(),
         };
         let before: MigrationTaskSpec = serde_json::from_value(sample::spec()).unwrap();
@@ -187,6 +189,7 @@ mod tests {
             spec: serde_json::from_value(sample::spec()).unwrap(),
             retry: Retry::default(),
             resources: EngineResources::default(),
+            secret_hosts: std::collections::BTreeMap::new(),
             token: String::new(),
         };
         let resources = EngineResources { units: 8, cpu_millis: 4000, memory_bytes: 4 << 30 };

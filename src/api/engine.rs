@@ -5,6 +5,8 @@
 //! `GET /status` on [`STATUS_PORT`], to who proves to know the plan's token (`crate::handshake`), and the last report in [`TERMINATION_LOG`].
 //! Neither asks the other for anything else.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +98,9 @@ pub struct EnginePlan {
     pub retry: Retry,
     /// What the pod has.
     pub resources: EngineResources,
+    /// Secrets that are not for every host, each with the list of those it is for (annotation `godwit.dev/hosts`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_hosts: BTreeMap<String, String>,
     /// By which operator and engine know each other (`crate::handshake`). It opens nothing but this task's report, which whoever may read
     /// plans may read anyway.
     #[serde(default)]

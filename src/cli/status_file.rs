@@ -102,7 +102,8 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     written.or_else(|error| {
         let _ = std::fs::remove_file(&new);
         // A mounted file cannot be replaced.
-        let mounted = error.kind() == ErrorKind::ResourceBusy && std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+        let mounted =
+            error.kind() == ErrorKind::ResourceBusy && std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
         if mounted { std::fs::write(path, text) } else { Err(error) }
     })
 }
@@ -151,7 +152,10 @@ mod tests {
         let found = std::fs::symlink_metadata(&path).unwrap();
         assert!(found.is_file());
         assert_eq!(found.permissions().mode() & 0o777, 0o600);
-        assert_eq!((std::fs::read_to_string(&path).unwrap(), std::fs::read_to_string(&other).unwrap()), ("{}".into(), "precious".into()));
+        assert_eq!(
+            (std::fs::read_to_string(&path).unwrap(), std::fs::read_to_string(&other).unwrap()),
+            ("{}".into(), "precious".into())
+        );
         // What lies where the new file would be is not written into.
         assert!(write_new(&other, "{}").is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);

@@ -17,7 +17,7 @@ use super::sizing::Sizing;
 use super::verify::{self, Hooks, VerifyOptions};
 use super::{migrate, precheck};
 use crate::api::{DesiredState, MigrationTaskSpec, MigrationType, Phase, PrecheckReport, VerifyReport};
-use crate::manifest::{Manifest, mounted_secrets, resolve_endpoint};
+use crate::manifest::{HostLimits, Manifest, mounted_secrets, resolve_endpoint};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Task {
     pub record_database: String,
     /// Where Secrets are mounted. They are read again for every attempt and win over those of the manifest.
     pub secrets_folder: Option<PathBuf>,
+    /// Of the Secrets that are mounted, those that are not for every host.
+    pub secret_hosts: HostLimits,
     /// A precheck has passed before this process was started: a destination that cannot be reached is waited for.
     pub prechecked: bool,
     /// What can be changed while the task runs.
@@ -55,6 +57,7 @@ impl Task {
             until_caught_up: false,
             record_database: spec.destination.records_database.clone(),
             secrets_folder: None,
+            secret_hosts: HostLimits::default(),
             prechecked: false,
             live: Live::new(&spec.throttle, &spec.retry),
             sizing: Sizing::default(),
@@ -85,7 +88,7 @@ impl Task {
     pub fn connectors(&self) -> Result<(Connector, Connector)> {
         let definite = |error: crate::manifest::ManifestError| Error::definite(error.to_string());
         let secrets = match &self.secrets_folder {
-            Some(folder) => Cow::Owned(mounted_secrets(folder).map_err(Error::definite)?),
+            Some(folder) => Cow::Owned(mounted_secrets(folder).map_err(Error::definite)?.with_limits(&self.secret_hosts)),
             None => Cow::Borrowed(&self.manifest.secrets),
         };
         let source = resolve_endpoint(&self.spec().source.mysql, &secrets, "spec.source.mysql").map_err(definite)?;

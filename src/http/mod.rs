@@ -194,7 +194,9 @@ mod tests {
         let access = Access::operator("token");
         let server = Server::start("127.0.0.1:0", progress, access.clone()).await.unwrap();
         let token = Token::new("token").unwrap();
-        let ask = async |proof: String| get_with(&server, "/status", &format!("{NONCE_HEADER}: 17\r\n{PROOF_HEADER}: {proof}\r\n")).await;
+        let ask = async |proof: String| {
+            get_with(&server, "/status", &format!("{NONCE_HEADER}: 17\r\n{PROOF_HEADER}: {proof}\r\n")).await
+        };
         for (_, _, body) in [get_with(&server, "/status", "").await, ask(token.question("18")).await, ask("token".into()).await] {
             let report: StatusReport = serde_json::from_str(&body).unwrap();
             assert_eq!(report.status.phase, Some(Phase::Failed));

@@ -7,6 +7,7 @@
 mod documents;
 mod error;
 mod fingerprint;
+mod hosts;
 mod mounted;
 mod patterns;
 mod references;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use error::{FieldError, ManifestError};
 pub use fingerprint::{resume_changes, resume_fingerprint};
+pub use hosts::{HOSTS_ANNOTATION, HostLimits, refused_of_spec};
 pub use mounted::mounted_secrets;
 pub use references::secret_references;
 pub use resolve::{

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::error::{FieldError, ManifestError};
+use super::hosts;
 use super::secrets::{Origin, SecretText, Secrets};
 use crate::api::{Flavor, MigrationTaskSpec, MysqlEndpoint, TablestoreDestination, Tls, TlsMode, WebhookReference};
 
@@ -121,6 +122,7 @@ pub fn resolve_endpoint(mysql: &MysqlEndpoint, secrets: &Secrets, path: &str) ->
         }),
     };
     let tls = lookup.tls(&mysql.tls, path);
+    lookup.errors.extend(hosts::refused(secrets.limits(), &host, path, secret_name, Some(&mysql.tls)));
     let endpoint = ResolvedEndpoint { host, port, username, password: password.unwrap_or_default(), flavor: mysql.flavor, tls };
     lookup.finish(endpoint)
 }
@@ -143,6 +145,7 @@ pub fn resolve_tablestore(
         security_token = token.map(|text| SecretText::new(text.trim()));
     }
     let endpoint = tablestore.endpoint.trim_end_matches('/').to_owned();
+    lookup.errors.extend(hosts::refused(secrets.limits(), hosts::host_of(&endpoint), path, Some(name), None));
     lookup.finish(ResolvedTablestore {
         endpoint,
         instance: tablestore.instance.clone(),

@@ -7,6 +7,7 @@ use k8s_openapi::ByteString;
 use serde_json::{Map, Value};
 
 use super::error::FieldError;
+use super::hosts::{HOSTS_ANNOTATION, HostLimits};
 use super::schema_check::unknown_name;
 
 /// A secret text. It has no `Display` and no `Serialize`; its `Debug` prints stars.
@@ -35,6 +36,8 @@ impl fmt::Debug for SecretText {
 #[derive(Clone, Default)]
 pub struct Secrets {
     by_name: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// Those that are not for every host.
+    limits: HostLimits,
     pub(super) origin: Origin,
 }
 
@@ -51,7 +54,7 @@ pub(super) enum Origin {
 impl Secrets {
     /// No Secrets yet, of those that the kubelet mounts.
     pub(super) fn mounted() -> Self {
-        Self { by_name: BTreeMap::new(), origin: Origin::Mounted }
+        Self { origin: Origin::Mounted, ..Self::default() }
     }
 
     /// Adds a Secret without keys, unless it is there.
@@ -84,10 +87,25 @@ impl Secrets {
         self.by_name.entry(name.into()).or_default().insert(key.into(), value.into());
     }
 
+    /// Says which hosts Secrets are for.
+    pub fn with_limits(mut self, limits: &HostLimits) -> Self {
+        self.limits.extend(limits.clone());
+        self
+    }
+
+    /// Which Secrets are not for every host.
+    pub(super) fn limits(&self) -> &HostLimits {
+        &self.limits
+    }
+
     /// Adds the Secret of a YAML document, whose place in the file is `path`.
     pub(super) fn add_document(&mut self, name: &str, document: &Map<String, Value>, path: &str) -> Vec<FieldError> {
         if self.contains(name) {
             return vec![FieldError::new(path, format!("Secret \"{name}\" appears twice in the file; keep one of them"))];
+        }
+        let annotations = document.get("metadata").and_then(|metadata| metadata.get("annotations"));
+        if let Some(list) = annotations.and_then(|all| all.get(HOSTS_ANNOTATION)).and_then(Value::as_str) {
+            self.limits.insert(name.to_owned(), list.to_owned());
         }
         let keys = self.by_name.entry(name.to_owned()).or_default();
         let mut errors: Vec<FieldError> = document

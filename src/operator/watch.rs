@@ -28,6 +28,7 @@ use super::metrics::Metrics;
 use super::task::decide::backoff;
 use super::task::key;
 use crate::api::engine::LABEL_TASK;
+use crate::manifest::HOSTS_ANNOTATION;
 
 /// The API server ends a watch after this long; a connection that went dead without a word is found when its answer is overdue
 /// ([`super::process::READ_TIMEOUT`]).
@@ -213,7 +214,9 @@ impl Watcher {
         };
         let strip = |secret: &mut PartialObjectMeta<Secret>| {
             slim(&mut secret.metadata);
-            secret.metadata.annotations = None;
+            if let Some(annotations) = &mut secret.metadata.annotations {
+                annotations.retain(|name, _| name == HOSTS_ANNOTATION);
+            }
             secret.metadata.labels = None;
         };
         self.run(name("secrets", scope), stream, strip, Box::new(react), watches)

@@ -57,7 +57,13 @@ pub fn task(plan: &EnginePlan, secrets_folder: PathBuf) -> Task {
     resource.metadata.namespace = Some(plan.task.namespace.clone());
     let manifest = Manifest { task: resource, secrets: Secrets::default(), ignored: Vec::new() };
     let live = Live::new(&plan.spec.throttle, &plan.retry);
-    Task { secrets_folder: Some(secrets_folder), live, sizing: Sizing::of(&plan.resources), ..Task::new(manifest) }
+    Task {
+        secrets_folder: Some(secrets_folder),
+        secret_hosts: plan.secret_hosts.clone(),
+        live,
+        sizing: Sizing::of(&plan.resources),
+        ..Task::new(manifest)
+    }
 }
 
 /// What follows a changed plan.

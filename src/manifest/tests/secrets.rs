@@ -22,6 +22,25 @@ fn a_whole_connection_comes_from_one_secret() {
 }
 
 #[test]
+fn a_secret_is_shown_to_the_hosts_of_its_annotation_only() {
+    let document = task_document(&[("/spec/source/mysql", json!({"credentials": {"secretName": "saved"}}))]);
+    let load_with = |hosts: &str| {
+        let saved = format!(
+            "metadata: {{name: saved, annotations: {{godwit.dev/hosts: '{hosts}'}}}}\nstringData: {{host: db.example.com, username: u, password: p}}"
+        );
+        load(&format!("{}\n---\napiVersion: v1\nkind: Secret\n{saved}", file(&document)), "task.yaml")
+    };
+    load_with("10.0.*, *.example.com").expect("is for this host");
+    let refused = load_with("10.0.*, *.example.org").expect_err("is for others").to_string();
+    assert!(
+        refused.contains("spec.source.mysql.credentials.secretName: Secret \"saved\" is for other hosts")
+            && refused.contains("not for \"db.example.com\""),
+        "{refused}"
+    );
+    load_with("").expect_err("an empty list is for nobody");
+}
+
+#[test]
 fn the_manifest_wins_over_the_secret_and_3306_is_the_last_resort() {
     let mut secrets = Secrets::default();
     for (key, value) in [("host", "b"), ("port", "1"), ("username", "v"), ("password", "p")] {

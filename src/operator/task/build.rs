@@ -14,15 +14,15 @@ use kube::Resource;
 
 use super::digest;
 use crate::api::engine::{
-    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, ANNOTATION_TOKEN, LABEL_CLUSTER,
-    LABEL_ENVIRONMENT, LABEL_MODE, LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER,
-    STATUS_PORT, engine_name,
+    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, ANNOTATION_TOKEN,
+    LABEL_CLUSTER, LABEL_ENVIRONMENT, LABEL_MODE, LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, PLAN_KEY,
+    SECRETS_FOLDER, STATUS_PORT, engine_name,
 };
 use crate::api::{
     API_VERSION, DesiredState, EngineMode, EnginePlan, EngineResources, MigrationTask, Placement, Retry, TaskIdentity,
     UnitResources,
 };
-use crate::manifest::secret_references;
+use crate::manifest::{HostLimits, secret_references};
 use crate::operator::quantity;
 use crate::operator::settings::Settings;
 
@@ -58,6 +58,8 @@ pub struct Frame {
     pub retry: Retry,
     /// Digest of the Secrets.
     pub secrets: String,
+    /// Which Secrets are not for every host.
+    pub secret_hosts: HostLimits,
     /// The plan's token.
     pub token: String,
 }
@@ -110,6 +112,7 @@ fn plan(task: &MigrationTask, frame: &Frame) -> EnginePlan {
         spec,
         retry: frame.retry.clone(),
         resources: frame.standing.unwrap_or_else(|| limits(frame)),
+        secret_hosts: frame.secret_hosts.clone(),
         token: frame.token.clone(),
     }
 }

@@ -12,6 +12,7 @@ use super::digest;
 use super::observe::{Observed, PodPhase, PodView, PoolFacts};
 use crate::api::condition::{self, Condition};
 use crate::api::{DeletionPolicy, DesiredState, EngineMode, MigrationTaskStatus, Phase};
+use crate::manifest::refused_of_spec;
 use crate::operator::ledger::Standing;
 
 /// Finalizer of a task that shall be fenced before it goes.
@@ -90,7 +91,7 @@ pub fn goal(observed: &Observed) -> Goal {
         DesiredState::Paused => return Goal::Rest,
         DesiredState::Running => {}
     }
-    if let Some(trouble) = missing_secret(observed).or_else(|| pool_trouble(observed)) {
+    if let Some(trouble) = missing_secret(observed).or_else(|| secret_for_others(observed)).or_else(|| pool_trouble(observed)) {
         return Goal::Blocked(trouble);
     }
     if phase == Some(Phase::Failed) && unchanged(observed, EngineMode::Run) && waits(&observed.status, observed.now) {
@@ -164,6 +165,13 @@ pub fn missing_secret(observed: &Observed) -> Option<Trouble> {
     let namespace = observed.task.metadata.namespace.as_deref().unwrap_or_default();
     let message = format!("{} is not in namespace {namespace}; create it, the task goes on by itself", names.join(", "));
     Some(Trouble { reason: "SecretMissing", message })
+}
+
+/// A Secret whose owner keeps it from the host that the spec names. Of hosts that stand in Secrets the engine says it.
+fn secret_for_others(observed: &Observed) -> Option<Trouble> {
+    let refused = refused_of_spec(&observed.task.spec, &observed.secret_hosts);
+    let sentences: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    (!sentences.is_empty()).then(|| Trouble { reason: "SecretNotForHost", message: sentences.join("; ") })
 }
 
 fn pool_trouble(observed: &Observed) -> Option<Trouble> {

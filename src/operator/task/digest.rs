@@ -23,11 +23,11 @@ pub fn template(task: &MigrationTask, mode: EngineMode, secrets: &str) -> String
 /// Digest of a plan, as far as it means something to its engine: what only the operator acts upon must not reach into a running pod, and the
 /// generation alone changes nothing.
 pub fn plan(plan: &EnginePlan) -> String {
-    let EnginePlan { api_version, mode, task, generation: _, spec, retry, resources, token } = plan;
+    let EnginePlan { api_version, mode, task, generation: _, spec, retry, resources, secret_hosts, token } = plan;
     let spec = fields(spec, *mode, &[Effect::NewPod, Effect::Live]);
     digest(&json!({
         "apiVersion": api_version, "mode": mode, "task": task, "spec": spec, "retry": retry, "resources": resources,
-        "token": token,
+        "secretHosts": secret_hosts, "token": token,
     }))
 }
 

@@ -207,7 +207,7 @@ fn observe(task: &Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<Ob
     let node = |name: &str| caches.nodes.get(&kube::runtime::reflector::ObjectRef::new(name));
     let pod = find(&caches.pods, &key.namespace, &engine).map(|pod| pod.view(&uid, node));
     let plan = find(&caches.plans, &key.namespace, &engine).and_then(|plan| plan.view(&uid));
-    let (missing_secrets, secrets) = observe::secrets(task, |name| find(&caches.secrets, &key.namespace, name));
+    let secrets = observe::secrets(task, |name| find(&caches.secrets, &key.namespace, name));
     let mut status = newest_status(task, key, ctx);
     let held = held(pod.as_ref(), key, ctx);
     if held.is_none() {
@@ -234,8 +234,9 @@ fn observe(task: &Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<Ob
         now: Timestamp::now(),
         pod,
         plan,
-        missing_secrets,
-        secrets,
+        missing_secrets: secrets.missing,
+        secrets: secrets.digest,
+        secret_hosts: secrets.hosts,
         pool,
         namespace_ends,
         retry,
@@ -425,6 +426,7 @@ fn frame(observed: &Observed, mode: Option<EngineMode>, ctx: &Context) -> Option
         placement: offer.placement,
         retry,
         secrets: observed.secrets.clone(),
+        secret_hosts: observed.secret_hosts.clone(),
         token: observed.token.clone(),
     })
 }

@@ -13,13 +13,13 @@ use super::build::{ANNOTATION_ASKED_PRECHECK, ANNOTATION_ASKED_RUN, ANNOTATION_G
 use super::decide::Trouble;
 use super::digest;
 use crate::api::engine::{
-    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, ANNOTATION_TOKEN, LABEL_CLUSTER,
-    LABEL_MODE, LABEL_UNITS,
+    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, ANNOTATION_TOKEN,
+    LABEL_CLUSTER, LABEL_MODE, LABEL_UNITS,
 };
 use crate::api::{
     DedicatedCluster, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskStatus, Placement, UnitResources,
 };
-use crate::manifest::secret_references;
+use crate::manifest::{HOSTS_ANNOTATION, HostLimits, secret_references};
 use crate::operator::ledger::PoolKey;
 use crate::operator::quantity;
 use crate::operator::settings::Settings;
@@ -37,6 +37,8 @@ pub struct Observed {
     pub missing_secrets: Vec<(String, String)>,
     /// Digest of those that are there.
     pub secrets: String,
+    /// Those that are not for every host.
+    pub secret_hosts: HostLimits,
     pub pool: PoolFacts,
     /// The namespace is being deleted: nothing new can be made in it.
     pub namespace_ends: bool,
@@ -229,22 +231,37 @@ fn meets(requirement: &LabelSelectorRequirement, labels: &BTreeMap<String, Strin
     }
 }
 
-/// Looks at the Secrets that the spec names: what is missing, and a digest of the versions that are there.
+/// The Secrets that a spec names.
+#[derive(Debug, Default)]
+pub struct SecretsView {
+    /// Field path and name of those that are not there.
+    pub missing: Vec<(String, String)>,
+    /// Digest of the versions of those that are.
+    pub digest: String,
+    /// Those that are not for every host.
+    pub hosts: HostLimits,
+}
+
+/// Looks at the Secrets that the spec names.
 pub fn secrets(
     task: &MigrationTask,
     find: impl Fn(&str) -> Option<Arc<PartialObjectMeta<k8s_openapi::api::core::v1::Secret>>>,
-) -> (Vec<(String, String)>, String) {
-    let mut missing = Vec::new();
+) -> SecretsView {
+    let mut view = SecretsView::default();
     let mut there = BTreeMap::new();
     for (path, name) in secret_references(&task.spec) {
         match find(&name) {
             Some(secret) => {
+                if let Some(list) = secret.metadata.annotations.as_ref().and_then(|all| all.get(HOSTS_ANNOTATION)) {
+                    view.hosts.insert(name.clone(), list.clone());
+                }
                 there.insert(name, (secret.metadata.uid.clone(), secret.metadata.resource_version.clone()));
             }
-            None => missing.push((path, name)),
+            None => view.missing.push((path, name)),
         }
     }
-    (missing, digest::digest(&there))
+    view.digest = digest::digest(&there);
+    view
 }
 
 /// The pod, for nobody yet: whose it is, and whether its node is lost, is found out in each look.

@@ -19,6 +19,7 @@ use crate::api::condition::{FULL_COPY_COMPLETE, PRECHECK_PASSED, READY, RECONCIL
 use crate::api::{
     API_VERSION, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Placement, Retry, StatusReport, UnitResources,
 };
+use crate::manifest::HostLimits;
 use crate::operator::cached::CachedPod;
 use crate::operator::ledger::Standing;
 use crate::operator::settings::Settings;
@@ -47,6 +48,8 @@ struct Case {
     pod: Option<PodCase>,
     #[serde(default)]
     missing: Vec<String>,
+    #[serde(default)]
+    secret_hosts: HostLimits,
     pool: Option<String>,
     waits: Option<u64>,
     engine: Option<Value>,
@@ -243,6 +246,7 @@ fn observed(case: &Case) -> Observed {
             .map(|name| ("spec.source.mysql.credentials.secretName".into(), name.clone()))
             .collect(),
         secrets: "secrets".into(),
+        secret_hosts: case.secret_hosts.clone(),
         pool: match case.pool.as_deref() {
             None => PoolFacts::Fine(Box::new(offer)),
             Some("Missing") => PoolFacts::Missing,
@@ -381,6 +385,7 @@ fn frame(mode: EngineMode) -> Frame {
         .unwrap(),
         retry: Retry { connection_minutes: 30, ..Retry::default() },
         secrets: "secrets".into(),
+        secret_hosts: HostLimits::from([("source".into(), "source-db".into())]),
         token: "token".into(),
     }
 }

@@ -28,6 +28,7 @@ pub async fn speaks_the_contract(world: Arc<World>) {
         spec,
         retry: Retry::default(),
         resources: EngineResources::default(),
+        secret_hosts: std::collections::BTreeMap::new(),
         token: String::new(),
     };
     let pods = Api::<Pod>::namespaced(world.client.clone(), &namespace);
