@@ -257,12 +257,18 @@ impl Record {
     }
 
     /// What tells the record that the source has another name (by hand: it is the same server, or all is lost).
-    pub fn identity_statement(&self, identity: &str) -> String {
+    pub fn identity_statement(&self, before: &str, identity: &str) -> String {
+        let (old, new, task) = (quote_string(before), quote_string(identity), quote_string(&self.task));
+        let renamed = |column: &str| format!("{column}=REPLACE({column},{old},{new})");
         format!(
-            "UPDATE {} SET source_uuid={} WHERE task={} (at the destination)",
+            "UPDATE {} SET source_uuid={new} WHERE task={task}; UPDATE {} SET {}, {} WHERE task={task}; UPDATE {} SET {} WHERE task={task} \
+             (at the destination)",
             self.table("task"),
-            quote_string(identity),
-            quote_string(&self.task)
+            self.table("lane"),
+            renamed("position"),
+            renamed("replay_from"),
+            self.table("table_state"),
+            renamed("valid_from"),
         )
     }
 

@@ -7,7 +7,7 @@ use godwit::api::{Flavor, TlsMode};
 use godwit::engine::connection::Connector;
 use godwit::engine::schema::definition::{Column, Generated, Index, IndexPart, Kind, TableDefinition};
 use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
-use godwit::engine::source::position::{GtidPosition, Position};
+use godwit::engine::source::position::Position;
 use godwit::engine::source::stream::{Follow, LogStream};
 use godwit::engine::value::read::{push_value, select_expression};
 use godwit::engine::value::{Row, RowBuilder};
@@ -74,7 +74,7 @@ impl Server {
     /// Everything in the log, from its first file on.
     pub async fn log(&self) -> Log {
         let mut log = Log::default();
-        let start = Position { gtid: GtidPosition::None, file: "binlog.000001".into(), offset: 4 };
+        let start = Position::at("binlog.000001", 4);
         let mut stream = self.stream(&start).await;
         let mut decoder = Decoder::new();
         while let Some(event) = stream.next().await.unwrap() {

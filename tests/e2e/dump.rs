@@ -7,8 +7,9 @@ use godwit::engine::error::{Class, Result};
 use godwit::engine::source::position::{GtidPosition, Position};
 use godwit::engine::source::stream::{Follow, LogStream};
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
+use serde_json::json;
 
-use crate::support::{Server, place};
+use crate::support::{Migration, Server, place};
 use crate::tls::{certificates, server};
 
 const FORMAT_DESCRIPTION: u8 = 15;
@@ -34,7 +35,7 @@ fn connector(port: u16, account: (&str, &str), host: &str, tls: ResolvedTls) -> 
 /// Reads the server's whole log as the account, over a connection made with `tls`. No other connection is made as it.
 async fn reads(server: &Server, account: (&str, &str), host: &str, tls: ResolvedTls) -> Result<()> {
     let info = connector(server.port, ("root", "godwit-root"), "127.0.0.1", plain()).server_info().await.unwrap();
-    let start = Position { gtid: GtidPosition::None, file: "binlog.000001".into(), offset: 4 };
+    let start = Position::at("binlog.000001", 4);
     let source = connector(server.port, account, host, tls);
     let mut stream = LogStream::open(&source, &info, &start, 4_000_000, Follow::ToEnd).await?;
     let mut seen = Vec::new();
@@ -122,6 +123,49 @@ async fn every_plugin_of_mysql57() {
     every_plugin(&server, None, PLAIN, &["WITH mysql_native_password"]).await;
     let required = ResolvedTls { mode: TlsMode::Required, ..plain() };
     refused(&server, ("reader0", "dump-login-pass"), required, "the server offers no TLS").await;
+    passes_by_in_silence(&server).await;
+    one_dump_for_all_snapshots(&server).await;
+}
+
+/// What the reader has is not sent, and no heartbeat is in its place.
+async fn passes_by_in_silence(server: &Server) {
+    server
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.t0 (n INT)",
+            "CREATE PROCEDURE shop.fill() BEGIN DECLARE i INT DEFAULT 0; WHILE i < 3000 DO INSERT INTO shop.t0 VALUES (i); SET i=i+1; END WHILE; END",
+            "CALL shop.fill()",
+        ])
+        .await;
+    let source = connector(server.port, ("root", "godwit-root"), "127.0.0.1", plain());
+    let info = source.server_info().await.unwrap();
+    let executed = server.list("SELECT @@GLOBAL.gtid_executed").await[0].parse().unwrap();
+    let start = Position { gtid: GtidPosition::MySql(executed), ..Position::default() };
+    let mut stream = LogStream::open(&source, &info, &start, 4_000_000, Follow::Forever).await.unwrap();
+    server.run(&["INSERT INTO shop.t0 VALUES (-1)"]).await;
+    let mut before = 0;
+    // TABLE_MAP: the row.
+    while stream.next().await.unwrap().unwrap().raw().event_type != 19 {
+        before += 1;
+    }
+    stream.close().await;
+    assert!(before < 20, "{before} events before the first new one");
+}
+
+/// Tables without a key, each with a snapshot of its own.
+async fn one_dump_for_all_snapshots(server: &Server) {
+    for table in 1..12 {
+        server
+            .run(&[&format!("CREATE TABLE shop.t{table} (n INT)"), &format!("INSERT INTO shop.t{table} VALUES (1), (1)")])
+            .await;
+    }
+    server.run(&["DROP PROCEDURE shop.fill", "SET GLOBAL log_output='TABLE'", "SET GLOBAL general_log=ON"]).await;
+    let migration = Migration::new(server, server).with("/objects/0/renameTo", json!("copy"));
+    migration.run_until_caught_up().await.expect(0);
+    let dumps = server.list("SELECT CAST(COUNT(*) AS CHAR) FROM mysql.general_log WHERE command_type='Binlog Dump GTID'").await;
+    assert_eq!(dumps, ["2"], "one for the snapshots, one to follow");
+    let rows = "SELECT CONCAT((SELECT COUNT(*) FROM copy.t0), ' ', (SELECT COUNT(*) FROM copy.t11))";
+    assert_eq!(server.list(rows).await, ["3001 2"]);
 }
 
 /// Certificates of clients and of servers, as the other connections take them.
@@ -179,7 +223,7 @@ async fn what_a_server_does_not_have() {
     server.kill();
     let source = connector(server.port, right, "127.0.0.1", plain());
     let info = godwit::engine::connection::ServerInfo::parse("8.0.15");
-    let start = Position { gtid: GtidPosition::None, file: "binlog.000001".into(), offset: 4 };
+    let start = Position::at("binlog.000001", 4);
     let error = LogStream::open(&source, &info, &start, 4_000_000, Follow::ToEnd).await.err().unwrap();
     assert_eq!(error.class(), Class::Connection, "{error}");
 }
@@ -192,7 +236,7 @@ async fn what_the_source_says_instead_of_events() {
         let server = Server::start(kind, &[]);
         let source = connector(server.port, ("root", "godwit-root"), "127.0.0.1", plain());
         let info = source.server_info().await.unwrap();
-        let missing = Position { gtid: GtidPosition::None, file: "binlog.000900".into(), offset: 4 };
+        let missing = Position::at("binlog.000900", 4);
         let mut stream = LogStream::open(&source, &info, &missing, 4_000_000, Follow::Forever).await.unwrap();
         let error = loop {
             match stream.next().await {
@@ -202,10 +246,10 @@ async fn what_the_source_says_instead_of_events() {
         };
         assert_eq!(error.class(), Class::Definite, "{error}");
         assert!(error.to_string().contains("cannot send the binary log from where the task stands"), "{error}");
-        let start = Position { gtid: GtidPosition::None, file: "binlog.000001".into(), offset: 4 };
+        let start = Position::at("binlog.000001", 4);
         let mut stream = LogStream::open(&source, &info, &start, 4_000_001, Follow::Forever).await.unwrap();
         let mut heartbeats = 0;
-        while heartbeats < 3 {
+        while heartbeats < 2 {
             heartbeats += u32::from(matches!(stream.next().await.unwrap().unwrap().raw().event_type, 27 | 41));
         }
         let killed = tokio::task::spawn_blocking(move || server.kill());

@@ -251,6 +251,47 @@ async fn another_mariadb() {
     assert_equal(&replica, &destination, "shop").await;
 }
 
+/// Without gtid_strict_mode (the default) the numbers in a domain need not rise: a server that writes in it counts on from where it stood.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_are_no_order() {
+    let _place = place().await;
+    let (source, destination) = pair("mariadb114", &["--gtid-strict-mode=OFF"]).await;
+    source.run(&["CREATE TABLE shop.events (n INT)", "INSERT INTO shop.events VALUES (0)"]).await;
+    // The other writer, as a replica's applier does it: `SET gtid_seq_no` with the server id that the event came with.
+    let mut number = 10;
+    let mut write = async |server: u32, id: u32, sequence: Option<u64>| {
+        let mut session = source.connect().await;
+        session.query_drop(format!("SET SESSION server_id={server}")).await.unwrap();
+        for table in ["items VALUES (ID, 'x', 1)", "events VALUES (ID)"] {
+            if let Some(sequence) = sequence {
+                number += 1;
+                session.query_drop(format!("SET SESSION gtid_seq_no={}", sequence + number)).await.unwrap();
+            }
+            session.query_drop(format!("INSERT INTO shop.{}", table.replace("ID", &id.to_string()))).await.unwrap();
+        }
+        session.disconnect().await.unwrap();
+    };
+    write(7, 100, Some(5000)).await;
+    write(8, 101, Some(100)).await;
+    let migration = Migration::new(&source, &destination);
+    migration.run_until_caught_up().await.expect(0);
+    // While nobody reads, and while it is followed; killed in between.
+    for round in 0..3 {
+        write(7, 200 + round * 10, None).await;
+        write(8, 201 + round * 10, Some(100)).await;
+        let mut running = migration.start(&[]);
+        running.until_phase("Replicating", Duration::from_secs(20)).await;
+        write(8, 202 + round * 10, Some(100)).await;
+        write(7, 203 + round * 10, Some(5000)).await;
+        write(8, 204 + round * 10, Some(100)).await;
+        running.kill();
+    }
+    let rows = migration.arrives(&source, &destination).await;
+    let state = source.list("SELECT @@GLOBAL.gtid_binlog_state").await;
+    assert!(state[0].contains("0-8-1") && state[0].contains("0-7-5"), "{state:?}");
+    println!("{rows} rows, {state:?}");
+}
+
 /// While rows are copied DDL on other tables passes by; on a migrated one, or a row that is not logged whole, it stops the task.
 async fn while_rows_are_copied(kind: &'static str, last: &[&str], sentences: &[&str]) {
     let _place = place().await;

@@ -184,6 +184,50 @@ async fn a_purged_log() {
     assert_eq!(rows, ["3"]);
 }
 
+/// The files and the GTIDs have the same names and numbers again, and are others: nothing is passed by in silence.
+async fn a_reset_log(kind: &str, options: &[&str], reset: &str) {
+    let _place = place().await;
+    let (source, _) = pair(kind, options).await;
+    let destination = Server::start(kind, &[]);
+    let change = |number: u32| format!("UPDATE shop.items SET amount={number} WHERE id=1");
+    for number in 0..5 {
+        source.run(&[&change(number)]).await;
+    }
+    let migration = Migration::new(&source, &destination).ignoring(&["GtidMode"]);
+    migration.run_until_caught_up().await.expect(0);
+    migration.run_until_caught_up().await.expect(0);
+    let before = destination.contents().await;
+    let stops = async || {
+        let ended = migration.run_until_caught_up().await.expect(FAILED);
+        ended.says("is not the one that the task has followed").says("copied again");
+        assert_eq!(destination.contents().await, before);
+    };
+    // Shorter than it was, then as long and longer, then in files that the task has not seen.
+    source.run(&[reset, "INSERT INTO shop.items VALUES (100, 'lost', 1)"]).await;
+    stops().await;
+    for number in 0..12 {
+        source.run(&[&change(number), &format!("INSERT INTO shop.items VALUES ({}, 'lost', 1)", 101 + number)]).await;
+    }
+    stops().await;
+    source.run(&["FLUSH BINARY LOGS", &change(77), "FLUSH BINARY LOGS", &change(78)]).await;
+    stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_reset_on_mysql97() {
+    a_reset_log("mysql97", &[], "RESET BINARY LOGS AND GTIDS").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_reset_on_mysql57_by_place() {
+    a_reset_log("mysql57", &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"], "RESET MASTER").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_reset_on_mariadb114() {
+    a_reset_log("mariadb114", &[], "RESET MASTER").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_destination() {
     let _place = place().await;

@@ -240,3 +240,64 @@ async fn purged_on_mysql97() {
 async fn purged_on_mariadb114() {
     purged("mariadb114").await;
 }
+
+/// What is prepared before the task begins is decided afterwards: its rows are read from where they stand.
+async fn prepared_before(kind: &str, options: &[&str]) {
+    let _place = place().await;
+    let (source, destination) = (Server::start(kind, options), Server::start(kind, &[]));
+    setup(&source).await;
+    source.run(&["UPDATE shop.items SET content='older' WHERE id=5000"]).await;
+    let row = |id: u32| format!("INSERT INTO shop.items VALUES ({id}, 'xx')");
+    // The same name once more, which is not it.
+    prepared(&source, "again", &[&row(7000)]).await;
+    source.run(&["XA COMMIT 'again'", "FLUSH BINARY LOGS", "UPDATE shop.items SET content='old' WHERE id=5000"]).await;
+    prepared(&source, "again", &[&row(7001), "INSERT INTO shop.events VALUES (1, 'xx')"]).await;
+    source.run(&["UPDATE shop.items SET content='newer' WHERE id=5000", "FLUSH BINARY LOGS"]).await;
+    prepared(&source, "committed", &[&row(7002), "INSERT INTO shop.events VALUES (2, 'xx')"]).await;
+    prepared(&source, "rolled back", &[&row(7003)]).await;
+    source.run(&["FLUSH BINARY LOGS", "INSERT INTO shop.events VALUES (3, 'yy')"]).await;
+    let migration = Migration::new(&source, &destination).ignoring(&["GtidMode"]);
+    let ended = migration.run_until_caught_up().await.expect(0);
+    assert!(!ended.text().contains("Failed"), "{ended:?}");
+    assert_eq!(destination.list(&count("xx")).await, ["1 0"], "of what was committed before");
+    source.run(&["XA COMMIT 'committed'"]).await;
+    let mut running = migration.start(&[]);
+    until(&destination, &count("xx"), &["2 1"], &mut running).await;
+    source.run(&["XA ROLLBACK 'rolled back'", "XA COMMIT 'again'"]).await;
+    until(&destination, &count("xx"), &["3 2"], &mut running).await;
+    running.terminate().await;
+    migration.arrives(&source, &destination).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_before_the_task_on_mysql97() {
+    prepared_before("mysql97", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_before_the_task_on_mysql80() {
+    prepared_before("mysql80", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_before_the_task_on_mariadb114() {
+    prepared_before("mariadb114", &[]).await;
+}
+
+/// Where its rows are purged, the precheck names it; nothing is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_and_purged() {
+    let _place = place().await;
+    let (source, destination) = (Server::start("mysql97", &[]), Server::start("mysql97", &[]));
+    setup(&source).await;
+    prepared(&source, "old", &["INSERT INTO shop.items VALUES (7000, 'xx')"]).await;
+    source.run(&["FLUSH BINARY LOGS", "INSERT INTO shop.items VALUES (7001, 'yy')"]).await;
+    let last = log_files(&source).await.pop().unwrap();
+    source.run(&[&format!("PURGE BINARY LOGS TO '{last}'")]).await;
+    let migration = Migration::new(&source, &destination);
+    let ended = migration.run_until_caught_up().await.expect(3);
+    ended.says("PreparedTransactions").says("X'6f6c64',X'',1").says(&last);
+    assert!(destination.databases().await.is_empty());
+    source.run(&["XA ROLLBACK 'old'"]).await;
+    migration.arrives(&source, &destination).await;
+}

@@ -11,6 +11,7 @@ pub mod chunks;
 pub mod range;
 mod reader;
 pub mod snapshot;
+mod touched;
 mod writer;
 
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct CopyContext {
     pub plan: Arc<Plan>,
     pub source: Connector,
     pub source_info: ServerInfo,
+    /// Tells the source from another server.
+    pub source_identity: Arc<str>,
     pub visibility: Visibility,
     pub destination: Connector,
     pub limits: Limits,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::CopyContext;
 use super::chunks::CHUNK_BYTES;
 use super::range::{RowReader, SelectOptions, Side, select_statement};
+use super::touched::Touched;
 use crate::engine::checkpoint::TableStage;
 use crate::engine::connection::Role;
 use crate::engine::destination::mysql::OnDuplicate;
@@ -24,9 +25,7 @@ use crate::engine::destination::mysql::chunk::ChunkWriter;
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::progress::TableState;
-use crate::engine::source::binlog::{Decoder, Event};
-use crate::engine::source::position::{GtidPosition, Position, compare_files};
-use crate::engine::source::stream::{Follow, LogStream};
+use crate::engine::source::position::{GtidPosition, Position};
 use crate::engine::source::visibility::{self, Visibility};
 use crate::engine::value::Row;
 
@@ -50,17 +49,19 @@ pub async fn run(
     let mut queue = tables;
     queue.reverse();
     let workers_wanted = context.readers.max(1).min(queue.len() as u32);
+    let touched = Arc::new(Touched::new(&context.source, &context.source_info, &context.plan, server_id.wrapping_add(1)));
     let queue = Arc::new(Mutex::new(queue));
     let stop = cancel.child_token();
     let mut workers: JoinSet<Result<()>> = JoinSet::new();
     for number in 0..workers_wanted {
         let (context, queue, stop) = (context.clone(), Arc::clone(&queue), stop.clone());
+        let touched = Arc::clone(&touched);
         workers.spawn(async move {
             let fence = context.claim.writer(number);
             let mut writer = ChunkWriter::connect(&context.destination, fence, context.limits, context.load_data).await?;
             loop {
                 let Some((table, stage)) = queue.lock().await.pop() else { return Ok(()) };
-                let copied = copy(&context, &table, stage, &mut writer, server_id.wrapping_add(number + 1));
+                let copied = copy(&context, &table, stage, &mut writer, &touched);
                 tokio::select! {
                     copied = copied => copied.context(format!("copying {}", table.source))?,
                     () = stop.cancelled() => return Ok(()),
@@ -76,6 +77,7 @@ pub async fn run(
             first_error.get_or_insert(error);
         }
     }
+    touched.close().await;
     match first_error {
         Some(error) => Err(error),
         None if cancel.is_cancelled() => Err(Error::cancelled()),
@@ -88,13 +90,16 @@ async fn copy(
     table: &Arc<TablePlan>,
     stage: TableStage,
     writer: &mut ChunkWriter,
-    server_id: u32,
+    touched: &Touched,
 ) -> Result<()> {
     context.progress.table_state(table.id, TableState::Copying);
     clear(context, table, writer, stage).await?;
     let mut conn = context.source.connect(Role::Read).await?;
     let valid_from = match context.follows {
-        true => Some(open_snapshot(context, table, &mut conn, server_id).await?),
+        true => {
+            let place = open_snapshot(context, table, &mut conn, touched).await?;
+            Some(Position { server: Some(Arc::clone(&context.source_identity)), ..place })
+        }
         false => {
             conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
             None
@@ -167,7 +172,7 @@ async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut Chunk
 }
 
 /// Opens a snapshot in `conn` and says from which place in the log on changes are not in it.
-async fn open_snapshot(context: &CopyContext, table: &TablePlan, conn: &mut Conn, server_id: u32) -> Result<Position> {
+async fn open_snapshot(context: &CopyContext, table: &TablePlan, conn: &mut Conn, touched: &Touched) -> Result<Position> {
     match context.visibility {
         Visibility::ExactSnapshot => visibility::open_exact_snapshot(conn).await,
         Visibility::LockingReads => open_locked(context, table, conn).await,
@@ -176,8 +181,8 @@ async fn open_snapshot(context: &CopyContext, table: &TablePlan, conn: &mut Conn
                 let gtid = visibility::gtid_executed(conn).await?;
                 conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
                 let end = visibility::log_end(conn, &context.source_info).await?;
-                let from = Position { gtid, file: String::new(), offset: 0 };
-                if !is_touched(context, table, &from, &end, server_id).await? {
+                let from = Position::named(gtid);
+                if !touched.since(&[table.id], &from, &end).await? {
                     return Ok(from);
                 }
                 conn.query_drop("ROLLBACK").await?;
@@ -186,46 +191,6 @@ async fn open_snapshot(context: &CopyContext, table: &TablePlan, conn: &mut Conn
             open_locked(context, table, conn).await
         }
     }
-}
-
-/// Whether the log holds rows of the table between the position and the end.
-async fn is_touched(
-    context: &CopyContext,
-    table: &TablePlan,
-    from: &Position,
-    end: &(String, u64),
-    server_id: u32,
-) -> Result<bool> {
-    let mut stream = LogStream::open(&context.source, &context.source_info, from, server_id, Follow::ToEnd).await?;
-    let mut decoder = Decoder::new();
-    let mut found = false;
-    while let Some(transported) = stream.next().await? {
-        match decoder.decode(&transported.raw())? {
-            Event::Rotate(rotate) => stream.rotate(&rotate),
-            Event::TableMap(map) => found |= is_table(&map.database, &map.table, table),
-            // Its rows stand further up, where it was prepared.
-            Event::Query(query) => found |= query.sql.starts_with(b"XA COMMIT"),
-            Event::Payload(payload) => {
-                let mut events = payload.events()?;
-                while let Some(inner) = events.next()? {
-                    if let Event::TableMap(map) = decoder.decode(&inner)? {
-                        found |= is_table(&map.database, &map.table, table);
-                    }
-                }
-            }
-            _ => {}
-        }
-        let passed = compare_files(stream.file(), &end.0).then(stream.offset().cmp(&end.1)).is_ge();
-        if found || passed {
-            break;
-        }
-    }
-    stream.close().await;
-    Ok(found)
-}
-
-fn is_table(database: &str, name: &str, table: &TablePlan) -> bool {
-    database == table.source.database && name == table.source.table
 }
 
 /// The table is locked for writers while the snapshot is opened: nothing of it is under way then.
@@ -243,5 +208,5 @@ async fn open_locked(context: &CopyContext, table: &TablePlan, conn: &mut Conn) 
     let (file, offset) = visibility::log_end(&mut locker, &context.source_info).await?;
     locker.query_drop("UNLOCK TABLES").await?;
     let _ = locker.disconnect().await;
-    Ok(Position { gtid, file, offset })
+    Ok(Position { gtid, ..Position::at(file, offset) })
 }

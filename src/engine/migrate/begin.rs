@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::{Attempt, CASCADES, cascades, mode};
 use crate::api::Phase;
@@ -17,6 +16,8 @@ use crate::engine::precheck;
 use crate::engine::progress::Progress;
 use crate::engine::schema::definition::TableDefinition;
 use crate::engine::source::position::Position;
+use crate::engine::source::prepared;
+use crate::engine::source::stream::replica_id;
 use crate::engine::source::visibility;
 
 /// A new task: precheck, then everything that a resume needs is recorded. None: the precheck did not pass.
@@ -40,9 +41,8 @@ pub(super) async fn begin<'a>(
     };
     let start = match resolved.plan.incremental {
         true => {
-            let early = early_start?;
-            wait_for_prepared(&source).await?;
-            // What was prepared before the early place is decided before this one, the rest is read from there.
+            let early = before_prepared(&source, task, early_start?).await?;
+            // What was prepared before the early place and is not read from there is decided before this one.
             Some((start_position(&source).await?, early))
         }
         false => None,
@@ -53,6 +53,8 @@ pub(super) async fn begin<'a>(
     let folds = resolved.source.lower_case_table_names() != 0;
     let cascades = cascades(&mut conn, &resolved.source.info, &resolved.plan, folds).await?;
     let _ = conn.disconnect().await;
+    let here = |position: Position| Position { server: Some(identity.as_str().into()), ..position };
+    let start = start.map(|(position, early)| (here(position), here(early)));
     // Read again behind the start: what the precheck read holds there, so that the log's own DDL in front of it is history.
     let again = precheck::read_source::catalog(&mut again_conn, &resolved.selection).await?;
     let _ = again_conn.disconnect().await;
@@ -82,6 +84,7 @@ pub(super) async fn begin<'a>(
         destination,
         source_info: resolved.source.info,
         source_identity: identity,
+        places_hold: true,
         destination_info: resolved.destination.info,
         plan: Arc::new(resolved.plan),
         selection: resolved.selection,
@@ -112,33 +115,33 @@ fn changed_definition(plan: &Plan, selection: &Selection, now: &[Arc<TableDefini
     open.into_values().next().map(TableDefinition::qualified)
 }
 
-/// XA transactions that are prepared when the log is joined get this long to be decided.
-const DECIDED_WITHIN: Duration = Duration::from_secs(10);
-
-/// Waits until every XA transaction that is prepared now is decided: its rows stand in the log where it was prepared, and
-/// are not known to who begins behind that.
-async fn wait_for_prepared(source: &Connector) -> Result<()> {
+/// The place from where the log holds every XA transaction that is prepared now: its rows stand where it was prepared, and are not
+/// known to who begins behind that.
+async fn before_prepared(source: &Connector, task: &Task, early: Position) -> Result<Position> {
     let mut conn = source.connect(Role::Metadata).await?;
-    let asked = Instant::now();
-    let Some(mut open) = visibility::prepared_transactions(&mut conn).await else {
-        tracing::debug!(
-            "the account may not list XA transactions; one that is prepared just now would stop the task at its XA COMMIT"
-        );
-        return Ok(());
-    };
-    while !open.is_empty() {
-        if asked.elapsed() > DECIDED_WITHIN {
+    let info = connection::server_info(&mut conn).await?;
+    let _ = conn.disconnect().await;
+    let open = prepared::undecided(source, &info, replica_id(&task.name(), 0)).await?;
+    if !open.gone.is_empty() {
+        return Err(Error::transient(format!(
+            "XA transactions are prepared on the source and not decided, and the binary logs that hold their rows are purged (the oldest \
+             is {}). {}",
+            open.oldest,
+            open.remedy()
+        )));
+    }
+    let family = std::mem::discriminant(&early.gtid);
+    let mut from = early;
+    for (name, begins) in open.found {
+        if std::mem::discriminant(&begins.gtid) != family {
             return Err(Error::transient(format!(
-                "XA transactions are prepared on the source and not decided, so their rows are not known: {}; XA COMMIT or XA ROLLBACK them",
-                open.join("; ")
+                "XA transaction {name} was prepared while gtid_mode was another; XA COMMIT or XA ROLLBACK it at the source"
             )));
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        let now = visibility::prepared_transactions(&mut conn).await.unwrap_or_default();
-        open.retain(|name| now.contains(name));
+        tracing::info!(xid = name, at = %begins, "prepared and not decided: the log is read from there");
+        from = from.earlier(&begins);
     }
-    let _ = conn.disconnect().await;
-    Ok(())
+    Ok(from)
 }
 
 async fn start_position(source: &Connector) -> Result<Position> {

@@ -35,7 +35,9 @@ use super::replicate::dispatch::Dispatcher;
 use super::replicate::guard::Guard;
 use super::replicate::lane::Lane;
 use super::replicate::reader::Reader;
-use super::source::position::{GtidPosition, Position};
+use super::source::position::Position;
+use super::source::same_log;
+use super::source::stream::replica_id;
 use super::source::visibility::{self, Visibility};
 use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
@@ -54,6 +56,8 @@ struct Attempt<'a> {
     source_info: ServerInfo,
     /// Tells the source from another server.
     source_identity: String,
+    /// Recorded places in the source's log are places in the log that it has now.
+    places_hold: bool,
     destination_info: ServerInfo,
     plan: Arc<Plan>,
     selection: Selection,
@@ -195,12 +199,13 @@ impl Attempt<'_> {
         let clock_offset = clock_offset(&mut conn).await?;
         let _ = conn.disconnect().await;
         let (limits, load_data) = self.destination_limits().await?;
-        let server_id = server_id(&self.task.name(), claim.epoch);
+        let server_id = replica_id(&self.task.name(), claim.epoch);
         let copying = plan.full && saved.stage < Stage::Following;
         let mut context = CopyContext {
             plan: Arc::clone(plan),
             source: self.source.clone(),
             source_info: self.source_info.clone(),
+            source_identity: self.source_identity.as_str().into(),
             visibility,
             destination: self.destination.clone(),
             limits,
@@ -334,21 +339,31 @@ impl Attempt<'_> {
                 "the task's record has no position to follow the log from; it was started without Incremental",
             ));
         }
-        let positions: Vec<Position> = saved.lanes.iter().map(|(position, _)| position.clone()).collect();
+        let here = |position: &Position| resume::on_this_source(position, saved, &self.source_identity, self.places_hold);
+        let positions: Vec<Position> = saved.lanes.iter().map(|(position, _)| here(position)).collect();
         let from: Vec<Position> =
-            saved.lanes.iter().map(|(position, replay)| replay.clone().unwrap_or_else(|| position.clone())).collect();
+            saved.lanes.iter().map(|(position, replay)| here(replay.as_ref().unwrap_or(position))).collect();
         let mut start = visibility::earliest(&from).unwrap_or_default();
-        if start.gtid != GtidPosition::None {
-            // Recorded places may be another server's; the stream says where it is.
-            start = Position { gtid: start.gtid, ..Position::default() };
+        if !start.goes_by_place() {
+            // The stream says where it is.
+            start = Position { file: String::new(), offset: 0, ..start };
         }
-        let floor = visibility::earliest(&positions).unwrap_or_default();
+        start.server = Some(self.source_identity.as_str().into());
+        if start.goes_by_place() && start.last.is_none() {
+            // A source on which nothing happens sends no event that its log could be known again by.
+            let server_id = server_id | resume::LOOKING;
+            start.last = same_log::first_event(&self.source, &self.source_info, &start.file, server_id).await?;
+        }
+        let mut floor = visibility::earliest(&positions).unwrap_or_default();
+        if floor.goes_by_place() && floor.last.is_none() {
+            floor.last.clone_from(&start.last);
+        }
         let budget = self.task.sizing.queue_bytes;
         let valid_from: HashMap<u32, Position> = saved
             .tables
             .iter()
             .filter_map(|table| {
-                let from = table.valid_from.clone()?;
+                let from = here(table.valid_from.as_ref()?);
                 let definition = &table.definition;
                 let found = self
                     .plan
@@ -520,7 +535,15 @@ impl Attempt<'_> {
             let asked = Instant::now();
             // What an earlier attempt did not get to has waited since then.
             let waits_since = self.progress.synced_at().filter(|_| first).unwrap_or(asked);
+            let read = dispatcher.position();
             let end = visibility::log_end(&mut conn, &self.source_info).await.context("asking the source for its log's end")?;
+            if read.compare_places(&end.0, end.1).is_gt() {
+                // The next attempt looks at it more closely.
+                return Err(Error::connection(format!(
+                    "the source's binary log ends at {}:{}, and was read up to {}:{} before: it was reset",
+                    end.0, end.1, read.file, read.offset
+                )));
+            }
             let reached = async {
                 dispatcher.wait_passed(&end.0, end.1).await;
                 dispatcher.drain().await;
@@ -590,10 +613,4 @@ async fn clock_offset(conn: &mut mysql_async::Conn) -> Result<i64> {
     let half_way = asked + asked.elapsed().unwrap_or_default() / 2;
     let ours = half_way.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
     Ok(theirs.map_or(0, |theirs| ours - theirs))
-}
-
-/// A replica id that no other engine and hardly any replica has.
-fn server_id(task: &str, epoch: u64) -> u32 {
-    let hash = xxhash_rust::xxh3::xxh3_64(format!("{task} {epoch} {}", std::process::id()).as_bytes());
-    (hash as u32 | 0x4000_0000) & 0x7fff_ff00
 }

@@ -6,7 +6,7 @@ use mysql_async::prelude::Queryable;
 
 use super::{Attempt, CASCADES, LOGGED, cascades, lower_case_table_names, mode};
 use crate::engine::checkpoint::{Record, Saved, SavedTable};
-use crate::engine::connection::{self, Connector, Role};
+use crate::engine::connection::{self, Connector, Role, ServerInfo};
 use crate::engine::entry::Task;
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::mapping::NameRules;
@@ -14,8 +14,13 @@ use crate::engine::plan::resolve::resolve;
 use crate::engine::plan::select::Selection;
 use crate::engine::precheck;
 use crate::engine::progress::Progress;
-use crate::engine::source::position::{GtidPosition, MariaGtid};
+use crate::engine::source::position::{GtidPosition, MariaGtid, Position};
+use crate::engine::source::same_log::{self, Found};
+use crate::engine::source::stream::replica_id;
 use crate::engine::source::visibility;
+
+/// A replica id of its own for the look at the log. Those of the dumps end in other bits.
+pub(super) const LOOKING: u32 = 0xfe;
 
 /// A recorded task: the plan is made from the recorded definitions, not from today's.
 pub(super) async fn resume<'a>(
@@ -55,11 +60,7 @@ pub(super) async fn resume<'a>(
         )));
     }
     let cascades = cascades(&mut conn, &source_info, &plan, selection.names().source_folds()).await?;
-    if let Some(start) = &saved.start
-        && source_info.is_mariadb()
-        && start.gtid != GtidPosition::None
-        && identity != saved.source_uuid
-    {
+    if source_info.is_mariadb() {
         follow_other_mariadb(&mut conn, &identity, saved, &record).await?;
     }
     let of_begin = saved.fingerprint.iter().find(|(name, _)| name == CASCADES).map_or(LOGGED, |(_, value)| value.as_str());
@@ -79,6 +80,7 @@ pub(super) async fn resume<'a>(
             saved.source_uuid
         )));
     }
+    let places_hold = look_at_log(&source, &source_info, &identity, task, saved).await?;
     Ok(Attempt {
         task,
         progress,
@@ -86,6 +88,7 @@ pub(super) async fn resume<'a>(
         destination,
         source_info,
         source_identity: identity,
+        places_hold,
         destination_info,
         plan: Arc::new(plan),
         selection,
@@ -94,36 +97,58 @@ pub(super) async fn resume<'a>(
     })
 }
 
+/// A recorded position as far as it holds for the source as it is now.
+pub(super) fn on_this_source(position: &Position, saved: &Saved, identity: &str, places_hold: bool) -> Position {
+    // Records of before did not say whose log it was: it was the first source's, as long as that is followed.
+    let server = position.server.clone().unwrap_or_else(|| saved.source_uuid.as_str().into());
+    let known = Position { server: Some(server), ..position.clone() };
+    known.on_server(if places_hold { identity } else { "" })
+}
+
+/// Whether the log is the one that was followed, so far as that was on this server. Says whether recorded places can be read from.
+async fn look_at_log(source: &Connector, info: &ServerInfo, identity: &str, task: &Task, saved: &Saved) -> Result<bool> {
+    let places = saved.lanes.iter().map(|(position, _)| on_this_source(position, saved, identity, true));
+    // Where the last of them is right, so is all that stands in front of it.
+    let latest =
+        places.filter(|position| position.server.as_deref() == Some(identity)).max_by(|a, b| a.compare_places(&b.file, b.offset));
+    let Some(latest) = latest else { return Ok(true) };
+    // Beside the dumps of an engine that may still be there.
+    let server_id = replica_id(&task.name(), saved.epoch) | LOOKING;
+    Ok(same_log::look(source, info, &latest, server_id).await? == Found::Same)
+}
+
 /// MariaDB has no server UUID, and two servers with one server id both have a 0-1-500. Another server than the recorded one is
 /// followed when it is a replica that took over: with a server id of its own, and with everything the task has taken in its
 /// binary log under the ids that it had.
 async fn follow_other_mariadb(conn: &mut mysql_async::Conn, identity: &str, saved: &Saved, record: &Record) -> Result<()> {
+    let server_of = |position: &Position| position.server.as_deref().unwrap_or(&saved.source_uuid).to_owned();
+    let foreign: Vec<&Position> = saved.lanes.iter().map(|(position, _)| position).filter(|p| server_of(p) != identity).collect();
+    let Some(before) = foreign.first().map(|position| server_of(position)) else { return Ok(()) };
     let server_id = |identity: &str| identity.rsplit_once(':').map(|(_, id)| id.to_owned());
-    if server_id(identity) == server_id(&saved.source_uuid) {
+    if server_id(identity) == server_id(&before) {
         return Err(Error::definite(format!(
             "the source is another server ({identity}: host, port, server_id) than the one that the task has followed so far ({}); both have \
              the same server_id, so that their GTIDs are not told apart. If it is the same server under another name: {}",
-            saved.source_uuid,
-            record.identity_statement(identity)
+            before,
+            record.identity_statement(&before, identity)
         )));
     }
     let state: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_binlog_state").await?;
     let logged: Vec<MariaGtid> =
         state.unwrap_or_default().split(',').filter(|gtid| !gtid.trim().is_empty()).map(str::parse).collect::<Result<_>>()?;
-    for position in saved.lanes.iter().map(|(position, _)| position) {
+    for position in foreign {
         let GtidPosition::MariaDb(position) = &position.gtid else { continue };
         for taken in position.gtids() {
             let has =
                 |gtid: &MariaGtid| gtid.domain == taken.domain && gtid.server == taken.server && gtid.sequence >= taken.sequence;
             if !logged.iter().any(has) {
                 return Err(Error::definite(format!(
-                    "the source is another server ({identity}) than before ({}) and its binary log does not hold {taken}, which the task has \
-                     applied: it is no replica with log_slave_updates, or it lost transactions in a failover",
-                    saved.source_uuid
+                    "the source is another server ({identity}) than before ({before}) and its binary log does not hold {taken}, which the \
+                     task has applied: it is no replica with log_slave_updates, or it lost transactions in a failover"
                 )));
             }
         }
     }
-    tracing::warn!(before = %saved.source_uuid, now = %identity, "the source is a replica that took over");
+    tracing::warn!(%before, now = %identity, "the source is a replica that took over");
     Ok(())
 }

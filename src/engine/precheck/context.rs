@@ -8,6 +8,7 @@ use crate::engine::plan::select::Selection;
 use crate::engine::plan::{Plan, TableName};
 use crate::engine::replicate::cascade::Cascades;
 use crate::engine::schema::definition::{Index, Kind};
+use crate::engine::source::prepared::Undecided;
 
 use super::grants::Grants;
 
@@ -216,6 +217,8 @@ pub struct SourceObjects {
     pub sequences: Vec<String>,
     /// Tables that patterns would select, if `spec.heartbeat.database` did not name their database.
     pub beside_heartbeat: Vec<String>,
+    /// XA transactions that are prepared, where the log is followed.
+    pub undecided: Undecided,
 }
 
 /// A table or view that stands at the destination.

@@ -10,7 +10,7 @@ use super::finding::Finding;
 use super::read_server::{Link, connect, read_server};
 use super::{read_destination, read_source};
 use crate::api::{MigrationTaskSpec, MigrationType};
-use crate::engine::connection::Connector;
+use crate::engine::connection::{Connector, ServerInfo};
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::resolve::resolve;
@@ -18,6 +18,8 @@ use crate::engine::plan::select::Selection;
 use crate::engine::plan::unsupported::unsupported;
 use crate::engine::plan::{DatabasePlan, Plan};
 use crate::engine::schema::read::list_tables;
+use crate::engine::source::prepared::{self, Undecided};
+use crate::engine::source::stream::replica_id;
 
 /// How far it came.
 pub enum Gathered {
@@ -72,6 +74,9 @@ pub async fn gather(spec: &MigrationTaskSpec, source: &Connector, destination: O
         Ok((selection, plan)) => {
             context.source_objects = read_source::objects(&mut source_conn.conn, &context.source.info, &plan).await?;
             context.source_objects.beside_heartbeat = beside_heartbeat(spec, &selection, &mut source_conn.conn).await?;
+            if plan.incremental && context.source.flag("log_bin") == Some(true) {
+                context.source_objects.undecided = undecided(source, &context.source.info, &own.task).await?;
+            }
             let records = &spec.destination.records_database;
             let owners = read_destination::owners(&mut destination_conn.conn, records, &plan, names).await?;
             let (mine, others): (BTreeMap<_, _>, BTreeMap<_, _>) = owners.into_iter().partition(|(_, task)| *task == own.task);
@@ -96,6 +101,17 @@ pub async fn gather(spec: &MigrationTaskSpec, source: &Connector, destination: O
     let _ = source_conn.conn.disconnect().await;
     let _ = destination_conn.conn.disconnect().await;
     Ok(Gathered::Complete(Box::new(context)))
+}
+
+/// An account that may not read the log is told by another item.
+async fn undecided(source: &Connector, info: &ServerInfo, task: &str) -> Result<Undecided> {
+    match prepared::undecided(source, info, replica_id(task, 0)).await {
+        Err(error) if error.class() == Class::Definite => {
+            tracing::debug!(%error, "where prepared XA transactions begin cannot be told");
+            Ok(Undecided::default())
+        }
+        result => result,
+    }
 }
 
 async fn resolve_objects(spec: &MigrationTaskSpec, names: NameRules, conn: &mut Conn) -> Result<(Selection, Plan)> {

@@ -17,7 +17,7 @@ use super::cascade::{Applied, Cascades};
 use super::change::{Change, ChangeKind};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{Plan, TableName};
-use crate::engine::source::position::{Position, TransactionId, compare_files};
+use crate::engine::source::position::{Position, TransactionId};
 use crate::engine::value::Row;
 
 /// What a lane records: its position, and from where the log must be read again when prepared XA
@@ -203,6 +203,8 @@ pub struct Dispatcher {
     not_before: HashMap<u32, Vec<Position>>,
     state: Mutex<State>,
     position: watch::Sender<Arc<Position>>,
+    /// The source has begun to send the log from where it was asked to.
+    joined: watch::Sender<bool>,
     between_transactions: Notify,
     budget: Arc<Semaphore>,
     budget_kib: u32,
@@ -274,6 +276,7 @@ impl Dispatcher {
                 next_ticket: 0,
             }),
             position: watch::Sender::new(Arc::new(start)),
+            joined: watch::Sender::new(false),
             between_transactions: Notify::new(),
             budget: Arc::new(Semaphore::new(budget_kib as usize)),
             budget_kib,
@@ -424,14 +427,16 @@ impl Dispatcher {
         }
     }
 
-    /// Waits until the dispatcher has passed the place in the log.
+    /// The source sends the log from the recorded place on.
+    pub fn joined(&self) {
+        self.joined.send_if_modified(|joined| !std::mem::replace(joined, true));
+    }
+
+    /// Waits until the dispatcher has passed the place in the log. A recorded place passes nothing before the source has found it again.
     pub async fn wait_passed(&self, file: &str, offset: u64) {
+        let _ = self.joined.subscribe().wait_for(|joined| *joined).await;
         let mut receiver = self.position.subscribe();
-        let passed = |position: &Arc<Position>| match compare_files(&position.file, file) {
-            std::cmp::Ordering::Greater => true,
-            std::cmp::Ordering::Equal => position.offset >= offset,
-            std::cmp::Ordering::Less => false,
-        };
+        let passed = |position: &Arc<Position>| position.compare_places(file, offset).is_ge();
         let _ = receiver.wait_for(passed).await;
     }
 

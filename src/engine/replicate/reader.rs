@@ -23,7 +23,8 @@ use crate::engine::progress::Progress;
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::source::binlog::{Decoder, Event, RawEvent};
 use crate::engine::source::dump::LogEvent;
-use crate::engine::source::position::{GtidPosition, Position};
+use crate::engine::source::position::Position;
+use crate::engine::source::same_log;
 use crate::engine::source::stream::{Follow, LogStream};
 use crate::engine::source::visibility;
 
@@ -104,6 +105,10 @@ impl Reader {
             let Some(event) = event else {
                 return Err(Error::connection("the source closed the binary log stream"));
             };
+            if !event.raw().describes_file() {
+                // The source has found the place: errors come instead of the first event.
+                state.dispatcher.joined();
+            }
             let handled = tokio::select! {
                 handled = state.take(&mut stream, event) => handled,
                 () = cancel.cancelled() => break,
@@ -145,7 +150,7 @@ impl State {
     /// Hands on, as part of the transaction at hand, the changes of another one that it commits and that were not kept: they are
     /// read from the log once more. The first stream waits meanwhile.
     async fn read_again(&mut self, group: &Group) -> Result<()> {
-        let place = Position { gtid: GtidPosition::None, file: group.file.clone(), offset: group.offset };
+        let place = Position::at(group.file.clone(), group.offset);
         let server_id = self.server_id | SECOND_STREAM;
         let mut stream = LogStream::open(&self.source, &self.info, &place, server_id, Follow::ToEnd).await?;
         let decoder = std::mem::replace(&mut self.decoder, Decoder::for_version(&self.info.version_text));
@@ -188,7 +193,7 @@ impl State {
             Err(error) => error,
             // Places of another server mean nothing. The next attempt asks it by GTID, where there are GTIDs.
             Ok((identity, _)) if identity != self.identity => Error::connection(error.to_string()),
-            Ok((_, files)) if !files.contains(&group.file) => Error::definite(format!(
+            Ok((_, files)) if !files.iter().any(|(name, _)| *name == group.file) => Error::definite(format!(
                 "an XA transaction is committed whose changes were too large to be kept, and the source has purged the binary log {} \
                  that holds them (transaction {}, from {} on). The data must be copied again (delete the task's record and \
                  destination tables), with a retention (binlog_expire_logs_seconds) longer than XA transactions stay prepared",
@@ -201,6 +206,7 @@ impl State {
     /// What has to be read again before the log goes on.
     async fn handle(&mut self, stream: &mut LogStream, transported: LogEvent) -> Result<Option<Box<Group>>> {
         let raw = transported.raw();
+        self.assembler.came(same_log::fingerprint(&raw, stream.file(), stream.offset()));
         let is_large = raw.event_size > LARGE_EVENT;
         self.progress.add_log_bytes(u64::from(raw.event_size));
         let event = self.decoder.decode(&raw)?;

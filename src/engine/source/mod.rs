@@ -3,5 +3,7 @@
 pub mod binlog;
 pub mod dump;
 pub mod position;
+pub mod prepared;
+pub mod same_log;
 pub mod stream;
 pub mod visibility;

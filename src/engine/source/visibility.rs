@@ -15,7 +15,7 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row as SqlRow};
 
-use super::position::{GtidPosition, Position, compare_files};
+use super::position::{GtidPosition, Position};
 use crate::engine::connection::ServerInfo;
 use crate::engine::error::{Error, Result};
 
@@ -46,10 +46,11 @@ pub async fn log_end(conn: &mut Conn, info: &ServerInfo) -> Result<(String, u64)
         .ok_or_else(|| Error::definite("the source writes no binary log (set log_bin and restart it)"))
 }
 
-/// The binary logs that the server has.
-pub async fn log_files(conn: &mut Conn) -> Result<Vec<String>> {
+/// The binary logs that the server has, in their order, with their sizes.
+pub async fn log_files(conn: &mut Conn) -> Result<Vec<(String, u64)>> {
     let rows: Vec<SqlRow> = conn.query("SHOW BINARY LOGS").await?;
-    Ok(rows.into_iter().filter_map(|mut row| row.take_opt::<String, _>(0)?.ok()).collect())
+    let file = |mut row: SqlRow| Some((row.take_opt::<String, _>(0)?.ok()?, row.take_opt::<u64, _>(1)?.ok()?));
+    Ok(rows.into_iter().filter_map(file).collect())
 }
 
 fn parse_gtid_set(text: &str) -> Result<GtidPosition> {
@@ -73,7 +74,7 @@ pub async fn open_exact_snapshot(conn: &mut Conn) -> Result<Position> {
     let offset: u64 = value("binlog_snapshot_position").and_then(|text| text.parse().ok()).unwrap_or(0);
     let gtid: Option<Option<String>> = conn.exec_first("SELECT BINLOG_GTID_POS(?, ?)", (file.as_str(), offset)).await?;
     let gtid = GtidPosition::MariaDb(gtid.flatten().unwrap_or_default().parse()?);
-    Ok(Position { gtid, file, offset })
+    Ok(Position { gtid, ..Position::at(file, offset) })
 }
 
 /// A position from which the log can be followed: everything before it is visible or, where nothing can say
@@ -89,7 +90,7 @@ pub async fn start_position(conn: &mut Conn, info: &ServerInfo, visibility: Visi
                 ));
             }
             let gtid = gtid_executed(conn).await?;
-            Ok(Position { gtid, file: String::new(), offset: 0 })
+            Ok(Position::named(gtid))
         }
         Visibility::ExactSnapshot => {
             let position = open_exact_snapshot(conn).await?;
@@ -98,21 +99,9 @@ pub async fn start_position(conn: &mut Conn, info: &ServerInfo, visibility: Visi
         }
         Visibility::LockingReads => {
             let (file, offset) = log_end(conn, info).await?;
-            Ok(Position { gtid: GtidPosition::None, file, offset })
+            Ok(Position::at(file, offset))
         }
     }
-}
-
-/// XA transactions that are prepared and not decided, as `XA COMMIT` names them. None: the account may not see them
-/// (MySQL from 8.0 on: XA_RECOVER_ADMIN).
-pub async fn prepared_transactions(conn: &mut Conn) -> Option<Vec<String>> {
-    let rows: Vec<(u64, usize, usize, Vec<u8>)> = conn.query("XA RECOVER").await.ok()?;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let name = |(format, length, _, data): &(u64, usize, usize, Vec<u8>)| {
-        let (transaction, branch) = data.split_at((*length).min(data.len()));
-        format!("X'{}',X'{}',{format}", hex(transaction), hex(branch))
-    };
-    Some(rows.iter().map(name).collect())
 }
 
 /// Semi-synchronous replication can keep a transaction between log and engine for seconds; longer is an error.
@@ -145,11 +134,7 @@ pub async fn open_snapshot_at_least(conn: &mut Conn, position: &Position) -> Res
     let deadline = tokio::time::Instant::now() + VISIBLE_WITHIN;
     loop {
         let snapshot = open_exact_snapshot(conn).await?;
-        let behind = match compare_files(&snapshot.file, &position.file) {
-            std::cmp::Ordering::Less => true,
-            std::cmp::Ordering::Equal => snapshot.offset < position.offset,
-            std::cmp::Ordering::Greater => false,
-        };
+        let behind = snapshot.compare_places(&position.file, position.offset).is_lt();
         if !behind || position.file.is_empty() {
             return Ok(snapshot);
         }
@@ -175,24 +160,10 @@ pub fn earliest(positions: &[Position]) -> Option<Position> {
     for position in positions {
         result = Some(match result {
             None => position.clone(),
-            Some(current) => earlier(current, position),
+            Some(current) => current.earlier(position),
         });
     }
     result
-}
-
-fn earlier(a: Position, b: &Position) -> Position {
-    let file_order = compare_files(&a.file, &b.file).then(a.offset.cmp(&b.offset));
-    let (first, second) = if file_order.is_le() { (a, b.clone()) } else { (b.clone(), a) };
-    let gtid = match (&first.gtid, &second.gtid) {
-        (GtidPosition::MySql(x), GtidPosition::MySql(y)) => {
-            // Intersection: a lane that lacks a transaction must see it again.
-            GtidPosition::MySql(x.difference(&x.difference(y)))
-        }
-        (x, y) if x.is_subset_of(y) => x.clone(),
-        (_, y) => y.clone(),
-    };
-    Position { gtid, ..first }
 }
 
 #[cfg(test)]
@@ -202,7 +173,7 @@ mod tests {
     #[test]
     fn the_earliest_is_covered_by_all() {
         let uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
-        let at = |gtid: &str, file: &str, offset| Position { gtid: parse_gtid_set(gtid).unwrap(), file: file.into(), offset };
+        let at = |gtid: &str, file: &str, offset| Position { gtid: parse_gtid_set(gtid).unwrap(), ..Position::at(file, offset) };
         let found = earliest(&[at(&format!("{uuid}:1-9"), "b.000002", 40), at(&format!("{uuid}:1-5"), "b.000001", 900)]).unwrap();
         assert_eq!(found, at(&format!("{uuid}:1-5"), "b.000001", 900));
     }

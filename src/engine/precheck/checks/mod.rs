@@ -28,6 +28,7 @@ mod max_allowed_packet;
 mod name_conflicts;
 mod name_rules;
 mod online_schema_change;
+mod prepared_transactions;
 mod primary_keys;
 mod row_metadata;
 mod row_operations;
@@ -107,6 +108,7 @@ pub const CHECKS: &[Check] = &[
     check("RowValueOptions", Needs::Log, row_value_options::check),
     check("TransactionCompression", Needs::Log, transaction_compression::check),
     check("SourceRetention", Needs::Log, source_retention::check),
+    check("PreparedTransactions", Needs::Log, prepared_transactions::check),
     check("GtidMode", Needs::Log, gtid_mode::check),
     check("ServerId", Needs::Log, server_id::check),
     check("PrimaryKeys", Needs::Tables, primary_keys::check),

@@ -30,7 +30,7 @@ use crate::engine::plan::Plan;
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::schema::statement::{Statement, classify};
 use crate::engine::source::binlog::{Query, RowsEvent, RowsKind, TableMap, TransactionStart};
-use crate::engine::source::position::Position;
+use crate::engine::source::position::{LastEvent, Position};
 
 /// A transaction with more bytes is handed on in parts.
 const PART_BYTES: usize = 8 << 20;
@@ -90,6 +90,8 @@ pub struct Assembler {
     clock_offset: i64,
     /// Hears the heartbeat on the source.
     heartbeat: Option<Listener>,
+    /// The event at hand, if it stands in a file.
+    last: Option<LastEvent>,
     /// A statement that may only be passed by when the source proves it harmless.
     doubt: Option<Doubt>,
     doubt_place: String,
@@ -122,6 +124,7 @@ impl Assembler {
             floor,
             clock_offset,
             heartbeat: None,
+            last: None,
             doubt: None,
             doubt_place: String::new(),
         }
@@ -131,6 +134,14 @@ impl Assembler {
     #[must_use]
     pub fn with_heartbeat(self, listener: Option<Listener>) -> Self {
         Self { heartbeat: listener, ..self }
+    }
+
+    /// An event comes from the log; positions behind it remember it.
+    pub fn came(&mut self, event: Option<LastEvent>) {
+        // What is read again stands elsewhere.
+        if event.is_some() && self.again.is_none() {
+            self.last = event;
+        }
     }
 
     /// The statement that was just read must be proven harmless before its transaction is handed on; with its place.
@@ -158,9 +169,16 @@ impl Assembler {
         if self.open.is_some() {
             return None;
         }
+        self.move_to(file, offset);
+        Some(self.position.clone())
+    }
+
+    fn move_to(&mut self, file: &str, offset: u64) {
         file.clone_into(&mut self.position.file);
         self.position.offset = offset;
-        Some(self.position.clone())
+        if self.last.is_some() {
+            self.position.last.clone_from(&self.last);
+        }
     }
 
     /// A new file: table ids start anew.
@@ -360,8 +378,7 @@ impl Assembler {
         mark_covered(&mut changes, &self.valid_from, &open.group);
         open.changes = changes;
         self.position.gtid.insert(&open.group.start.id);
-        file.clone_into(&mut self.position.file);
-        self.position.offset = offset;
+        self.move_to(file, offset);
         if is_below_floor {
             return Ok(Outcome::Skipped);
         }

@@ -33,7 +33,7 @@ fn start(number: u64) -> TransactionStart {
 
 fn up_to(number: u64) -> Position {
     let gtid = GtidPosition::MySql(format!("{UUID}:1-{number}").parse().unwrap());
-    Position { gtid, file: "b.000001".into(), offset: 4 }
+    Position { gtid, ..Position::at("b.000001", 4) }
 }
 
 impl Log {

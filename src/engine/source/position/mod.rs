@@ -6,6 +6,7 @@ mod mariadb;
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -88,31 +89,90 @@ impl fmt::Display for GtidPosition {
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct Position {
     pub gtid: GtidPosition,
-    /// As the server calls it, without a directory.
+    /// As the server calls it, without a directory. Empty: the place is not known.
     pub file: String,
     /// Byte after the last event taken; files may be larger than 4 GiB.
     pub offset: u64,
+    /// Whose log it is a place in ([`super::visibility::server_identity`]); None: nobody said.
+    pub server: Option<Arc<str>>,
+    /// By what the log is known again: an event that stands before this place.
+    pub last: Option<LastEvent>,
+}
+
+/// An event in a log: where it begins, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastEvent {
+    pub file: String,
+    pub offset: u64,
+    /// Of its head and the beginning of its body.
+    pub hash: u64,
 }
 
 impl Position {
-    /// Whether everything that `other` has taken has been taken here too.
-    pub fn reaches(&self, other: &Position) -> bool {
-        match (&self.gtid, &other.gtid) {
-            (GtidPosition::None, GtidPosition::None) => {
-                compare_files(&self.file, &other.file).then(self.offset.cmp(&other.offset)).is_ge()
-            }
-            (here, there) => there.is_subset_of(here),
+    /// A place in a log without names.
+    pub fn at(file: impl Into<String>, offset: u64) -> Self {
+        Self { file: file.into(), offset, ..Self::default() }
+    }
+
+    /// The transactions by name; the place is not known.
+    pub fn named(gtid: GtidPosition) -> Self {
+        Self { gtid, ..Self::default() }
+    }
+
+    /// As far as it holds for this server: places in another one's log mean nothing in this one's. Without names they are all there is.
+    #[must_use]
+    pub fn on_server(self, server: &str) -> Self {
+        let stays = self.gtid == GtidPosition::None || self.server.as_deref() == Some(server);
+        if stays { self } else { Self::named(self.gtid) }
+    }
+
+    /// Whether places decide what comes before what. MariaDB's names do not: the numbers of a domain need not rise.
+    pub fn goes_by_place(&self) -> bool {
+        match self.gtid {
+            GtidPosition::None => true,
+            GtidPosition::MySql(_) => false,
+            GtidPosition::MariaDb(_) => !self.file.is_empty(),
         }
     }
 
-    /// Whether the transaction that ends at `end_offset` of `file` has been taken: judged by name where both
-    /// sides have one, else by place.
+    /// Order of the places in one log.
+    pub fn compare_places(&self, file: &str, offset: u64) -> Ordering {
+        compare_files(&self.file, file).then(self.offset.cmp(&offset))
+    }
+
+    /// Whether everything that `other` has taken has been taken here too.
+    pub fn reaches(&self, other: &Position) -> bool {
+        if self.goes_by_place() && other.goes_by_place() {
+            return self.compare_places(&other.file, other.offset).is_ge();
+        }
+        other.gtid.is_subset_of(&self.gtid)
+    }
+
+    /// Whether the transaction that ends at `end_offset` of `file` has been taken: judged by its place or, where names tell more, by
+    /// its name.
     pub fn covers(&self, id: &TransactionId, file: &str, end_offset: u64) -> bool {
-        self.gtid.contains(id).unwrap_or_else(|| match compare_files(file, &self.file) {
-            Ordering::Less => true,
-            Ordering::Equal => end_offset <= self.offset,
-            Ordering::Greater => false,
-        })
+        let by_name = if self.goes_by_place() { None } else { self.gtid.contains(id) };
+        by_name.unwrap_or_else(|| self.compare_places(file, end_offset).is_ge())
+    }
+
+    /// What both of two positions along one log cover.
+    #[must_use]
+    pub fn earlier(self, other: &Position) -> Position {
+        let (first, second) = match self.compare_places(&other.file, other.offset).is_le() {
+            true => (self, other.clone()),
+            false => (other.clone(), self),
+        };
+        match (&first.gtid, &second.gtid) {
+            // Intersection: a lane that lacks a transaction must see it again.
+            (GtidPosition::MySql(x), GtidPosition::MySql(y)) => {
+                let gtid = GtidPosition::MySql(x.difference(&x.difference(y)));
+                Position { gtid, ..first }
+            }
+            (GtidPosition::MariaDb(x), GtidPosition::MariaDb(y)) if !(first.goes_by_place() && second.goes_by_place()) => {
+                Position::named(GtidPosition::MariaDb(x.earlier(y)))
+            }
+            _ => first,
+        }
     }
 }
 
@@ -148,6 +208,11 @@ struct Stored {
     gtid: String,
     file: String,
     offset: u64,
+    // Since 0.2; records of before go without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<LastEvent>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -165,7 +230,12 @@ impl From<Position> for Stored {
             GtidPosition::MySql(_) => Family::MySql,
             GtidPosition::MariaDb(_) => Family::MariaDb,
         };
-        Self { family, gtid: position.gtid.to_string(), file: position.file, offset: position.offset }
+        let gtid = match &position.gtid {
+            GtidPosition::MariaDb(gtid) => gtid.state(),
+            gtid => gtid.to_string(),
+        };
+        let Position { file, offset, server, last, .. } = position;
+        Self { family, gtid, file, offset, server, last }
     }
 }
 
@@ -178,7 +248,8 @@ impl TryFrom<Stored> for Position {
             Family::MySql => GtidPosition::MySql(stored.gtid.parse()?),
             Family::MariaDb => GtidPosition::MariaDb(stored.gtid.parse()?),
         };
-        Ok(Self { gtid, file: stored.file, offset: stored.offset })
+        let Stored { file, offset, server, last, .. } = stored;
+        Ok(Self { gtid, file, offset, server, last })
     }
 }
 
@@ -199,7 +270,7 @@ mod tests {
     #[test]
     fn covers_by_name_and_else_by_place() {
         let named =
-            Position { gtid: GtidPosition::MySql(format!("{UUID}:1-5").parse().unwrap()), file: "b.000002".into(), offset: 100 };
+            Position { gtid: GtidPosition::MySql(format!("{UUID}:1-5").parse().unwrap()), ..Position::at("b.000002", 100) };
         let id = |number| TransactionId::MySql(format!("{UUID}:{number}").parse().unwrap());
         assert!(named.covers(&id(5), "b.000009", 1));
         assert!(!named.covers(&id(6), "b.000001", 1));
@@ -209,25 +280,49 @@ mod tests {
         assert!(!named.covers(&TransactionId::Anonymous, "b.000003", 4));
     }
 
+    fn maria(gtid: &str, file: &str, offset: u64) -> Position {
+        Position { gtid: GtidPosition::MariaDb(gtid.parse().unwrap()), ..Position::at(file, offset) }
+    }
+
+    /// Two servers write in one domain: 0-1-100, 0-2-50, 0-1-101, 0-2-51.
+    #[test]
+    fn mariadb_goes_by_place_and_on_another_server_by_name() {
+        let id = |text: &str| TransactionId::MariaDb(text.parse().unwrap());
+        let (early, late) = (maria("0-1-100", "b.000001", 500), maria("0-2-50", "b.000001", 600));
+        assert!(!early.covers(&id("0-2-50"), "b.000001", 501) && late.covers(&id("0-2-50"), "b.000001", 501));
+        // It began before the place: what a position from a snapshot says of servers that were not last.
+        assert!(late.covers(&id("0-7-900"), "b.000001", 300));
+        assert!(late.reaches(&early) && !early.reaches(&late));
+        assert_eq!(late.clone().earlier(&early), early);
+        let foreign = Position { server: Some("other".into()), ..late.clone() }.on_server("this");
+        assert_eq!(foreign, Position::named(late.gtid.clone()));
+        assert!(foreign.covers(&id("0-2-50"), "x.000009", 4) && !foreign.covers(&id("0-2-51"), "b.000001", 4));
+        assert!(maria("0-1-100,0-2-50,0-1-101", "x.000009", 4).reaches(&foreign));
+        assert_eq!(
+            early.earlier(&maria("0-1-100,0-2-50", "", 0)),
+            Position::named(GtidPosition::MariaDb("0-1-100".parse().unwrap()))
+        );
+    }
+
     #[test]
     fn survives_json() {
+        let last = LastEvent { file: "b.000002".into(), offset: 96, hash: u64::MAX };
         for position in [
             Position::default(),
             Position {
                 gtid: GtidPosition::MySql(format!("{UUID}:1-5:tag:7").parse().unwrap()),
-                file: "b.000002".into(),
-                offset: 1 << 40,
+                server: Some(UUID.into()),
+                last: Some(last),
+                ..Position::at("b.000002", 1 << 40)
             },
-            Position { gtid: GtidPosition::MariaDb("0-1-7,3-1-9".parse().unwrap()), file: "b.000002".into(), offset: 4 },
+            maria("0-2-6,0-1-7,3-1-9", "b.000002", 4),
         ] {
             let text = serde_json::to_string(&position).unwrap();
             assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position, "{text}");
         }
-        let text = serde_json::to_string(&Position {
-            gtid: GtidPosition::MariaDb("0-1-7".parse().unwrap()),
-            file: "b.1".into(),
-            offset: 4,
-        });
-        assert_eq!(text.unwrap(), r#"{"family":"mariadb","gtid":"0-1-7","file":"b.1","offset":4}"#);
+        let old = r#"{"family":"mariadb","gtid":"0-1-7","file":"b.1","offset":4}"#;
+        let position = maria("0-1-7", "b.1", 4);
+        assert_eq!(serde_json::to_string(&position).unwrap(), old);
+        assert_eq!(serde_json::from_str::<Position>(old).unwrap(), position);
     }
 }
