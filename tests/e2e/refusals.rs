@@ -195,6 +195,9 @@ async fn a_reset_log(kind: &str, options: &[&str], reset: &str) {
     }
     let migration = Migration::new(&source, &destination).ignoring(&["GtidMode"]);
     migration.run_until_caught_up().await.expect(0);
+    // A record of before says neither whose log it was nor what stands in it; it is taken up, and says so from then on.
+    let old = "JSON_REMOVE(position, '$.server', '$.last')";
+    destination.run(&[&format!("UPDATE godwit.lane SET position={old} WHERE position IS NOT NULL")]).await;
     migration.run_until_caught_up().await.expect(0);
     let before = destination.contents().await;
     let stops = async || {

@@ -343,6 +343,7 @@ impl Attempt<'_> {
         let positions: Vec<Position> = saved.lanes.iter().map(|(position, _)| here(position)).collect();
         let from: Vec<Position> =
             saved.lanes.iter().map(|(position, replay)| here(replay.as_ref().unwrap_or(position))).collect();
+        let place_is_known = positions.iter().any(|position| position.last.is_some());
         let mut start = visibility::earliest(&from).unwrap_or_default();
         if !start.goes_by_place() {
             // The stream says where it is.
@@ -410,6 +411,7 @@ impl Attempt<'_> {
             plan: Arc::clone(&self.plan),
             dispatcher: Arc::clone(&dispatcher),
             start,
+            place_is_known,
             guard: Guard::new(self.selection.clone(), self.progress.clone()),
             cascades: Arc::clone(&self.cascades),
             valid_from,

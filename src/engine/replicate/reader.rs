@@ -55,6 +55,8 @@ pub struct Reader {
     pub dispatcher: Arc<Dispatcher>,
     /// From where the log is read; not behind where the dispatcher stands.
     pub start: Position,
+    /// The log was looked at: it is the one that the start was recorded in.
+    pub place_is_known: bool,
     pub guard: Guard,
     pub cascades: Arc<Cascades>,
     pub valid_from: HashMap<u32, Position>,
@@ -105,8 +107,8 @@ impl Reader {
             let Some(event) = event else {
                 return Err(Error::connection("the source closed the binary log stream"));
             };
-            if !event.raw().describes_file() {
-                // The source has found the place: errors come instead of the first event.
+            // Errors about the place come instead of the first event behind the head, which an idle source sends with its first heartbeat.
+            if !event.raw().describes_file() || self.place_is_known && event.raw().is_head() {
                 state.dispatcher.joined();
             }
             let handled = tokio::select! {

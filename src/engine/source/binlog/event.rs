@@ -96,7 +96,7 @@ impl<'a> RawEvent<'a> {
     }
 
     /// First event of a file, which is sent at every start, wherever reading begins.
-    pub(super) fn is_head(&self) -> bool {
+    pub fn is_head(&self) -> bool {
         self.event_type == code::FORMAT_DESCRIPTION
     }
 
