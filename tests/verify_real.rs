@@ -370,7 +370,12 @@ async fn definitions(server: &Server, kind: &str) {
     }
     let mut plan = plan(server, "src", "dst").await;
     let name = |database: &str| TableName { database: database.into(), table: "v".into() };
-    plan.views.push(ViewPlan { source: name("src"), destination: name("dst"), create_statement: String::new() });
+    plan.views.push(ViewPlan {
+        source: name("src"),
+        destination: name("dst"),
+        create_statement: String::new(),
+        session: Default::default(),
+    });
     let schema = VerifyOptions { schema: true, ..options() };
     let report = compare(server, server, &plan, schema.clone()).await;
     assert!(report.equal, "{kind}: {:?}", report.schema);

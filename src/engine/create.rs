@@ -181,8 +181,11 @@ impl Creator {
         let mut statements = Vec::new();
         for place in order_views(&sources) {
             let view = &self.plan.views[place];
-            match rewrite_view(&view.create_statement, &view.source, &names, self.definer) {
-                Ok(statement) => statements.push((view.destination.clone(), statement)),
+            let rewritten = rewrite_view(&view.create_statement, &view.source, &names, self.definer);
+            match rewritten.and_then(|statement| Ok((statement, view.session.at(&self.destination_info)?))) {
+                Ok((statement, session)) => {
+                    statements.push(apply::ViewStatement { name: view.destination.clone(), statement, session });
+                }
                 Err(error) => {
                     self.progress.schema_failed(view.destination.to_string(), &view.create_statement, error.to_string());
                 }

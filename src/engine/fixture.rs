@@ -32,6 +32,7 @@ pub fn definition(database: &str, table: &str, columns: Vec<Column>) -> TableDef
         create_statement: String::new(),
         estimated_rows: 0,
         average_row_bytes: 0,
+        unread: Vec::new(),
     }
 }
 

@@ -236,6 +236,7 @@ pub async fn definition(connection: &mut Conn, table: &str) -> TableDefinition {
         create_statement: String::new(),
         estimated_rows: 0,
         average_row_bytes: 0,
+        unread: Vec::new(),
     }
 }
 

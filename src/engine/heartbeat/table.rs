@@ -95,6 +95,7 @@ pub fn definition() -> TableDefinition {
         create_statement: String::new(),
         estimated_rows: 0,
         average_row_bytes: 0,
+        unread: Vec::new(),
     }
 }
 

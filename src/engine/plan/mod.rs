@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::engine::quote::quote_qualified;
 use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+use crate::engine::schema::view_session::ViewSession;
 
 /// A database and a table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -84,8 +85,10 @@ pub struct DatabasePlan {
 pub struct ViewPlan {
     pub source: TableName,
     pub destination: TableName,
-    /// `SHOW CREATE VIEW` of the source.
+    /// `SHOW CREATE VIEW` of the source; empty when it cannot be shown.
     pub create_statement: String,
+    /// That made the view at the source.
+    pub session: ViewSession,
 }
 
 /// A table and what becomes of it.

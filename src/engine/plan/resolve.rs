@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::api::{DmlOperation, MigrationTaskSpec, MigrationType};
 use crate::engine::error::{Error, Result};
 use crate::engine::schema::definition::TableDefinition;
+use crate::engine::schema::view_session::ViewSession;
 
 use super::columns::{Columns, choose};
 use super::select::{HEARTBEAT_TABLE, Selection, TableMatch};
@@ -34,8 +35,9 @@ pub struct CatalogDatabase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogView {
     pub name: TableName,
-    /// `SHOW CREATE VIEW`.
+    /// `SHOW CREATE VIEW`; empty when it cannot be shown.
     pub create_statement: String,
+    pub session: ViewSession,
 }
 
 /// Resolves a task.
@@ -145,6 +147,7 @@ fn views(selection: &Selection, catalog: &Catalog) -> Vec<ViewPlan> {
                 source: view.name.clone(),
                 destination: TableName { database: found.database, table: found.table },
                 create_statement: view.create_statement.clone(),
+                session: view.session.clone(),
             })
         })
         .collect();

@@ -40,6 +40,7 @@ fn table(database: &str, table: &str) -> TableDefinition {
         indexes: vec![index("PRIMARY", &["id"]), index("code", &["code"])],
         estimated_rows: 10,
         average_row_bytes: 100,
+        unread: Vec::new(),
         ..definition(database, table, columns)
     }
 }
@@ -60,6 +61,7 @@ fn catalog(tables: &[(&str, &str)]) -> Catalog {
         views: vec![CatalogView {
             name: TableName { database: "shop".into(), table: "totals".into() },
             create_statement: "CREATE VIEW".into(),
+            session: Default::default(),
         }],
     }
 }

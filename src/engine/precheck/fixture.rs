@@ -89,7 +89,12 @@ fn plan() -> Plan {
             whole: true,
         }],
         tables: vec![Arc::new(table)],
-        views: vec![ViewPlan { source: view.clone(), destination: view, create_statement: VIEW.into() }],
+        views: vec![ViewPlan {
+            source: view.clone(),
+            destination: view,
+            create_statement: VIEW.into(),
+            session: Default::default(),
+        }],
         unsupported: vec![],
     }
 }

@@ -15,6 +15,7 @@ use crate::engine::schema::definition::TableDefinition;
 use crate::engine::schema::edit::quote_string;
 use crate::engine::schema::read::{ObjectKind, list_databases, list_tables, read_database, read_tables};
 use crate::engine::schema::read_views::read_views;
+use crate::engine::schema::view_session::ViewSession;
 
 /// Reads the definitions of everything that is covered.
 ///
@@ -56,6 +57,11 @@ pub async fn recorded_catalog(conn: &mut Conn, selection: &Selection, tables: Ve
     Ok(catalog)
 }
 
+/// A view of which only the name is known.
+fn unshown(name: TableName) -> CatalogView {
+    CatalogView { name, create_statement: String::new(), session: ViewSession::default() }
+}
+
 async fn databases_and_views(conn: &mut Conn, selection: &Selection) -> Result<Catalog> {
     let mut catalog = Catalog::default();
     for database in list_databases(conn).await? {
@@ -64,15 +70,22 @@ async fn databases_and_views(conn: &mut Conn, selection: &Selection) -> Result<C
         if found.whole {
             // What cannot be shown is part of the plan without a text; the check of views says why.
             let (views, failures) = read_views(conn, &database).await?;
-            let failed = failures.into_iter().map(|failure| (failure.object, String::new()));
-            let views = views.into_iter().map(|view| (view.name, view.create_statement)).chain(failed);
-            let covered = views.filter(|(name, _)| selection.covers(&name.database, &name.table).is_some());
-            catalog.views.extend(covered.map(|(name, create_statement)| CatalogView { name, create_statement }));
+            for failure in &failures {
+                tracing::warn!(view = %failure.object, error = %failure.error, "the view's definition cannot be read");
+            }
+            let failed = failures.into_iter().map(|failure| unshown(failure.object));
+            let shown = views.into_iter().map(|view| CatalogView {
+                name: view.name,
+                create_statement: view.create_statement,
+                session: view.session,
+            });
+            let covered = |view: &CatalogView| selection.covers(&view.name.database, &view.name.table).is_some();
+            catalog.views.extend(shown.chain(failed).filter(covered));
         } else {
             // Their names only: to say that a name in the manifest is a view.
             let views = list_tables(conn, &database).await?.into_iter().filter(|object| object.kind == ObjectKind::View);
             let name = |table: String| TableName { database: database.clone(), table };
-            catalog.views.extend(views.map(|view| CatalogView { name: name(view.name), create_statement: String::new() }));
+            catalog.views.extend(views.map(|view| unshown(name(view.name))));
         }
         catalog.databases.push(CatalogDatabase { name: database, character_set, collation });
     }

@@ -20,6 +20,7 @@ fn table(id: u32, name: &str, rows: u64) -> Arc<TablePlan> {
             create_statement: String::new(),
             estimated_rows: rows,
             average_row_bytes: 100,
+            unread: Vec::new(),
         }),
         columns: vec![],
         key: vec![],

@@ -1,5 +1,8 @@
 //! A definition of one server in the words of another: the step before the rewrite, text to text.
 
+#[path = "adapt_literals.rs"]
+mod literals;
+
 use crate::engine::connection::{Flavor, ServerInfo};
 use crate::engine::error::{Error, Result};
 use crate::engine::quote::quote_identifier;
@@ -33,6 +36,7 @@ pub fn adapt_for(create: &str, source: &ServerInfo, destination: &ServerInfo) ->
     let create = CreateTable::parse(create)?;
     let mut adapter = Adapter { create, source, destination, edits: Edits::default(), notes: Vec::new() };
     adapter.say_collations();
+    adapter.leave_inherited_collations();
     if source.flavor == Flavor::MySql && destination.flavor == Flavor::MariaDb {
         adapter.translate_to_mariadb()?;
     }
@@ -79,12 +83,45 @@ impl Adapter<'_> {
         }
         let Some(name) = self.create.name_at(character_set) else { return };
         let Some(collation) = default_collation(&name, self.source) else { return };
+        // What both servers mean stays unsaid, or the definition would be spelled otherwise for no reason. That of utf8mb4 is a
+        // setting in some versions.
+        let same_servers = self.source.flavor == self.destination.flavor;
+        if same_servers && name != "utf8mb4" && default_collation(&name, self.destination).as_ref() == Some(&collation) {
+            return;
+        }
         let end = self.create.bytes(&(character_set..character_set + 1)).end;
         let collation = destination_collation(&collation, self.destination).unwrap_or(collation);
         self.edits.replace(end..end, format!(" COLLATE{separator}{collation}"));
     }
 
+    /// MySQL 8 shows a collation that a column has from its table as COLLATE without CHARACTER SET. Said in a CREATE, it would be the
+    /// column's own and be shown with both.
+    fn leave_inherited_collations(&mut self) {
+        if !self.source.is_mysql_since(8, 0, 0) || !self.destination.is_mysql_since(8, 0, 0) {
+            return;
+        }
+        let value = |at: usize| at + 1 + usize::from(self.create.tokens.get(at + 1).is_some_and(|token| token.is_punct(b'=')));
+        let of_table = self.create.options.clone().find(|&at| self.word(at, "COLLATE"));
+        let Some(of_table) = of_table.and_then(|at| self.create.name_at(value(at))) else { return };
+        for item in self.create.items.clone() {
+            let ItemKind::Column { .. } = item.kind else { continue };
+            let at = item.tokens.start + 2;
+            // Right behind the type, with its length or labels.
+            let group = self
+                .create
+                .tokens
+                .get(at)
+                .filter(|token| token.is_punct(b'('))
+                .and_then(|_| self.create.group(at, item.tokens.end));
+            let at = group.map_or(at, |group| group.end);
+            if self.word(at, "COLLATE") && self.create.name_at(at + 1).as_deref() == Some(of_table.as_str()) {
+                self.edits.delete(self.create.bytes(&(at..at + 2)));
+            }
+        }
+    }
+
     fn translate_to_mariadb(&mut self) -> Result<()> {
+        self.say_literals()?;
         for at in 0..self.create.tokens.len() {
             self.collation(at)?;
         }
@@ -232,7 +269,20 @@ mod tests {
         let create = "CREATE TABLE `t` (\n  `a` char(3) CHARACTER SET latin1,\n  `b` char(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
         assert_eq!(
             adapted(create, "5.7.22", "9.7.4").create,
-            "CREATE TABLE `t` (\n  `a` char(3) CHARACTER SET latin1 COLLATE latin1_swedish_ci,\n  `b` char(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin\n) \
+            "CREATE TABLE `t` (\n  `a` char(3) CHARACTER SET latin1,\n  `b` char(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin\n) \
+             ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci"
+        );
+    }
+
+    #[test]
+    fn what_both_mean_stays_unsaid() {
+        let create = "CREATE TABLE `t` (\n  `a` varchar(5) COLLATE utf8mb4_general_ci DEFAULT NULL,\n  `b` char(3) CHARACTER SET latin1,\n  \
+                      `c` enum('COLLATE') CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci,\n  `d` text COLLATE utf8mb4_general_ci\n) \
+                      ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci";
+        assert_eq!(
+            adapted(create, "9.7.4", "9.7.4").create,
+            "CREATE TABLE `t` (\n  `a` varchar(5)  DEFAULT NULL,\n  `b` char(3) CHARACTER SET latin1,\n  \
+             `c` enum('COLLATE') CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci,\n  `d` text \n) \
              ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci"
         );
     }

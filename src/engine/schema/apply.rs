@@ -17,6 +17,7 @@ use crate::engine::schema::edit::quote_string;
 use crate::engine::schema::names::PlanNames;
 use crate::engine::schema::read::rows;
 use crate::engine::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, TableRewrite, rewrite_create_table};
+use crate::engine::schema::view_session::{CreateError, ViewSession, create_in_session};
 
 /// Settings that some servers lack and some accounts may not change; each has its own statement.
 const WHERE_POSSIBLE: &[&str] = &[
@@ -133,7 +134,7 @@ pub enum Made {
     Before,
 }
 
-/// Runs a CREATE TABLE or CREATE VIEW. `intended`: this task had recorded the intent before, so an object of that
+/// Runs a CREATE TABLE. `intended`: this task had recorded the intent before, so an object of that
 /// name is its own.
 ///
 /// # Errors
@@ -141,11 +142,18 @@ pub enum Made {
 pub async fn create_object(conn: &mut Conn, name: &TableName, statement: &str, intended: bool) -> Result<Made> {
     match conn.query_drop(statement).await {
         Ok(()) => Ok(Made::Now),
-        Err(mysql_async::Error::Server(error)) if error.code == EXISTS && intended => Ok(Made::Before),
-        Err(mysql_async::Error::Server(error)) if error.code == EXISTS => Err(Error::definite(format!(
+        Err(error) => not_made(error, name, intended),
+    }
+}
+
+/// What an error of a CREATE means.
+fn not_made(error: mysql_async::Error, name: &TableName, intended: bool) -> Result<Made> {
+    match error {
+        mysql_async::Error::Server(error) if error.code == EXISTS && intended => Ok(Made::Before),
+        mysql_async::Error::Server(error) if error.code == EXISTS => Err(Error::definite(format!(
             "{name} exists at the destination and was not made by this task; drop or rename it, map the table to another name, or set conflictPolicy to IgnoreErrorsAndProceed"
         ))),
-        Err(error) => Err(Error::from(error).context(format!("creating {name}"))),
+        error => Err(Error::from(error).context(format!("creating {name}"))),
     }
 }
 
@@ -195,6 +203,15 @@ async fn existing_names(conn: &mut Conn, table: &TableName, kind: DeferredKind) 
     rows(conn, &statement).await
 }
 
+/// A view to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewStatement {
+    pub name: TableName,
+    pub statement: String,
+    /// By the names of the server that runs it.
+    pub session: ViewSession,
+}
+
 /// An object that could not be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectFailure {
@@ -210,12 +227,17 @@ pub struct ObjectFailure {
 /// Only what may pass by itself: a lost connection, a lock.
 pub async fn create_views(
     conn: &mut Conn,
-    views: &[(TableName, String)],
+    views: &[ViewStatement],
     intended: impl Fn(&TableName) -> bool,
 ) -> Result<Vec<ObjectFailure>> {
     let mut failures = Vec::new();
-    for (name, statement) in views {
-        match create_object(conn, name, statement, intended(name)).await {
+    for ViewStatement { name, statement, session } in views {
+        let made = match create_in_session(conn, statement, session).await {
+            Ok(()) => Ok(Made::Now),
+            Err(CreateError::Driver(error)) => not_made(error, name, intended(name)),
+            Err(CreateError::Other(error)) => Err(error),
+        };
+        match made {
             Ok(_) => {}
             Err(error) if error.class() == Class::Definite => {
                 failures.push(ObjectFailure { object: name.clone(), statement: statement.clone(), error: error.to_string() });

@@ -1,6 +1,7 @@
 //! `information_schema.columns.column_type` to [`Kind`].
 
 use crate::engine::schema::definition::Kind;
+use crate::engine::schema::exact::literal_bytes;
 use crate::engine::schema::lexer::{LexMode, Token, TokenKind, string_value, tokens};
 
 /// Reads a column type; None for a type that this version cannot carry.
@@ -62,6 +63,8 @@ fn arguments(list: &[Token], bytes: &[u8]) -> Vec<String> {
     let inside = list[2..].iter().take_while(|token| !token.is_punct(b')'));
     let value = |token: &Token| match token.kind {
         TokenKind::String => Some(String::from_utf8_lossy(&string_value(token.bytes(bytes), false)).into_owned()),
+        // A binary label that is no text (MySQL 8).
+        TokenKind::HexOrBit => Some(String::from_utf8_lossy(&literal_bytes(token, bytes)?).into_owned()),
         TokenKind::Number => Some(String::from_utf8_lossy(token.bytes(bytes)).into_owned()),
         _ => None,
     };
@@ -95,6 +98,7 @@ mod tests {
             ("vector(3)", Kind::Vector),
             ("uuid", Kind::Uuid),
             ("enum('a','b,c','it''s','x)y','','ü')", Kind::Enum { labels: labels(&["a", "b,c", "it's", "x)y", "", "ü"]) }),
+            ("enum('a',x'c3a9')", Kind::Enum { labels: labels(&["a", "é"]) }),
             (r"enum('x\\y','a\nb')", Kind::Enum { labels: labels(&["x\\y", "a\nb"]) }),
             ("set('p','q(','r''')", Kind::Set { labels: labels(&["p", "q(", "r'"]) }),
         ] {

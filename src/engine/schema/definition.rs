@@ -173,8 +173,11 @@ pub struct TableDefinition {
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub foreign_keys: Vec<ForeignKey>,
-    /// `SHOW CREATE TABLE` of the source, unchanged.
+    /// `SHOW CREATE TABLE` of the source; literals that it does not show as they are, are written as they are.
     pub create_statement: String,
+    /// What of it could not be read for certain, a sentence each; empty for nearly every table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
     /// Estimates of `information_schema.tables`; never trusted for correctness.
     pub estimated_rows: u64,
     pub average_row_bytes: u64,

@@ -1,6 +1,7 @@
 //! Definitions: read at the source, rewritten, created at the destination.
 //!
-//! The way of a table: [`read`] gives a [`definition::TableDefinition`] with its SHOW CREATE TABLE; [`adapt`] says
+//! The way of a table: [`read`] gives a [`definition::TableDefinition`] with its SHOW CREATE TABLE, every literal in it as the
+//! server has it ([`exact`], `complete`); [`adapt`] says
 //! it in the words of the destination's server; [`rewrite`] puts the destination's names in and splits it into
 //! one CREATE and the ALTERs that wait for the rows; [`apply`] runs them; [`compare`] tells whether the
 //! destination has what was meant. [`statement`] understands what the log brings later.
@@ -13,11 +14,12 @@ pub mod apply;
 pub mod collation;
 pub mod column_type;
 pub mod compare;
+mod complete;
 pub mod create;
 pub mod definition;
 pub mod edit;
+pub mod exact;
 pub mod lexer;
-pub mod lossy;
 pub mod names;
 mod options;
 pub mod read;
@@ -27,3 +29,4 @@ pub mod statement;
 mod statement_ddl;
 mod statement_parse;
 pub mod view;
+pub mod view_session;

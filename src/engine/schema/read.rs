@@ -15,9 +15,11 @@ use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TableName;
 use crate::engine::quote::quote_qualified;
 use crate::engine::schema::column_type::parse_column_type;
+use crate::engine::schema::complete::complete;
 use crate::engine::schema::create::{CreateTable, ItemKind};
 use crate::engine::schema::definition::{Column, ForeignKey, Generated, Index, IndexPart, TableDefinition};
 use crate::engine::schema::edit::quote_string;
+use crate::engine::schema::exact::{ExactText, exact_text};
 
 /// Up to this many tables of a database are asked for by name; MySQL 5.7 opens every table of the database for
 /// a longer list anyway.
@@ -36,8 +38,8 @@ const TRIES: usize = 10;
 /// When the connection fails.
 pub async fn prepare_session(conn: &mut Conn) -> Result<ServerInfo> {
     let info = server_info(conn).await?;
-    let mut settings =
-        vec!["character_set_results=utf8mb4, character_set_client=utf8mb4, collation_connection=utf8mb4_general_ci"];
+    // Results as the server keeps them (`exact`): names and what information_schema says are in UTF-8 then.
+    let mut settings = vec!["character_set_results=NULL, character_set_client=utf8mb4, collation_connection=utf8mb4_general_ci"];
     settings.push("sql_mode='', sql_quote_show_create=1");
     if info.is_mariadb() {
         settings.push("lc_messages='en_US'");
@@ -150,10 +152,11 @@ async fn read_once(conn: &mut Conn, info: &ServerInfo, database: &str, wanted: &
     let mut definitions = Vec::with_capacity(tables.len());
     for (table, engine, estimated_rows, average_row_bytes) in tables.drain(..) {
         let name = TableName { database: database.to_owned(), table };
-        let Some(create_statement) = show_create_table(conn, &name).await? else { continue };
+        let Some(shown) = show_create_table(conn, &name).await? else { continue };
+        let ExactText { text: create_statement, doubts: unread } = exact_text(&shown);
         let mut own_indexes = indexes.remove(&name.table).unwrap_or_default();
         order_as_shown(&mut own_indexes, &create_statement);
-        definitions.push(TableDefinition {
+        let mut definition = TableDefinition {
             columns: columns.remove(&name.table).unwrap_or_default(),
             indexes: own_indexes,
             foreign_keys: foreign_keys.remove(&name.table).unwrap_or_default(),
@@ -163,7 +166,10 @@ async fn read_once(conn: &mut Conn, info: &ServerInfo, database: &str, wanted: &
             create_statement,
             estimated_rows,
             average_row_bytes,
-        });
+            unread,
+        };
+        complete(conn, &mut definition).await?;
+        definitions.push(definition);
     }
     Ok(definitions)
 }
@@ -181,22 +187,19 @@ fn order_as_shown(indexes: &mut [Index], create_statement: &str) {
     indexes.sort_by_key(|index| place(index).unwrap_or(usize::MAX));
 }
 
-/// `SHOW CREATE TABLE`; None when the table is gone.
-///
-/// # Errors
-/// From the server.
-pub async fn show_create_table(conn: &mut Conn, name: &TableName) -> Result<Option<String>> {
+/// `SHOW CREATE TABLE`, as it is sent; None when the table is gone.
+async fn show_create_table(conn: &mut Conn, name: &TableName) -> Result<Option<Vec<u8>>> {
     let statement = format!("SHOW CREATE TABLE {}", quote_qualified(&name.database, &name.table));
     match conn.query_first::<mysql_async::Row, _>(statement).await {
-        Ok(row) => Ok(row.and_then(|row| text_at(&row, 1))),
+        Ok(row) => Ok(row.and_then(|row| bytes_at(&row, 1))),
         Err(mysql_async::Error::Server(error)) if ABSENT.contains(&error.code) => Ok(None),
         Err(error) => Err(Error::from(error).context(format!("SHOW CREATE TABLE {name}"))),
     }
 }
 
-pub(super) fn text_at(row: &mysql_async::Row, place: usize) -> Option<String> {
+pub(super) fn bytes_at(row: &mysql_async::Row, place: usize) -> Option<Vec<u8>> {
     match row.as_ref(place)? {
-        Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::Bytes(bytes) => Some(bytes.clone()),
         _ => None,
     }
 }

@@ -7,7 +7,8 @@ use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TableName;
 use crate::engine::quote::quote_qualified;
 use crate::engine::schema::apply::ObjectFailure;
-use crate::engine::schema::read::{ObjectKind, list_tables, prepare_session, text_at};
+use crate::engine::schema::read::{ObjectKind, bytes_at, list_tables, prepare_session};
+use crate::engine::schema::view_session::{ViewSession, decode_view};
 
 /// A view as the server shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +16,7 @@ pub struct ViewDefinition {
     pub name: TableName,
     /// `SHOW CREATE VIEW`, all names qualified.
     pub create_statement: String,
-    /// The session that made it; literals carry their own character set in the text.
-    pub character_set_client: String,
-    pub collation_connection: String,
+    pub session: ViewSession,
 }
 
 /// The views of a database, by name, and those that the server itself cannot show.
@@ -45,13 +44,13 @@ pub async fn read_views(conn: &mut Conn, database: &str) -> Result<(Vec<ViewDefi
             Err(error) => return Err(Error::from(error)).context(statement),
         };
         let Some(row) = row else { continue };
-        let text = |place: usize| text_at(&row, place).unwrap_or_default();
-        views.push(ViewDefinition {
-            name,
-            create_statement: text(1),
-            character_set_client: text(2),
-            collation_connection: text(3),
-        });
+        let bytes = |place: usize| bytes_at(&row, place).unwrap_or_default();
+        let text = |place: usize| String::from_utf8_lossy(&bytes(place)).into_owned();
+        let session = ViewSession { character_set_client: text(2), collation_connection: text(3) };
+        match decode_view(conn, &bytes(1), &session.character_set_client).await? {
+            Ok(create_statement) => views.push(ViewDefinition { name, create_statement, session }),
+            Err(error) => failures.push(ObjectFailure { object: name, statement, error }),
+        }
     }
     Ok((views, failures))
 }

@@ -239,23 +239,10 @@ impl<'a> View<'a> {
     fn table(&self, name: &Name) -> Option<TableName> {
         match name.parts.as_slice() {
             [database, table] => Some(TableName { database: database.clone(), table: table.clone() }),
-            [table] if !self.is_common_table(table) => {
-                Some(TableName { database: self.source.database.clone(), table: table.clone() })
-            }
+            // Tables and views are qualified, so this is WITH `x` AS (…), a name of the view's own; MariaDB prints it without quotes
+            // there, and it may be called like a real table.
             _ => None,
         }
-    }
-
-    /// WITH `x` AS (…): a name of its own.
-    fn is_common_table(&self, name: &str) -> bool {
-        (self.body..self.tokens.len()).any(|at| {
-            let is_name = self.tokens[at].kind == TokenKind::Quoted && self.tokens[at].name(self.sql).as_deref() == Some(name);
-            let introduced = self.is_word(at.wrapping_sub(1), "WITH")
-                || self.is_word(at.wrapping_sub(1), "RECURSIVE")
-                || self.is_punct(at.wrapping_sub(1), b',');
-            let defined = (self.is_word(at + 1, "AS") && self.is_punct(at + 2, b'(')) || self.is_punct(at + 1, b'(');
-            is_name && introduced && defined
-        })
     }
 
     /// The text that stands for a name at the destination; None: it stays.
@@ -285,13 +272,48 @@ impl<'a> View<'a> {
         match name.parts.as_slice() {
             [database, table, column] => {
                 let table = TableName { database: database.clone(), table: table.clone() };
-                let new = self.destination(&table, names)?;
-                let column = self.column(&table, column, names)?;
-                Ok(Some(format!("{}.{}", quote_qualified(&new.database, &new.table), quote_identifier(&column))))
+                let aliased = self.is_aliased_view(&table);
+                let is_read = self
+                    .names()
+                    .iter()
+                    .any(|name| name.role == Role::Table && name.alias.is_none() && self.table(name).as_ref() == Some(&table));
+                match (is_read, aliased) {
+                    (_, false) => {
+                        let new = self.destination(&table, names)?;
+                        let column = self.column(&table, column, names)?;
+                        Ok(Some(format!("{}.{}", quote_qualified(&new.database, &new.table), quote_identifier(&column))))
+                    }
+                    // Without the database it is right in both places, as long as the names do not part.
+                    (true, true) if self.destination(&table, names)?.table != table.table => Err(self.ambiguous(&table.table)),
+                    (_, true) => self.aliased_column(&table.table, column, names),
+                }
             }
             [known_as, column] => self.aliased_column(known_as, column, names),
             _ => Ok(None),
         }
+    }
+
+    /// MySQL 9 puts the alias of a view behind the view's database: `` `d`.`x`.`a` `` of `` `d`.`a view` `x` ``.
+    fn is_aliased_view(&self, qualifier: &TableName) -> bool {
+        self.names().iter().any(|name| {
+            name.role == Role::Table
+                && name.alias.as_deref() == Some(qualifier.table.as_str())
+                && self.table(name).is_some_and(|table| table.database == qualifier.database)
+        })
+    }
+
+    /// Whether columns of a table stand with its database: then all do that are read under its own name.
+    fn is_in_full(&self, table: &TableName) -> bool {
+        let qualifier = [table.database.as_str(), table.table.as_str()];
+        self.names().iter().any(|name| name.role == Role::Column && name.parts.len() == 3 && name.parts[..2] == qualifier)
+    }
+
+    fn ambiguous(&self, known_as: &str) -> Error {
+        Error::definite(format!(
+            "view {} uses the name {} for several tables that are renamed differently; create it at the destination by hand",
+            self.source,
+            quote_identifier(known_as)
+        ))
     }
 
     fn column(&self, table: &TableName, column: &str, names: &dyn NameMap) -> Result<String> {
@@ -311,17 +333,16 @@ impl<'a> View<'a> {
                 texts.insert(format!("{}.{}", quote_identifier(known_as), quote_identifier(column)));
                 continue;
             };
+            if name.alias.is_none() && self.is_in_full(&table) {
+                continue;
+            }
             let new_column = self.column(&table, column, names)?;
             let new_table = self.destination(&table, names)?.table;
             let qualifier = if name.alias.is_some() { known_as } else { &new_table };
             texts.insert(format!("{}.{}", quote_identifier(qualifier), quote_identifier(&new_column)));
         }
         if texts.len() > 1 {
-            return Err(Error::definite(format!(
-                "view {} uses the name {} for several tables that are renamed differently; create it at the destination by hand",
-                self.source,
-                quote_identifier(known_as)
-            )));
+            return Err(self.ambiguous(known_as));
         }
         Ok(texts.into_iter().next())
     }

@@ -54,6 +54,20 @@ fn names_of_tables_and_columns() {
             "select 1 AS `1` from (((`d`.`t` join `d`.`w`) join (select max(`d`.`t`.`a`) AS `m` from `d`.`t`) `q`) join json_table(`d`.`t`.`b`,'$' columns (`j` int path '$')) `jt`)",
             "select 1 AS `1` from (((`e`.`u` join `e`.`w`) join (select max(`e`.`u`.`z`) AS `m` from `e`.`u`) `q`) join json_table(`e`.`u`.`b`,'$' columns (`j` int path '$')) `jt`)",
         ),
+        // MariaDB: the name of the CTE has no quotes where it is made, and is a table's as well.
+        (
+            "with t as (select `d`.`t`.`a` AS `a` from `d`.`t`)select `t`.`a` AS `a`,`x`.`a` AS `y` from (`t` join `d`.`w` `x` on(`x`.`a` = `t`.`a`))",
+            "with t as (select `e`.`u`.`z` AS `a` from `e`.`u`)select `t`.`a` AS `a`,`x`.`a` AS `y` from (`t` join `e`.`w` `x` on(`x`.`a` = `t`.`a`))",
+        ),
+        // MySQL 9: a view's alias behind its database.
+        (
+            "select `d`.`x`.`id` AS `id` from `d`.`w` `x` where (`d`.`x`.`id` > 0)",
+            "select `x`.`id` AS `id` from `e`.`w` `x` where (`x`.`id` > 0)",
+        ),
+        (
+            "select `d`.`w`.`b` AS `b`,(select `d`.`w`.`c` from `d`.`x` `w`) AS `c` from `d`.`w`",
+            "select `w`.`b` AS `b`,(select `w`.`c` from `e`.`x` `w`) AS `c` from `e`.`w`",
+        ),
         ("select `mysql`.`user`.`User` AS `u` from `mysql`.`user`", "select `mysql`.`user`.`User` AS `u` from `mysql`.`user`"),
     ] {
         assert_eq!(rewritten(body).unwrap(), expected);
@@ -68,6 +82,7 @@ fn what_cannot_be_is_refused() {
     assert!(left_out.to_string().contains("gone"), "{left_out}");
     let two = rewritten("select (select `p`.`a` from `d`.`t` `p`) AS `x`,(select `p`.`a` from `d`.`w` `p`) AS `y`");
     assert!(two.is_err());
+    assert!(rewritten("select `d`.`t`.`b` AS `b`,(select `d`.`t`.`c` from `d`.`x` `t`) AS `c` from `d`.`t`").is_err());
     assert!(rewrite_view("CREATE TABLE t (a int)", &name("d", "v"), &Renamed, Definer::Keep).is_err());
 }
 

@@ -154,6 +154,7 @@ mod tests {
             create_statement: String::new(),
             estimated_rows: 0,
             average_row_bytes: 0,
+            unread: Vec::new(),
         }
     }
 

@@ -3,3 +3,5 @@ CREATE TABLE `mar` (id UUID NOT NULL DEFAULT uuid() PRIMARY KEY, i4 INET4, i6 IN
 CREATE TABLE `sysv` (id INT NOT NULL PRIMARY KEY, a INT) WITH SYSTEM VERSIONING;
 CREATE SEQUENCE seq1;
 CREATE TABLE `useq` (id INT NOT NULL DEFAULT NEXTVAL(seq1) PRIMARY KEY);
+CREATE TABLE `labels` (id INT NOT NULL PRIMARY KEY, s VARCHAR(20), v ENUM('😀','é','?','a😀?') DEFAULT '😀', w SET('😀a','x','誠😀') DEFAULT '😀a,x', u ENUM('😀','é') CHARACTER SET utf16 DEFAULT '😀', CHECK (s IN ('😀','é','ä'))) DEFAULT CHARSET=utf8mb4;
+CREATE VIEW vwith AS WITH plain AS (SELECT id FROM letters) SELECT plain.id, x.s FROM plain JOIN letters x ON x.id = plain.id;

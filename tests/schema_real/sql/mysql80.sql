@@ -2,3 +2,6 @@ CREATE TABLE `srid` (id INT NOT NULL PRIMARY KEY, g GEOMETRY NOT NULL SRID 4326,
 CREATE TABLE `func` (id INT NOT NULL PRIMARY KEY, a INT, b VARCHAR(20), d JSON, KEY fa ((a + id), b), KEY fl ((lower(b)) DESC), UNIQUE KEY fd ((CAST(d->>'$.id' AS CHAR(20)))));
 CREATE TABLE `idx8` (id INT NOT NULL PRIMARY KEY, a INT, b INT, KEY inv (a) INVISIBLE, KEY dsc (a DESC, b ASC), UNIQUE KEY iu (b) INVISIBLE) COLLATE utf8mb4_0900_as_cs;
 CREATE TABLE `defx` (id BINARY(16) NOT NULL DEFAULT (uuid_to_bin(uuid())) PRIMARY KEY, a INT DEFAULT (1 + 2), j JSON DEFAULT (json_array('a`id`')), t TEXT DEFAULT ('x'));
+CREATE TABLE `letters8` (id INT NOT NULL PRIMARY KEY, s VARCHAR(20), g VARBINARY(60) AS (CONCAT(s, _latin1 0xE9, _gbk 0x8F5C)) VIRTUAL, t TEXT DEFAULT ('😀ü')) DEFAULT CHARSET=utf8mb4;
+CREATE TABLE `letters8f` (id INT NOT NULL PRIMARY KEY, s VARCHAR(20), KEY kf ((CONCAT(s, '😀é')))) DEFAULT CHARSET=utf8mb4;
+CREATE VIEW vwith AS WITH plain AS (SELECT id FROM letters) SELECT plain.id, x.s FROM plain JOIN letters x ON x.id = plain.id;

@@ -7,3 +7,4 @@ CREATE TABLE `mvi` (id INT NOT NULL PRIMARY KEY, d JSON, KEY m ((CAST(d->'$.a' A
 CREATE TABLE `vec` (id INT NOT NULL PRIMARY KEY, v VECTOR(3));
 CREATE TABLE `encr` (id INT NOT NULL PRIMARY KEY, a VARCHAR(10)) COMPRESSION='zlib';
 CREATE VIEW vcte AS WITH x AS (SELECT id, a FROM plain) SELECT x.id, chk.b FROM x JOIN chk USING (id);
+CREATE TABLE `labels` (id INT NOT NULL PRIMARY KEY, s VARCHAR(20), v ENUM('😀','é','?','a😀?') DEFAULT '😀', w SET('😀a','x','誠😀') DEFAULT '😀a,x', u ENUM('😀','é') CHARACTER SET utf16 DEFAULT '😀', CHECK (s IN ('😀','é','ä'))) DEFAULT CHARSET=utf8mb4;

@@ -4,7 +4,6 @@ use crate::engine::plan::statements::Statements;
 use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, some};
 use crate::engine::schema::create::CreateTable;
-use crate::engine::schema::lossy::doubtful_texts;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let periods = context.plan.tables.iter().filter(|table| has_period_key(&table.definition.create_statement));
@@ -40,13 +39,14 @@ pub fn check(context: &Context) -> Option<Finding> {
         .plan
         .tables
         .iter()
-        .flat_map(|table| doubtful_texts(&table.definition).into_iter().map(|text| format!("{}: {text}", table.source)))
+        .flat_map(|table| table.definition.unread.iter().map(|text| format!("{}: {text}", table.source)))
         .collect();
     if !doubtful.is_empty() {
-        return Some(Finding::warning(
+        return Some(Finding::failed(
             some(&doubtful),
-            "the server does not show characters beyond U+FFFF in labels and defaults; the destination would be created with the ? that it shows",
-            "create these tables at the destination by hand and leave Schema out of spec.migrationTypes, or ignore this where the ? is one",
+            "the source does not say these texts for certain, and the destination would be created with others",
+            "create these tables at the destination by hand and leave Schema out of spec.migrationTypes; for a label, a row that has it is \
+             enough; for an expression, write the literal with its character set at the source (_latin1 0xE9)",
         ));
     }
     Some(Finding::passed(if notes.is_empty() {
@@ -67,16 +67,14 @@ mod tests {
     use super::*;
     use crate::api::Verdict;
     use crate::engine::precheck::fixture::{change_table, context};
-    use crate::engine::schema::definition::Kind;
 
     #[test]
-    fn labels_that_a_server_may_not_have_shown_are_named() {
+    fn what_the_source_does_not_say_is_refused() {
         let mut context = context();
-        change_table(&mut context, |table| {
-            table.columns[0].kind = Kind::Enum { labels: vec!["?".into()] };
-            table.columns[0].character_set = Some("utf8mb4".into());
-        });
-        assert_eq!(check(&context).unwrap().verdict, Verdict::Warning);
+        change_table(&mut context, |table| table.unread.push("column status: label 2 is shown as '?'".into()));
+        let found = check(&context).unwrap();
+        assert_eq!(found.verdict, Verdict::Failed);
+        assert!(found.seen.contains("shop.orders: column status"), "{}", found.seen);
     }
 
     #[test]

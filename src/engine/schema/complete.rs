@@ -1,0 +1,279 @@
+//! What servers do not show of a definition, read another way.
+//!
+//! ENUM and SET labels and, before MySQL 9, defaults are shown in three-byte UTF-8 whatever is asked for: an emoji comes as
+//! `?`. A default is asked for by DEFAULT(), which needs no row. A label is asked for by its number: the first part of
+//! a recursive CTE makes a temporary column of the type, the second puts numbers into it. Servers without CTEs, and those
+//! that settle the type from both parts (8.0.15), show a label only in rows that have it. What stays unknown is named in
+//! [`TableDefinition::unread`], and the precheck refuses to create such a table.
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use crate::engine::error::{Context, Error, Result};
+use crate::engine::plan::TableName;
+use crate::engine::quote::{quote_identifier, quote_qualified};
+use crate::engine::schema::create::{CreateTable, ItemKind};
+use crate::engine::schema::definition::{Column, Kind, TableDefinition};
+use crate::engine::schema::edit::{Edits, quote_string};
+use crate::engine::schema::exact::{decode, hex, is_utf8_name, literal_bytes, unhex};
+use crate::engine::schema::lexer::TokenKind;
+
+/// Asks for what `definition` shows in part only, and puts it there.
+///
+/// # Errors
+/// From the connection.
+pub async fn complete(conn: &mut Conn, definition: &mut TableDefinition) -> Result<()> {
+    let name = TableName { database: definition.database.clone(), table: definition.table.clone() };
+    for at in 0..definition.columns.len() {
+        let doubtful = doubtful_labels(&definition.columns[at]);
+        if !doubtful.is_empty() {
+            complete_labels(conn, &name, definition, at, &doubtful).await.context(format!("labels of {name}"))?;
+        }
+    }
+    let Ok(create) = CreateTable::parse(&definition.create_statement) else { return Ok(()) };
+    let mut edits = label_edits(&create, &definition.columns);
+    for (column, token) in shown_defaults(&create, &definition.columns) {
+        let shown = create.tokens[token];
+        let text = match (shown.kind, is_default_doubtful(&create, column, token)) {
+            (TokenKind::String, false) => continue,
+            (TokenKind::String, true) => default_bytes(conn, &name, &column.name).await?.map(|bytes| said(&bytes, column)),
+            // How MySQL 9 shows what three bytes cannot say.
+            _ => literal_bytes(&shown, create.sql.as_bytes()).map(|bytes| said(&bytes, column)),
+        };
+        match text {
+            Some(text) => edits.replace(shown.span(), text),
+            None => definition.unread.push(format!("column {}: the default cannot be read", column.name)),
+        }
+    }
+    definition.create_statement = edits.apply_all(&definition.create_statement);
+    Ok(())
+}
+
+/// Whether the character set has characters that a server turns into a `?` when it shows them.
+fn has_unshown(character_set: &str) -> bool {
+    !matches!(character_set, "utf8" | "utf8mb3" | "ucs2" | "latin1" | "ascii" | "binary")
+}
+
+/// Places of labels with a `?`, which may stand for a lost character.
+fn doubtful_labels(column: &Column) -> Vec<usize> {
+    let (Kind::Enum { labels } | Kind::Set { labels }) = &column.kind else { return Vec::new() };
+    if !column.character_set.as_deref().is_some_and(has_unshown) {
+        return Vec::new();
+    }
+    labels.iter().enumerate().filter(|(_, label)| label.contains('?')).map(|(at, _)| at).collect()
+}
+
+async fn complete_labels(
+    conn: &mut Conn,
+    name: &TableName,
+    definition: &mut TableDefinition,
+    at: usize,
+    doubtful: &[usize],
+) -> Result<()> {
+    let column = &mut definition.columns[at];
+    let is_set = matches!(column.kind, Kind::Set { .. });
+    let numbers: Vec<u64> = doubtful.iter().map(|&label| if is_set { 1 << (label % 64) } else { label as u64 + 1 }).collect();
+    let asked = labels_by_number(conn, name, &column.name, &numbers).await?;
+    let (Kind::Enum { labels } | Kind::Set { labels }) = &mut column.kind else { return Ok(()) };
+    for (&label, number) in doubtful.iter().zip(numbers) {
+        let is_it = |text: &String| as_shown(text) == labels[label];
+        let found = asked.iter().find(|(other, _)| *other == number).map(|(_, text)| text.clone()).filter(is_it);
+        let found = match found {
+            Some(found) => Some(found),
+            None => label_in_rows(conn, name, &column.name, number, is_set).await?.filter(is_it),
+        };
+        match found {
+            Some(text) => labels[label] = text,
+            None => definition.unread.push(format!(
+                "column {}: label {} is shown as '{}', and ? may stand for another character; this server shows it only in a row \
+                 that has it",
+                column.name,
+                label + 1,
+                labels[label]
+            )),
+        }
+    }
+    let list: Vec<String> = labels.iter().map(|label| quote_string(label)).collect();
+    column.column_type = format!("{}({})", if is_set { "set" } else { "enum" }, list.join(","));
+    Ok(())
+}
+
+/// How servers show a text of more than three bytes a character.
+fn as_shown(text: &str) -> String {
+    text.chars().map(|letter| if letter > '\u{ffff}' { '?' } else { letter }).collect()
+}
+
+/// Labels by their numbers, as far as the server tells them.
+async fn labels_by_number(conn: &mut Conn, name: &TableName, column: &str, numbers: &[u64]) -> Result<Vec<(u64, String)>> {
+    let table = quote_qualified(&name.database, &name.table);
+    let asked: Vec<String> = numbers.iter().map(|number| format!("SELECT {number} AS k")).collect();
+    let statement = format!(
+        "WITH RECURSIVE x AS (SELECT 0 AS n, MAX({column}) AS c FROM {table} WHERE FALSE UNION ALL \
+         SELECT d.k, d.k FROM x JOIN ({numbers}) d WHERE x.n = 0) \
+         SELECT CAST(n AS UNSIGNED), HEX(CONVERT(c USING utf8mb4)) FROM x WHERE n > 0 AND c + 0 = n",
+        column = quote_identifier(column),
+        numbers = asked.join(" UNION ALL "),
+    );
+    match conn.query::<(u64, Option<String>), _>(statement).await {
+        Ok(rows) => Ok(rows.into_iter().filter_map(|(number, text)| Some((number, utf8(&text?)?))).collect()),
+        // MySQL 5.7 has no CTE.
+        Err(mysql_async::Error::Server(_)) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn utf8(hexadecimal: &str) -> Option<String> {
+    String::from_utf8(unhex(hexadecimal)?).ok()
+}
+
+/// A label from a row that has it, if one is found within two seconds.
+async fn label_in_rows(conn: &mut Conn, name: &TableName, column: &str, number: u64, is_set: bool) -> Result<Option<String>> {
+    let table = quote_qualified(&name.database, &name.table);
+    let column = quote_identifier(column);
+    let condition = if is_set { format!("{column} & {number}") } else { format!("{column} = {number}") };
+    let statement = format!(
+        "SELECT /*+ MAX_EXECUTION_TIME(2000) */ CAST({column} + 0 AS UNSIGNED), HEX(CONVERT({column} USING utf8mb4)) \
+         FROM {table} WHERE {condition} LIMIT 1"
+    );
+    let row: Option<(u64, Option<String>)> = match conn.query_first(statement).await {
+        Ok(row) => row,
+        Err(mysql_async::Error::Server(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some((value, Some(text))) = row else { return Ok(None) };
+    let Some(text) = utf8(&text) else { return Ok(None) };
+    if !is_set {
+        return Ok(Some(text));
+    }
+    // Labels hold no commas; they stand in the order of their bits.
+    let before = (value & (number - 1)).count_ones() as usize;
+    Ok(text.split(',').nth(before).map(str::to_owned))
+}
+
+/// The labels that were completed, where they stand in the text.
+fn label_edits(create: &CreateTable, columns: &[Column]) -> Edits {
+    let mut edits = Edits::default();
+    for item in &create.items {
+        let ItemKind::Column { name, .. } = &item.kind else { continue };
+        let Some(column) = columns.iter().find(|column| column.name == *name) else { continue };
+        let (Kind::Enum { labels } | Kind::Set { labels }) = &column.kind else { continue };
+        let Some(group) = create.group(item.tokens.start + 1, item.tokens.end) else { continue };
+        let literals = group.filter(|&at| matches!(create.tokens[at].kind, TokenKind::String | TokenKind::HexOrBit));
+        for (at, label) in literals.zip(labels) {
+            let token = create.tokens[at];
+            let shown = literal_bytes(&token, create.sql.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
+            if token.kind == TokenKind::String && shown.is_some_and(|shown| shown != *label && shown == as_shown(label)) {
+                edits.replace(token.span(), quote_string(label));
+            }
+        }
+    }
+    edits
+}
+
+/// Literal defaults of columns with text: the column, and the token.
+fn shown_defaults<'a>(create: &CreateTable, columns: &'a [Column]) -> Vec<(&'a Column, usize)> {
+    let mut found = Vec::new();
+    for item in &create.items {
+        let ItemKind::Column { name, .. } = &item.kind else { continue };
+        let column = columns.iter().find(|column| column.name == *name);
+        let Some(column) = column.filter(|column| column.character_set.as_deref().is_some_and(|set| set != "binary")) else {
+            continue;
+        };
+        let Some(default) = default_of(create, &item.tokens) else { continue };
+        if matches!(create.tokens[default].kind, TokenKind::String | TokenKind::HexOrBit) {
+            found.push((column, default));
+        }
+    }
+    found
+}
+
+/// The token behind a column's DEFAULT.
+pub(super) fn default_of(create: &CreateTable, item: &std::ops::Range<usize>) -> Option<usize> {
+    let mut depth = 0usize;
+    for at in item.clone() {
+        match create.tokens.get(at)?.kind {
+            TokenKind::Punct(b'(') => depth += 1,
+            TokenKind::Punct(b')') => depth = depth.saturating_sub(1),
+            _ if depth == 0 && create.any_word(at, &["DEFAULT"]) => return (at + 1 < item.end).then_some(at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether the shown default may be another text: it has a `?`, or the character set has several codes for one letter.
+fn is_default_doubtful(create: &CreateTable, column: &Column, token: usize) -> bool {
+    let shown = create.tokens[token].bytes(create.sql.as_bytes());
+    let character_set = column.character_set.as_deref().unwrap_or_default();
+    let ambiguous = || !is_utf8_name(character_set) && decode(b"", character_set).is_none() && !shown.is_ascii();
+    has_unshown(character_set) && (shown.contains(&b'?') || ambiguous())
+}
+
+/// A column's default, in its character set.
+async fn default_bytes(conn: &mut Conn, name: &TableName, column: &str) -> Result<Option<Vec<u8>>> {
+    let table = quote_qualified(&name.database, &name.table);
+    let column = quote_identifier(column);
+    let statement = format!("SELECT HEX(DEFAULT(t.{column})) FROM (SELECT 1) d LEFT JOIN {table} t ON FALSE");
+    match conn.query_first::<Option<String>, _>(&statement).await {
+        Ok(found) => Ok(found.flatten().as_deref().and_then(unhex)),
+        Err(mysql_async::Error::Server(_)) => Ok(None),
+        Err(error) => Err(Error::from(error)).context(statement),
+    }
+}
+
+/// A literal for these bytes as a default of the column: text where we can read it.
+fn said(bytes: &[u8], column: &Column) -> String {
+    let text = decode(bytes, column.character_set.as_deref().unwrap_or_default());
+    text.map_or_else(|| format!("0x{}", hex(bytes)), |text| quote_string(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture;
+
+    fn column(name: &str, character_set: &str, labels: &[&str]) -> Column {
+        let kind = Kind::Enum { labels: labels.iter().map(|label| (*label).to_owned()).collect() };
+        Column { character_set: Some(character_set.into()), ..fixture::column(name, kind) }
+    }
+
+    #[test]
+    fn question_marks_are_doubtful() {
+        assert_eq!(doubtful_labels(&column("a", "utf8mb4", &["a", "?", "b?"])), [1, 2]);
+        assert!(doubtful_labels(&column("a", "latin1", &["?"])).is_empty());
+        assert_eq!(as_shown("a😀é"), "a?é");
+    }
+
+    #[test]
+    fn completed_labels_are_put_into_the_text() {
+        let columns = [column("a", "utf8mb4", &["?", "it's 😀", "é"]), column("b", "utf8mb4", &["?"])];
+        let sql = "CREATE TABLE `t` (\n  `a` enum('?','it''s ?','é') DEFAULT 'é',\n  `b` enum('?')\n)";
+        let create = CreateTable::parse(sql).unwrap();
+        let text = label_edits(&create, &columns).apply_all(sql);
+        assert_eq!(text, "CREATE TABLE `t` (\n  `a` enum('?','it''s 😀','é') DEFAULT 'é',\n  `b` enum('?')\n)");
+    }
+
+    #[test]
+    fn defaults_that_may_be_others() {
+        let sql = "CREATE TABLE `t` (\n  `a` varchar(9) DEFAULT '?é',\n  `b` varchar(9) DEFAULT '誠',\n  `c` varchar(9) DEFAULT 'x' COMMENT '?'\n)";
+        let create = CreateTable::parse(sql).unwrap();
+        let doubtful = |character_set: &str| {
+            let columns = ["a", "b", "c"]
+                .map(|name| Column { character_set: Some(character_set.into()), ..fixture::column(name, Kind::Varchar) });
+            let defaults = shown_defaults(&create, &columns);
+            assert_eq!(defaults.len(), 3);
+            defaults.into_iter().map(|(column, token)| is_default_doubtful(&create, column, token)).collect::<Vec<_>>()
+        };
+        assert_eq!(doubtful("utf8mb4"), [true, false, false]);
+        assert_eq!(doubtful("cp932"), [true, true, false]);
+        assert_eq!(doubtful("latin1"), [false, false, false]);
+    }
+
+    #[test]
+    fn bytes_are_said_as_text_where_they_can_be_read() {
+        let of = |character_set: &str, bytes: &[u8]| said(bytes, &column("a", character_set, &[]));
+        assert_eq!(of("utf8mb4", "😀é".as_bytes()), "'😀é'");
+        assert_eq!(of("utf16", b"\xd8\x3d\xde\x00"), "'😀'");
+        assert_eq!(of("gbk", b"\x8f\x5c"), "0x8F5C");
+    }
+}
