@@ -36,10 +36,8 @@ impl Adapter<'_> {
             return Ok(None);
         };
         let harmless = value.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'\\'));
-        if is_utf8_name(&character_set) {
-            if let Some(text) = decode(&value, &character_set) {
-                return Ok(Some((quote_string(&text), None)));
-            }
+        if let Some(text) = decode(&value, &character_set).filter(|_| is_utf8_name(&character_set)) {
+            return Ok(Some((quote_string(&text), None)));
         }
         if harmless && token.kind == TokenKind::String {
             return Ok(None);
