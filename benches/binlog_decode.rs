@@ -45,6 +45,7 @@ fn definition(kinds: &[Kind]) -> TableDefinition {
         create_statement: String::new(),
         estimated_rows: 0,
         average_row_bytes: 0,
+        unread: Vec::new(),
     }
 }
 
