@@ -318,7 +318,9 @@ async fn mariadb_to_itself_and_a_managed_surface() {
     assert_passes(&pair.check(renamed).await);
     source.sql(&["CREATE SEQUENCE shop_eu.numbers"]).await;
     only(&pair.check(renamed).await, "StoredPrograms", Verdict::Warning);
-    source.sql(&["DROP SEQUENCE shop_eu.numbers"]).await;
+    source.sql(&["DROP SEQUENCE shop_eu.numbers", "CREATE TABLE shop_eu.past (id INT PRIMARY KEY) WITH SYSTEM VERSIONING"]).await;
+    only(&pair.check(renamed).await, "SystemVersioning", Verdict::Failed);
+    source.sql(&["DROP TABLE shop_eu.past"]).await;
 
     // The table by which Aurora and RDS are known.
     let managed = Server::start("mysql97", "managed", &[]);

@@ -407,7 +407,7 @@ async fn json_across(mysql: &Server, mariadb: &Server) {
         }
     }
     for (source, destination) in [(mysql, mariadb), (mariadb, mysql)] {
-        let plan = plan(source, "src", "dst").await;
+        let plan = plan_between(source, destination).await;
         let report = compare(source, destination, &plan, options()).await;
         assert!(report.equal, "{report:#?}");
     }
@@ -415,10 +415,18 @@ async fn json_across(mysql: &Server, mariadb: &Server) {
         run(conn, "UPDATE dst.t SET j='{\"b\": 1, \"a\": [1.5, 1e2, true, null, \"x\"], \"long key\": {}}' WHERE id=0;\nUPDATE dst.t SET j='12345678901234567891' WHERE id=1").await;
     }
     for (source, destination) in [(mysql, mariadb), (mariadb, mysql)] {
-        let plan = plan(source, "src", "dst").await;
+        let plan = plan_between(source, destination).await;
         let report = compare(source, destination, &plan, options()).await;
         assert_eq!(report.tables[0].different, 2, "{report:#?}");
     }
+}
+
+async fn plan_between(source: &Server, destination: &Server) -> Plan {
+    let (from, to) = (
+        source.connector("source").server_info().await.unwrap(),
+        destination.connector("destination").server_info().await.unwrap(),
+    );
+    plan(source, "src", "dst").await.between(&from, &to)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::plan::{ColumnPlan, DmlSelection, Plan, TableName, TablePlan};
+use super::plan::{ColumnPlan, DmlSelection, JsonSides, Plan, TableName, TablePlan};
 use super::schema::definition::{Column, Generated, Kind, TableDefinition};
 
 /// NOT NULL, nothing declared.
@@ -39,8 +39,13 @@ pub fn definition(database: &str, table: &str, columns: Vec<Column>) -> TableDef
 /// All of a table, under the same names; its first column is its key.
 pub fn table_plan(definition: TableDefinition) -> TablePlan {
     let name = TableName { database: definition.database.clone(), table: definition.table.clone() };
-    let planned =
-        |(image, column): (usize, Column)| ColumnPlan { image, destination_name: column.name.clone(), write: true, column };
+    let planned = |(image, column): (usize, Column)| ColumnPlan {
+        image,
+        destination_name: column.name.clone(),
+        write: true,
+        column,
+        json: JsonSides::default(),
+    };
     TablePlan {
         id: 0,
         source: name.clone(),

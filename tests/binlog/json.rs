@@ -1,7 +1,7 @@
 //! JSON documents, made and printed by the server.
 
 /// SQL expressions.
-pub const DOCUMENTS: [&str; 46] = [
+pub const DOCUMENTS: [&str; 54] = [
     "'null'",
     "'true'",
     "'false'",
@@ -48,6 +48,15 @@ pub const DOCUMENTS: [&str; 46] = [
     "JSON_ARRAY(REPEAT('x', 70000), 1, -100000, 4000000000, JSON_OBJECT('k', JSON_ARRAY(REPEAT('y', 70000), 2)))",
     "JSON_OBJECT(REPEAT('k', 65535), 1, 'a', 2)",
     "JSON_ARRAY(ST_GeomFromText('POINT(1 2)'))",
+    // What a document's text does not tell.
+    "JSON_ARRAY(CAST(1000000000000000 AS DECIMAL(20,1)), 0.0000000000000001, 12345678901234567000.0, 1.5, 1.5e0, 5., -7., -0.5, 123.4567)",
+    "CAST(1.10 AS JSON)",
+    "CAST(5. AS JSON)",
+    "CAST(DATE'2024-01-02' AS JSON)",
+    "CAST(CAST(5 AS UNSIGNED) AS JSON)",
+    "CAST(CAST('abc' AS BINARY) AS JSON)",
+    "JSON_OBJECT('a', JSON_OBJECT('p', 1.50, 'q', JSON_ARRAY(1.5e0, JSON_ARRAY(2, 2.), DATE'2024-01-02', JSON_OBJECT('u', CAST(5 AS UNSIGNED), 'x', JSON_ARRAY()))), 'b', '1.50', 'c#D1', '2024-01-02', 'd', '#\\\"D', 'e', 7)",
+    "JSON_ARRAY((SELECT v FROM (SELECT IF(1, x'00ff', REPEAT(x'41', 60000)) v FROM DUAL LIMIT 1) q), JSON_OBJECT('k', IF(1, x'00ff', REPEAT(x'41', 70000))))",
 ];
 
 /// Random documents as JSON text, from a seed: numbers of every kind, nesting, keys of equal and unequal

@@ -4,12 +4,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use godwit::api::{Flavor, TlsMode};
-use godwit::engine::connection::Connector;
+use godwit::engine::connection::{Connector, ServerInfo};
 use godwit::engine::schema::definition::{Column, Generated, Index, IndexPart, Kind, TableDefinition};
 use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
 use godwit::engine::source::position::Position;
 use godwit::engine::source::stream::{Follow, LogStream};
-use godwit::engine::value::read::{push_value, select_expression};
+use godwit::engine::value::json_types::JsonServer;
+use godwit::engine::value::read::{push_document, push_value, select_expression};
 use godwit::engine::value::{Row, RowBuilder};
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
 use mysql_async::prelude::Queryable;
@@ -276,19 +277,27 @@ fn kind(data_type: &str, column_type: &str, octets: u64, precision: u64, scale: 
 
 /// The rows as the copy sees them, by the first column.
 pub async fn select(connection: &mut Conn, definition: &TableDefinition) -> Vec<Row> {
-    let list: Vec<String> = definition
-        .columns
-        .iter()
-        .map(|column| format!("{} AS `{}`", select_expression(&column.name, &column.kind), column.name))
-        .collect();
+    let version: String = connection.query_first("SELECT VERSION()").await.unwrap().unwrap();
+    let json = JsonServer::of(&ServerInfo::parse(&version));
+    let mut list: Vec<String> = Vec::new();
+    for column in &definition.columns {
+        list.push(format!("{} AS `{}`", select_expression(&column.name, &column.kind), column.name));
+        list.extend(json.types_expression(&format!("`{}`", column.name)).filter(|_| column.kind == Kind::Json));
+    }
     let sql = format!("SELECT {} FROM d.`{}` ORDER BY {}", list.join(", "), definition.table, definition.columns[0].name);
     let rows: Vec<mysql_async::Row> = connection.exec(sql, ()).await.unwrap();
     let mut scratch = Vec::new();
     rows.into_iter()
         .map(|row| {
             let mut builder = RowBuilder::default();
-            for (value, column) in row.unwrap().into_iter().zip(&definition.columns) {
-                push_value(&mut builder, value, column, &mut scratch).unwrap();
+            let mut values = row.unwrap().into_iter();
+            for column in &definition.columns {
+                let value = values.next().unwrap();
+                if column.kind == Kind::Json {
+                    push_document(&mut builder, value, values.next().unwrap()).unwrap();
+                } else {
+                    push_value(&mut builder, value, column, &mut scratch).unwrap();
+                }
             }
             builder.finish()
         })

@@ -32,6 +32,41 @@ mod server {
     }
 }
 
+/// Values that take over in a document what a column's type is, and no other expression's: fixed bytes, TIMESTAMP, BIT.
+const COLUMN_TYPES: &str =
+    "CREATE TABLE documents (id INT PRIMARY KEY, b BINARY(4) DEFAULT 'ab', t TIMESTAMP(3) DEFAULT '2024-01-02 03:04:05.678', \
+    n BIT(12) DEFAULT b'101', l BLOB, m MEDIUMBLOB, g LONGBLOB, j JSON);
+    SET SESSION binlog_row_value_options=PARTIAL_JSON;
+    INSERT INTO documents (id, l, m, g) VALUES (1, x'00ff', x'00ff', x'00ff'), (2, '', REPEAT('a', 300), x'5c27');
+    UPDATE documents SET j = JSON_ARRAY(id, b, t, n, l, m, g, JSON_OBJECT('b', b, 't', t, 'n', n), CAST(id AS DECIMAL(5,2)), 1)";
+
+/// Rows that break a CHECK, unique indexes over whole texts (hidden columns of hashes), periods without overlaps, a sequence.
+const OF_MARIADB: &str = "CREATE TABLE checked (id INT PRIMARY KEY, a INT CHECK (a > 0), CONSTRAINT few CHECK (id < 100));
+    SET SESSION check_constraint_checks=OFF;
+    INSERT INTO checked VALUES (1, -1), (2, 5), (200, 7);
+    CREATE TABLE hashed (id INT PRIMARY KEY, t TEXT, b BLOB, UNIQUE KEY (t), UNIQUE KEY (b, id));
+    INSERT INTO hashed VALUES (1, 'one', 'x'), (2, 'two', 'x'), (3, 'three', NULL), (4, NULL, NULL);
+    CREATE TABLE hashed_only (t TEXT NOT NULL, n INT, UNIQUE KEY (t));
+    INSERT INTO hashed_only VALUES ('a', 1), ('b', 2), ('c', 3);
+    CREATE TABLE stays (id INT, s DATE, e DATE, PERIOD FOR app (s, e), PRIMARY KEY (id, app WITHOUT OVERLAPS));
+    INSERT INTO stays VALUES (1, '2024-01-01', '2024-02-01'), (2, '2024-01-01', '2024-02-01');
+    CREATE SEQUENCE numbers START WITH 5 CACHE 1";
+
+const CHANGES_OF_MARIADB: &str = "INSERT INTO checked VALUES (3, -3);
+    UPDATE checked SET a = -a;
+    DELETE FROM checked WHERE id = 200;
+    INSERT INTO checked VALUES (NEXT VALUE FOR numbers, 0);
+    UPDATE hashed SET t = NULL WHERE id = 1;
+    UPDATE hashed SET t = 'one' WHERE id = 2;
+    UPDATE hashed SET t = 'two', b = 'y' WHERE id = 1;
+    DELETE FROM hashed WHERE id = 3;
+    INSERT INTO hashed VALUES (5, 'three', 'z');
+    UPDATE hashed_only SET t = 'd' WHERE n = 1;
+    DELETE FROM hashed_only WHERE n = 2;
+    INSERT INTO hashed_only VALUES ('a', 4);
+    DELETE FROM stays FOR PORTION OF app FROM '2024-01-10' TO '2024-01-12' WHERE id = 1;
+    SELECT NEXT VALUE FOR numbers";
+
 async fn carry(source_kind: &'static str, destination_kind: &str, local_infile: &str) {
     let _place = place().await;
     let (source, destination) = (Server::start(source_kind, &[]), Server::start(destination_kind, &[local_infile]));
@@ -49,6 +84,10 @@ async fn carry(source_kind: &'static str, destination_kind: &str, local_infile: 
         }
         conn.query_drop(format!("INSERT INTO keyed{number} VALUES (0, NULL)")).await.unwrap();
         for (id, value) in (1..).zip(&case.values) {
+            // To 5.7 a hexadecimal literal is a BIT, and before 8.0.21 no expression makes one (value::json_sql::refusal).
+            if source_kind == "mysql57" && declaration == "JSON" && value.contains("x'") {
+                continue;
+            }
             // Not every character set has every character, not every server takes every expression.
             let stored = conn.query_drop(format!("INSERT INTO keyed{number} VALUES ({id}, {value})")).await;
             assert!(stored.is_ok() || !case.all_fit, "{declaration} {value}: {stored:?}");
@@ -62,10 +101,25 @@ async fn carry(source_kind: &'static str, destination_kind: &str, local_infile: 
     ] {
         conn.query_drop(statement).await.unwrap();
     }
+    let typed = source_kind == "mysql97";
+    if typed {
+        conn.query_drop(COLUMN_TYPES).await.unwrap();
+    }
+    let maria = source_kind == "mariadb114";
+    if maria {
+        conn.query_drop(OF_MARIADB).await.unwrap();
+    }
     let migration = Migration::new(&source, &destination);
     let mut running = migration.start(&[]);
     running.until_phase("Replicating", Duration::from_secs(240)).await;
     conn.query_drop("UPDATE places SET place = POINT(3,4) WHERE id = 2").await.unwrap();
+    if typed {
+        conn.query_drop("INSERT INTO documents (id, j) SELECT id + 10, j FROM documents").await.unwrap();
+        conn.query_drop("UPDATE documents SET j = JSON_SET(j, '$[1]', b, '$[12]', t) WHERE id > 10").await.unwrap();
+    }
+    if maria {
+        conn.query_drop(CHANGES_OF_MARIADB).await.unwrap();
+    }
     for number in 0..cases.len() {
         for statement in [
             format!("INSERT INTO keyed{number} SELECT id + 1000, v FROM keyed{number}"),
@@ -91,6 +145,10 @@ async fn carry(source_kind: &'static str, destination_kind: &str, local_infile: 
             source.run(&[&tables]).await;
             destination.run(&[&tables]).await;
         }
+    }
+    if maria {
+        // Sequences are passed by; the precheck says so.
+        source.run(&["DROP SEQUENCE shop.numbers"]).await;
     }
     let rows = assert_equal(&source, &destination, "shop").await;
     assert!(rows > 1000, "{rows}");

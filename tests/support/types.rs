@@ -58,6 +58,11 @@ const COMMON: &[Case] = &[
 
 const MYSQL: &[Case] = &[
     ("JSON", "'{\"a\": 1}'", "'{\"a\": 1.0}'"),
+    // Of one text and different types.
+    ("JSON", "JSON_OBJECT('a',JSON_ARRAY(2,1.5))", "'{\"a\": [2, 1.5]}'"),
+    ("JSON", "JSON_ARRAY(DATE'2024-01-02')", "'[\"2024-01-02\"]'"),
+    ("JSON", "CAST(5. AS JSON)", "'5'"),
+    ("JSON", "JSON_ARRAY(1,CAST('abc' AS BINARY))", "CAST(CAST(JSON_ARRAY(1,CAST('abc' AS BINARY)) AS CHAR) AS JSON)"),
     ("JSON", "JSON_OBJECT('a',1.10)", "JSON_OBJECT('a',1.1)"),
     ("JSON", "'null'", "NULL"),
     ("JSON", "'\"A\"'", "'\"a\"'"),

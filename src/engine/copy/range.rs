@@ -9,14 +9,15 @@
 //! consumer slows the server down.
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{BinaryProtocol, Conn, QueryResult};
+use mysql_async::{BinaryProtocol, Conn, QueryResult, Value};
 
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{ColumnPlan, TableName, TablePlan};
 use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::Kind;
+use crate::engine::value::json_types::JsonServer;
 use crate::engine::value::literal::push_compare_literal;
-use crate::engine::value::read::{push_value, select_expression};
+use crate::engine::value::read::{push_document, push_value, select_expression};
 use crate::engine::value::{CellRef, Row, RowBuilder};
 
 /// Whose names a statement uses.
@@ -32,6 +33,14 @@ impl Side {
         match self {
             Side::Source => &table.source,
             Side::Destination => &table.destination,
+        }
+    }
+
+    /// What the server of this side knows of types inside JSON documents.
+    fn json(self, column: &ColumnPlan) -> JsonServer {
+        match self {
+            Side::Source => column.json.source,
+            Side::Destination => column.json.destination,
         }
     }
 
@@ -245,6 +254,8 @@ pub struct SelectOptions {
     pub force_index: bool,
     /// `ORDER BY` all key columns, which is the index's order.
     pub ordered: bool,
+    /// Beside each JSON document what its text does not tell of it (`value::json_types`), where the server can say it.
+    pub json_types: bool,
 }
 
 /// Reads all columns of the plan, in its order, so that [`RowReader`] makes canonical rows of them.
@@ -254,7 +265,15 @@ pub fn select_statement(table: &TablePlan, side: Side, condition: &[u8], options
         if number > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(select_expression(side.column_name(column), &column.column.kind).as_bytes());
+        let name = side.column_name(column);
+        out.extend_from_slice(select_expression(name, &column.column.kind).as_bytes());
+        if column.column.kind == Kind::Json
+            && options.json_types
+            && let Some(types) = side.json(column).types_expression(&quote_identifier(name))
+        {
+            out.push(b',');
+            out.extend_from_slice(types.as_bytes());
+        }
     }
     out.extend_from_slice(b" FROM ");
     out.extend_from_slice(table_expression(table, side, options.force_index).as_bytes());
@@ -329,7 +348,11 @@ impl<'a> RowReader<'a> {
     pub async fn next(&mut self) -> Result<Option<Row>> {
         let Some(row) = self.result.next().await? else { return Ok(None) };
         let values = row.unwrap();
-        if values.len() != self.places.len() {
+        // Documents come with their types, or all without.
+        let is_json = |place: &&usize| self.table.columns[**place].column.kind == Kind::Json;
+        let documents = self.places.iter().filter(is_json).count();
+        let with_types = documents > 0 && values.len() == self.places.len() + documents;
+        if values.len() != self.places.len() && !with_types {
             return Err(Error::definite(format!(
                 "{}: the server sent {} columns where {} were asked for",
                 self.table.source,
@@ -337,8 +360,17 @@ impl<'a> RowReader<'a> {
                 self.places.len()
             )));
         }
-        for (&place, value) in self.places.iter().zip(values) {
-            push_value(&mut self.builder, value, &self.table.columns[place].column, &mut self.scratch)?;
+        let mut values = values.into_iter();
+        for &place in &self.places {
+            let column = &self.table.columns[place].column;
+            let value = values.next().unwrap_or(Value::NULL);
+            if with_types && column.kind == Kind::Json {
+                let types = values.next().unwrap_or(Value::NULL);
+                push_document(&mut self.builder, value, types)
+                    .map_err(|error| error.context(format!("{} column {}", self.table.source, column.name)))?;
+                continue;
+            }
+            push_value(&mut self.builder, value, column, &mut self.scratch)?;
         }
         Ok(Some(self.builder.take()))
     }

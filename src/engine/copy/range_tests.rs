@@ -116,12 +116,12 @@ fn literals_keep_bytes_and_times() {
 #[test]
 fn statements() {
     let t = composite();
-    let options = SelectOptions { force_index: true, ordered: true };
+    let options = SelectOptions { force_index: true, ordered: true, json_types: true };
     assert_eq!(
         text(select_statement(&t, Side::Source, b"1=1", options)),
         "SELECT `a`,`b`,`c`,CAST(`e` AS UNSIGNED) FROM `d`.`t``` FORCE INDEX (`PRIMARY`) WHERE 1=1 ORDER BY `a`,`b`,`c`,`e`"
     );
-    let options = SelectOptions { force_index: false, ordered: false };
+    let options = SelectOptions { force_index: false, ordered: false, json_types: true };
     assert_eq!(
         text(select_statement(&t, Side::Destination, b"", options)),
         "SELECT `a2`,`b2`,`c2`,CAST(`e2` AS UNSIGNED) FROM `d2`.`t``2`"

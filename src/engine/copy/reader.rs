@@ -118,7 +118,8 @@ impl Reader {
     ) -> Result<(Range, Vec<Row>, u64, Option<ChunkTicket>, (String, u64))> {
         let table = &job.table;
         let condition = range_condition(table, Side::Source, range.low.as_ref(), range.high.as_ref());
-        let mut statement = select_statement(table, Side::Source, &condition, SelectOptions { force_index: true, ordered: true });
+        let options = SelectOptions { force_index: true, ordered: true, json_types: true };
+        let mut statement = select_statement(table, Side::Source, &condition, options);
         let Some(dispatcher) = &self.context.dispatcher else {
             let (range, rows, bytes) = self.read_rows(conn, job, range, &statement).await?;
             return Ok((range, rows, bytes, None, (String::new(), 0)));

@@ -106,7 +106,8 @@ async fn copy(
         }
     };
     let mode = if table.has_key() { OnDuplicate::Replace } else { OnDuplicate::Fail };
-    let statement = select_statement(table, Side::Source, b"", SelectOptions { force_index: false, ordered: false });
+    let statement =
+        select_statement(table, Side::Source, b"", SelectOptions { force_index: false, ordered: false, json_types: true });
     let (mut total_rows, mut total_bytes) = (0u64, 0u64);
     let mut rows: Vec<Row> = Vec::new();
     let mut bytes = 0u64;

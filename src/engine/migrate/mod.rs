@@ -8,7 +8,7 @@ mod additions;
 mod begin;
 mod resume;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ use super::precheck;
 use super::progress::{Progress, TableState};
 use super::replicate::cascade::Cascades;
 use super::replicate::dispatch::Dispatcher;
-use super::replicate::guard::Guard;
+use super::replicate::guard::{self, Guard};
 use super::replicate::lane::Lane;
 use super::replicate::reader::Reader;
 use super::source::position::Position;
@@ -404,6 +404,14 @@ impl Attempt<'_> {
             let lane = Lane::new(number, plan, cascades, dispatcher, applier, self.progress.clone(), recorded);
             workers.spawn(lane.run(stop.clone()));
         }
+        let sequences = if self.source_info.is_mariadb() {
+            let mut conn = self.source.connect(Role::Metadata).await?;
+            let found = guard::sequences(&mut conn, &self.plan).await.context("reading the sequences of the source")?;
+            let _ = conn.disconnect().await;
+            found
+        } else {
+            HashSet::new()
+        };
         let reader = Reader {
             source: self.source.clone(),
             source_info: self.source_info.clone(),
@@ -412,7 +420,7 @@ impl Attempt<'_> {
             dispatcher: Arc::clone(&dispatcher),
             start,
             place_is_known,
-            guard: Guard::new(self.selection.clone(), self.progress.clone()),
+            guard: Guard::new(self.selection.clone(), self.progress.clone(), sequences),
             cascades: Arc::clone(&self.cascades),
             valid_from,
             server_id,

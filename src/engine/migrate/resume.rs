@@ -45,7 +45,7 @@ pub(super) async fn resume<'a>(
     let selection = Selection::new(task.spec(), names)?;
     let recorded = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
     let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
-    let plan = resolve(task.spec(), &selection, &catalog)?;
+    let plan = resolve(task.spec(), &selection, &catalog)?.between(&source_info, &destination_info);
     // The fingerprint keeps the selection as it was, but for the heartbeat's database, which patterns leave out.
     let planned = |table: &&SavedTable| {
         plan.tables.iter().any(|t| t.source.database == table.definition.database && t.source.table == table.definition.table)

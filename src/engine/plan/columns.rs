@@ -4,7 +4,7 @@ use crate::api::ColumnSelection;
 use crate::engine::schema::definition::{Generated, Index, TableDefinition};
 
 use super::pattern::{Pattern, expand};
-use super::{ColumnPlan, is_range_safe};
+use super::{ColumnPlan, JsonSides, is_range_safe};
 
 /// What `columns` in the manifest makes of a table.
 #[derive(Debug, Clone)]
@@ -37,7 +37,9 @@ pub fn choose(definition: &TableDefinition, selection: Option<&ColumnSelection>,
             continue;
         }
         match destination_name(selection, &column.name, field) {
-            Ok(destination_name) => columns.push(ColumnPlan { image, destination_name, write, column: column.clone() }),
+            Ok(destination_name) => {
+                columns.push(ColumnPlan { image, destination_name, write, column: column.clone(), json: JsonSides::default() })
+            }
             Err(problem) => problems.push(problem),
         }
     }

@@ -15,9 +15,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::engine::connection::ServerInfo;
 use crate::engine::quote::quote_qualified;
 use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
 use crate::engine::schema::view_session::ViewSession;
+use crate::engine::value::json_types::JsonServer;
 
 /// A database and a table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -55,6 +57,20 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The same plan for these servers.
+    #[must_use]
+    pub fn between(mut self, source: &ServerInfo, destination: &ServerInfo) -> Self {
+        let json = JsonSides { source: JsonServer::of(source), destination: JsonServer::of(destination) };
+        for table in &mut self.tables {
+            let with_json = |column: &ColumnPlan| column.column.kind == Kind::Json;
+            if table.columns.iter().any(with_json) {
+                let columns = table.columns.iter().cloned().map(|column| ColumnPlan { json, ..column });
+                *table = Arc::new(TablePlan { columns: columns.collect(), ..TablePlan::clone(table) });
+            }
+        }
+        self
+    }
+
     /// Ids of a table and of those that it refers to or that refer to it by foreign keys. Names that differ in case
     /// alone count as one.
     pub fn relations(&self, table: &TablePlan) -> Vec<u32> {
@@ -139,6 +155,15 @@ pub struct ColumnPlan {
     /// False for a generated column that is read only because it is part of the key.
     pub write: bool,
     pub column: Column,
+    /// What the servers know of types inside JSON documents.
+    pub json: JsonSides,
+}
+
+/// See [`JsonServer`]; nothing until [`Plan::between`] has said who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JsonSides {
+    pub source: JsonServer,
+    pub destination: JsonServer,
 }
 
 impl TablePlan {

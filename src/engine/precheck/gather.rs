@@ -72,6 +72,7 @@ pub async fn gather(spec: &MigrationTaskSpec, source: &Connector, destination: O
     };
     match resolve_objects(spec, names, &mut source_conn.conn).await {
         Ok((selection, plan)) => {
+            let plan = plan.between(&context.source.info, &context.destination.info);
             context.source_objects = read_source::objects(&mut source_conn.conn, &context.source.info, &plan).await?;
             context.source_objects.beside_heartbeat = beside_heartbeat(spec, &selection, &mut source_conn.conn).await?;
             if plan.incremental && context.source.flag("log_bin") == Some(true) {

@@ -5,14 +5,17 @@
 //! because its rows cannot be known, unless it provably stays away from what is migrated: triggers, views, foreign
 //! keys and functions can lead there from any table. Everything else passes.
 
+use std::collections::HashSet;
+
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use crate::engine::error::{Error, Result};
-use crate::engine::plan::TableName;
 use crate::engine::plan::select::{SYSTEM_DATABASES, Selection};
+use crate::engine::plan::{Plan, TableName};
 use crate::engine::progress::Progress;
 use crate::engine::schema::lexer::{LexMode, tokens};
+use crate::engine::schema::read::{ObjectKind, list_tables};
 use crate::engine::schema::statement::{Ddl, DdlKind, Statement};
 
 /// What becomes of a statement.
@@ -40,11 +43,13 @@ pub struct Doubt {
 pub struct Guard {
     selection: Selection,
     progress: Progress,
+    /// MariaDB's: objects with a row, which is logged when their value moves on.
+    sequences: HashSet<TableName>,
 }
 
 impl Guard {
-    pub fn new(selection: Selection, progress: Progress) -> Self {
-        Self { selection, progress }
+    pub fn new(selection: Selection, progress: Progress, sequences: HashSet<TableName>) -> Self {
+        Self { selection, progress, sequences }
     }
 
     /// Rows of a table that the plan does not have.
@@ -52,10 +57,11 @@ impl Guard {
     /// # Errors
     /// Definite when the selection covers it: it came into being unseen.
     pub fn rows_of(&self, database: &str, table: &str) -> Result<()> {
-        if self.selection.covers(database, table).is_some() {
+        let name = TableName { database: database.to_owned(), table: table.to_owned() };
+        if self.selection.covers(database, table).is_some() && !self.sequences.contains(&name) {
             return Err(Error::definite(format!(
                 "the binary log changes {database}.{table}, which the task's objects cover but which did not exist when the task began; \
-                 start the task anew to take it along"
+                 start the task anew to take it along (a sequence is passed by once the task has seen it: start the engine again)"
             )));
         }
         Ok(())
@@ -122,6 +128,19 @@ impl Guard {
         }
         Passage::Free
     }
+}
+
+/// The sequences of the databases that a task migrates.
+///
+/// # Errors
+/// From the server.
+pub async fn sequences(conn: &mut Conn, plan: &Plan) -> Result<HashSet<TableName>> {
+    let mut found = HashSet::new();
+    for database in &plan.databases {
+        let listed = list_tables(conn, &database.source).await?.into_iter().filter(|object| object.kind == ObjectKind::Sequence);
+        found.extend(listed.map(|sequence| TableName { database: database.source.clone(), table: sequence.name }));
+    }
+    Ok(found)
 }
 
 /// Nothing leads from there: system tables take no triggers and no foreign keys.

@@ -203,11 +203,20 @@ impl TableDefinition {
         self.columns.iter().position(|column| column.name == name)
     }
 
+    /// Whether MariaDB keeps a hidden column of hashes for a unique index over whole texts. Rows are neither found nor ordered by it.
+    pub fn is_hashed(&self, index: &Index) -> bool {
+        let engine = self.engine.as_str();
+        index.unique
+            && index.kind.eq_ignore_ascii_case("HASH")
+            && ["InnoDB", "MyISAM", "Aria"].iter().any(|own| engine.eq_ignore_ascii_case(own))
+    }
+
     /// The index whose columns identify a row: the primary key, else the first unique index whose parts
-    /// are all NOT NULL, whole, plain, non-generated columns. None: a table without a key.
+    /// are all NOT NULL, whole, plain, non-generated columns, unless it is one of hashes. None: a table without a key.
     pub fn row_key(&self) -> Option<&Index> {
         let usable = |index: &&Index| {
             index.unique
+                && !self.is_hashed(index)
                 && !index.parts.is_empty()
                 && index.parts.iter().all(|part| {
                     let column = part.column.as_deref().and_then(|name| self.column_index(name)).map(|i| &self.columns[i]);

@@ -1,32 +1,15 @@
-//! JSON text as SQL.
+//! Canonical JSON documents as SQL.
 //!
-//! A document is sent as its text, which the destination parses. One thing does not survive that: an exact
-//! number (DECIMAL inside JSON), which the parser reads as a double. Where a number's text is not what a
-//! double would print, the document is built with `JSON_OBJECT`, `JSON_ARRAY` and `CAST(… AS DECIMAL)`, so
-//! that it prints the same at both ends. (MySQL manual, "The JSON Data Type".)
+//! A document that its text describes is sent as that text, which the destination parses. One with types beyond that
+//! (`json_types`) is built: `JSON_OBJECT` and `JSON_ARRAY` of literals that have the types, so that it takes about as many bytes
+//! as its text. Parts without such types still are text. (MySQL manual, "The JSON Data Type".)
 
+use std::borrow::Cow;
+
+use super::json_types::{JsonServer, MARK, is_typed, number_end, plain, skip_string};
 use super::literal::push_quoted;
 
-/// Whether the document holds a number that the destination's parser would change.
-pub fn needs_constructor(text: &[u8]) -> bool {
-    let mut place = 0;
-    while let Some(&byte) = text.get(place) {
-        match byte {
-            b'"' => place = skip_string(text, place),
-            b'-' | b'0'..=b'9' => {
-                let end = number_end(text, place);
-                if is_exact(&text[place..end]) {
-                    return true;
-                }
-                place = end;
-            }
-            _ => place += 1,
-        }
-    }
-    false
-}
-
-/// The text as MySQL 8.0 and later would print the same document, where 5.7 prints it otherwise: the line breaks
+/// The text of a SELECT as MySQL 8.0 and later would print the same document, where 5.7 prints it otherwise: the line breaks
 /// of long binary values, which are no JSON, and the double -0, which a parser would take for the integer 0.
 /// None: nothing to mend.
 pub fn mended(text: &[u8]) -> Option<Vec<u8>> {
@@ -55,136 +38,354 @@ pub fn mended(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Place after the string that begins at `start`.
-fn skip_string(text: &[u8], start: usize) -> usize {
-    let mut place = start + 1;
-    while let Some(&byte) = text.get(place) {
-        match byte {
-            b'\\' => place += 2,
-            b'"' => return place + 1,
-            _ => place += 1,
+/// A document's text as a server prints it.
+pub fn printed(document: &[u8], server: JsonServer) -> Cow<'_, [u8]> {
+    if !matches!(server, JsonServer::MySql57 { .. }) {
+        return plain(document);
+    }
+    // 5.7 has no point in whole doubles and prints the line breaks of bytes as they are.
+    let mut out = Vec::with_capacity(document.len());
+    let mut place = usize::from(is_typed(document));
+    let mut letter = None;
+    while let Some(&byte) = document.get(place) {
+        if byte == MARK {
+            letter = document.get(place + 1).copied();
+            place += 2;
+            continue;
         }
+        let end = match byte {
+            b'"' => skip_string(document, place).min(document.len()),
+            b'-' | b'0'..=b'9' => number_end(document, place),
+            _ => place + 1,
+        };
+        let token = &document[place..end];
+        match (byte, letter.take()) {
+            (b'-' | b'0'..=b'9', None) => out.extend_from_slice(token.strip_suffix(b".0").unwrap_or(token)),
+            (b'"', Some(b'b')) => {
+                for (number, line) in token.split(|byte| *byte == b'\\').enumerate() {
+                    let line = if number == 0 { line } else { line.get(1..).unwrap_or_default() };
+                    if number > 0 {
+                        out.push(b'\n');
+                    }
+                    out.extend_from_slice(line);
+                }
+            }
+            _ => out.extend_from_slice(token),
+        }
+        place = end;
     }
-    text.len()
-}
-
-fn number_end(text: &[u8], start: usize) -> usize {
-    text[start..]
-        .iter()
-        .position(|b| !matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
-        .map_or(text.len(), |length| start + length)
-}
-
-/// Whether a number's text can only be an exact number: digits with a point that a double would print
-/// differently, or an integer beyond 64 bits.
-fn is_exact(number: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(number) else { return false };
-    if text.contains(['e', 'E']) {
-        return false;
-    }
-    if !text.contains('.') {
-        return text.parse::<i64>().is_err() && text.parse::<u64>().is_err();
-    }
-    let Ok(value) = text.parse::<f64>() else { return false };
-    // A double prints its shortest digits, with ".0" when it is whole.
-    let mut printed = format!("{value}");
-    if !printed.contains('.') {
-        printed.push_str(".0");
-    }
-    printed != text
+    Cow::Owned(out)
 }
 
 /// Appends the document as an expression of type JSON, or a string that converts to it.
-pub fn push_json(out: &mut Vec<u8>, text: &[u8]) {
-    if needs_constructor(text) {
-        let mut built = Vec::with_capacity(text.len() * 2);
-        let end = push_value(&mut built, text, 0);
-        if end.is_some_and(|end| text[end..].iter().all(u8::is_ascii_whitespace)) {
+pub fn push_json(out: &mut Vec<u8>, document: &[u8], server: JsonServer) {
+    if is_typed(document) && server != JsonServer::Text {
+        let mut built = Vec::with_capacity(document.len() + document.len() / 4);
+        let mut builder = Builder { text: document, server };
+        if builder.value(&mut built, 1) == Some(document.len()) {
             out.extend_from_slice(&built);
             return;
         }
     }
     out.extend_from_slice(b"_utf8mb4");
-    push_quoted(out, text);
+    push_quoted(out, &plain(document));
 }
 
-fn skip_space(text: &[u8], mut place: usize) -> usize {
-    while text.get(place).is_some_and(u8::is_ascii_whitespace) {
-        place += 1;
+/// Why a document cannot be written with the types it has; [`push_json`] would send its text.
+pub fn refusal(document: &[u8], server: JsonServer) -> Option<String> {
+    if !is_typed(document) || server == JsonServer::Text {
+        return None;
     }
-    place
+    let mut place = 1;
+    while let Some(&byte) = document.get(place) {
+        match byte {
+            b'"' => place = skip_string(document, place),
+            MARK => {
+                let letter = *document.get(place + 1)?;
+                let start = place + 2;
+                if let Some(what) = unwritable(letter, &document[start..], server) {
+                    return Some(what);
+                }
+                place = start;
+            }
+            _ => place += 1,
+        }
+    }
+    let mut builder = Builder { text: document, server };
+    let end = builder.value(&mut Vec::with_capacity(document.len() + document.len() / 4), 1);
+    (end != Some(document.len())).then(|| "a JSON document that is not in the form that documents travel in".to_owned())
 }
 
-/// Appends the value at `place` and returns where it ends; None when the text is not what MySQL prints.
-fn push_value(out: &mut Vec<u8>, text: &[u8], place: usize) -> Option<usize> {
-    let place = skip_space(text, place);
-    match text.get(place)? {
-        b'{' => push_members(out, text, place, b'}', b"JSON_OBJECT(", true),
-        b'[' => push_members(out, text, place, b']', b"JSON_ARRAY(", false),
-        b'"' => {
-            let end = skip_string(text, place);
-            // The JSON string itself, parsed by the server, gives the string value.
-            out.extend_from_slice(b"CAST(_utf8mb4");
-            push_quoted(out, &text[place..end]);
-            out.extend_from_slice(b" AS JSON)");
-            Some(end)
+fn unwritable(letter: u8, value: &[u8], server: JsonServer) -> Option<String> {
+    if letter == b's' && server != JsonServer::MySql8021 {
+        return Some(
+            "a TIMESTAMP inside a JSON document, which takes MySQL 8.0.21 or later to write; make it a DATETIME at the source"
+                .into(),
+        );
+    }
+    if letter != b'b' {
+        return None;
+    }
+    let Some((field_type, bytes)) = value.get(..skip_string(value, 0)).and_then(bytes_of) else {
+        return Some("bytes inside a JSON document that cannot be read".into());
+    };
+    bytes_expression(field_type, &bytes, server).is_none().then(|| {
+        format!(
+            "bytes of type {field_type} inside a JSON document (\"base64:type{field_type}:…\"), which this server has no expression \
+             for; store them as text or as VARBINARY at the source"
+        )
+    })
+}
+
+/// Type and bytes of `"base64:type252:AQID"`.
+fn bytes_of(string: &[u8]) -> Option<(u8, Vec<u8>)> {
+    let inside = string.strip_prefix(b"\"base64:type")?.strip_suffix(b"\"")?;
+    let colon = inside.iter().position(|byte| *byte == b':')?;
+    let field_type = std::str::from_utf8(&inside[..colon]).ok()?.parse().ok()?;
+    let mut bytes = Vec::with_capacity(inside.len() * 3 / 4);
+    let (mut bits, mut count) = (0u32, 0);
+    let mut rest = inside[colon + 1..].iter();
+    while let Some(&byte) = rest.next() {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            // The server's line breaks.
+            b'\\' => {
+                rest.next().filter(|escaped| **escaped == b'n')?;
+                continue;
+            }
+            b'\n' => continue,
+            b'=' => break,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(digit);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count & 0xff) as u8);
         }
-        b'-' | b'0'..=b'9' => {
-            let end = number_end(text, place);
-            let number = &text[place..end];
-            if is_exact(number) {
-                let digits = number.iter().filter(|b| b.is_ascii_digit()).count().clamp(1, 65);
-                let scale = number.iter().position(|&b| b == b'.').map_or(0, |point| number.len() - point - 1).min(30);
+    }
+    Some((field_type, bytes))
+}
+
+/// An expression whose value a document takes over as bytes of this type. Its type follows from the greatest length that an
+/// expression can have; from a derived table's column; or from a column of JSON_TABLE, to which the second part of a recursive
+/// query is converted.
+fn bytes_expression(field_type: u8, bytes: &[u8], server: JsonServer) -> Option<Vec<u8>> {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let is_57 = matches!(server, JsonServer::MySql57 { .. });
+    let up_to = |length: usize| format!("IF(1,x'{hex}',REPEAT(x'00',{length}))");
+    let column = |declaration: String| {
+        (server == JsonServer::MySql8021).then(|| {
+            format!(
+                "(WITH RECURSIVE godwit_c AS (SELECT 0 godwit_n,godwit_v FROM JSON_TABLE(_utf8mb4'{{}}',_utf8mb4'$' COLUMNS \
+                 (godwit_v {declaration} PATH _utf8mb4'$.x')) godwit_t UNION ALL SELECT 1,x'{hex}' FROM godwit_c WHERE godwit_n=0) \
+                 SELECT godwit_v FROM godwit_c WHERE godwit_n=1)"
+            )
+        })
+    };
+    let expression = match field_type {
+        15 if is_57 => {
+            let mut literal = b"_binary".to_vec();
+            push_quoted(&mut literal, bytes);
+            return Some(literal);
+        }
+        15 if bytes.len() < 65_536 => format!("x'{hex}'"),
+        16 if is_57 => format!("x'{hex}'"),
+        16 if (1..=8).contains(&bytes.len()) => column(format!("BIT({})", 8 * bytes.len()))?,
+        250 if bytes.len() <= 70_000 => up_to(70_000),
+        250 if bytes.len() < 1 << 24 => format!("x'{hex}'"),
+        251 if bytes.len() < 1 << 24 => up_to(1 << 24),
+        252 if bytes.len() <= 60_000 => {
+            format!("(SELECT godwit_b FROM (SELECT {} godwit_b FROM DUAL LIMIT 1) godwit_t)", up_to(60_000))
+        }
+        254 if bytes.len() <= 255 && !bytes.is_empty() => column(format!("BINARY({})", bytes.len()))?,
+        _ => return None,
+    };
+    Some(expression.into_bytes())
+}
+
+struct Builder<'a> {
+    text: &'a [u8],
+    server: JsonServer,
+}
+
+impl Builder<'_> {
+    /// Appends the value at `place` as an expression of type JSON, and returns where it ends; None when the form is not canonical.
+    fn value(&mut self, out: &mut Vec<u8>, place: usize) -> Option<usize> {
+        match *self.text.get(place)? {
+            MARK => {
+                // A document of its own: the value converts to JSON with its type.
+                out.extend_from_slice(b"CAST(");
+                let end = self.marked(out, place)?;
+                out.extend_from_slice(b" AS JSON)");
+                Some(end)
+            }
+            _ => self.part(out, place),
+        }
+    }
+
+    /// Appends a value as an argument of JSON_ARRAY or JSON_OBJECT.
+    fn part(&mut self, out: &mut Vec<u8>, place: usize) -> Option<usize> {
+        match *self.text.get(place)? {
+            MARK => self.marked(out, place),
+            open @ (b'{' | b'[') => {
+                let (end, typed) = self.extent(place)?;
+                if !typed {
+                    self.parsed(out, place, end);
+                    return Some(end);
+                }
+                self.members(out, place, open == b'{')
+            }
+            b'"' => {
+                let end = skip_string(self.text, place);
+                if self.text[place..end].contains(&b'\\') {
+                    self.parsed(out, place, end);
+                } else {
+                    out.extend_from_slice(b"_utf8mb4");
+                    push_quoted(out, self.text.get(place + 1..end - 1)?);
+                }
+                Some(end)
+            }
+            b'-' | b'0'..=b'9' => {
+                let end = number_end(self.text, place);
+                self.number(out, place, end);
+                Some(end)
+            }
+            _ => {
+                let rest = &self.text[place..];
+                let word = [b"true".as_slice(), b"false", b"null"].into_iter().find(|word| rest.starts_with(word))?;
+                out.extend_from_slice(word);
+                Some(place + word.len())
+            }
+        }
+    }
+
+    /// Digits without a point are an integer of 64 bits to the server, others a DECIMAL unless there is an exponent.
+    fn number(&self, out: &mut Vec<u8>, start: usize, end: usize) {
+        let number = &self.text[start..end];
+        let has = |wanted: &[u8]| number.iter().any(|byte| wanted.contains(byte));
+        if has(b"eE") {
+            out.extend_from_slice(number);
+        } else if has(b".") {
+            out.extend_from_slice(number);
+            out.extend_from_slice(b"e0");
+        } else if number.len() <= 15 {
+            out.extend_from_slice(number);
+        } else {
+            self.parsed(out, start, end);
+        }
+    }
+
+    fn parsed(&self, out: &mut Vec<u8>, start: usize, end: usize) {
+        out.extend_from_slice(b"CAST(_utf8mb4");
+        push_quoted(out, &self.text[start..end]);
+        out.extend_from_slice(b" AS JSON)");
+    }
+
+    /// Appends the value behind a mark, as the type that the mark says.
+    fn marked(&self, out: &mut Vec<u8>, place: usize) -> Option<usize> {
+        let letter = *self.text.get(place + 1)?;
+        let start = place + 2;
+        if matches!(letter, b'D' | b'U') {
+            let end = number_end(self.text, start);
+            let number = self.text.get(start..end)?;
+            if letter == b'U' {
                 out.extend_from_slice(b"CAST(");
                 out.extend_from_slice(number);
-                out.extend_from_slice(format!(" AS DECIMAL({digits},{scale}))").as_bytes());
-            } else {
-                out.extend_from_slice(b"CAST(_utf8mb4'");
-                out.extend_from_slice(number);
-                out.extend_from_slice(b"' AS JSON)");
+                out.extend_from_slice(b" AS UNSIGNED)");
+                return Some(end);
             }
-            Some(end)
+            out.extend_from_slice(number);
+            if !number.contains(&b'.') {
+                out.push(b'.');
+            }
+            return Some(end);
         }
-        _ => {
-            let literal: &[u8] =
-                [b"true".as_slice(), b"false", b"null"].into_iter().find(|word| text[place..].starts_with(word))?;
-            out.extend_from_slice(b"CAST(_utf8mb4'");
-            out.extend_from_slice(literal);
-            out.extend_from_slice(b"' AS JSON)");
-            Some(place + literal.len())
+        let end = skip_string(self.text, start);
+        let string = self.text.get(start..end)?;
+        let inside = string.get(1..string.len().checked_sub(1)?)?;
+        match letter {
+            b'd' => out.extend_from_slice(b"DATE"),
+            b't' => out.extend_from_slice(b"TIME"),
+            b'm' => out.extend_from_slice(b"TIMESTAMP"),
+            b's' => {
+                out.extend_from_slice(
+                    b"(WITH RECURSIVE godwit_c AS (SELECT 0 godwit_n,godwit_v FROM JSON_TABLE(_utf8mb4'{}',_utf8mb4'$' COLUMNS (godwit_v \
+                      TIMESTAMP(6) PATH _utf8mb4'$.x')) godwit_t UNION ALL SELECT 1,TIMESTAMP",
+                );
+                push_quoted(out, inside);
+                out.extend_from_slice(b" FROM godwit_c WHERE godwit_n=0) SELECT godwit_v FROM godwit_c WHERE godwit_n=1)");
+                return Some(end);
+            }
+            b'b' => {
+                let (field_type, bytes) = bytes_of(string)?;
+                out.extend_from_slice(&bytes_expression(field_type, &bytes, self.server)?);
+                return Some(end);
+            }
+            _ => return None,
         }
+        push_quoted(out, inside);
+        Some(end)
     }
-}
 
-fn push_members(out: &mut Vec<u8>, text: &[u8], start: usize, close: u8, call: &[u8], keyed: bool) -> Option<usize> {
-    out.extend_from_slice(call);
-    let mut place = skip_space(text, start + 1);
-    let mut first = true;
-    while *text.get(place)? != close {
-        if !first {
-            if text[place] != b',' {
-                return None;
+    fn members(&mut self, out: &mut Vec<u8>, start: usize, keyed: bool) -> Option<usize> {
+        let (call, close): (&[u8], u8) = if keyed { (b"JSON_OBJECT(", b'}') } else { (b"JSON_ARRAY(", b']') };
+        out.extend_from_slice(call);
+        let mut place = start + 1;
+        let mut first = true;
+        while *self.text.get(place)? != close {
+            if !first {
+                place += self.text.get(place..)?.starts_with(b", ").then_some(2)?;
+                out.push(b',');
             }
-            place = skip_space(text, place + 1);
-            out.push(b',');
+            first = false;
+            if keyed {
+                let end = skip_string(self.text, place);
+                let key = self.text.get(place..end)?;
+                // JSON_OBJECT wants the key as a string, not as a JSON value.
+                if key.contains(&b'\\') {
+                    out.extend_from_slice(b"JSON_UNQUOTE(_utf8mb4");
+                    push_quoted(out, key);
+                    out.push(b')');
+                } else {
+                    out.extend_from_slice(b"_utf8mb4");
+                    push_quoted(out, key.get(1..key.len() - 1)?);
+                }
+                out.push(b',');
+                place = end + self.text.get(end..)?.starts_with(b": ").then_some(2)?;
+            }
+            place = self.part(out, place)?;
         }
-        first = false;
-        if keyed {
-            let end = skip_string(text, place);
-            // JSON_OBJECT wants the key as a string, not as a JSON value.
-            out.extend_from_slice(b"JSON_UNQUOTE(_utf8mb4");
-            push_quoted(out, &text[place..end]);
-            out.extend_from_slice(b"),");
-            place = skip_space(text, end);
-            if *text.get(place)? != b':' {
-                return None;
+        out.push(b')');
+        Some(place + 1)
+    }
+
+    /// Where the container at `start` ends, and whether a mark stands in it.
+    fn extent(&self, start: usize) -> Option<(usize, bool)> {
+        let (mut place, mut depth, mut typed) = (start, 0usize, false);
+        loop {
+            match *self.text.get(place)? {
+                b'"' => {
+                    place = skip_string(self.text, place);
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => {
+                    depth -= 1;
+                    if depth == 0 {
+                        return Some((place + 1, typed));
+                    }
+                }
+                MARK => typed = true,
+                _ => {}
             }
             place += 1;
         }
-        place = skip_space(text, push_value(out, text, place)?);
     }
-    out.push(b')');
-    Some(place + 1)
 }
 
 #[cfg(test)]
@@ -193,7 +394,7 @@ mod tests {
 
     fn sql(text: &str) -> String {
         let mut out = Vec::new();
-        push_json(&mut out, text.as_bytes());
+        push_json(&mut out, text.as_bytes(), JsonServer::MySql8021);
         String::from_utf8(out).unwrap()
     }
 
@@ -203,7 +404,9 @@ mod tests {
             sql(r#"{"a": 1, "b": 1.5, "c": "1.10", "d": 1e20}"#),
             r#"_utf8mb4'{"a": 1, "b": 1.5, "c": "1.10", "d": 1e20}'"#
         );
-        assert_eq!(sql("18446744073709551615"), "_utf8mb4'18446744073709551615'");
+        let mut out = Vec::new();
+        push_json(&mut out, b"#[#D1.50]", JsonServer::Text);
+        assert_eq!(out, b"_utf8mb4'[1.50]'");
     }
 
     #[test]
@@ -214,11 +417,43 @@ mod tests {
     }
 
     #[test]
-    fn exact_numbers_are_built() {
+    fn as_5_7_prints_it() {
+        let old = JsonServer::MySql57 { measures: true };
+        assert_eq!(printed(b"[1.0, -0.0, 1.5, \"1.0\", 10]", old).as_ref(), b"[1, -0, 1.5, \"1.0\", 10]");
+        assert_eq!(printed(b"#[#D1.0, #b\"base64:type15:QUJD\\nREVG\"]", old).as_ref(), b"[1.0, \"base64:type15:QUJD\nREVG\"]");
+        assert_eq!(printed(b"#[#D1.0]", JsonServer::MySql80).as_ref(), b"[1.0]");
+    }
+
+    #[test]
+    fn documents_with_types_are_built() {
         assert_eq!(
-            sql(r#"{"a": 1.10, "b": [true, "x"]}"#),
-            r#"JSON_OBJECT(JSON_UNQUOTE(_utf8mb4'"a"'),CAST(1.10 AS DECIMAL(3,2)),JSON_UNQUOTE(_utf8mb4'"b"'),JSON_ARRAY(CAST(_utf8mb4'true' AS JSON),CAST(_utf8mb4'"x"' AS JSON)))"#
+            sql(r##"#{"a": #D1.10, "b\"": [true, "x'", {"c": 1.5}], "d": [1.5, #U7, null, #D5, 12345678901234567]}"##),
+            r#"JSON_OBJECT(_utf8mb4'a',1.10,JSON_UNQUOTE(_utf8mb4'"b\\""'),CAST(_utf8mb4'[true, "x\'", {"c": 1.5}]' AS JSON),_utf8mb4'd',JSON_ARRAY(1.5e0,CAST(7 AS UNSIGNED),null,5.,CAST(_utf8mb4'12345678901234567' AS JSON)))"#
         );
-        assert!(needs_constructor(b"123456789012345678901234567890"));
+        assert_eq!(sql("##D-1.50"), "CAST(-1.50 AS JSON)");
+        assert_eq!(
+            sql(r##"#[#d"2024-01-02", #t"-01:02:03.500000", #m"2024-01-02 03:04:05.000000", #b"base64:type15:AP8="]"##),
+            "JSON_ARRAY(DATE'2024-01-02',TIME'-01:02:03.500000',TIMESTAMP'2024-01-02 03:04:05.000000',x'00ff')"
+        );
+    }
+
+    #[test]
+    fn what_a_server_cannot_make_is_refused() {
+        let timestamp = br##"#[#s"2024-01-02 03:04:05.000000"]"##;
+        assert_eq!(refusal(timestamp, JsonServer::MySql8021), None);
+        assert!(refusal(timestamp, JsonServer::MySql80).unwrap().contains("TIMESTAMP"));
+        assert_eq!(refusal(timestamp, JsonServer::Text), None);
+        let binary = br##"#{"#": #b"base64:type254:QUI="}"##;
+        assert_eq!(refusal(binary, JsonServer::MySql8021), None);
+        assert!(refusal(binary, JsonServer::MySql57 { measures: true }).unwrap().contains("type 254"));
+        assert!(refusal(br##"##b"base64:type249:QUI=""##, JsonServer::MySql8021).is_some());
+    }
+
+    #[test]
+    fn bytes_are_read_back() {
+        assert_eq!(bytes_of(br#""base64:type252:AQID""#), Some((252, vec![1, 2, 3])));
+        assert_eq!(bytes_of(br#""base64:type15:AP8=""#), Some((15, vec![0, 255])));
+        assert_eq!(bytes_of(br#""base64:type15:AQ\nID""#), Some((15, vec![1, 2, 3])));
+        assert_eq!(bytes_of(br#""base64:type15:A!""#), None);
     }
 }

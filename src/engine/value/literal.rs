@@ -5,6 +5,8 @@
 
 use super::CellRef;
 use super::json_sql;
+use super::json_types::{self, JsonServer};
+use crate::engine::plan::ColumnPlan;
 use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::{Column, Kind};
 
@@ -47,8 +49,15 @@ fn push_bits(out: &mut Vec<u8>, bytes: &[u8]) {
     super::read::push_u64(out, number);
 }
 
-/// Appends the literal that stores this value in the column.
-pub fn push_insert_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
+/// Appends the literal that stores this value in the column at the destination.
+pub fn push_insert_literal(out: &mut Vec<u8>, column: &ColumnPlan, cell: CellRef<'_>) {
+    match (&column.column.kind, cell) {
+        (Kind::Json, Some(document)) => json_sql::push_json(out, document, column.json.destination),
+        _ => push_literal(out, &column.column, cell),
+    }
+}
+
+fn push_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
     let Some(bytes) = cell else {
         out.extend_from_slice(b"NULL");
         return;
@@ -66,7 +75,7 @@ pub fn push_insert_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>
         | Kind::Enum { .. }
         | Kind::Set { .. } => out.extend_from_slice(bytes),
         Kind::Bit { .. } => push_bits(out, bytes),
-        Kind::Json => json_sql::push_json(out, bytes),
+        Kind::Json => json_sql::push_json(out, bytes, JsonServer::Text),
         Kind::Uuid | Kind::Inet4 | Kind::Inet6 => {
             out.extend_from_slice(b"_latin1");
             push_quoted(out, bytes);
@@ -97,13 +106,19 @@ pub fn push_compare_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_
             out.extend_from_slice(character_set.as_bytes());
             push_quoted(out, bytes);
         }
-        _ => push_insert_literal(out, column, cell),
+        // Sessions that read rows may have another character set than bytes.
+        (Kind::Binary { .. } | Kind::VarBinary | Kind::Blob | Kind::Geometry | Kind::Vector, Some(bytes), _) => {
+            out.extend_from_slice(b"_binary");
+            push_quoted(out, bytes);
+        }
+        _ => push_literal(out, column, cell),
     }
 }
 
 /// Appends a condition that holds for exactly the same stored value, byte for byte, NULL included.
-pub fn push_identity(out: &mut Vec<u8>, name: &str, column: &Column, cell: CellRef<'_>) {
-    let quoted = quote_identifier(name);
+pub fn push_identity(out: &mut Vec<u8>, planned: &ColumnPlan, cell: CellRef<'_>) {
+    let column = &planned.column;
+    let quoted = quote_identifier(&planned.destination_name);
     let Some(bytes) = cell else {
         out.extend_from_slice(format!("{quoted} IS NULL").as_bytes());
         return;
@@ -121,7 +136,7 @@ pub fn push_identity(out: &mut Vec<u8>, name: &str, column: &Column, cell: CellR
             out.extend_from_slice(
                 format!("CAST({quoted} AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_bin=_utf8mb4").as_bytes(),
             );
-            push_quoted(out, bytes);
+            push_quoted(out, &json_sql::printed(bytes, planned.json.destination));
         }
         // As a number, and as an exact one: MariaDB compares a SET with a number beyond 63 bits as doubles.
         Kind::Enum { .. } | Kind::Set { .. } => {
@@ -157,7 +172,7 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 /// Whether LOAD DATA can carry the value; the rest goes through INSERT.
 pub fn fits_load_data(column: &Column, cell: CellRef<'_>) -> bool {
     match (&column.kind, cell) {
-        (Kind::Json, Some(bytes)) => !json_sql::needs_constructor(bytes),
+        (Kind::Json, Some(bytes)) => !json_types::is_typed(bytes),
         (Kind::Enum { .. }, _) => !needs_lenience(column, cell),
         // MySQL 8.0.15 finds no value for such a column in any file (error 1364).
         (Kind::Geometry, _) => column.nullable,
@@ -214,13 +229,14 @@ pub fn load_expression(kind: &Kind, variable: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::fixture::column;
+    use crate::engine::fixture::{column, definition, table_plan};
 
     #[test]
     fn zeros_are_told_apart_by_their_sign() {
         let identity = |kind: Kind, text: &str| {
             let mut sql = Vec::new();
-            push_identity(&mut sql, "d", &column("d", kind), Some(text.as_bytes()));
+            let table = table_plan(definition("d", "t", vec![column("d", kind)]));
+            push_identity(&mut sql, &table.columns[0], Some(text.as_bytes()));
             String::from_utf8(sql).unwrap()
         };
         for kind in [Kind::Float, Kind::Double] {

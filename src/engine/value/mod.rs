@@ -16,10 +16,11 @@
 //! | BINARY(n) | exactly n bytes, zero padded |
 //! | VARBINARY, BLOB, GEOMETRY (SRID + WKB), VECTOR | the bytes |
 //! | ENUM, SET | ASCII decimal of the index / bitmap |
-//! | JSON | the text MySQL prints for it (`{"a": 1, "b": [true, null]}`), UTF-8 |
+//! | JSON | the text MySQL 8 prints for it (`{"a": 1, "b": [true, null]}`), UTF-8, with the types that the text does not tell ([`json_types`]) |
 //! | UUID, INET4, INET6 | the text MariaDB prints |
 
 pub mod json_sql;
+pub mod json_types;
 pub mod literal;
 pub mod read;
 mod row;

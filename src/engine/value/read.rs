@@ -6,6 +6,7 @@
 use mysql_async::Value;
 
 use super::json_sql::mended;
+use super::json_types::typed;
 use super::{RowBuilder, float_text};
 use crate::engine::error::{Error, Result};
 use crate::engine::quote::quote_identifier;
@@ -159,6 +160,31 @@ pub fn push_value(out: &mut RowBuilder, value: Value, column: &Column, scratch: 
         }
     }
     out.push(Some(scratch));
+    Ok(())
+}
+
+/// Appends a JSON document from its text and the letters of its values.
+///
+/// # Errors
+/// When the letters are missing or those of another text.
+pub fn push_document(out: &mut RowBuilder, text: Value, types: Value) -> Result<()> {
+    let (text, letters) = match (text, types) {
+        (Value::NULL, _) => {
+            out.push_null();
+            return Ok(());
+        }
+        (Value::Bytes(text), Value::Bytes(letters)) => (text, letters),
+        (text, types) => {
+            return Err(Error::definite(format!(
+                "the server sent {} and {} where a JSON document and its types were expected",
+                value_kind(&text),
+                value_kind(&types)
+            )));
+        }
+    };
+    let mended = mended(&text);
+    let document = typed(mended.as_deref().unwrap_or(&text), &letters)?;
+    out.push(Some(&document));
     Ok(())
 }
 

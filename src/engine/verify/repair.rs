@@ -13,7 +13,9 @@ use super::Context;
 use super::run::TableRun;
 use super::session::{Patience, Session, Sessions};
 use super::settle::{Candidate, Found, fetch_rows, look};
+use crate::engine::connection::STATEMENTS_OF_TEXT;
 use crate::engine::copy::range::{CONDITION_BYTES, Side, batches, keys_condition};
+use crate::engine::destination::mysql::refusal;
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::quote::quote_identifier;
@@ -103,7 +105,10 @@ impl Repairer {
         let mut locking = run.select(Side::Destination, &keys_condition(table, Side::Destination, &keys));
         locking.extend_from_slice(b" FOR UPDATE");
         let too_large = || Error::definite("the rows are too large to be repaired together");
-        let held = fetch_rows(run, writer, &locking, &keys).await?.ok_or_else(too_large)?;
+        writer.query_drop(STATEMENTS_OF_TEXT).await?;
+        let held = fetch_rows(run, writer, &locking, &keys).await;
+        writer.query_drop("SET NAMES binary").await?;
+        let held = held?.ok_or_else(too_large)?;
         let reading = run.select(Side::Source, &keys_condition(table, Side::Source, &keys));
         let wanted = fetch_rows(run, sessions.source.get().await?, &reading, &keys).await?.ok_or_else(too_large)?;
         let unchanged = |(candidate, found): &&&(Candidate, Found)| held.get(&candidate.key) == found.destination.as_ref();
@@ -132,6 +137,9 @@ async fn apply(
     }
     let most: Option<u64> = writer.query_first("SELECT @@max_allowed_packet").await?;
     for row in keys.iter().filter_map(|key| wanted.get(*key)) {
+        if let Some(why) = refusal(&run.plan, row) {
+            return Err(Error::definite(format!("the destination cannot be given {why}")));
+        }
         let statement = insert_statement(&run.plan, row);
         if most.is_none_or(|most| statement.len() as u64 >= most) {
             // The server would break the connection, and look like one that went away.
@@ -159,7 +167,7 @@ fn delete_statement(table: &TablePlan, key: &Row) -> Vec<u8> {
             sql.extend_from_slice(b" AND ");
         }
         let column = &table.columns[place];
-        push_identity(&mut sql, &column.destination_name, &column.column, cell);
+        push_identity(&mut sql, column, cell);
     }
     sql
 }
@@ -173,7 +181,7 @@ fn insert_statement(table: &TablePlan, row: &Row) -> Vec<u8> {
         if number > 0 {
             sql.push(b',');
         }
-        push_insert_literal(&mut sql, &column.column, cell);
+        push_insert_literal(&mut sql, column, cell);
     }
     sql.push(b')');
     sql

@@ -15,6 +15,7 @@ use super::order::Order;
 use super::progress::{Counts, TableProgress, bound_text};
 use crate::engine::copy::range::{KeyBound, SelectOptions, Side, select_statement};
 use crate::engine::plan::TablePlan;
+use crate::engine::value::json_types::plain;
 use crate::engine::value::{CellRef, Row, RowBuilder};
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -85,7 +86,9 @@ impl TableRun {
     /// The statement that reads the rows under a condition.
     pub fn select(&self, side: Side, condition: &[u8]) -> Vec<u8> {
         let force_index = self.plan.has_key() && self.force_index(side);
-        select_statement(&self.plan, side, condition, SelectOptions { force_index, ordered: self.plan.has_key() })
+        // Where JSON meets text, only texts can be compared.
+        let json_types = self.shape.mixed_json.is_empty();
+        select_statement(&self.plan, side, condition, SelectOptions { force_index, ordered: self.plan.has_key(), json_types })
     }
 
     /// Whether statements may name the key's index on this side.
@@ -107,7 +110,7 @@ impl TableRun {
 
     fn comparable_cell<'a>(&self, place: usize, cell: CellRef<'a>) -> Option<Cow<'a, [u8]>> {
         let bytes = cell?;
-        let document = if self.shape.mixed_json.contains(&place) { json::canonical(bytes) } else { None };
+        let document = if self.shape.mixed_json.contains(&place) { json::canonical(&plain(bytes)) } else { None };
         Some(document.map_or(Cow::Borrowed(bytes), Cow::Owned))
     }
 

@@ -261,7 +261,9 @@ impl Applier {
                     }
                 }
             };
-            for statement in statements.iter().filter(|statement| statement.lenient.is_empty() && statement.long.is_empty()) {
+            let can_run =
+                |statement: &&Statement| statement.lenient.is_empty() && statement.long.is_empty() && statement.refused.is_none();
+            for statement in statements.iter().filter(can_run) {
                 let table = &plan.tables[statement.table as usize];
                 let refused = match self.conn.query_drop(statement.sql.as_slice()).await {
                     Ok(()) => refuse_warnings(&mut self.conn, statement).await.err(),

@@ -146,8 +146,12 @@ impl<'a> Carrier<'a> {
 
     /// The values that others reference, of the rows that a step is about to change.
     async fn referenced(&self, conn: &mut Conn, table: &TablePlan, condition: &[u8]) -> Result<Vec<Row>> {
-        let statement =
-            select_statement(table, Side::Destination, condition, SelectOptions { force_index: false, ordered: false });
+        let statement = select_statement(
+            table,
+            Side::Destination,
+            condition,
+            SelectOptions { force_index: false, ordered: false, json_types: false },
+        );
         let mut reader = RowReader::start(conn, &statement, table).await?;
         let mut found = HashSet::new();
         while let Some(row) = reader.next().await? {
@@ -213,7 +217,7 @@ fn update(table: &TablePlan, cells: &[(usize, Option<Vec<u8>>)], condition: &[u8
             sql.push(b',');
         }
         sql.extend_from_slice(format!("{}=", name(table, *place)).as_bytes());
-        push_insert_literal(&mut sql, &table.columns[*place].column, value.as_deref());
+        push_insert_literal(&mut sql, &table.columns[*place], value.as_deref());
     }
     // A cascade leaves ON UPDATE CURRENT_TIMESTAMP alone.
     for (place, column) in table.columns.iter().enumerate() {

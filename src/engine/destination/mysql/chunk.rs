@@ -176,7 +176,9 @@ impl ChunkWriter {
 
     fn name_row(&self, table: &TablePlan, statement: &Statement, error: Error) -> Error {
         let text = error.to_string();
+        let alone = (statement.subjects.len() == 1).then_some(1);
         let key = row_number(&text)
+            .or(alone)
             .and_then(|number| statement.subjects.get(number.saturating_sub(1)))
             .map(|row| format!(" key {}", describe_key(table, row)))
             .unwrap_or_default();

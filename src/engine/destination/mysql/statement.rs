@@ -12,6 +12,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::plan::{ColumnPlan, TablePlan};
 use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::Kind;
+use crate::engine::value::json_sql;
 use crate::engine::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal, push_quoted};
 use crate::engine::value::{CellRef, Row, RowBuilder};
 
@@ -47,11 +48,14 @@ impl Limits {
         self.statement_bytes.max(self.packet_bytes / 4 * 3).min(SMALL_BYTES)
     }
 
-    /// The error of a statement that the server would not read to its end.
+    /// The error of a statement that the server would not read to its end, or whose row it cannot hold as it is.
     ///
     /// # Errors
-    /// Definite, with the size that is needed.
+    /// Definite, with the size that is needed, or what cannot be written.
     pub fn check(&self, table: &TablePlan, statement: &Statement) -> Result<()> {
+        if let Some(why) = &statement.refused {
+            return Err(Error::definite(format!("the destination cannot be given {why}")));
+        }
         let bytes = statement.sql.len();
         // One byte says that it is a statement.
         if bytes < self.packet_bytes {
@@ -94,12 +98,14 @@ pub struct Statement {
     pub long: Vec<LongRow>,
     /// What its warnings mean.
     pub warnings: Warnings,
+    /// Why it is not sent at all: it holds one row, which the destination cannot hold as it is.
+    pub refused: Option<String>,
 }
 
 impl Statement {
     /// Whether it can be sent together with others.
     pub fn is_plain(&self) -> bool {
-        self.must_find.is_none() && self.lenient.is_empty() && self.long.is_empty()
+        self.must_find.is_none() && self.lenient.is_empty() && self.long.is_empty() && self.refused.is_none()
     }
 }
 
@@ -195,6 +201,16 @@ pub enum OnDuplicate {
     Keep,
     /// It is an error (tables without a key have no duplicates).
     Fail,
+}
+
+/// Why the destination cannot be given a row as it is.
+pub fn refusal(table: &TablePlan, row: &Row) -> Option<String> {
+    let mut documents =
+        table.columns.iter().zip(row.cells()).filter(|(column, _)| column.write && column.column.kind == Kind::Json);
+    documents.find_map(|(column, cell)| {
+        let why = json_sql::refusal(cell?, column.json.destination)?;
+        Some(format!("{why} (column {})", column.destination_name))
+    })
 }
 
 fn column_list(table: &TablePlan) -> String {
@@ -295,7 +311,7 @@ fn push_values(sql: &mut Vec<u8>, table: &TablePlan, row: &Row, long: &[usize]) 
             if long.contains(&place) {
                 sql.extend_from_slice(long::variable(Image::After, place).as_bytes());
             } else {
-                push_insert_literal(sql, &column.column, cell);
+                push_insert_literal(sql, column, cell);
             }
         }
     }
@@ -337,13 +353,14 @@ pub fn inserts<'a>(
     let mut open: Option<Statement> = None;
     for row in rows {
         let (lenient, long) = (lenient_columns(table, &row), long_places(table, &row, limits.packet_bytes));
-        if !lenient.is_empty() || !long.is_empty() {
+        let refused = refusal(table, &row);
+        if !lenient.is_empty() || !long.is_empty() || refused.is_some() {
             let mut sql = head.clone().into_bytes();
             push_values(&mut sql, table, &row, &long);
             sql.extend_from_slice(tail.as_bytes());
             let subjects = vec![subject(table, &row)];
             let long = LongRow::new(row.into_owned(), Image::After, long).into_iter().collect();
-            statements.push(Statement { table: table.id, sql, subjects, must_find: None, lenient, long, warnings });
+            statements.push(Statement { table: table.id, sql, subjects, must_find: None, lenient, long, warnings, refused });
             continue;
         }
         let begin = |sql: Vec<u8>| Statement {
@@ -354,6 +371,7 @@ pub fn inserts<'a>(
             lenient: Vec::new(),
             long: Vec::new(),
             warnings,
+            refused: None,
         };
         let mut statement = open.take().unwrap_or_else(|| begin(head.clone().into_bytes()));
         let before = statement.sql.len();
@@ -440,6 +458,7 @@ pub fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement
                 lenient: Vec::new(),
                 long: Vec::new(),
                 warnings: Warnings::Ignored,
+                refused: None,
             }
         })
         .collect()
@@ -459,7 +478,7 @@ fn push_identities(sql: &mut Vec<u8>, table: &TablePlan, row: &Row, long: &[usiz
             // Without an index of its own: no key holds a value as long as this.
             sql.extend_from_slice(format!("CAST({name} AS BINARY)={variable}").as_bytes());
         } else {
-            push_identity(sql, &column.destination_name, &column.column, cell);
+            push_identity(sql, column, cell);
         }
     }
     sql.extend_from_slice(b" LIMIT 1");
@@ -473,7 +492,7 @@ pub fn remove_one(table: &TablePlan, row: Row, limits: Limits) -> Statement {
     let subjects = vec![subject(table, &row)];
     let long = LongRow::new(row, Image::Before, long).into_iter().collect();
     let warnings = Warnings::Ignored;
-    Statement { table: table.id, sql, subjects, must_find: Some(1), lenient: Vec::new(), long, warnings }
+    Statement { table: table.id, sql, subjects, must_find: Some(1), lenient: Vec::new(), long, warnings, refused: None }
 }
 
 /// Turns one row like `before` into `after`.
@@ -493,16 +512,16 @@ pub fn replace_one(table: &TablePlan, before: Row, after: Row, limits: Limits) -
             if long_after.contains(&place) {
                 sql.extend_from_slice(long::variable(Image::After, place).as_bytes());
             } else {
-                push_insert_literal(&mut sql, &column.column, cell);
+                push_insert_literal(&mut sql, column, cell);
             }
         }
     }
     push_identities(&mut sql, table, &before, &long_before);
-    let (lenient, subjects) = (lenient_columns(table, &after), vec![subject(table, &before)]);
+    let (lenient, subjects, refused) = (lenient_columns(table, &after), vec![subject(table, &before)], refusal(table, &after));
     let rows = [LongRow::new(before, Image::Before, long_before), LongRow::new(after, Image::After, long_after)];
     let long = rows.into_iter().flatten().collect();
     let warnings = Warnings::Errors;
-    Statement { table: table.id, sql, subjects, must_find: Some(1), lenient, long, warnings }
+    Statement { table: table.id, sql, subjects, must_find: Some(1), lenient, long, warnings, refused }
 }
 
 /// A key as people read it: `(42, 'x')`; long values are cut.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::engine::fixture::{column, definition, table_plan};
 use crate::engine::schema::definition::Column;
+use crate::engine::value::json_types::JsonServer;
 
 /// `k VARCHAR PRIMARY KEY, n BIGINT, v LONGBLOB`
 fn text_keyed() -> TablePlan {
@@ -90,4 +91,24 @@ fn what_no_packet_takes_is_refused_by_name() {
     let error = limits().check(&table, &statement).unwrap_err();
     assert!(!error.is_retryable());
     assert!(error.to_string().contains("d.t") && error.to_string().contains("max_allowed_packet"), "{error}");
+}
+
+#[test]
+fn documents_with_types_that_the_destination_cannot_make_are_refused() {
+    let columns = vec![column("id", Kind::Int { unsigned: false }), column("j", Kind::Json)];
+    let mut table = table_plan(definition("d", "t", columns));
+    let mut refusals = |document: &[u8], server| {
+        table.columns[1].json.destination = server;
+        let rows = [row(&[b"1", b"[1]"]), row(&[b"2", document]), row(&[b"3", b"[2]"])];
+        let statements = inserts(&table, rows.into_iter().map(Cow::Owned), OnDuplicate::Replace, limits());
+        let errors = statements.iter().filter_map(|statement| limits().check(&table, statement).err());
+        errors.map(|error| error.to_string()).collect::<Vec<_>>()
+    };
+    assert!(refusals(b"#[#D1.50]", JsonServer::MySql80).is_empty());
+    let timestamp = br##"#[#s"2024-01-02 03:04:05.000000"]"##;
+    // The row alone, whatever is written with it.
+    let errors = refusals(timestamp, JsonServer::MySql80);
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].contains("TIMESTAMP") && errors[0].contains("column j"), "{errors:?}");
+    assert!(refusals(timestamp, JsonServer::MySql8021).is_empty());
 }

@@ -21,6 +21,7 @@ mod generated_columns;
 mod gtid_mode;
 mod heartbeat;
 mod invisible_columns;
+mod json_types;
 mod local_infile;
 mod log_replica_updates;
 mod lower_case_table_names;
@@ -42,6 +43,7 @@ mod sql_mode;
 mod storage_engines;
 mod stored_programs;
 mod supported;
+mod system_versioning;
 mod text_keys;
 mod time_zone;
 mod timestamp_defaults;
@@ -126,6 +128,7 @@ pub const CHECKS: &[Check] = &[
     check("ForeignKeyTargets", Needs::Tables, foreign_key_targets::check),
     check("ForeignKeyCascades", Needs::LogAndTables, foreign_key_cascades::check),
     check("StorageEngines", Needs::Tables, storage_engines::check),
+    check("SystemVersioning", Needs::Tables, system_versioning::check),
     check("CharacterSets", Needs::Tables, character_sets::check),
     check("FullTextIds", Needs::LogAndTables, full_text_ids::check),
     check("Definitions", Needs::Tables, definitions::check),
@@ -137,6 +140,7 @@ pub const CHECKS: &[Check] = &[
     check("EncryptedColumns", Needs::Tables, encrypted_columns::check),
     check("OnlineSchemaChange", Needs::Tables, online_schema_change::check),
     check("InvisibleColumns", Needs::Tables, invisible_columns::check),
+    check("JsonTypes", Needs::Tables, json_types::check),
     check("GeneratedColumns", Needs::Tables, generated_columns::check),
     check("StoredPrograms", Needs::Tables, stored_programs::check),
     check("LocalInfile", Needs::Servers, local_infile::check),

@@ -30,7 +30,8 @@ pub fn check(context: &Context) -> Option<Finding> {
         found.join("; "),
         "this version does not migrate triggers, routines, events and sequences: they will be missing at the destination",
         "create them at the destination before the application uses it (mysqldump --no-data --no-create-info --routines --events), \
-         triggers only after the migration has ended, and ignore this item",
+         triggers only after the migration has ended, a sequence (which a column's default may need beforehand) with the source's value once \
+         the source is not written any more: SELECT SETVAL(name, next_not_cached_value), and ignore this item",
     ))
 }
 

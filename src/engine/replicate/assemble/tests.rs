@@ -1,5 +1,7 @@
 //! XA transactions that are kept, and those that are read again.
 
+use std::collections::HashSet;
+
 use super::*;
 use crate::api::{MigrationTaskSpec, NameCase};
 use crate::engine::error::Class;
@@ -43,7 +45,7 @@ impl Log {
             "source: {mysql: {host: s, username: u}}\ndestination: {mysql: {host: d, username: u}}\nobjects: [{database: d}]";
         let spec: MigrationTaskSpec = serde_saphyr::from_str(text).unwrap();
         let names = NameRules { source: 0, destination: 0, policy: NameCase::Default };
-        let guard = Guard::new(Selection::new(&spec, names).unwrap(), Progress::new("s".into(), "d".into()));
+        let guard = Guard::new(Selection::new(&spec, names).unwrap(), Progress::new("s".into(), "d".into()), HashSet::new());
         let valid_from = valid_from.into_iter().map(|position| (0, position)).collect();
         let cascades = Arc::new(Cascades::none());
         let mut assembler = Assembler::new(Arc::new(plan()), guard, cascades, up_to(1), up_to(1), valid_from, 0);

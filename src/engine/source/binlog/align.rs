@@ -1,6 +1,7 @@
 //! Which column of the definition a column of the log is.
 //!
-//! One to one, but for functional indexes: MySQL 8.0 (seen on 8.0.15, not on 9.7) keeps a hidden generated
+//! One to one, but for hidden columns. MariaDB keeps one of hashes for each unique index over whole texts, and logs it behind all
+//! others (`DB_ROW_HASH_1`). For functional indexes MySQL 8.0 (seen on 8.0.15, not on 9.7) keeps a hidden generated
 //! column for each of their parts and logs it, behind the columns that the table had when the index was made.
 
 use super::column::ColumnDecoder;
@@ -13,6 +14,10 @@ pub(super) fn align(definition: &TableDefinition, map: &TableMap) -> Result<Vec<
     let (defined, logged) = (definition.columns.len(), map.columns.len());
     if defined == logged {
         return Ok((0..defined).map(Some).collect());
+    }
+    let hashes = definition.indexes.iter().filter(|index| definition.is_hashed(index)).count();
+    if hashes > 0 && logged == defined + hashes {
+        return Ok((0..logged).map(|place| (place < defined).then_some(place)).collect());
     }
     let functional_parts = definition.indexes.iter().flat_map(|index| &index.parts).filter(|part| part.column.is_none()).count();
     if logged != defined + functional_parts {
@@ -99,8 +104,8 @@ fn by_type(defined: &[Column], logged: &[MapColumn]) -> Ways {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::fixture::column;
-    use crate::engine::schema::definition::Kind;
+    use crate::engine::fixture::{column, definition};
+    use crate::engine::schema::definition::{Index, IndexPart, Kind};
 
     fn defined(name: &str, kind: Kind, nullable: bool) -> Column {
         Column { nullable, ..column(name, kind) }
@@ -115,6 +120,31 @@ mod tests {
             Ways::One(places) => Some(places),
             _ => None,
         }
+    }
+
+    #[test]
+    fn hashes_of_unique_texts_lie_behind_all_others() {
+        let text = Index {
+            name: "t".into(),
+            unique: true,
+            kind: "HASH".into(),
+            parts: vec![IndexPart { column: Some("t".into()), prefix: None, nullable: false }],
+        };
+        let columns = vec![defined("id", Kind::Int { unsigned: false }, false), defined("t", Kind::Text, false)];
+        let table = TableDefinition { indexes: vec![text], ..definition("shop", "notes", columns) };
+        let map = |columns: usize| TableMap {
+            id: 1,
+            flags: 0,
+            database: "shop".into(),
+            table: "notes".into(),
+            columns: vec![logged(8, true); columns],
+            primary_key: Vec::new(),
+            raw: Box::default(),
+        };
+        assert_eq!(align(&table, &map(3)).unwrap(), [Some(0), Some(1), None]);
+        assert_eq!(align(&table, &map(2)).unwrap(), [Some(0), Some(1)]);
+        assert!(align(&table, &map(4)).is_err());
+        assert!(table.row_key().is_none());
     }
 
     #[test]

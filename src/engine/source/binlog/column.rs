@@ -2,7 +2,7 @@
 
 use super::compress;
 use super::cursor::{Cursor, big_endian, little_endian, malformed};
-use super::jsonb::{self, JsonText};
+use super::jsonb::{self, JsonForm};
 use super::numbers::{self, signed_text, unsigned_text};
 use super::table_map::{MapColumn, column_type as t};
 use super::temporal;
@@ -79,11 +79,11 @@ pub(super) struct ColumnDecoder {
 #[derive(Debug)]
 pub(super) struct Scratch {
     text: Vec<u8>,
-    pub json: JsonText,
+    pub json: JsonForm,
 }
 
 impl Scratch {
-    pub fn new(json: JsonText) -> Self {
+    pub fn new(json: JsonForm) -> Self {
         Self { text: Vec::new(), json }
     }
 }
@@ -172,7 +172,7 @@ impl ColumnDecoder {
         Ok(())
     }
 
-    fn render_text(&self, bytes: &[u8], json: JsonText, text: &mut Vec<u8>) -> Result<()> {
+    fn render_text(&self, bytes: &[u8], json: JsonForm, text: &mut Vec<u8>) -> Result<()> {
         match self.render {
             Render::Float => {
                 let bits = u32::try_from(little_endian(bytes)).map_err(|_| malformed("FLOAT"))?;

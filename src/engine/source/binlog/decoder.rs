@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cursor::Cursor;
 use super::event::{FLAG_IGNORABLE, RawEvent, code};
 use super::format::{Flavour, FormatDescription, Heartbeat, Rotate};
-use super::jsonb::JsonText;
+use super::jsonb::JsonForm;
 use super::payload::Payload;
 use super::query::Query;
 use super::rows::{RowsEvent, RowsForm, RowsHead};
@@ -56,8 +56,8 @@ pub struct Decoder {
     flavour: Flavour,
     table_id_length: Option<usize>,
     /// Set from outside, or by the first event of the file.
-    json: Option<JsonText>,
-    json_of_file: JsonText,
+    json: Option<JsonForm>,
+    json_of_file: JsonForm,
     /// Maps of the current statement.
     current: Vec<Arc<TableMap>>,
     /// Maps seen in this file, so that an unchanged one is not parsed again and callers can compare pointers.
@@ -71,10 +71,10 @@ impl Decoder {
     }
 
     /// For a source that answers `@@version` with this today: its files may be older than it is, and JSON
-    /// must be printed as it prints it. Without this the version in the file decides.
+    /// has the types that its SELECTs tell. Without this the version in the file decides.
     #[must_use]
     pub fn for_version(version: &str) -> Self {
-        Self { json: Some(JsonText::of_version(version)), ..Self::default() }
+        Self { json: Some(JsonForm::of_version(version)), ..Self::default() }
     }
 
     /// Family of the server that wrote the log, as the last FORMAT_DESCRIPTION said.
@@ -101,7 +101,7 @@ impl Decoder {
                 let format = FormatDescription::parse(body)?;
                 self.flavour = format.flavour;
                 self.table_id_length = Some(format.table_id_length());
-                self.json_of_file = JsonText::of_version(&format.server_version);
+                self.json_of_file = JsonForm::of_version(&format.server_version);
                 self.forget_tables();
                 Event::FormatDescription(format)
             }

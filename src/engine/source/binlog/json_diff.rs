@@ -2,8 +2,9 @@
 //! document. The document is taken from the before image, changed, and printed.
 
 use super::cursor::{Cursor, malformed};
-use super::jsonb::{self, JsonText, Value};
+use super::jsonb::{self, JsonForm, Value};
 use crate::engine::error::{Error, Result};
+use crate::engine::value::json_types::MARK;
 
 const MAX_DEPTH: usize = 110;
 
@@ -14,8 +15,8 @@ enum Node<'a> {
     Object(Vec<(Vec<u8>, Node<'a>)>),
 }
 
-/// Appends the text of `document` (binary JSON) after the changes in `diffs`, as a row image has them.
-pub(super) fn apply(document: &[u8], diffs: &[u8], style: JsonText, out: &mut Vec<u8>) -> Result<()> {
+/// Appends the canonical form of `document` (binary JSON) after the changes in `diffs`, as a row image has them.
+pub(super) fn apply(document: &[u8], diffs: &[u8], form: JsonForm, out: &mut Vec<u8>) -> Result<()> {
     let mut root = node(document)?;
     let mut cursor = Cursor::new(diffs);
     while !cursor.is_empty() {
@@ -30,7 +31,11 @@ pub(super) fn apply(document: &[u8], diffs: &[u8], style: JsonText, out: &mut Ve
         };
         change.apply(&mut root, &path).ok_or_else(|| unusable("a path that the document does not have", path_bytes))?;
     }
-    print(&root, style, out)
+    let start = out.len();
+    if print(&root, form, out)? {
+        out.insert(start, MARK);
+    }
+    Ok(())
 }
 
 fn unusable(what: &str, path: &[u8]) -> Error {
@@ -64,16 +69,18 @@ fn build<'a>(value: Value<'a>, depth: usize, budget: &mut usize) -> Result<Node<
     }
 }
 
-fn print(node: &Node<'_>, style: JsonText, out: &mut Vec<u8>) -> Result<()> {
+/// Whether a value has a mark.
+fn print(node: &Node<'_>, form: JsonForm, out: &mut Vec<u8>) -> Result<bool> {
+    let mut typed = false;
     match node {
-        Node::Scalar(value) => jsonb::write_scalar(value, style, out)?,
+        Node::Scalar(value) => return jsonb::write_scalar(value, form, out),
         Node::Array(elements) => {
             out.push(b'[');
             for (i, element) in elements.iter().enumerate() {
                 if i > 0 {
                     out.extend_from_slice(b", ");
                 }
-                print(element, style, out)?;
+                typed |= print(element, form, out)?;
             }
             out.push(b']');
         }
@@ -85,12 +92,12 @@ fn print(node: &Node<'_>, style: JsonText, out: &mut Vec<u8>) -> Result<()> {
                 }
                 jsonb::write_string(key, out);
                 out.extend_from_slice(b": ");
-                print(member, style, out)?;
+                typed |= print(member, form, out)?;
             }
             out.push(b'}');
         }
     }
-    Ok(())
+    Ok(typed)
 }
 
 /// A step of a path.
@@ -257,7 +264,7 @@ mod tests {
 
     fn after(diffs: &[Vec<u8>]) -> Result<String> {
         let mut out = Vec::new();
-        apply(OBJECT, &diffs.concat(), JsonText::MySql80, &mut out)?;
+        apply(OBJECT, &diffs.concat(), JsonForm::MySql80, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -271,6 +278,8 @@ mod tests {
         assert_eq!(after(&[diff(1, "$.b[1]", Some(seven)), diff(2, "$.b[0]", None)]).unwrap(), r#"{"a": 1, "b": [7, "x"]}"#);
         assert_eq!(after(&[diff(1, "$.b[9]", Some(seven)), diff(2, "$.a", None)]).unwrap(), r#"{"b": [null, "x", 7]}"#);
         assert_eq!(after(&[diff(0, "$.b[last]", Some(seven))]).unwrap(), r#"{"a": 1, "b": [null, 7]}"#);
+        let decimal: &[u8] = &[0x0f, 246, 4, 3, 1, 0x81, 5];
+        assert_eq!(after(&[diff(0, "$.a", Some(decimal))]).unwrap(), r##"#{"a": #D1.5, "b": [null, "x"]}"##);
         assert!(after(&[diff(0, "$.c", Some(seven))]).is_err());
         assert!(after(&[diff(1, "$.a", Some(seven))]).is_err());
         assert!(after(&[diff(2, "$.b[2]", None)]).is_err());
@@ -281,8 +290,8 @@ mod tests {
         #[test]
         fn malformed_changes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60), path in "[$.\\[\\]a\"\\\\0-9last -]{0,20}") {
             let mut out = Vec::new();
-            let _ = apply(OBJECT, &bytes, JsonText::MySql80, &mut out);
-            let _ = apply(OBJECT, &diff(2, &path, None), JsonText::MySql80, &mut out);
+            let _ = apply(OBJECT, &bytes, JsonForm::MySql80, &mut out);
+            let _ = apply(OBJECT, &diff(2, &path, None), JsonForm::MySql80, &mut out);
         }
     }
 }

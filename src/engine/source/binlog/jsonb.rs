@@ -1,27 +1,28 @@
-//! MySQL's binary JSON (`json_binary.h`) as the text the server prints for it.
+//! MySQL's binary JSON (`json_binary.h`) as canonical documents: the text that MySQL 8 prints, with the types that text does not
+//! tell (`value::json_types`).
 
 use super::cursor::{Cursor, little_endian, malformed};
 use super::numbers::{decimal_text, sign_extended, signed_text, unsigned_text};
 use super::table_map::column_type as t;
 use super::temporal::{JsonTemporal, json_temporal};
 use crate::engine::error::Result;
-use crate::engine::value::json_sql::mended;
+use crate::engine::value::json_types::{MARK, current_type};
 
 /// The server allows 100.
 const MAX_DEPTH: usize = 110;
 
-/// How a server prints documents. The copy reads what the source prints today, so the log's documents are
-/// printed in the same way, whatever server wrote them into the log.
+/// Which types a source's copy can tell. The copy asks the source of today, so the log's documents are
+/// read in the same way, whatever server wrote them into the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum JsonText {
-    /// The double 1 as `1`; line breaks in base64 as they are (which is no JSON).
+pub enum JsonForm {
+    /// An UNSIGNED INTEGER that INTEGER can hold counts as one.
     MySql57,
-    /// The double 1 as `1.0`; line breaks in base64 escaped.
+    /// All.
     #[default]
     MySql80,
 }
 
-impl JsonText {
+impl JsonForm {
     /// Of a server's `@@version`.
     pub fn of_version(version: &str) -> Self {
         if version.starts_with("5.") { Self::MySql57 } else { Self::MySql80 }
@@ -50,22 +51,19 @@ pub(super) struct Container<'a> {
     data: &'a [u8],
 }
 
-/// Appends the text of a document. No bytes at all are the JSON null, as the server reads them.
-pub(super) fn text(document: &[u8], style: JsonText, out: &mut Vec<u8>) -> Result<()> {
+/// Appends the canonical form of a document. No bytes at all are the JSON null, as the server reads them.
+pub(super) fn text(document: &[u8], form: JsonForm, out: &mut Vec<u8>) -> Result<()> {
     if document.is_empty() {
         out.extend_from_slice(b"null");
         return Ok(());
     }
     // A valid document's parts do not overlap, so that reading it takes no more bytes than it has. This
     // stops documents whose offsets point back from growing without end.
-    let mut printer = Printer { left: document.len(), style };
+    let mut printer = Printer { left: document.len(), form, typed: false };
     let start = out.len();
     printer.value(&parse(document)?, out, 0)?;
-    if style == JsonText::MySql57
-        && let Some(text) = mended(&out[start..])
-    {
-        out.truncate(start);
-        out.extend_from_slice(&text);
+    if printer.typed {
+        out.insert(start, MARK);
     }
     Ok(())
 }
@@ -187,7 +185,9 @@ impl<'a> Container<'a> {
 struct Printer {
     /// Bytes of the document not yet read.
     left: usize,
-    style: JsonText,
+    form: JsonForm,
+    /// A value with a mark was printed.
+    typed: bool,
 }
 
 impl Printer {
@@ -202,7 +202,8 @@ impl Printer {
             Value::String(bytes) | Value::Opaque { data: bytes, .. } => self.spend(bytes.len())?,
             _ => {}
         }
-        write_scalar(value, self.style, out)
+        self.typed |= write_scalar(value, self.form, out)?;
+        Ok(())
     }
 
     fn container(&mut self, container: &Container<'_>, out: &mut Vec<u8>, depth: usize) -> Result<()> {
@@ -228,35 +229,48 @@ impl Printer {
     }
 }
 
-/// Appends the text of anything but an object or array.
-pub(super) fn write_scalar(value: &Value<'_>, style: JsonText, out: &mut Vec<u8>) -> Result<()> {
+/// Appends anything but an object or array; whether it has a mark.
+pub(super) fn write_scalar(value: &Value<'_>, form: JsonForm, out: &mut Vec<u8>) -> Result<bool> {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(number) => signed_text(*number, |text| out.extend_from_slice(text)),
-        Value::Uint(number) => unsigned_text(*number, |text| out.extend_from_slice(text)),
-        Value::Double(number) => write_double(*number, style, out),
+        Value::Uint(number) => {
+            let marked = form == JsonForm::MySql80 && i64::try_from(*number).is_ok();
+            if marked {
+                out.extend_from_slice(&[MARK, b'U']);
+            }
+            unsigned_text(*number, |text| out.extend_from_slice(text));
+            return Ok(marked);
+        }
+        Value::Double(number) => write_double(*number, out),
         Value::String(bytes) => write_string(bytes, out),
-        Value::Opaque { field_type, data } => write_opaque(*field_type, data, out)?,
+        Value::Opaque { field_type, data } => {
+            write_opaque(*field_type, data, out)?;
+            return Ok(true);
+        }
         Value::Container(_) => return Err(malformed("JSON container in place of a scalar")),
     }
-    Ok(())
+    Ok(false)
 }
 
 fn write_opaque(field_type: u8, data: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    let temporal = match field_type {
+    let (letter, temporal) = match field_type {
         t::NEWDECIMAL => {
             let mut cursor = Cursor::new(data);
             let (precision, scale) = (cursor.u8()?, cursor.u8()?);
+            out.extend_from_slice(&[MARK, b'D']);
             return decimal_text(out, cursor.rest(), precision, scale);
         }
-        t::DATE | t::NEWDATE => JsonTemporal::Date,
-        t::TIME | t::TIME2 => JsonTemporal::Time,
-        t::DATETIME | t::DATETIME2 | t::TIMESTAMP | t::TIMESTAMP2 => JsonTemporal::DateTime,
+        t::DATE | t::NEWDATE => (b'd', JsonTemporal::Date),
+        t::TIME | t::TIME2 => (b't', JsonTemporal::Time),
+        t::DATETIME | t::DATETIME2 => (b'm', JsonTemporal::DateTime),
+        t::TIMESTAMP | t::TIMESTAMP2 => (b's', JsonTemporal::DateTime),
         other => {
+            out.extend_from_slice(&[MARK, b'b']);
             out.extend_from_slice(b"\"base64:type");
-            unsigned_text(u64::from(other), |text| out.extend_from_slice(text));
+            unsigned_text(u64::from(current_type(other)), |text| out.extend_from_slice(text));
             out.push(b':');
             base64(data, out);
             out.push(b'"');
@@ -266,7 +280,7 @@ fn write_opaque(field_type: u8, data: &[u8], out: &mut Vec<u8>) -> Result<()> {
     if data.len() != 8 {
         return Err(malformed("date or time inside JSON"));
     }
-    out.push(b'"');
+    out.extend_from_slice(&[MARK, letter, b'"']);
     out.extend_from_slice(json_temporal(little_endian(data) as i64, temporal).as_bytes());
     out.push(b'"');
     Ok(())
@@ -319,7 +333,7 @@ pub(super) fn write_string(bytes: &[u8], out: &mut Vec<u8>) {
 
 /// The shortest digits that read back, without an exponent where the point is near (`my_gcvt`), and `.0`
 /// where it would look like an integer.
-fn write_double(number: f64, style: JsonText, out: &mut Vec<u8>) {
+fn write_double(number: f64, out: &mut Vec<u8>) {
     if number.is_sign_negative() {
         out.push(b'-');
     }
@@ -336,7 +350,6 @@ fn write_double(number: f64, style: JsonText, out: &mut Vec<u8>) {
             let whole = digits.iter().copied().chain(std::iter::repeat(b'0')).take(point as usize);
             out.extend(whole);
             match digits.get(point as usize..) {
-                Some([]) | None if style == JsonText::MySql57 => {}
                 Some([]) | None => out.extend_from_slice(b".0"),
                 Some(fraction) => {
                     out.push(b'.');
@@ -384,13 +397,13 @@ mod tests {
 
     fn double(number: f64) -> String {
         let mut out = Vec::new();
-        write_double(number, JsonText::MySql80, &mut out);
+        write_double(number, &mut out);
         String::from_utf8(out).unwrap()
     }
 
     fn s(document: &[u8]) -> String {
         let mut out = Vec::new();
-        text(document, JsonText::MySql80, &mut out).unwrap();
+        text(document, JsonForm::MySql80, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -433,14 +446,25 @@ mod tests {
             2, 0, 13, 0, 4, 0, 0, 12, 10, 0, 1, b'x', 0, // array at 20: count, size, entries, "x" at 10
         ];
         assert_eq!(s(object), r#"{"a": 1, "b": [null, "x"]}"#);
-        assert_eq!(s(&[0x0f, 246, 4, 3, 1, 0x81, 5]), "1.5");
-        assert_eq!(s(&[0x0f, 252, 3, 1, 2, 3]), "\"base64:type252:AQID\"");
+    }
+
+    #[test]
+    fn types_are_marked() {
+        assert_eq!(s(&[0x0f, 246, 4, 3, 1, 0x81, 5]), "##D1.5");
+        assert_eq!(s(&[0x0f, 252, 3, 1, 2, 3]), "##b\"base64:type252:AQID\"");
+        // Of 5.7, which prints 253 where later servers have 15.
+        assert_eq!(s(&[0x0f, 253, 3, 1, 2, 3]), "##b\"base64:type15:AQID\"");
+        assert_eq!(s(&[6, 7, 0]), "##U7");
+        assert_eq!(s(&[10, 255, 255, 255, 255, 255, 255, 255, 255]), "18446744073709551615");
+        let mut out = Vec::new();
+        text(&[6, 7, 0], JsonForm::MySql57, &mut out).unwrap();
+        assert_eq!(out, b"7");
     }
 
     #[test]
     fn offsets_that_point_back_end() {
         // An array of itself.
-        assert!(text(&[2, 2, 0, 10, 0, 2, 0, 0, 2, 0, 0], JsonText::MySql80, &mut Vec::new()).is_err());
+        assert!(text(&[2, 2, 0, 10, 0, 2, 0, 0, 2, 0, 0], JsonForm::MySql80, &mut Vec::new()).is_err());
     }
 
     proptest! {
@@ -448,7 +472,7 @@ mod tests {
         fn malformed_documents_do_not_panic(kind in 0u8..16, bytes in proptest::collection::vec(0u8..40, 0..120)) {
             let mut document = vec![kind];
             document.extend(bytes);
-            let _ = text(&document, JsonText::MySql57, &mut Vec::new());
+            let _ = text(&document, JsonForm::MySql57, &mut Vec::new());
         }
 
         #[test]

@@ -35,7 +35,7 @@ pub use decoder::{Decoder, Event};
 pub(in crate::engine::source) use event::code;
 pub use event::{FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH, RawEvent};
 pub use format::{Flavour, FormatDescription, Heartbeat, Rotate, checksum_algorithm};
-pub use jsonb::JsonText;
+pub use jsonb::JsonForm;
 pub use offset::LogOffset;
 pub use payload::{Payload, PayloadEvents};
 pub use query::{Query, QuerySession};

@@ -10,7 +10,7 @@ use super::align::align;
 use super::column::{ColumnDecoder, Scratch, mismatch};
 use super::cursor::{Cursor, malformed};
 use super::json_diff;
-use super::jsonb::JsonText;
+use super::jsonb::JsonForm;
 use super::rows::{RowsEvent, RowsKind};
 use super::table_map::{MapColumn, TableMap, bit};
 use crate::engine::error::{Context, Error, Result};
@@ -143,7 +143,7 @@ impl RowDecoder {
         Ok(())
     }
 
-    fn pass<'a>(&'a self, input: &'a [u8], json: JsonText) -> Pass<'a> {
+    fn pass<'a>(&'a self, input: &'a [u8], json: JsonForm) -> Pass<'a> {
         Pass {
             columns: &self.columns,
             input: Cursor::new(input),

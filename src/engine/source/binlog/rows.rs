@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::compress;
 use super::cursor::{Cursor, malformed};
 use super::event::code;
-use super::jsonb::JsonText;
+use super::jsonb::JsonForm;
 use super::table_map::TableMap;
 use crate::engine::error::Result;
 
@@ -27,8 +27,8 @@ pub struct RowsEvent<'a> {
     pub kind: RowsKind,
     pub table: Arc<TableMap>,
     pub flags: u16,
-    /// How its JSON documents are printed.
-    pub json: JsonText,
+    /// Which types inside JSON documents count.
+    pub json: JsonForm,
     pub(super) columns: usize,
     pub(super) before_present: Cow<'a, [u8]>,
     pub(super) after_present: Cow<'a, [u8]>,
@@ -104,7 +104,7 @@ impl<'a> RowsEvent<'a> {
             kind: form.kind,
             table,
             flags,
-            json: JsonText::default(),
+            json: JsonForm::default(),
             columns,
             before_present: Cow::Borrowed(before_present),
             after_present: Cow::Borrowed(after_present),

@@ -1,0 +1,371 @@
+//! The types inside JSON documents, which their text does not tell: 1.5 is a DECIMAL or a DOUBLE, "2024-01-02" a DATE or a STRING.
+//!
+//! The canonical form of a document is the text that MySQL 8 prints if a parser makes the same document of it. Where it would
+//! not, the form begins with [`MARK`], and so does each value that the parser would get wrong: a mark, a letter, the text:
+//! `#{"price": #D1.50, "day": #d"2024-01-02", "plain": 1.5}`.
+//!
+//! | letter | type |
+//! |---|---|
+//! | `D` | DECIMAL |
+//! | `U` | UNSIGNED INTEGER that INTEGER could hold |
+//! | `d` `t` `m` `s` | DATE, TIME, DATETIME, TIMESTAMP |
+//! | `b` | BLOB, BIT and other bytes, printed as `"base64:typeN:…"` |
+//!
+//! The log holds the types. A SELECT has to ask for them: beside each document it selects [`JsonServer::types_expression`], one
+//! letter for each value, `.` where the text says enough, and [`typed`] puts both together. MySQL 5.7 has no quick way to list
+//! the types of a document; there a comparison of storage sizes first tells the documents of which nothing can be lost, and
+//! small UNSIGNED INTEGERs count as INTEGERs, by the copy and by the log.
+
+use std::borrow::Cow;
+
+use crate::engine::connection::{Flavor, ServerInfo};
+use crate::engine::error::{Error, Result};
+
+/// Begins a document with types, and each of its values that has one. No JSON text holds it outside strings.
+pub const MARK: u8 = b'#';
+
+/// In what SELECT gives beside a document: nothing but the text is needed.
+const PLAIN: u8 = b'.';
+
+/// What a server knows of types inside documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JsonServer {
+    /// Nothing: MariaDB, where JSON is text.
+    #[default]
+    Text,
+    /// Its functions tell the type of one place; `measures`: and the size of a document (5.7.22).
+    MySql57 { measures: bool },
+    /// JSON_TABLE tells the types of all places.
+    MySql80,
+    /// JSON_TABLE can be used by sessions of any character set, and gives a value whatever type a column can have.
+    MySql8021,
+}
+
+impl JsonServer {
+    /// By what a server says of itself.
+    pub fn of(info: &ServerInfo) -> Self {
+        if info.flavor == Flavor::MariaDb {
+            Self::Text
+        } else if info.is_mysql_since(8, 0, 21) {
+            Self::MySql8021
+        } else if info.is_mysql_since(8, 0, 4) {
+            Self::MySql80
+        } else {
+            Self::MySql57 { measures: info.is_mysql_since(5, 7, 22) }
+        }
+    }
+
+    /// What to select beside a document; `column` is its quoted name. None: the text is all there is.
+    pub fn types_expression(self, column: &str) -> Option<String> {
+        match self {
+            Self::Text => None,
+            Self::MySql57 { measures } => Some(types_of_57(column, measures)),
+            Self::MySql80 | Self::MySql8021 => {
+                // 8.0.15 takes a path in the character set of the session's statements only, which must be one of text.
+                let text = if self == Self::MySql8021 { "_utf8mb4" } else { "" };
+                let below = |path: &str| {
+                    let letter = letter_of("godwit_v", LETTERS);
+                    format!(
+                        "COALESCE((SELECT GROUP_CONCAT({letter} ORDER BY godwit_n SEPARATOR '') FROM JSON_TABLE({column},{text}'{path}' \
+                         COLUMNS (godwit_n FOR ORDINALITY,godwit_v JSON PATH {text}'$')) godwit_t),'')"
+                    )
+                };
+                Some(format!("CONCAT({},{},{})", letter_of(column, LETTERS), below("$**.*"), below("$**[*]")))
+            }
+        }
+    }
+}
+
+/// Names of JSON_TYPE and their letters.
+const LETTERS: &[(&str, char)] = &[
+    ("DECIMAL", 'D'),
+    ("UNSIGNED INTEGER", 'U'),
+    ("DATE", 'd'),
+    ("TIME", 't'),
+    ("DATETIME", 'm'),
+    ("TIMESTAMP", 's'),
+    ("BLOB", 'b'),
+    ("BIT", 'b'),
+    ("OPAQUE", 'b'),
+    ("GEOMETRY", 'b'),
+];
+
+/// The same for 5.7: it prints the DOUBLE 1 as `1`.
+const LETTERS_57: &[(&str, char)] = &[
+    ("DECIMAL", 'D'),
+    ("DOUBLE", 'f'),
+    ("DATE", 'd'),
+    ("TIME", 't'),
+    ("DATETIME", 'm'),
+    ("TIMESTAMP", 's'),
+    ("BLOB", 'b'),
+    ("BIT", 'b'),
+    ("OPAQUE", 'b'),
+    ("GEOMETRY", 'b'),
+];
+
+fn letter_of(value: &str, letters: &[(&str, char)]) -> String {
+    let names: Vec<String> = letters.iter().map(|(name, _)| format!("_utf8mb4'{name}'")).collect();
+    let all: String = letters.iter().map(|(_, letter)| *letter).collect();
+    format!("SUBSTRING(_utf8mb4'.{all}',1+COALESCE(FIELD(JSON_TYPE({value}),{}),0),1)", names.join(","))
+}
+
+/// Values in an array or object tree of 5.7 at most, ten to the power of this.
+const DIGITS_57: usize = 4;
+
+/// Each of the values below the root is taken out of the array of all of them, by its number.
+fn types_of_57(column: &str, measures: bool) -> String {
+    let below = |path: &str| {
+        let all = format!("JSON_EXTRACT({column},_utf8mb4'{path}')");
+        let digits = "SELECT 0 godwit_d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 \
+                      UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9";
+        let (mut tables, mut conditions, mut number) = (Vec::new(), Vec::new(), Vec::new());
+        for digit in (0..DIGITS_57).rev() {
+            tables.push(format!("({digits}) godwit_{digit}"));
+            number.push(format!("{}*godwit_{digit}.godwit_d", 10u32.pow(u32::try_from(digit).unwrap_or_default())));
+            // The join stops at the last value's number, at every digit.
+            conditions.push(format!("{}<JSON_LENGTH({all})", number.join("+")));
+        }
+        let number = number.join("+");
+        let letter = letter_of(&format!("JSON_EXTRACT({all},CONCAT(_utf8mb4'$[',{number},_utf8mb4']'))"), LETTERS_57);
+        format!(
+            "COALESCE((SELECT GROUP_CONCAT({letter} ORDER BY {number} SEPARATOR '') FROM {} WHERE {}),'')",
+            tables.join(" STRAIGHT_JOIN "),
+            conditions.join(" AND ")
+        )
+    };
+    let slow = format!("CONCAT({},{},{})", letter_of(column, LETTERS_57), below("$**.*"), below("$**[*]"));
+    let text = format!("CAST({column} AS CHAR CHARACTER SET utf8mb4)");
+    // What text loses changes the size, and always in one direction once these three are not there: bytes, dates and times, which
+    // grow when they become strings, and numbers with a fraction, of which a DECIMAL may have any size.
+    let same_size = format!("JSON_STORAGE_SIZE({column})=JSON_STORAGE_SIZE(CAST({text} AS JSON))");
+    let quick = if measures {
+        format!(
+            "{text} NOT LIKE _utf8mb4'%base64:type%' AND {text} NOT LIKE _utf8mb4'%____-__-__%' \
+             AND {text} NOT REGEXP _utf8mb4'[0-9][.][0-9]' AND {same_size}"
+        )
+    } else {
+        format!("{text} NOT REGEXP _utf8mb4'[0-9]' AND {text} NOT LIKE _utf8mb4'%base64:type%'")
+    };
+    format!("CASE WHEN {column} IS NULL THEN '.' WHEN {quick} THEN '.' ELSE {slow} END")
+}
+
+/// Whether a canonical document holds types that its text does not tell.
+pub fn is_typed(document: &[u8]) -> bool {
+    document.first() == Some(&MARK)
+}
+
+/// A canonical document's text.
+pub fn plain(document: &[u8]) -> Cow<'_, [u8]> {
+    if !is_typed(document) {
+        return Cow::Borrowed(document);
+    }
+    let mut out = Vec::with_capacity(document.len());
+    let mut place = 1;
+    while let Some(&byte) = document.get(place) {
+        let end = match byte {
+            b'"' => skip_string(document, place),
+            MARK => {
+                place += 2;
+                continue;
+            }
+            _ => place + 1,
+        };
+        out.extend_from_slice(&document[place..end]);
+        place = end;
+    }
+    Cow::Owned(out)
+}
+
+/// Place after the string that begins at `start`.
+pub(super) fn skip_string(text: &[u8], start: usize) -> usize {
+    let mut place = start + 1;
+    while let Some(&byte) = text.get(place) {
+        match byte {
+            b'\\' => place += 2,
+            b'"' => return place + 1,
+            _ => place += 1,
+        }
+    }
+    text.len()
+}
+
+/// Place after the number that begins at `start`.
+pub(super) fn number_end(text: &[u8], start: usize) -> usize {
+    text[start..]
+        .iter()
+        .position(|b| !matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
+        .map_or(text.len(), |length| start + length)
+}
+
+/// Whether a number is an UNSIGNED INTEGER by its text alone.
+pub fn is_beyond_integer(number: &[u8]) -> bool {
+    std::str::from_utf8(number).is_ok_and(|text| text.parse::<i64>().is_err() && text.parse::<u64>().is_ok())
+}
+
+/// The canonical form of a document from its text and the letters of its values: of the root, then of all members of objects,
+/// then of all elements of arrays; within both, a container's children stand together, before those of its children.
+///
+/// # Errors
+/// Definite when the letters are not those of this text.
+pub fn typed<'a>(text: &'a [u8], letters: &[u8]) -> Result<Cow<'a, [u8]>> {
+    if letters.iter().all(|letter| *letter == PLAIN) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut nodes = Vec::new();
+    let end = read_node(text, 0, 0, &mut nodes).ok_or_else(|| mismatch("the text is no document"))?;
+    if end != text.len() {
+        return Err(mismatch("the text goes on behind the document"));
+    }
+    let members = nodes.iter().filter(|node| node.is_object).map(|node| node.children).sum::<usize>();
+    if letters.len() != nodes.len() {
+        return Err(mismatch(format!("{} values, {} types", nodes.len(), letters.len())));
+    }
+    let mut places = Places { member: 1, element: 1 + members };
+    nodes[0].letter = letters[0];
+    assign(&mut nodes, 0, &mut places, letters);
+    print(text, &nodes)
+}
+
+fn mismatch(why: impl std::fmt::Display) -> Error {
+    Error::definite(format!(
+        "the types inside a JSON document cannot be told ({why}); MySQL 5.7 tells those of {} values",
+        10u32.pow(u32::try_from(DIGITS_57).unwrap_or_default())
+    ))
+}
+
+struct Node {
+    start: usize,
+    is_object: bool,
+    is_container: bool,
+    children: usize,
+    /// Index behind the last node below this one.
+    end: usize,
+    letter: u8,
+}
+
+/// MySQL allows 100.
+const MAX_DEPTH: usize = 110;
+
+fn skip_separators(text: &[u8], mut place: usize) -> usize {
+    while matches!(text.get(place), Some(b' ' | b',' | b':')) {
+        place += 1;
+    }
+    place
+}
+
+/// Appends the value at `place` and all below it; gives the place behind it.
+fn read_node(text: &[u8], place: usize, depth: usize, nodes: &mut Vec<Node>) -> Option<usize> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let first = *text.get(place)?;
+    let is_container = matches!(first, b'{' | b'[');
+    let is_object = first == b'{';
+    let number = nodes.len();
+    nodes.push(Node { start: place, is_object, is_container, children: 0, end: number + 1, letter: PLAIN });
+    if !is_container {
+        return Some(match first {
+            b'"' => skip_string(text, place),
+            b'-' | b'0'..=b'9' => number_end(text, place),
+            b't' | b'n' => place + 4,
+            b'f' => place + 5,
+            _ => return None,
+        });
+    }
+    let close = if is_object { b'}' } else { b']' };
+    let mut at = skip_separators(text, place + 1);
+    let mut children = 0;
+    while *text.get(at)? != close {
+        if is_object {
+            at = skip_separators(text, skip_string(text, at));
+        }
+        at = skip_separators(text, read_node(text, at, depth + 1, nodes)?);
+        children += 1;
+    }
+    let end = nodes.len();
+    let node = nodes.get_mut(number)?;
+    (node.children, node.end) = (children, end);
+    Some(at + 1)
+}
+
+/// Where the next container's letters stand.
+struct Places {
+    member: usize,
+    element: usize,
+}
+
+fn assign(nodes: &mut [Node], parent: usize, places: &mut Places, letters: &[u8]) {
+    let (children, is_object) = (nodes[parent].children, nodes[parent].is_object);
+    let next = if is_object { &mut places.member } else { &mut places.element };
+    let base = *next;
+    *next += children;
+    let mut child = parent + 1;
+    for number in 0..children {
+        nodes[child].letter = letters.get(base + number).copied().unwrap_or(b'?');
+        child = nodes[child].end;
+    }
+    let mut child = parent + 1;
+    for _ in 0..children {
+        if nodes[child].is_container {
+            assign(nodes, child, places, letters);
+        }
+        child = nodes[child].end;
+    }
+}
+
+fn print<'a>(text: &'a [u8], nodes: &[Node]) -> Result<Cow<'a, [u8]>> {
+    let mut out = vec![MARK];
+    let (mut copied, mut marked) = (0, false);
+    for node in nodes.iter().filter(|node| node.letter != PLAIN) {
+        let first = text.get(node.start).copied().unwrap_or_default();
+        let is_number = matches!(first, b'-' | b'0'..=b'9');
+        let fits = match node.letter {
+            b'D' | b'U' | b'f' => is_number,
+            b'd' | b't' | b'm' | b's' | b'b' => first == b'"',
+            _ => false,
+        };
+        if !fits {
+            return Err(mismatch("a type does not fit its value"));
+        }
+        out.extend_from_slice(&text[copied..node.start]);
+        copied = node.start;
+        match node.letter {
+            b'f' => {
+                let number = &text[node.start..number_end(text, node.start)];
+                out.extend_from_slice(number);
+                copied += number.len();
+                if !number.iter().any(|byte| matches!(byte, b'.' | b'e')) {
+                    out.extend_from_slice(b".0");
+                }
+            }
+            b'U' if is_beyond_integer(&text[node.start..number_end(text, node.start)]) => {}
+            letter => {
+                marked = true;
+                out.extend_from_slice(&[MARK, letter]);
+                if letter == b'b' && text[node.start..].starts_with(OLD_STRING) {
+                    out.extend_from_slice(NEW_STRING);
+                    copied += OLD_STRING.len();
+                }
+            }
+        }
+    }
+    out.extend_from_slice(&text[copied..]);
+    if !marked {
+        out.remove(0);
+    }
+    Ok(Cow::Owned(out))
+}
+
+/// Bytes that MySQL 5.7 made by CAST. Later servers know one type of such strings, the second.
+const OLD_STRING: &[u8] = b"\"base64:type253:";
+const NEW_STRING: &[u8] = b"\"base64:type15:";
+
+/// The type of bytes that stands for another.
+pub fn current_type(field_type: u8) -> u8 {
+    if field_type == 253 { 15 } else { field_type }
+}
+
+#[cfg(test)]
+#[path = "json_types_tests.rs"]
+mod tests;
