@@ -40,7 +40,7 @@ const COLUMN_TYPES: &str =
     INSERT INTO documents (id, l, m, g) VALUES (1, x'00ff', x'00ff', x'00ff'), (2, '', REPEAT('a', 300), x'5c27');
     UPDATE documents SET j = JSON_ARRAY(id, b, t, n, l, m, g, JSON_OBJECT('b', b, 't', t, 'n', n), CAST(id AS DECIMAL(5,2)), 1)";
 
-/// Rows that break a CHECK, unique indexes over whole texts (hidden columns of hashes), periods without overlaps, a sequence.
+/// Rows that break a CHECK, unique indexes over whole texts (hidden columns of hashes), application-time periods, a sequence.
 const OF_MARIADB: &str = "CREATE TABLE checked (id INT PRIMARY KEY, a INT CHECK (a > 0), CONSTRAINT few CHECK (id < 100));
     SET SESSION check_constraint_checks=OFF;
     INSERT INTO checked VALUES (1, -1), (2, 5), (200, 7);
@@ -48,7 +48,7 @@ const OF_MARIADB: &str = "CREATE TABLE checked (id INT PRIMARY KEY, a INT CHECK 
     INSERT INTO hashed VALUES (1, 'one', 'x'), (2, 'two', 'x'), (3, 'three', NULL), (4, NULL, NULL);
     CREATE TABLE hashed_only (t TEXT NOT NULL, n INT, UNIQUE KEY (t));
     INSERT INTO hashed_only VALUES ('a', 1), ('b', 2), ('c', 3);
-    CREATE TABLE stays (id INT, s DATE, e DATE, PERIOD FOR app (s, e), PRIMARY KEY (id, app WITHOUT OVERLAPS));
+    CREATE TABLE stays (id INT PRIMARY KEY, s DATE, e DATE, PERIOD FOR app (s, e));
     INSERT INTO stays VALUES (1, '2024-01-01', '2024-02-01'), (2, '2024-01-01', '2024-02-01');
     CREATE SEQUENCE numbers START WITH 5 CACHE 1";
 
@@ -64,7 +64,8 @@ const CHANGES_OF_MARIADB: &str = "INSERT INTO checked VALUES (3, -3);
     UPDATE hashed_only SET t = 'd' WHERE n = 1;
     DELETE FROM hashed_only WHERE n = 2;
     INSERT INTO hashed_only VALUES ('a', 4);
-    DELETE FROM stays FOR PORTION OF app FROM '2024-01-10' TO '2024-01-12' WHERE id = 1;
+    UPDATE stays FOR PORTION OF app FROM '2023-12-10' TO '2024-01-12' SET id = id + 10 WHERE id = 1;
+    DELETE FROM stays FOR PORTION OF app FROM '2024-01-10' TO '2024-02-12' WHERE id = 2;
     SELECT NEXT VALUE FOR numbers";
 
 async fn carry(source_kind: &'static str, destination_kind: &str, local_infile: &str) {

@@ -109,7 +109,7 @@ fn literals_keep_bytes_and_times() {
     let lo = bound(&[b"\x81\x5c", b"0000-00-00 00:00:00.000", b"\x00\xff"]);
     let sql = range_condition(&t, Side::Source, Some(&lo), None);
     let wanted: &[u8] = b"(`s`>_gbk'\x81\\\\' OR (`s`=_gbk'\x81\\\\' AND (`d`>'0000-00-00 00:00:00.000' \
-        OR (`d`='0000-00-00 00:00:00.000' AND `v`>'\\0\xff'))))";
+        OR (`d`='0000-00-00 00:00:00.000' AND `v`>_binary'\\0\xff'))))";
     assert_eq!(sql, wanted);
 }
 

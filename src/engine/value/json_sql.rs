@@ -208,6 +208,32 @@ fn bytes_expression(field_type: u8, bytes: &[u8], server: JsonServer) -> Option<
     Some(expression.into_bytes())
 }
 
+/// Appends a TIME. Where a value becomes part of a document, 5.7 and 8.0.15 read its hours as those of a day and days of 32 hours, and
+/// count 24 for each: 838 becomes 630. Up to 31 they agree with others; beyond, the hours that become the wanted ones are given to a
+/// server that turns out to do so.
+fn push_time(out: &mut Vec<u8>, text: &[u8]) {
+    let hours = text.strip_prefix(b"-").unwrap_or(text);
+    let end = hours.iter().position(|byte| *byte == b':').unwrap_or(hours.len());
+    let (number, rest) = hours.split_at(end);
+    let number = std::str::from_utf8(number).ok().and_then(|number| number.parse::<u32>().ok());
+    let given = number.filter(|hours| *hours > 31).and_then(|hours| {
+        let days = hours / 24;
+        [days, days.saturating_sub(1)].into_iter().map(|days| 32 * days + hours - 24 * days).find(|given| *given <= 838)
+    });
+    let mut literal = b"TIME".to_vec();
+    push_quoted(&mut literal, text);
+    let Some(given) = given else {
+        out.extend_from_slice(&literal);
+        return;
+    };
+    let sign = if text.len() > hours.len() { "-" } else { "" };
+    out.extend_from_slice(b"IF(CAST(CAST(TIME'838:00:00' AS JSON) AS CHAR) LIKE _utf8mb4'%838:%',");
+    out.extend_from_slice(&literal);
+    out.extend_from_slice(format!(",TIME'{sign}{given}").as_bytes());
+    out.extend_from_slice(rest);
+    out.extend_from_slice(b"')");
+}
+
 struct Builder<'a> {
     text: &'a [u8],
     server: JsonServer,
@@ -310,7 +336,10 @@ impl Builder<'_> {
         let inside = string.get(1..string.len().checked_sub(1)?)?;
         match letter {
             b'd' => out.extend_from_slice(b"DATE"),
-            b't' => out.extend_from_slice(b"TIME"),
+            b't' => {
+                push_time(out, inside);
+                return Some(end);
+            }
             b'm' => out.extend_from_slice(b"TIMESTAMP"),
             b's' => {
                 out.extend_from_slice(
@@ -435,6 +464,26 @@ mod tests {
             sql(r##"#[#d"2024-01-02", #t"-01:02:03.500000", #m"2024-01-02 03:04:05.000000", #b"base64:type15:AP8="]"##),
             "JSON_ARRAY(DATE'2024-01-02',TIME'-01:02:03.500000',TIMESTAMP'2024-01-02 03:04:05.000000',x'00ff')"
         );
+    }
+
+    #[test]
+    fn hours_that_old_servers_count_otherwise() {
+        let time = |text: &str| {
+            let mut out = Vec::new();
+            push_time(&mut out, text.as_bytes());
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(time("31:59:59.000000"), "TIME'31:59:59.000000'");
+        assert!(time("-630:59:59.500000").ends_with("'%838:%',TIME'-630:59:59.500000',TIME'-838:59:59.500000')"));
+        assert!(time("32:00:00.000000").ends_with(",TIME'40:00:00.000000')"));
+        // What an old server makes of the hours that it is given.
+        for hours in 32..=631u32 {
+            let text = time(&format!("{hours}:00:00.000000"));
+            let (_, given) = text.rsplit_once("TIME'").unwrap();
+            let given: u32 = given.split(':').next().unwrap().parse().unwrap();
+            assert_eq!((given >> 5) * 24 + (given & 31), hours);
+        }
+        assert_eq!(time("838:59:59.000000"), "TIME'838:59:59.000000'");
     }
 
     #[test]

@@ -136,13 +136,14 @@ fn types_of_57(column: &str, measures: bool) -> String {
     };
     let slow = format!("CONCAT({},{},{})", letter_of(column, LETTERS_57), below("$**.*"), below("$**[*]"));
     let text = format!("CAST({column} AS CHAR CHARACTER SET utf8mb4)");
-    // What text loses changes the size, and always in one direction once these three are not there: bytes, dates and times, which
-    // grow when they become strings, and numbers with a fraction, of which a DECIMAL may have any size.
+    // What text loses changes the size, and always in one direction once these are not there: bytes, dates and times, which
+    // grow when they become strings; numbers with a fraction, of which a DECIMAL may have any size; and numbers beyond 32 bits,
+    // which take as much as a DOUBLE.
     let same_size = format!("JSON_STORAGE_SIZE({column})=JSON_STORAGE_SIZE(CAST({text} AS JSON))");
     let quick = if measures {
         format!(
             "{text} NOT LIKE _utf8mb4'%base64:type%' AND {text} NOT LIKE _utf8mb4'%____-__-__%' \
-             AND {text} NOT REGEXP _utf8mb4'[0-9][.][0-9]' AND {same_size}"
+             AND {text} NOT REGEXP _utf8mb4'[0-9][.][0-9]|[0-9]{{10}}' AND {same_size}"
         )
     } else {
         format!("{text} NOT REGEXP _utf8mb4'[0-9]' AND {text} NOT LIKE _utf8mb4'%base64:type%'")
