@@ -199,9 +199,14 @@ pub(super) fn number_end(text: &[u8], start: usize) -> usize {
         .map_or(text.len(), |length| start + length)
 }
 
-/// Whether a number is an UNSIGNED INTEGER by its text alone.
+/// Whether a number is an UNSIGNED INTEGER by its text alone. Parsers take the greatest INTEGER for one, too.
 pub fn is_beyond_integer(number: &[u8]) -> bool {
-    std::str::from_utf8(number).is_ok_and(|text| text.parse::<i64>().is_err() && text.parse::<u64>().is_ok())
+    std::str::from_utf8(number).is_ok_and(|text| text.parse::<u64>().is_ok_and(is_unsigned_by_text))
+}
+
+/// The same of its value.
+pub fn is_unsigned_by_text(number: u64) -> bool {
+    number >= i64::MAX.unsigned_abs()
 }
 
 /// The canonical form of a document from its text and the letters of its values: of the root, then of all members of objects,

@@ -6,7 +6,7 @@ use super::numbers::{decimal_text, sign_extended, signed_text, unsigned_text};
 use super::table_map::column_type as t;
 use super::temporal::{JsonTemporal, json_temporal};
 use crate::engine::error::Result;
-use crate::engine::value::json_types::{MARK, current_type};
+use crate::engine::value::json_types::{MARK, current_type, is_unsigned_by_text};
 
 /// The server allows 100.
 const MAX_DEPTH: usize = 110;
@@ -237,7 +237,7 @@ pub(super) fn write_scalar(value: &Value<'_>, form: JsonForm, out: &mut Vec<u8>)
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(number) => signed_text(*number, |text| out.extend_from_slice(text)),
         Value::Uint(number) => {
-            let marked = form == JsonForm::MySql80 && i64::try_from(*number).is_ok();
+            let marked = form == JsonForm::MySql80 && !is_unsigned_by_text(*number);
             if marked {
                 out.extend_from_slice(&[MARK, b'U']);
             }
