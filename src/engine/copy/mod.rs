@@ -30,6 +30,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::live::Live;
 use crate::engine::plan::{Plan, TablePlan};
 use crate::engine::progress::{Progress, TableState};
+use crate::engine::replicate::cascade::Cascades;
 use crate::engine::replicate::dispatch::{ChunkTicket, Dispatcher};
 use crate::engine::source::visibility::Visibility;
 use crate::engine::value::Row;
@@ -38,6 +39,7 @@ use crate::engine::value::Row;
 #[derive(Clone)]
 pub struct CopyContext {
     pub plan: Arc<Plan>,
+    pub cascades: Arc<Cascades>,
     pub source: Connector,
     pub source_info: ServerInfo,
     /// Tells the source from another server.

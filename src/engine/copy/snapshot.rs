@@ -23,7 +23,7 @@ use crate::engine::connection::Role;
 use crate::engine::destination::mysql::OnDuplicate;
 use crate::engine::destination::mysql::chunk::ChunkWriter;
 use crate::engine::error::{Context, Error, Result};
-use crate::engine::plan::TablePlan;
+use crate::engine::plan::{TableName, TablePlan};
 use crate::engine::progress::TableState;
 use crate::engine::source::position::{GtidPosition, Position};
 use crate::engine::source::visibility::{self, Visibility};
@@ -178,12 +178,13 @@ async fn open_snapshot(context: &CopyContext, table: &TablePlan, conn: &mut Conn
         Visibility::ExactSnapshot => visibility::open_exact_snapshot(conn).await,
         Visibility::LockingReads => open_locked(context, table, conn).await,
         Visibility::GtidExecuted => {
+            let above = context.cascades.above(table.id);
             for attempt in 0..TRIES {
                 let gtid = visibility::gtid_executed(conn).await?;
                 conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
                 let end = visibility::log_end(conn, &context.source_info).await?;
                 let from = Position::named(gtid);
-                if !touched.since(&[table.id], &from, &end).await? {
+                if !touched.since(&[table.id], &above, &from, &end).await? {
                     return Ok(from);
                 }
                 conn.query_drop("ROLLBACK").await?;
@@ -194,13 +195,20 @@ async fn open_snapshot(context: &CopyContext, table: &TablePlan, conn: &mut Conn
     }
 }
 
-/// The table is locked for writers while the snapshot is opened: nothing of it is under way then.
+/// The table is locked for writers while the snapshot is opened, and so is every table whose changes foreign keys carry into it
+/// without a trace in the log: nothing of them is under way then.
 async fn open_locked(context: &CopyContext, table: &TablePlan, conn: &mut Conn) -> Result<Position> {
-    let name = table.source.quoted();
+    let above = context.cascades.above(table.id).into_iter().filter_map(|id| context.plan.tables.get(id as usize));
+    let mut names: Vec<String> = above.map(|parent| parent.source.quoted()).collect();
+    names.extend(context.cascades.strangers_above(table.id).into_iter().map(TableName::quoted));
+    names.push(table.source.quoted());
     let mut locker = context.source.connect(Role::Read).await?;
-    locker.query_drop(format!("LOCK TABLES {name} READ")).await.context(
-        "opening an exact snapshot of a busy table without a key needs LOCK TABLES (GRANT LOCK TABLES ON the database TO the source account)",
-    )?;
+    let locks: Vec<String> = names.iter().map(|name| format!("{name} READ")).collect();
+    locker.query_drop(format!("LOCK TABLES {}", locks.join(","))).await.context(format_args!(
+        "opening an exact snapshot of a busy table without a usable key needs LOCK TABLES on it and on the tables whose foreign keys \
+         change it (GRANT SELECT, LOCK TABLES ON their databases TO the source account): {}",
+        names.join(", ")
+    ))?;
     conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let gtid = match context.visibility {
         Visibility::GtidExecuted => visibility::gtid_executed(conn).await?,

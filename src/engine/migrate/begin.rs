@@ -51,7 +51,7 @@ pub(super) async fn begin<'a>(
     let mut conn = source.connect(Role::Metadata).await?;
     let identity = visibility::server_identity(&mut conn, &resolved.source.info).await?;
     let folds = resolved.source.lower_case_table_names() != 0;
-    let cascades = cascades(&mut conn, &resolved.source.info, &resolved.plan, folds).await?;
+    let cascades = cascades(&mut conn, &resolved.source.info, &resolved.plan, folds, None).await?;
     let _ = conn.disconnect().await;
     let here = |position: Position| Position { server: Some(identity.as_str().into()), ..position };
     let start = start.map(|(position, early)| (here(position), here(early)));

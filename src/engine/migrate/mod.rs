@@ -146,17 +146,28 @@ fn mode(cascades: &Cascades) -> &'static str {
     if cascades.is_empty() { LOGGED } else { DERIVED }
 }
 
-/// What has to be derived from the foreign keys, because the source does not log it.
-async fn cascades(conn: &mut mysql_async::Conn, info: &ServerInfo, plan: &Plan, folds: bool) -> Result<Cascades> {
-    let native: Option<String> = match plan.incremental && info.is_mysql_since(9, 6, 0) {
+/// What has to be derived from the foreign keys, because the source's log lacks it. `recorded`: what was decided when the task
+/// began, as lanes and the order of the copy follow from it.
+async fn cascades(
+    conn: &mut mysql_async::Conn,
+    info: &ServerInfo,
+    plan: &Plan,
+    folds: bool,
+    recorded: Option<&str>,
+) -> Result<Cascades> {
+    if !plan.incremental {
+        return Ok(Cascades::none());
+    }
+    if recorded == Some(DERIVED) {
+        return Ok(Cascades::derived(plan, folds));
+    }
+    let native: Option<String> = match info.is_mysql_since(9, 6, 0) {
         true => conn.query_first("SELECT CAST(@@GLOBAL.innodb_native_foreign_keys AS CHAR)").await?,
         false => None,
     };
     let native = native.map(|value| matches!(value.as_str(), "1" | "ON"));
-    if !plan.incremental || info.logs_cascades(native) {
-        return Ok(Cascades::none());
-    }
-    Ok(Cascades::derived(plan, folds))
+    let replicates = recorded.is_none() && precheck::read_server::is_replica(conn, info).await? == Some(true);
+    Ok(if info.logs_cascades(native) && !replicates { Cascades::logged(plan, folds) } else { Cascades::derived(plan, folds) })
 }
 
 async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
@@ -203,6 +214,7 @@ impl Attempt<'_> {
         let copying = plan.full && saved.stage < Stage::Following;
         let mut context = CopyContext {
             plan: Arc::clone(plan),
+            cascades: Arc::clone(&self.cascades),
             source: self.source.clone(),
             source_info: self.source_info.clone(),
             source_identity: self.source_identity.as_str().into(),

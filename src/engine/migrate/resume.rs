@@ -59,15 +59,15 @@ pub(super) async fn resume<'a>(
             lost.definition.qualified()
         )));
     }
-    let cascades = cascades(&mut conn, &source_info, &plan, selection.names().source_folds()).await?;
+    let of_begin = saved.fingerprint.iter().find(|(name, _)| name == CASCADES).map_or(LOGGED, |(_, value)| value.as_str());
+    let cascades = cascades(&mut conn, &source_info, &plan, selection.names().source_folds(), Some(of_begin)).await?;
     if source_info.is_mariadb() {
         follow_other_mariadb(&mut conn, &identity, saved, &record).await?;
     }
-    let of_begin = saved.fingerprint.iter().find(|(name, _)| name == CASCADES).map_or(LOGGED, |(_, value)| value.as_str());
     if of_begin != mode(&cascades) {
         return Err(Error::definite(format!(
             "when the task was started, rows that foreign keys change at the source were {of_begin} its binary log; now they are {} it \
-             (the source was upgraded, or innodb_native_foreign_keys changed): start the task anew",
+             (innodb_native_foreign_keys changed): start the task anew",
             mode(&cascades)
         )));
     }

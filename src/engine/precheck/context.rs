@@ -44,10 +44,15 @@ impl Context {
 
     /// What foreign keys do that the source does not log; nothing where no log is followed.
     pub fn cascades(&self) -> Cascades {
-        match !self.incremental() || self.source.info.logs_cascades(self.source.flag("innodb_native_foreign_keys")) {
+        match !self.incremental() || self.logs_cascades() && self.source.is_replica != Some(true) {
             true => Cascades::none(),
             false => Cascades::derived(&self.plan, self.selection.names().source_folds()),
         }
+    }
+
+    /// The source logs the rows that foreign keys change when it changes their parents itself.
+    pub fn logs_cascades(&self) -> bool {
+        self.source.info.logs_cascades(self.source.flag("innodb_native_foreign_keys"))
     }
 }
 

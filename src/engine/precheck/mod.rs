@@ -12,7 +12,7 @@ mod fixture;
 pub mod gather;
 pub mod grants;
 pub mod read_destination;
-mod read_server;
+pub mod read_server;
 pub mod read_source;
 
 use std::collections::BTreeSet;

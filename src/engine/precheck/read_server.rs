@@ -96,14 +96,8 @@ pub async fn read_server(link: &mut Link, connector: &Connector, flavor: Flavor)
         .filter(|(name, _)| VARIABLES.contains(&name.as_str()))
         .collect();
     let partial_revokes = variables.get("partial_revokes").is_some_and(|value| value == "ON");
-    let replica = if info.is_mysql_since(8, 0, 22) {
-        ("SHOW REPLICA STATUS", "SHOW REPLICAS")
-    } else {
-        ("SHOW SLAVE STATUS", "SHOW SLAVE HOSTS")
-    };
-    let replica_status = if info.is_mariadb() { "SHOW ALL SLAVES STATUS" } else { replica.0 };
-    let is_replica = permitted::<Row>(conn, replica_status).await?.map(|rows| !rows.is_empty());
-    let replicas = replicas(connector, replica.1).await;
+    let is_replica = is_replica(conn, &info).await?;
+    let replicas = replicas(connector, if info.is_mysql_since(8, 0, 22) { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" }).await;
     Ok(Server {
         address: connector.address().to_owned(),
         product,
@@ -120,6 +114,19 @@ pub async fn read_server(link: &mut Link, connector: &Connector, flavor: Flavor)
         variables,
         info,
     })
+}
+
+/// Whether the server replicates from another one, running or not. None: the account may not see it.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn is_replica(conn: &mut Conn, info: &ServerInfo) -> Result<Option<bool>> {
+    let statement = match info.is_mariadb() {
+        true => "SHOW ALL SLAVES STATUS",
+        false if info.is_mysql_since(8, 0, 22) => "SHOW REPLICA STATUS",
+        false => "SHOW SLAVE STATUS",
+    };
+    Ok(permitted::<Row>(conn, statement).await?.map(|rows| !rows.is_empty()))
 }
 
 /// Replicas that are registered, as far as the server says; they only serve to choose another server id. On a connection of

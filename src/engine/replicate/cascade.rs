@@ -4,14 +4,19 @@
 //! logged change of a parent did to its children follows from the foreign keys alone, so it is derived: a [`Cascade`]
 //! stands among the changes behind its parent's row, and the lane carries it out at the destination by the children's
 //! columns, in the order of the log. This module knows which foreign keys act and what that demands of lanes and copy;
-//! docs/correctness.md (F1–F6) has the argument.
+//! docs/correctness.md (F1–F7) has the argument.
+//!
+//! Whether the children's rows are in the log is said by each row event, not by the server that is asked: a server from 9.6
+//! on passes what an older one has logged on as it was, and changes the children below its own log.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::engine::error::{Error, Result};
-use crate::engine::plan::{Plan, TablePlan};
+use crate::engine::plan::{Plan, TableName, TablePlan};
 use crate::engine::schema::definition::{Column, ForeignKey, Kind};
+use crate::engine::source::position::Position;
 use crate::engine::value::{Row, RowBuilder};
 
 /// InnoDB goes no deeper than 15 levels, old versions 255 (`FK_MAX_CASCADE_DEL`); a deeper one here is a circle.
@@ -95,6 +100,10 @@ pub struct Applied {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stranger {
     pub keys: Vec<String>,
+    /// The tables of those keys.
+    children: BTreeSet<u32>,
+    /// As the children's definitions spell it.
+    name: Option<TableName>,
     pub on_delete: bool,
     pub on_update: bool,
 }
@@ -119,12 +128,20 @@ pub struct Cascades {
     snapshot: Vec<bool>,
     strangers: HashMap<(String, String), Stranger>,
     folds: bool,
+    /// Cascades that the log lacks are derived; false: one that is missing stops the task.
+    derives: bool,
 }
 
 impl Cascades {
-    /// For a source that logs what its foreign keys do: there is nothing to derive.
+    /// Where no log is followed: there is nothing to derive.
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// For a source that logs what its foreign keys do, as far as is known. Lanes and copy need not care; a change that
+    /// lacks its cascades all the same is told by [`Cascades::refuse`].
+    pub fn logged(plan: &Plan, folds: bool) -> Self {
+        Self { derives: false, ..Self::derived(plan, folds) }
     }
 
     /// `folds`: the source's table names do not tell upper from lower case.
@@ -142,6 +159,7 @@ impl Cascades {
             level: vec![0; count],
             snapshot: vec![false; count],
             folds,
+            derives: true,
             ..Self::default()
         };
         for child in &plan.tables {
@@ -151,6 +169,9 @@ impl Cascades {
                     Some(parent) => all.add(parent, child, key),
                     None => {
                         let stranger = all.strangers.entry(name).or_default();
+                        stranger.children.insert(child.id);
+                        stranger.name =
+                            Some(TableName { database: key.parent_database.clone(), table: key.parent_table.clone() });
                         stranger.keys.push(format!("{} of {}", key.name, child.source));
                         stranger.on_delete |= Rule::of(&key.on_delete) != Rule::Nothing;
                         stranger.on_update |= Rule::of(&key.on_update) != Rule::Nothing;
@@ -289,7 +310,22 @@ impl Cascades {
 
     /// Whether nothing has to be derived.
     pub fn is_empty(&self) -> bool {
-        self.links.is_empty()
+        !self.derives || self.links.is_empty()
+    }
+
+    /// A change whose cascades are not in the log.
+    ///
+    /// # Errors
+    /// Definite, where the task began on a source that logs them.
+    pub fn refuse(&self, parent: &impl Display) -> Result<()> {
+        if self.derives {
+            return Ok(());
+        }
+        Err(Error::definite(format!(
+            "a parent row in {parent} was changed, and what foreign keys did to its children is not in the binary log: the change comes \
+             from a server older than MySQL 9.6 that the source replicates from, or innodb_native_foreign_keys was switched on. Start \
+             the task anew while the source is a replica: such changes are derived from the foreign keys then"
+        )))
     }
 
     /// The foreign keys that lead from the table.
@@ -304,27 +340,62 @@ impl Cascades {
 
     /// Whether a change of the parent can change the table.
     pub fn reaches(&self, parent: u32, table: u32) -> bool {
-        self.reach.get(parent as usize).is_some_and(|reach| reach.contains(&table))
+        self.derives && self.reach.get(parent as usize).is_some_and(|reach| reach.contains(&table))
+    }
+
+    /// Tables whose changes can change the table without a trace of it in the log.
+    pub fn above(&self, table: u32) -> Vec<u32> {
+        if !self.derives {
+            return Vec::new();
+        }
+        let reaching = self.reach.iter().zip(0u32..).filter(|(reach, parent)| *parent != table && reach.contains(&table));
+        reaching.map(|(_, parent)| parent).collect()
+    }
+
+    /// The same, of tables that are not migrated.
+    pub fn strangers_above(&self, table: u32) -> Vec<&TableName> {
+        if !self.derives {
+            return Vec::new();
+        }
+        let leads_there = |child: &u32| *child == table || self.reaches(*child, table);
+        let leading = self.strangers.values().filter(|stranger| stranger.children.iter().any(leads_there));
+        leading.filter_map(|stranger| stranger.name.as_ref()).collect()
+    }
+
+    /// Per table, up to which places its rows hold the log already: those of its own snapshot; of a table in chunks those of all
+    /// snapshots of its family, as its chunks are registered behind them (F5).
+    pub fn covered(&self, tables: &[Arc<TablePlan>], valid_from: &HashMap<u32, Position>) -> HashMap<u32, Vec<Position>> {
+        let of_family = |table: u32| {
+            let family = self.family(table);
+            let relatives = valid_from.iter().filter(move |(other, _)| family.is_some() && self.family(**other) == family);
+            relatives.map(|(_, from)| from.clone()).collect::<Vec<_>>()
+        };
+        let places = |table: u32| match valid_from.get(&table) {
+            Some(own) => vec![own.clone()],
+            None if self.is_child(table) => of_family(table),
+            None => Vec::new(),
+        };
+        tables.iter().map(|table| (table.id, places(table.id))).filter(|(_, places)| !places.is_empty()).collect()
     }
 
     /// Whether a foreign key can change rows of the table.
     pub fn is_child(&self, table: u32) -> bool {
-        self.by_child.get(table as usize).is_some_and(|links| !links.is_empty())
+        self.derives && self.by_child.get(table as usize).is_some_and(|links| !links.is_empty())
     }
 
     /// The table that names the lane of all tables that cascades connect with this one.
     pub fn family(&self, table: u32) -> Option<u32> {
-        self.family.get(table as usize).copied().flatten()
+        self.family.get(table as usize).copied().flatten().filter(|_| self.derives)
     }
 
     /// Whether the table must be read from one snapshot.
     pub fn needs_snapshot(&self, table: u32) -> bool {
-        self.snapshot.get(table as usize).copied().unwrap_or_default()
+        self.derives && self.snapshot.get(table as usize).copied().unwrap_or_default()
     }
 
     /// Tables are copied level by level.
     pub fn level(&self, table: u32) -> u32 {
-        self.level.get(table as usize).copied().unwrap_or_default()
+        self.level.get(table as usize).copied().filter(|_| self.derives).unwrap_or_default()
     }
 
     /// A parent that is not migrated.

@@ -248,14 +248,13 @@ impl Dispatcher {
                 by_table.then(|| lane_of_name(&table.source, lanes))
             })
             .collect();
-        let mut not_before: HashMap<u32, Vec<Position>> = HashMap::new();
+        let mut not_before = cascades.covered(&plan.tables, valid_from);
+        not_before.retain(|table, _| cascades.is_child(*table));
         for table in plan.tables.iter().filter(|table| cascades.is_child(table.id)) {
-            let family = cascades.family(table.id);
-            let lane = lane_of_table.get(table.id as usize).copied().flatten().unwrap_or(0);
-            let mut places: Vec<Position> = resumed_at.get(lane as usize).cloned().into_iter().collect();
-            places
-                .extend(valid_from.iter().filter(|(other, _)| cascades.family(**other) == family).map(|(_, from)| from.clone()));
-            not_before.insert(table.id, places);
+            // A family has a lane.
+            let lane = lane_of_table.get(table.id as usize).copied().flatten();
+            let place = lane.and_then(|lane| resumed_at.get(lane as usize)).cloned();
+            not_before.entry(table.id).or_default().extend(place);
         }
         Self {
             lanes: (0..lanes).map(|_| Arc::new(Queue::default())).collect(),

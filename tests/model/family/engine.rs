@@ -41,6 +41,13 @@ impl Change {
 impl Family {
     pub fn engine_steps(&self, state: &State, steps: &mut Vec<Step>) {
         let engine = &state.engine;
+        if self.next_snapshot(state).is_some() {
+            // The log is followed behind the snapshots.
+            if self.may_go_on_with_snapshot(state) {
+                steps.push(Step::Snapshot);
+            }
+            return;
+        }
         if engine.dispatched < state.source.published() {
             steps.push(Step::Dispatch);
         }
@@ -49,7 +56,7 @@ impl Family {
         }
         for (place, chunk) in engine.chunks.iter().enumerate() {
             match chunk.phase {
-                Phase::Idle if self.may_register(engine, place) => steps.push(Step::Register(place)),
+                Phase::Idle if self.may_register(state, place) => steps.push(Step::Register(place)),
                 Phase::Registered if state.source.visible >= chunk.since => steps.push(Step::Select(place)),
                 Phase::Selected => steps.push(Step::ReadEnd(place)),
                 Phase::Ended if engine.dispatched >= chunk.end => steps.push(Step::HandOver(place)),
@@ -64,7 +71,12 @@ impl Family {
         }
     }
 
-    fn may_register(&self, engine: &Engine, place: usize) -> bool {
+    fn may_register(&self, state: &State, place: usize) -> bool {
+        let engine = &state.engine;
+        let is_behind_snapshots = state.valid_from.iter().flatten().all(|from| engine.dispatched >= *from);
+        if !is_behind_snapshots && !self.is(Broken::RegisteredBeforeSnapshot) {
+            return false;
+        }
         let is_turn = self.chunks[place].0 == UPPER || engine.begun;
         let is_past = engine.from[..self.lanes()].iter().all(|position| engine.dispatched >= *position);
         is_turn && (is_past || self.is(Broken::RegisteredBehindPosition))
@@ -80,6 +92,13 @@ impl Family {
         !gates.any(|(_, (table, _))| changes.iter().any(|&change| kept(change, *table)))
     }
 
+    /// Whether the table's rows hold the transaction: its snapshot does, or its chunks are registered behind the snapshots above.
+    fn is_covered(&self, state: &State, table: usize, number: u8) -> bool {
+        let by = |from: Option<u8>| from.is_some_and(|from| number < from);
+        let in_chunks = !self.snapshots.contains(&table) && !self.is(Broken::ChangesBeforeSnapshotsAbove);
+        by(state.valid_from[table]) || in_chunks && state.valid_from.into_iter().any(by)
+    }
+
     /// A transaction's changes for a lane.
     fn changes(&self, state: &State, number: u8, begun: bool, lane: usize) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -89,7 +108,8 @@ impl Family {
                 Event::RootDeleted(number) => changes.push(Change::OfRoot { number, to: None }),
                 Event::RootMoved(number, to) => changes.push(Change::OfRoot { number, to: Some(to) }),
                 Event::Row { table, key, before, after } => {
-                    if table == UPPER || begun || self.is(Broken::ChangesBeforeTheirTurn) {
+                    let is_turn = table == UPPER || begun || self.is(Broken::ChangesBeforeTheirTurn);
+                    if is_turn && !self.is_covered(state, table, number) {
                         changes.push(Change::Row { table, key, before, after });
                     }
                     if table == UPPER && after == 0 {
@@ -108,6 +128,7 @@ impl Family {
 
     pub fn engine_step(&self, state: &mut State, step: Step) {
         match step {
+            Step::Snapshot => self.go_on_with_snapshot(state),
             Step::Dispatch => self.dispatch(state),
             Step::Begin => state.engine.begun = true,
             Step::Register(place) => {
@@ -256,6 +277,10 @@ impl Family {
                 Change::Row { .. } => {}
             }
             for step in steps {
+                // Everything further down is from behind the change, too.
+                if self.is_covered(state, step.table, number) && !self.is(Broken::CarriedOutOnSnapshots) {
+                    break;
+                }
                 self.step(state, number, step);
             }
         }

@@ -1,9 +1,11 @@
-//! Tables that foreign keys connect, copied in chunks from a source that does not log what the foreign keys do: F1–F5.
+//! Tables that foreign keys connect, copied in chunks or from snapshots, from a source that does not log what the foreign keys do:
+//! F1–F6.
 //!
 //! A destination transaction is one step; other engines and open transactions are the business of `keyed`.
 
 mod engine;
 mod scenarios;
+mod snapshot;
 mod source;
 
 use stateright::{Model, Property};
@@ -37,6 +39,13 @@ enum Broken {
     ChildrenTogetherWithParents,
     ChangesBeforeTheirTurn,
     RegisteredBehindPosition,
+    RegisteredBeforeSnapshot,
+    ChangesBeforeSnapshotsAbove,
+    SnapshotOfChildrenFirst,
+    CarriedOutOnSnapshots,
+    /// F6
+    ChildAloneIsQuiet,
+    ChildAloneIsLocked,
 }
 
 /// A scenario.
@@ -45,6 +54,10 @@ struct Family {
     workload: Workload,
     /// Table and keys of each chunk, a bit each.
     chunks: Vec<(usize, u8)>,
+    /// Tables that are copied from one snapshot each.
+    snapshots: Vec<usize>,
+    /// A snapshot is opened under a lock, instead of being proven by the log.
+    locks: bool,
     crashes: u8,
     broken: Broken,
 }
@@ -57,6 +70,8 @@ struct State {
     positions: [u8; LANES],
     /// Chunks recorded as done, a bit each.
     done: u8,
+    /// Per table, the transactions that its recorded snapshot holds.
+    valid_from: [Option<u8>; TABLES],
     engine: Engine,
     crashes: u8,
     collided: bool,
@@ -71,6 +86,7 @@ struct Engine {
     dispatched: u8,
     /// The lower table's turn has come: its changes are applied.
     begun: bool,
+    snapshot: snapshot::Phase,
     chunks: Vec<Chunk>,
     queues: [Vec<Item>; LANES],
 }
@@ -127,6 +143,8 @@ enum Step {
     Source(SourceStep),
     /// The engine is killed and started again; its log starts here.
     Crash(u8),
+    /// The next step of the snapshot at hand.
+    Snapshot,
     Dispatch,
     Begin,
     Register(usize),
@@ -156,6 +174,7 @@ impl Family {
             from: state.positions,
             dispatched,
             begun: self.is_upper_done(state.done) || self.is(Broken::ChildrenTogetherWithParents),
+            snapshot: snapshot::Phase::default(),
             chunks: (0..self.chunks.len()).map(fresh).collect(),
             queues: [Vec::new(), Vec::new()],
         };
@@ -175,6 +194,7 @@ impl Run for Family {
     fn is_at_rest(&self, state: &State) -> bool {
         let (engine, all) = (&state.engine, state.source.published());
         state.source.visible == all
+            && self.next_snapshot(state).is_none()
             && engine.dispatched == all
             && engine.chunks.iter().all(|chunk| chunk.phase == Phase::Done)
             && engine.queues.iter().all(Vec::is_empty)
@@ -191,10 +211,12 @@ impl Model for Family {
             rows: [[0; KEYS]; TABLES],
             positions: [0; LANES],
             done: 0,
+            valid_from: [None; TABLES],
             engine: Engine {
                 from: [0; LANES],
                 dispatched: 0,
                 begun: false,
+                snapshot: snapshot::Phase::default(),
                 chunks: Vec::new(),
                 queues: [Vec::new(), Vec::new()],
             },

@@ -32,7 +32,14 @@ fn children(length: usize) -> Family {
         sets_null: false,
         unique: Unique::Nothing,
     };
-    Family { workload, chunks: vec![(UPPER, 0b01), (UPPER, 0b10)], crashes: 0, broken: Broken::Nothing }
+    Family {
+        workload,
+        chunks: vec![(UPPER, 0b01), (UPPER, 0b10)],
+        snapshots: Vec::new(),
+        locks: false,
+        crashes: 0,
+        broken: Broken::Nothing,
+    }
 }
 
 /// Rows that a cascade takes away, or gives another parent, make room for others on a second unique key.
@@ -85,7 +92,33 @@ fn grandchildren(length: usize) -> Family {
         sets_null: false,
         unique: Unique::Nothing,
     };
-    Family { workload, chunks: vec![(UPPER, 0b11), (LOWER, 0b11)], crashes: 0, broken: Broken::Nothing }
+    Family {
+        workload,
+        chunks: vec![(UPPER, 0b11), (LOWER, 0b11)],
+        snapshots: Vec::new(),
+        locks: false,
+        crashes: 0,
+        broken: Broken::Nothing,
+    }
+}
+
+/// The children come from one snapshot.
+fn from_snapshot(model: Family) -> Family {
+    Family { chunks: Vec::new(), snapshots: vec![UPPER], ..model }
+}
+
+/// Both levels, each from a snapshot of its own.
+fn from_snapshots(model: Family) -> Family {
+    Family { chunks: Vec::new(), snapshots: vec![UPPER, LOWER], ..model }
+}
+
+/// The upper level from a snapshot, the lower one in a chunk.
+fn below_snapshot(model: Family) -> Family {
+    Family { chunks: vec![(LOWER, 0b11)], snapshots: vec![UPPER], ..model }
+}
+
+fn locked(model: Family) -> Family {
+    Family { locks: true, ..model }
 }
 
 /// Each child in a chunk of its own, and fewer transactions to choose from.
@@ -132,6 +165,16 @@ fn two_levels() {
 }
 
 #[test]
+fn snapshots() {
+    holds("children from a snapshot: 3 transactions", from_snapshot(children(3)));
+    holds("children from a snapshot, SET NULL: 2 transactions, a crash", crashing(from_snapshot(set_null(children(2)))));
+    holds("children from a locked snapshot: 3 transactions", locked(from_snapshot(children(3))));
+    holds("grandchildren from snapshots: 3 transactions, a crash", crashing(from_snapshots(grandchildren(3))));
+    holds("grandchildren from locked snapshots: 3 transactions", locked(from_snapshots(grandchildren(3))));
+    holds("grandchildren below a snapshot: 2 transactions, a crash", crashing(below_snapshot(grandchildren(2))));
+}
+
+#[test]
 #[ignore = "wide bounds, for an optimised build"]
 fn wide_family() {
     holds("children: 2 transactions, a crash", crashing(children(2)));
@@ -139,6 +182,7 @@ fn wide_family() {
     holds("unique foreign key: 3 transactions", unique_parent(3));
     holds("unique foreign key, SET NULL: 2 transactions, a crash", crashing(set_null(unique_parent(2))));
     holds("grandchildren: 3 transactions, a crash", crashing(grandchildren(3)));
+    holds("grandchildren below a snapshot: 3 transactions, a crash", crashing(below_snapshot(grandchildren(3))));
 }
 
 broken! {
@@ -152,4 +196,10 @@ broken! {
     ChildrenTogetherWithParents: grandchildren(2) => EXACT;
     ChangesBeforeTheirTurn: grandchildren(2) => EXACT;
     RegisteredBehindPosition: crashing(one_chunk(children(2))) => EXACT;
+    RegisteredBeforeSnapshot: below_snapshot(grandchildren(2)) => EXACT;
+    ChangesBeforeSnapshotsAbove: below_snapshot(grandchildren(2)) => EXACT;
+    SnapshotOfChildrenFirst: from_snapshots(grandchildren(2)) => EXACT;
+    CarriedOutOnSnapshots: from_snapshot(children(2)) => EXACT;
+    ChildAloneIsQuiet: from_snapshot(children(1)) => EXACT;
+    ChildAloneIsLocked: locked(from_snapshot(children(1))) => EXACT;
 }

@@ -13,10 +13,19 @@ pub fn check(context: &Context) -> Option<Finding> {
     if cascades.is_empty() {
         return Some(Finding::passed("no foreign key cascades"));
     }
-    if context.source.info.logs_cascades(context.source.flag("innodb_native_foreign_keys")) {
+    let own = context.logs_cascades();
+    let replicates = own && context.source.is_replica == Some(true);
+    if own && !replicates {
         return Some(Finding::passed(format!("the source logs the rows that cascades change ({})", some(&cascades))));
     }
     let gaps = context.cascades().gaps();
+    if gaps.is_empty() && replicates {
+        return Some(Finding::passed(format!(
+            "the source logs the rows that cascades change, but for changes of a server older than MySQL 9.6 that it replicates from; \
+             there they are derived from the foreign keys ({})",
+            some(&cascades)
+        )));
+    }
     if gaps.is_empty() {
         return Some(Finding::passed(format!(
             "the source does not log the rows that cascades change; they are derived from the foreign keys ({})",
@@ -25,8 +34,9 @@ pub fn check(context: &Context) -> Option<Finding> {
     }
     Some(Finding::warning(
         format!(
-            "{} does not log the rows that cascades change, and some can not be derived: {}",
+            "{} does not log the rows that cascades change{}, and some can not be derived: {}",
             context.source.describe(),
+            if replicates { ", where it replicates from a server older than MySQL 9.6" } else { "" },
             some(&gaps)
         ),
         "when such a parent row is deleted or its key changed, the task stops: what happened to the child rows is not known",
@@ -52,6 +62,17 @@ mod tests {
             assert_eq!(found.verdict, expected, "{version}");
             assert!(expected == Verdict::Passed || found.seen.contains("shop.customers"), "{}", found.seen);
         }
+    }
+
+    #[test]
+    fn a_replica_may_pass_on_changes_without_their_cascades() {
+        let mut context = context();
+        context.source.info = ServerInfo::parse("9.7.4");
+        context.source.is_replica = Some(true);
+        change_table(&mut context, |table| table.foreign_keys = vec![foreign_key("orders", "CASCADE")]);
+        assert!(check(&context).unwrap().seen.contains("replicates from"));
+        change_table(&mut context, |table| table.foreign_keys = vec![foreign_key("customers", "CASCADE")]);
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Warning);
     }
 
     #[test]

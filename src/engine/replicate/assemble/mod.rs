@@ -83,7 +83,8 @@ pub struct Assembler {
     unreadable: HashMap<u64, String>,
     undecided: Undecided,
     again: Option<Again>,
-    valid_from: HashMap<u32, Position>,
+    /// Per table, up to which places its rows hold the log already.
+    covered: HashMap<u32, Vec<Position>>,
     /// What every lane has applied, or held from its beginning: read again only for XA transactions prepared there.
     floor: Position,
     /// Microseconds to add to the source's clock.
@@ -109,6 +110,7 @@ impl Assembler {
         clock_offset: i64,
     ) -> Self {
         let by_name = plan.tables.iter().map(|t| ((t.source.database.clone(), t.source.table.clone()), t.id)).collect();
+        let covered = cascades.covered(&plan.tables, &valid_from);
         Self {
             plan,
             by_name,
@@ -120,7 +122,7 @@ impl Assembler {
             unreadable: HashMap::new(),
             undecided: Undecided::default(),
             again: None,
-            valid_from,
+            covered,
             floor,
             clock_offset,
             heartbeat: None,
@@ -293,13 +295,16 @@ impl Assembler {
             return Ok(Outcome::Open);
         }
         // Of an XA transaction it is the commit that counts, which comes later; see end().
-        let covered = open.xa.is_none() && is_covered(&self.valid_from, table.id, &open.group);
-        let cascades = rows.foreign_key_checks() && followed.cascades();
+        let covered = open.xa.is_none() && is_covered(&self.covered, table.id, &open.group);
+        let cascades = rows.foreign_key_checks() && !rows.logs_cascades() && followed.cascades();
         if covered && !cascades {
             return Ok(Outcome::Open);
         }
         let before = open.changes.len();
         followed.changes(rows, covered, cascades, &mut open.changes)?;
+        if cascades && open.changes[before..].iter().any(|change| matches!(change.kind, ChangeKind::Cascade(_))) {
+            self.cascades.refuse(&table.source)?;
+        }
         open.bytes += open.changes[before..].iter().map(Change::size).sum::<usize>();
         if open.xa.is_some() {
             if !self.undecided.make_room(open.bytes) {
@@ -315,7 +320,7 @@ impl Assembler {
             // Savepoints before this point are out of reach now; rolling back to one is an error then.
             open.savepoints.clear();
             let mut changes = std::mem::take(&mut open.changes);
-            mark_covered(&mut changes, &self.valid_from, &open.group);
+            mark_covered(&mut changes, &self.covered, &open.group);
             return Ok(Outcome::Part(changes));
         }
         Ok(Outcome::Open)
@@ -330,7 +335,7 @@ impl Assembler {
             RowsKind::Delete => stranger.on_delete,
             RowsKind::Update | RowsKind::PartialUpdate => stranger.on_update,
         };
-        if !acts || !rows.foreign_key_checks() {
+        if !acts || !rows.foreign_key_checks() || rows.logs_cascades() {
             return Ok(());
         }
         let reason = format!(
@@ -368,14 +373,14 @@ impl Assembler {
             self.open = Some(open);
             return self.begin_again(group, file, offset);
         }
-        if open.xa.is_some() && !self.valid_from.is_empty() {
+        if open.xa.is_some() && !self.covered.is_empty() {
             let mut changes = std::mem::take(&mut open.changes);
             let is_cascade = |change: &Change| matches!(change.kind, ChangeKind::Cascade(_));
-            changes.retain(|change| is_cascade(change) || !is_covered(&self.valid_from, change.table, &open.group));
+            changes.retain(|change| is_cascade(change) || !is_covered(&self.covered, change.table, &open.group));
             open.changes = changes;
         }
         let mut changes = std::mem::take(&mut open.changes);
-        mark_covered(&mut changes, &self.valid_from, &open.group);
+        mark_covered(&mut changes, &self.covered, &open.group);
         open.changes = changes;
         self.position.gtid.insert(&open.group.start.id);
         self.move_to(file, offset);
@@ -463,18 +468,17 @@ impl Assembler {
 }
 
 /// Whether a table's rows hold the transaction already.
-fn is_covered(valid_from: &HashMap<u32, Position>, table: u32, group: &Group) -> bool {
-    valid_from.get(&table).is_some_and(|from| group.is_in(from))
+fn is_covered(covered: &HashMap<u32, Vec<Position>>, table: u32, group: &Group) -> bool {
+    covered.get(&table).is_some_and(|places| places.iter().any(|place| group.is_in(place)))
 }
 
 /// Tells the cascades which tables hold the transaction already.
-fn mark_covered(changes: &mut [Change], valid_from: &HashMap<u32, Position>, group: &Group) {
-    let mut covered: Option<Arc<[u32]>> = None;
+fn mark_covered(changes: &mut [Change], covered: &HashMap<u32, Vec<Position>>, group: &Group) {
+    let mut tables: Option<Arc<[u32]>> = None;
     for change in changes {
         if let ChangeKind::Cascade(cascade) = &mut change.kind {
-            let tables = covered.get_or_insert_with(|| {
-                valid_from.keys().copied().filter(|table| is_covered(valid_from, *table, group)).collect()
-            });
+            let tables = tables
+                .get_or_insert_with(|| covered.keys().copied().filter(|table| is_covered(covered, *table, group)).collect());
             cascade.covered = Arc::clone(tables);
         }
     }

@@ -122,6 +122,13 @@ impl<'a> RowsEvent<'a> {
         self.flags & 0x2 == 0
     }
 
+    /// The SQL layer carried foreign keys out, so that what they changed is in the log as rows of its own (MySQL 9.6 on, unless
+    /// `innodb_native_foreign_keys` is on). A replica that writes an older server's change into its log leaves the mark out, as it
+    /// leaves out the children's rows.
+    pub fn logs_cascades(&self) -> bool {
+        self.flags & 0x10 != 0
+    }
+
     /// `unique_checks` of the session that made the change.
     pub fn unique_checks(&self) -> bool {
         self.flags & 0x4 == 0
