@@ -47,9 +47,47 @@ async fn statements(kind: &'static str) {
     by_statement("REPLACE INTO other.heart VALUES (1, ABS(7))").await;
     source.run(&["INSERT INTO shop.items VALUES (4, 'four', 4)"]).await;
     migration.arrives(&source, &destination).await;
+    // As a server would say it of a MEMORY table; no trigger fires on DELETE, yet.
+    by_statement("DELETE FROM `other`.`log`").await;
+    statements_of_other_character_sets(&source, kind == "mariadb114").await;
+    source.run(&["INSERT INTO shop.items VALUES (5, 'five', 5)"]).await;
+    migration.arrives(&source, &destination).await;
+    source.run(&["CREATE TRIGGER other.d AFTER DELETE ON other.log FOR EACH ROW DELETE FROM shop.items WHERE id=OLD.id"]).await;
+    by_statement("DELETE FROM `other`.`log`").await;
+    migration.run_until_caught_up().await.expect(FAILED).says("other.log has triggers");
+    destination.run(&["DROP DATABASE shop", "DROP DATABASE godwit"]).await;
+    source.run(&["DROP TRIGGER other.d"]).await;
+    migration.run_until_caught_up().await.expect(0);
     by_statement("INSERT INTO other.log VALUES (70)").await;
     migration.run_until_caught_up().await.expect(FAILED).says("other.log has triggers").says("binlog_format=ROW");
-    assert_eq!(destination.list("SELECT id FROM shop.items WHERE id>4").await, Vec::<String>::new());
+    assert_eq!(destination.list("SELECT id FROM shop.items WHERE id>5").await, Vec::<String>::new());
+}
+
+/// DDL on tables that are not migrated, by clients whose characters can end in a backslash or a backtick.
+async fn statements_of_other_character_sets(source: &Server, is_mariadb: bool) {
+    let charsets: [(&str, &[&[u8]]); 5] = [
+        // 誠, 乗
+        ("gbk", &[b"\xd5\x5c", b"\x81\x5c"]),
+        ("big5", &[b"\xa5\x5c", b"\xb3\x5c"]),
+        ("sjis", &[b"\x95\x5c", b"\x83\x5c"]),
+        ("cp932", &[b"\x95\x5c", b"\x83\x5c"]),
+        ("gb18030", &[b"\xd5\x5c", b"\x81\x30\x84\x36"]),
+    ];
+    let mut session = source.connect().await;
+    for (charset, texts) in charsets.into_iter().filter(|(charset, _)| !(is_mariadb && *charset == "gb18030")) {
+        session.query_drop(format!("SET NAMES {charset}")).await.unwrap();
+        for (number, text) in texts.iter().enumerate() {
+            let table = [format!("other.`{charset}{number}").as_bytes(), text, b"`"].concat();
+            let create = [b"CREATE TABLE ", &table[..], b" (id INT, c INT COMMENT '", text, b"')"].concat();
+            let alter = [b"ALTER TABLE ", &table[..], b" COMMENT '", text, b"', ADD x INT"].concat();
+            let view = [b"CREATE OR REPLACE VIEW other.`v", *text, b"` AS SELECT '", text, b"' AS a"].concat();
+            let drop = [b"DROP TABLE ", &table[..]].concat();
+            for statement in [create, alter, view, drop] {
+                session.query_drop(statement.clone()).await.unwrap_or_else(|error| panic!("{charset} {statement:x?}: {error}"));
+            }
+        }
+    }
+    session.disconnect().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

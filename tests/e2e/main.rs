@@ -9,6 +9,7 @@ mod commands;
 mod crash;
 mod destination;
 mod dump;
+mod families;
 mod heartbeat;
 mod hostile;
 mod keys;

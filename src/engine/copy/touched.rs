@@ -47,6 +47,8 @@ struct Watch {
 struct Seen {
     at_hand: Option<TransactionId>,
     by_table: HashMap<u32, GtidPosition>,
+    /// With changes that foreign keys may have carried on without a trace.
+    carried_on: HashMap<u32, GtidPosition>,
     /// Decided what was prepared before; its tables are not looked up.
     any_table: Option<GtidPosition>,
     /// Rows outside of a named transaction: nothing can be said.
@@ -60,11 +62,12 @@ impl Touched {
         Self { source: source.clone(), info: info.clone(), server_id, tables, watch: Mutex::default() }
     }
 
-    /// Whether the log up to `end` (file and offset) holds rows of one of the tables in transactions that are not in `from`.
+    /// Whether the log up to `end` (file and offset) holds, in transactions that are not in `from`, rows of one of the tables, or changes of one
+    /// `above` that foreign keys may have carried into them.
     ///
     /// # Errors
     /// Those of reading the log.
-    pub async fn since(&self, tables: &[u32], from: &Position, end: &(String, u64)) -> Result<bool> {
+    pub async fn since(&self, tables: &[u32], above: &[u32], from: &Position, end: &(String, u64)) -> Result<bool> {
         let mut held = self.watch.lock().await;
         let mut watch = match held.take() {
             Some(watch) if watch.serves(&from.gtid) => watch,
@@ -77,7 +80,7 @@ impl Touched {
         };
         watch.read_to(end, &self.tables).await?;
         watch.asked = Instant::now();
-        let found = watch.seen.is_touched(tables, &from.gtid);
+        let found = watch.seen.is_touched(tables, above, &from.gtid);
         *held = Some(watch);
         Ok(found)
     }
@@ -125,7 +128,8 @@ impl Seen {
     fn take(&mut self, event: Event<'_>, tables: &HashMap<(String, String), u32>) {
         match event {
             Event::Gtid(start) => self.at_hand = Some(start.id),
-            Event::TableMap(map) => self.rows_of(&map, tables),
+            Event::TableMap(map) => self.rows_of(&map, tables, false),
+            Event::Rows(rows) if rows.may_cascade() => self.rows_of(&rows.table, tables, true),
             // Its rows stand further up, where it was prepared.
             Event::Query(query) if query.sql.starts_with(b"XA COMMIT") => {
                 let set = self.any_table.get_or_insert_with(no_transaction);
@@ -135,14 +139,16 @@ impl Seen {
         }
     }
 
-    fn rows_of(&mut self, map: &TableMap, tables: &HashMap<(String, String), u32>) {
+    fn rows_of(&mut self, map: &TableMap, tables: &HashMap<(String, String), u32>, carries_on: bool) {
         let Some(table) = tables.get(&(map.database.clone(), map.table.clone())) else { return };
-        let set = self.by_table.entry(*table).or_insert_with(no_transaction);
+        let sets = if carries_on { &mut self.carried_on } else { &mut self.by_table };
+        let set = sets.entry(*table).or_insert_with(no_transaction);
         self.nameless |= !insert(set, self.at_hand.as_ref());
     }
 
-    fn is_touched(&self, tables: &[u32], from: &GtidPosition) -> bool {
-        let sets = tables.iter().filter_map(|table| self.by_table.get(table)).chain(&self.any_table);
+    fn is_touched(&self, tables: &[u32], above: &[u32], from: &GtidPosition) -> bool {
+        let own = tables.iter().filter_map(|table| self.by_table.get(table));
+        let sets = own.chain(above.iter().filter_map(|table| self.carried_on.get(table))).chain(&self.any_table);
         self.nameless || sets.into_iter().any(|set| !set.is_subset_of(from))
     }
 }
@@ -185,17 +191,21 @@ mod tests {
         let mut seen = Seen::default();
         let mut touch = |number: u64, table: &str| {
             seen.at_hand = Some(TransactionId::MySql(format!("{UUID}:{number}").parse().unwrap()));
-            seen.rows_of(&map(table), &tables);
+            seen.rows_of(&map(table), &tables, false);
         };
         touch(5, "a");
         touch(7, "b");
         touch(9, "elsewhere");
-        assert!(seen.is_touched(&[0], &up_to(4)) && !seen.is_touched(&[0], &up_to(5)));
-        assert!(seen.is_touched(&[1], &up_to(6)) && !seen.is_touched(&[1], &up_to(7)));
-        assert!(seen.is_touched(&[0, 1], &up_to(6)), "a family is touched where one of it is");
+        assert!(seen.is_touched(&[0], &[], &up_to(4)) && !seen.is_touched(&[0], &[], &up_to(5)));
+        assert!(seen.is_touched(&[1], &[], &up_to(6)) && !seen.is_touched(&[1], &[], &up_to(7)));
+        assert!(seen.is_touched(&[0, 1], &[], &up_to(6)), "a family is touched where one of it is");
+        seen.at_hand = Some(TransactionId::MySql(format!("{UUID}:8").parse().unwrap()));
+        seen.rows_of(&map("a"), &tables, true);
+        assert!(seen.is_touched(&[1], &[0], &up_to(7)) && !seen.is_touched(&[1], &[0], &up_to(8)), "by way of a foreign key");
+        assert!(!seen.is_touched(&[1], &[], &up_to(7)));
         assert!(!seen.nameless);
         seen.at_hand = Some(TransactionId::Anonymous);
-        seen.rows_of(&map("a"), &tables);
-        assert!(seen.is_touched(&[1], &up_to(100)), "without names nothing can be said");
+        seen.rows_of(&map("a"), &tables, false);
+        assert!(seen.is_touched(&[1], &[], &up_to(100)), "without names nothing can be said");
     }
 }

@@ -220,6 +220,8 @@ pub struct SourceObjects {
     pub events: Vec<String>,
     /// MariaDB.
     pub sequences: Vec<String>,
+    /// MERGE tables that are not migrated, each with the migrated tables that hold its rows.
+    pub merges: Vec<(TableName, Vec<TableName>)>,
     /// Tables that patterns would select, if `spec.heartbeat.database` did not name their database.
     pub beside_heartbeat: Vec<String>,
     /// XA transactions that are prepared, where the log is followed.

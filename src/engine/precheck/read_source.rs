@@ -13,8 +13,10 @@ use crate::engine::plan::select::Selection;
 use crate::engine::plan::{Plan, TableName};
 use crate::engine::schema::definition::TableDefinition;
 use crate::engine::schema::edit::quote_string;
+use crate::engine::schema::lexer::LexMode;
 use crate::engine::schema::read::{ObjectKind, list_databases, list_tables, read_database, read_tables};
 use crate::engine::schema::read_views::read_views;
+use crate::engine::schema::statement::{Statement, classify};
 use crate::engine::schema::view_session::ViewSession;
 
 /// Reads the definitions of everything that is covered.
@@ -97,7 +99,7 @@ async fn databases_and_views(conn: &mut Conn, selection: &Selection) -> Result<C
 /// # Errors
 /// When the connection is lost.
 pub async fn objects(conn: &mut Conn, info: &ServerInfo, plan: &Plan) -> Result<SourceObjects> {
-    let mut found = SourceObjects::default();
+    let mut found = SourceObjects { merges: merges(conn, plan).await?, ..SourceObjects::default() };
     for database in &plan.databases {
         let name = quote_string(&database.source);
         let triggers: Vec<(String, String)> = conn
@@ -130,6 +132,35 @@ pub async fn objects(conn: &mut Conn, info: &ServerInfo, plan: &Plan) -> Result<
             let listed = list_tables(conn, &database.source).await?;
             let sequences = listed.into_iter().filter(|object| object.kind == ObjectKind::Sequence).map(|object| object.name);
             found.sequences.extend(qualified(sequences.collect()));
+        }
+    }
+    Ok(found)
+}
+
+/// MERGE tables over migrated ones; only MyISAM tables have any.
+async fn merges(conn: &mut Conn, plan: &Plan) -> Result<Vec<(TableName, Vec<TableName>)>> {
+    let is_migrated = |name: &TableName| plan.tables.iter().any(|table| table.source == *name);
+    if !plan.tables.iter().any(|table| table.definition.engine.eq_ignore_ascii_case("MyISAM")) {
+        return Ok(Vec::new());
+    }
+    let statement = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE ENGINE = 'MRG_MYISAM'";
+    let all: Vec<(String, String)> = conn.query(statement).await.context("reading MERGE tables")?;
+    let mut found = Vec::new();
+    for (database, table) in all {
+        let merge = TableName { database, table };
+        if is_migrated(&merge) {
+            continue;
+        }
+        let shown: Option<(String, String)> = conn
+            .query_first(format!("SHOW CREATE TABLE {}", merge.quoted()))
+            .await
+            .context(format_args!("reading what the MERGE table {merge} consists of"))?;
+        let text = shown.map(|(_, text)| text).unwrap_or_default();
+        if let Statement::Ddl(ddl) = classify(text.as_bytes(), &merge.database, &LexMode::default()) {
+            let below: Vec<TableName> = ddl.merged.into_iter().filter(is_migrated).collect();
+            if !below.is_empty() {
+                found.push((merge, below));
+            }
         }
     }
     Ok(found)

@@ -8,13 +8,12 @@
 use std::collections::HashSet;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use crate::engine::error::{Error, Result};
-use crate::engine::plan::select::{SYSTEM_DATABASES, Selection};
+use crate::engine::plan::select::Selection;
 use crate::engine::plan::{Plan, TableName};
 use crate::engine::progress::Progress;
-use crate::engine::schema::lexer::{LexMode, tokens};
+use crate::engine::schema::lexer::{LexMode, TokenKind, tokens};
 use crate::engine::schema::read::{ObjectKind, list_tables};
 use crate::engine::schema::statement::{Ddl, DdlKind, Statement};
 
@@ -29,14 +28,47 @@ pub enum Passage {
     Stop(String),
 }
 
+impl Passage {
+    /// Of two readings of one statement the one that lets less pass.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        match (self, other) {
+            (stop @ Self::Stop(_), _) | (_, stop @ Self::Stop(_)) => stop,
+            (Self::Prove(mut doubt), Self::Prove(also)) => {
+                doubt.tables.extend(also.tables);
+                doubt.called.extend(also.called);
+                doubt.read.extend(also.read);
+                Self::Prove(doubt)
+            }
+            (doubt @ Self::Prove(_), Self::Free) | (Self::Free, doubt @ Self::Prove(_)) => doubt,
+            (Self::Free, Self::Free) => Self::Free,
+        }
+    }
+}
+
 /// What has to be proven of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doubt {
+    /// What it changes, where triggers and foreign keys can be.
     pub tables: Vec<TableName>,
+    /// It does nothing but delete rows.
+    pub deletes: bool,
     /// Words in front of a parenthesis: functions, or the syntax.
     pub called: Vec<String>,
+    /// Names that may be views which it reads; they can call functions.
+    pub read: Vec<String>,
     /// Its beginning, for messages.
     pub shown: String,
+}
+
+/// A statement as it stands in the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Logged<'a> {
+    pub statement: &'a Statement,
+    pub text: &'a str,
+    pub mode: &'a LexMode,
+    /// It used a temporary table of its session.
+    pub thread_specific: bool,
 }
 
 /// Judges statements by the task's selection.
@@ -68,15 +100,18 @@ impl Guard {
     }
 
     /// Judges a statement that is not part of transaction control.
-    pub fn statement(&self, statement: &Statement, text: &str) -> Result<Passage> {
-        let shown: String = text.chars().take(200).collect();
-        Ok(match statement {
-            Statement::Ddl(ddl) => self.ddl(ddl, &shown),
+    pub fn statement(&self, logged: &Logged<'_>) -> Passage {
+        let shown: String = logged.text.chars().take(200).collect();
+        match logged.statement {
+            Statement::Ddl(ddl) => match self.ddl(ddl, logged.thread_specific, &shown) {
+                // Rows come of a query, and a query can call functions. Where the log is row-based, the query is not in it.
+                Passage::Free if ddl.select && !ddl.start_transaction => prove(&[], logged, shown),
+                passage => passage,
+            },
             Statement::Dml { tables } => {
                 let touched = tables.iter().find(|t| self.selection.covers(&t.database, &t.table).is_some());
                 match (touched, tables.is_empty()) {
-                    (None, false) if tables.iter().all(|t| is_system(&t.database)) || is_of_server(text, tables) => Passage::Free,
-                    (None, false) => Passage::Prove(Doubt { tables: tables.clone(), called: called(text), shown: shown.clone() }),
+                    (None, false) => prove(tables, logged, shown),
                     (found, _) => {
                         let name = found.map_or_else(|| "a table that cannot be told".to_owned(), ToString::to_string);
                         Passage::Stop(format!(
@@ -90,11 +125,20 @@ impl Guard {
                 "the binary log holds a statement that is not understood ({why}), and skipping it could lose changes. Statement: {shown}"
             )),
             _ => Passage::Free,
-        })
+        }
     }
 
-    fn ddl(&self, ddl: &Ddl, shown: &str) -> Passage {
-        if ddl.temporary {
+    fn ddl(&self, ddl: &Ddl, thread_specific: bool, shown: &str) -> Passage {
+        if let Some(name) = ddl.merged.iter().find(|t| self.selection.covers(&t.database, &t.table).is_some())
+            && !ddl.tables.iter().any(|t| self.selection.covers(&t.database, &t.table).is_some())
+        {
+            return Passage::Stop(format!(
+                "a MERGE table over the migrated table {name} comes into being, and rows that are changed through it are logged under its \
+                 name: drop it and start the task anew. Statement: {shown}"
+            ));
+        }
+        // An ALTER of a temporary table is logged without the word.
+        if ddl.temporary || thread_specific && ddl.opens_one {
             return Passage::Free;
         }
         let table_kind = matches!(
@@ -143,81 +187,89 @@ pub async fn sequences(conn: &mut Conn, plan: &Plan) -> Result<HashSet<TableName
     Ok(found)
 }
 
-/// Nothing leads from there: system tables take no triggers and no foreign keys.
-fn is_system(database: &str) -> bool {
-    SYSTEM_DATABASES.contains(&database.to_lowercase().as_str())
-}
+/// Servers refuse triggers on the tables of these databases (ER_NO_TRIGGERS_ON_SYSTEM_SCHEMA), and `sys` is none of them.
+const WITHOUT_TRIGGERS: [&str; 3] = ["mysql", "information_schema", "performance_schema"];
 
-/// What a server writes when it first opens a MEMORY table after a restart (MySQL manual, "Replication and MEMORY Tables"). No
-/// trigger fires then.
-fn is_of_server(text: &str, tables: &[TableName]) -> bool {
-    let [table] = tables else { return false };
-    let name = table.quoted();
-    let rest = text.strip_prefix("DELETE FROM ").and_then(|rest| rest.strip_prefix(name.as_str()));
-    rest.is_some_and(|rest| matches!(rest.trim(), "" | "/* generated by server */"))
-}
-
-/// Words in front of a parenthesis.
-fn called(text: &str) -> Vec<String> {
-    let sql = text.as_bytes();
-    let tokens = tokens(sql, &LexMode::default());
+/// What the statement would have to lead to what is migrated by: nothing, or a doubt.
+fn prove(tables: &[TableName], logged: &Logged<'_>, shown: String) -> Passage {
+    let sql = logged.text.as_bytes();
+    let tokens = tokens(sql, logged.mode);
+    let names = |name: &str| tables.iter().any(|table| table.table.eq_ignore_ascii_case(name));
     let pairs = tokens.windows(2).filter(|pair| pair[1].is_punct(b'('));
-    pairs.filter_map(|pair| pair[0].name(sql)).map(|name| name.to_lowercase()).collect()
+    let called: Vec<String> = pairs
+        .filter(|pair| matches!(pair[0].kind, TokenKind::Word | TokenKind::Quoted))
+        .filter_map(|pair| pair[0].name(sql))
+        .map(|name| name.to_lowercase())
+        .filter(|name| !names(name) && !BUILT_IN.contains(&name.as_str()))
+        .collect();
+    // Views can only stand in a query or a join.
+    let reads = ["SELECT", "TABLE", "WITH", "JOIN"].iter().any(|word| tokens.iter().any(|token| token.is_word(sql, word)))
+        || tables.len() > 1;
+    let mut read: Vec<String> = match reads {
+        true => tokens.iter().filter_map(|token| token.name(sql)).map(|name| name.to_lowercase()).collect(),
+        false => Vec::new(),
+    };
+    read.retain(|word| !BUILT_IN.contains(&word.as_str()));
+    read.sort_unstable();
+    read.dedup();
+    let deletes = tokens.first().is_some_and(|token| token.is_word(sql, "DELETE"));
+    let tables: Vec<TableName> =
+        tables.iter().filter(|table| !WITHOUT_TRIGGERS.contains(&table.database.to_lowercase().as_str())).cloned().collect();
+    if tables.is_empty() && called.is_empty() && read.is_empty() {
+        return Passage::Free;
+    }
+    Passage::Prove(Doubt { tables, deletes, called, read, shown })
 }
 
-/// Asks the source whether anything leads from the statement's tables to others: triggers, views, foreign keys that act,
-/// stored functions. None: nothing does. Some: why that is not proven.
-///
-/// # Errors
-/// From the server.
-pub async fn disprove(conn: &mut Conn, doubt: &Doubt) -> Result<Option<String>> {
-    let count = "SELECT COUNT(*) FROM information_schema.";
-    for table in &doubt.tables {
-        let names = (table.database.as_str(), table.table.as_str());
-        let kind: Option<String> = conn
-            .exec_first("SELECT table_type FROM information_schema.tables WHERE table_schema=? AND table_name=?", names)
-            .await?;
-        match kind.as_deref() {
-            Some("BASE TABLE") => {}
-            Some(_) => return Ok(Some(format!("{table} is a view"))),
-            None => return Ok(Some(format!("{table} is not there any more, or the account may not see it (GRANT SELECT)"))),
-        }
-        // Without the privilege triggers are not shown.
-        let grantee = "REPLACE(GRANTEE,CHAR(39),'')=CURRENT_USER() AND privilege_type='TRIGGER'";
-        let global: Option<u64> = conn.query_first(format!("{count}user_privileges WHERE {grantee}")).await?;
-        let of_database: Option<u64> =
-            conn.exec_first(format!("{count}schema_privileges WHERE {grantee} AND ? LIKE table_schema"), (names.0,)).await?;
-        let of_table: Option<u64> = conn
-            .exec_first(format!("{count}table_privileges WHERE {grantee} AND table_schema=? AND table_name=?"), names)
-            .await?;
-        if [global, of_database, of_table].into_iter().flatten().sum::<u64>() == 0 {
-            return Ok(Some(format!("the account may not see the triggers of {table} (GRANT TRIGGER ON it)")));
-        }
-        let triggers: Option<u64> =
-            conn.exec_first(format!("{count}triggers WHERE event_object_schema=? AND event_object_table=?"), names).await?;
-        if triggers != Some(0) {
-            return Ok(Some(format!("{table} has triggers")));
-        }
-        let acting: Option<u64> = conn
-            .exec_first(
-                format!(
-                    "{count}referential_constraints WHERE unique_constraint_schema=? AND referenced_table_name=? \
-                     AND (delete_rule IN ('CASCADE','SET NULL') OR update_rule IN ('CASCADE','SET NULL'))"
-                ),
-                names,
-            )
-            .await?;
-        if acting != Some(0) {
-            return Ok(Some(format!("{table} has foreign keys that change other tables")));
-        }
-    }
-    for name in &doubt.called {
-        let functions: Option<u64> = conn
-            .exec_first(format!("{count}routines WHERE routine_type='FUNCTION' AND routine_name=?"), (name.as_str(),))
-            .await?;
-        if functions != Some(0) {
-            return Ok(Some(format!("it calls the stored function {name}")));
-        }
-    }
-    Ok(None)
-}
+/// Words of the syntax and functions of the server, lower case: no stored function has these names without quotes and a database, and
+/// one that has is called by `db.name(…)`, where the server looks for a stored one.
+const BUILT_IN: &[&str] = &[
+    "and",
+    "as",
+    "between",
+    "by",
+    "case",
+    "default",
+    "delete",
+    "distinct",
+    "else",
+    "end",
+    "exists",
+    "from",
+    "having",
+    "if",
+    "in",
+    "inner",
+    "insert",
+    "interval",
+    "into",
+    "is",
+    "join",
+    "key",
+    "left",
+    "like",
+    "limit",
+    "not",
+    "null",
+    "on",
+    "or",
+    "order",
+    "over",
+    "partition",
+    "replace",
+    "right",
+    "select",
+    "set",
+    "then",
+    "union",
+    "update",
+    "using",
+    "values",
+    "when",
+    "where",
+    "with",
+];
+
+#[cfg(test)]
+#[path = "guard_tests.rs"]
+mod tests;

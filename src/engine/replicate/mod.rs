@@ -1,7 +1,7 @@
 //! Binary log -> row changes -> net changes -> destination.
 //!
 //! `reader` turns the log into transactions of [`change::Change`]s (`assemble`), `guard` stops before statements
-//! that cannot be followed, `dispatch` orders transactions against copied chunks and hands them to lanes, and a
+//! that cannot be followed (`reading` has their text, `proof` asks the source where they lead), `dispatch` orders transactions against copied chunks and hands them to lanes, and a
 //! `lane` applies windows of them, net changes only, in one transaction with the lane's position.
 
 pub mod assemble;
@@ -10,4 +10,6 @@ pub mod change;
 pub mod dispatch;
 pub mod guard;
 pub mod lane;
+pub mod proof;
 pub mod reader;
+mod reading;

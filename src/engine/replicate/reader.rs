@@ -13,24 +13,21 @@ use super::assemble::{Assembler, Group, Outcome};
 use super::cascade::Cascades;
 use super::change::Change;
 use super::dispatch::Dispatcher;
-use super::guard::{self, Guard};
+use super::guard::Guard;
+use super::proof;
+use super::reading::{Readings, mode_of};
 use crate::engine::connection::{Connector, Role, ServerInfo};
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::heartbeat::Listener;
 use crate::engine::live::Live;
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
-use crate::engine::schema::lexer::LexMode;
 use crate::engine::source::binlog::{Decoder, Event, RawEvent};
 use crate::engine::source::dump::LogEvent;
 use crate::engine::source::position::Position;
 use crate::engine::source::same_log;
 use crate::engine::source::stream::{Follow, LogStream};
 use crate::engine::source::visibility;
-
-/// `sql_mode` bits (MySQL source, `sql/system_variables.h`; the same in MariaDB).
-const MODE_ANSI_QUOTES: u64 = 4;
-const MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 
 /// The position in the report is refreshed this often.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
@@ -90,6 +87,7 @@ impl Reader {
             )
             .with_heartbeat(self.heartbeat),
             decoder: Decoder::for_version(&self.source_info.version_text),
+            readings: Readings::default(),
             dispatcher: self.dispatcher,
             progress: self.progress,
             live: self.live,
@@ -135,6 +133,7 @@ struct State {
     server_id: u32,
     assembler: Assembler,
     decoder: Decoder,
+    readings: Readings,
     dispatcher: Arc<Dispatcher>,
     progress: Progress,
     live: Live,
@@ -217,7 +216,8 @@ impl State {
             let mut again = None;
             while let Some(inner) = events.next()? {
                 let is_large = inner.event_size > LARGE_EVENT;
-                let outcome = match self.decoder.decode(&inner)? {
+                let event = self.decoder.decode(&inner)?;
+                let outcome = match self.readings.read(event, &self.source, &self.info).await? {
                     Event::Rows(rows) if is_large => {
                         let rows = rows.detach();
                         self.assembler.rows(rows.attach(|length| events.take_tail(length)))?
@@ -233,6 +233,7 @@ impl State {
             self.pass(stream);
             return Ok(again);
         }
+        let event = self.readings.read(event, &self.source, &self.info).await?;
         if let Event::Rotate(rotate) = &event {
             stream.rotate(rotate);
             self.assembler.forget_tables();
@@ -282,7 +283,7 @@ impl State {
     async fn prove(&mut self) -> Result<()> {
         let Some((doubt, place)) = self.assembler.take_doubt() else { return Ok(()) };
         let mut conn = self.source.connect(Role::Metadata).await?;
-        let why = guard::disprove(&mut conn, &doubt).await?;
+        let why = proof::disprove(&mut conn, &self.info, &doubt).await?;
         let _ = conn.disconnect().await;
         let Some(why) = why else { return Ok(()) };
         let tables: Vec<String> = doubt.tables.iter().map(ToString::to_string).collect();
@@ -349,16 +350,7 @@ fn apply(
             assembler.begin(start, file, began, raw.timestamp)?;
             Ok(Outcome::Open)
         }
-        Event::Query(query) => {
-            let sql_mode = query.session.sql_mode.unwrap_or_default();
-            let mode = LexMode {
-                ansi_quotes: sql_mode & MODE_ANSI_QUOTES != 0,
-                no_backslash_escapes: sql_mode & MODE_NO_BACKSLASH_ESCAPES != 0,
-                server: Some(info.clone()),
-            };
-            assembler.query(&query, &mode, file, offset)
-        }
-        Event::LoadQuery(query) => assembler.query(&query, &LexMode::default(), file, offset),
+        Event::Query(query) | Event::LoadQuery(query) => assembler.query(&query, &mode_of(&query, info), file, offset),
         Event::Xid(_) => assembler.commit(file, offset),
         Event::XaPrepare(prepare) => assembler.xa_prepare(&prepare.xid, prepare.one_phase, file, offset),
         Event::TableMap(map) => {

@@ -9,6 +9,7 @@
 use std::ops::Range;
 
 use crate::engine::connection::{Flavor, ServerInfo};
+use crate::engine::schema::charset::MultiByte;
 
 /// What changes how bytes are read: a part of `sql_mode`, and who executes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct LexMode {
     pub ansi_quotes: bool,
     /// A backslash in a string is itself.
     pub no_backslash_escapes: bool,
+    /// The client's character set, where an ASCII byte can be part of a character.
+    pub charset: MultiByte,
     /// The server that executed the statement: executable comments meant for others are plain comments. None:
     /// the contents of all of them are tokens.
     pub server: Option<ServerInfo>,
@@ -30,8 +33,16 @@ impl LexMode {
         Self {
             ansi_quotes: sql_mode & ANSI_QUOTES != 0,
             no_backslash_escapes: sql_mode & NO_BACKSLASH_ESCAPES != 0,
+            charset: MultiByte::None,
             server: server.cloned(),
         }
+    }
+
+    /// Digits that a version in an executable comment has at most. MySQL 5.7 and 8.0 take five, MySQL 9 and MariaDB six; where it is
+    /// not certain five are the safe reading, as what has six and is not meant for others is then read as executed.
+    fn version_digits(&self) -> usize {
+        let five = self.server.as_ref().is_some_and(|server| !server.is_mariadb() && !server.is_mysql_since(9, 0, 0));
+        if five { 5 } else { 6 }
     }
 
     fn executes(&self, version: u32, mariadb_only: bool) -> bool {
@@ -190,6 +201,18 @@ impl Lexer<'_> {
         }
     }
 
+    /// A name without quotes: whole characters.
+    fn take_name(&mut self) {
+        while self.peek(0).is_some_and(is_name_byte) {
+            self.at += self.character(self.at);
+        }
+    }
+
+    /// Bytes of the character that begins here.
+    fn character(&self, at: usize) -> usize {
+        self.mode.charset.character(self.sql.get(at..).unwrap_or_default())
+    }
+
     fn next(&mut self) -> Option<Token> {
         self.skip_gap();
         let start = self.at;
@@ -229,7 +252,9 @@ impl Lexer<'_> {
             (Some(b'M' | b'm'), Some(b'!')) => (true, 4),
             _ => return None,
         };
-        let digits = (0..6).take_while(|&i| self.peek(prefix + i).is_some_and(|byte| byte.is_ascii_digit())).count();
+        let digits = (0..self.mode.version_digits())
+            .take_while(|&i| self.peek(prefix + i).is_some_and(|byte| byte.is_ascii_digit()))
+            .count();
         // Fewer than five digits are no version but part of the contents.
         let digits = if digits >= 5 { digits } else { 0 };
         let version = (0..digits).fold(0, |number, i| number * 10 + u32::from(self.peek(prefix + i).unwrap_or(b'0') - b'0'));
@@ -269,7 +294,7 @@ impl Lexer<'_> {
                 TokenKind::Number
             }
             byte if is_name_byte(byte) => {
-                self.take_while(is_name_byte);
+                self.take_name();
                 TokenKind::Word
             }
             byte => {
@@ -297,7 +322,12 @@ impl Lexer<'_> {
         let escapes = escapes && !self.mode.no_backslash_escapes;
         self.at += 1;
         while let Some(byte) = self.peek(0) {
-            self.at += 1;
+            let length = self.character(self.at);
+            self.at += length;
+            if length > 1 {
+                continue;
+            }
+            // One byte, as servers do it, even where a character of several begins behind it.
             if byte == b'\\' && escapes {
                 if self.peek(0).is_none() {
                     break;
@@ -321,7 +351,7 @@ impl Lexer<'_> {
                 match self.peek(0) {
                     Some(b'`') => self.quoted(b'`', false, TokenKind::SystemVariable),
                     _ => {
-                        self.take_while(is_name_byte);
+                        self.take_name();
                         TokenKind::SystemVariable
                     }
                 }
@@ -329,7 +359,9 @@ impl Lexer<'_> {
             Some(quote @ (b'\'' | b'"')) => self.quoted(quote, true, TokenKind::UserVariable),
             Some(b'`') => self.quoted(b'`', false, TokenKind::UserVariable),
             _ => {
-                self.take_while(|byte| is_name_byte(byte) || byte == b'.');
+                while self.peek(0).is_some_and(|byte| is_name_byte(byte) || byte == b'.') {
+                    self.at += self.character(self.at);
+                }
                 TokenKind::UserVariable
             }
         }
@@ -338,7 +370,7 @@ impl Lexer<'_> {
     /// `12`, `1.5e3`, `0x1F`, `0b01`, or a name that begins with a digit.
     fn number_or_name(&mut self) -> TokenKind {
         let start = self.at;
-        self.take_while(is_name_byte);
+        self.take_name();
         let run = &self.sql[start..self.at];
         let radix =
             |mark: u8, digit: fn(&u8) -> bool| run.len() > 2 && run[0] == b'0' && run[1] == mark && run[2..].iter().all(digit);
@@ -441,8 +473,19 @@ mod tests {
         assert_eq!(tokens(b"'a\\' b", &LexMode::default())[0].kind, TokenKind::Broken);
         assert_eq!(
             LexMode::from_bits((1 << 2) | (1 << 20), None),
-            LexMode { ansi_quotes: true, no_backslash_escapes: true, server: None }
+            LexMode { ansi_quotes: true, no_backslash_escapes: true, ..LexMode::default() }
         );
+    }
+
+    #[test]
+    fn versions_have_as_many_digits_as_the_server_takes() {
+        let words = |version: &str| {
+            let mode = LexMode { server: Some(ServerInfo::parse(version)), ..LexMode::default() };
+            shown("a /*!500001 b */ c /*!080000 d*/", &mode).into_iter().filter(|t| t.len() == 1).collect::<String>()
+        };
+        assert_eq!(words("5.7.22"), "a1bc0d");
+        assert_eq!(words("9.7.4"), "acd");
+        assert_eq!(words("11.4.5-MariaDB"), "ac");
     }
 
     #[test]
@@ -468,12 +511,12 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics_and_covers_bytes(sql in proptest::collection::vec(any::<u8>(), 0..200), ansi: bool, raw: bool) {
-            assert_covers(&sql, &LexMode { ansi_quotes: ansi, no_backslash_escapes: raw, server: None });
+            assert_covers(&sql, &LexMode { ansi_quotes: ansi, no_backslash_escapes: raw, ..LexMode::default() });
         }
 
         #[test]
         fn never_panics_and_covers_sql(sql in "[a-z0-9`'\"/*!M. @#\\\\\n(),xbe+-]{0,80}", ansi: bool, raw: bool) {
-            assert_covers(sql.as_bytes(), &LexMode { ansi_quotes: ansi, no_backslash_escapes: raw, server: Some(ServerInfo::parse("8.0.36")) });
+            assert_covers(sql.as_bytes(), &LexMode { ansi_quotes: ansi, no_backslash_escapes: raw, server: Some(ServerInfo::parse("8.0.36")), ..LexMode::default() });
         }
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod adapt;
 pub mod apply;
+pub mod charset;
 pub mod collation;
 pub mod column_type;
 pub mod compare;

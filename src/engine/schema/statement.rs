@@ -49,6 +49,10 @@ pub struct Ddl {
     pub databases: Vec<String>,
     /// Concerns a session's temporary table only.
     pub temporary: bool,
+    /// Tables that a MERGE table writes into: `UNION=(…)`.
+    pub merged: Vec<TableName>,
+    /// No other table is opened than the one that is changed.
+    pub opens_one: bool,
     /// `CREATE TABLE … SELECT`: makes rows that are not in the log as row events, unless `start_transaction`.
     pub select: bool,
     /// `CREATE TABLE … START TRANSACTION`: row events of the same statement follow (MySQL 8.0.21, WL#13355).
@@ -108,6 +112,8 @@ pub enum NameRole {
     Changed,
     /// A table it only looks at: LIKE, REFERENCES.
     Referenced,
+    /// A table that a MERGE table consists of.
+    Merged,
     Database,
     /// A routine, trigger, event or sequence; `name.table` is its name.
     Object,

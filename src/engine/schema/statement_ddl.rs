@@ -121,6 +121,7 @@ impl Parser<'_> {
         let open = self.tokens.get(self.at).is_some_and(|token| token.is_punct(b'('));
         let after = if open && !self.is_at(1, "SELECT") { closing(&self.tokens, self.at)? + 1 } else { self.at };
         self.references();
+        self.merged();
         let rest = self.tokens.get(after..).unwrap_or_default();
         let begins_query = |token: &Token| ["SELECT", "VALUES", "WITH", "TABLE"].iter().any(|word| token.is_word(self.sql, word));
         let select = top_level(rest, |at| {
@@ -149,6 +150,23 @@ impl Parser<'_> {
             if self.tokens[at].is_word(self.sql, "REFERENCES") && !before.is_some_and(|token| token.is_punct(b'.')) {
                 self.at = at + 1;
                 let _ = self.name(NameRole::Referenced);
+            }
+        }
+        self.at = from;
+    }
+
+    /// `UNION [=] (table, …)` of a MERGE table, from here on. A set operation goes on with ALL, DISTINCT or a query.
+    fn merged(&mut self) {
+        let from = self.at;
+        for at in from..self.tokens.len() {
+            if !self.tokens[at].is_word(self.sql, "UNION") {
+                continue;
+            }
+            self.at = at + 1;
+            self.eat_punct(b'=');
+            let is_query = ["SELECT", "VALUES", "WITH", "TABLE"].iter().any(|word| self.is_at(1, word));
+            if self.eat_punct(b'(') && !is_query {
+                let _ = self.names(NameRole::Merged);
             }
         }
         self.at = from;
@@ -204,6 +222,9 @@ impl Parser<'_> {
             self.databases.push(self.database.to_owned());
         } else {
             self.database_name()?;
+            // UPGRADE DATA DIRECTORY NAME: a database comes into being under the name without the mark.
+            let upgraded = self.databases.last().and_then(|name| name.strip_prefix("#mysql50#")).map(str::to_owned);
+            self.databases.extend(upgraded);
         }
         self.done(DdlKind::AlterDatabase)
     }
@@ -211,24 +232,28 @@ impl Parser<'_> {
     fn alter_table(mut self) -> Parsed<Statement> {
         self.if_exists();
         self.name(NameRole::Changed)?;
+        // MariaDB: WAIT n, NOWAIT.
+        if self.eat("WAIT") {
+            self.at += 1;
+        }
+        self.eat("NOWAIT");
         self.references();
+        self.merged();
         let mut depth = 0usize;
-        let mut clause_start = true;
         while let Some(token) = self.tokens.get(self.at).copied() {
             match token.kind {
                 TokenKind::Punct(b'(') => depth += 1,
                 TokenKind::Punct(b')') => depth = depth.saturating_sub(1),
                 _ => {}
             }
-            let starts = std::mem::replace(&mut clause_start, depth == 0 && token.is_punct(b','));
+            let follows_dot =
+                self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).is_some_and(|before| before.is_punct(b'.'));
             self.at += 1;
-            if depth > 0 {
+            if depth > 0 || follows_dot {
                 continue;
             }
-            if starts
-                && token.is_word(self.sql, "RENAME")
-                && !["COLUMN", "INDEX", "KEY", "CONSTRAINT"].iter().any(|word| self.is(word))
-            {
+            // Reserved, so it begins a clause wherever it stands.
+            if token.is_word(self.sql, "RENAME") && !["COLUMN", "INDEX", "KEY", "CONSTRAINT"].iter().any(|word| self.is(word)) {
                 self.eat_any(&["TO", "AS"]);
                 self.eat_punct(b'=');
                 self.name(NameRole::Changed)?;
@@ -237,6 +262,7 @@ impl Parser<'_> {
             } else if token.is_word(self.sql, "CONVERT") && self.is("PARTITION") {
                 self.other_table("TO")?;
             } else if token.is_word(self.sql, "CONVERT") && self.is("TABLE") {
+                self.opens_more = true;
                 self.at += 1;
                 self.name(NameRole::Changed)?;
             }
@@ -246,6 +272,7 @@ impl Parser<'_> {
 
     /// `PARTITION p WITH TABLE t`.
     fn other_table(&mut self, preposition: &str) -> Parsed<()> {
+        self.opens_more = true;
         self.at += 1;
         self.ident()?;
         (self.eat(preposition) && self.eat("TABLE")).then_some(())?;

@@ -15,6 +15,8 @@ pub(super) struct Parser<'a> {
     pub(super) at: usize,
     names: Vec<NameRef>,
     pub(super) databases: Vec<String>,
+    /// Other tables are opened than the one that is changed.
+    pub(super) opens_more: bool,
 }
 
 /// None: the statement does not go on as expected.
@@ -25,7 +27,7 @@ impl<'a> Parser<'a> {
         let mut tokens = tokens(sql, mode);
         tokens.retain(|token| !matches!(token.kind, TokenKind::ExecOpen | TokenKind::ExecClose));
         let no_backslash_escapes = mode.no_backslash_escapes;
-        Self { sql, database, no_backslash_escapes, tokens, at: 0, names: Vec::new(), databases: Vec::new() }
+        Self { sql, database, no_backslash_escapes, tokens, at: 0, names: Vec::new(), databases: Vec::new(), opens_more: false }
     }
 
     pub(super) fn statement(self) -> Statement {
@@ -130,8 +132,12 @@ impl<'a> Parser<'a> {
                 tables.push(name.name.clone());
             }
         }
+        let merged: Vec<TableName> =
+            self.names.iter().filter(|name| name.role == NameRole::Merged).map(|name| name.name.clone()).collect();
+        let of_one = matches!(kind, DdlKind::AlterTable | DdlKind::CreateIndex | DdlKind::DropIndex | DdlKind::TruncateTable);
+        let opens_one = of_one && !self.opens_more && self.names.iter().all(|name| name.role == NameRole::Changed);
         let (names, databases) = (self.names, self.databases);
-        Some(Statement::Ddl(Ddl { kind, tables, databases, temporary, select, start_transaction, names }))
+        Some(Statement::Ddl(Ddl { kind, tables, databases, temporary, merged, opens_one, select, start_transaction, names }))
     }
 
     fn parse(mut self) -> Parsed<Statement> {

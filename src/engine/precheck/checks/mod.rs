@@ -26,6 +26,7 @@ mod local_infile;
 mod log_replica_updates;
 mod lower_case_table_names;
 mod max_allowed_packet;
+mod merge_tables;
 mod name_conflicts;
 mod name_rules;
 mod online_schema_change;
@@ -129,6 +130,7 @@ pub const CHECKS: &[Check] = &[
     check("ForeignKeyCascades", Needs::LogAndTables, foreign_key_cascades::check),
     check("StorageEngines", Needs::Tables, storage_engines::check),
     check("SystemVersioning", Needs::Tables, system_versioning::check),
+    check("MergeTables", Needs::LogAndTables, merge_tables::check),
     check("CharacterSets", Needs::Tables, character_sets::check),
     check("FullTextIds", Needs::LogAndTables, full_text_ids::check),
     check("Definitions", Needs::Tables, definitions::check),

@@ -23,7 +23,7 @@ pub use xa::Group;
 use super::cascade::Cascades;
 use super::change::{Change, ChangeKind};
 use super::dispatch::End;
-use super::guard::{Doubt, Guard, Passage};
+use super::guard::{Doubt, Guard, Logged, Passage};
 use crate::engine::error::{Error, Result};
 use crate::engine::heartbeat::Listener;
 use crate::engine::plan::Plan;
@@ -296,7 +296,7 @@ impl Assembler {
         }
         // Of an XA transaction it is the commit that counts, which comes later; see end().
         let covered = open.xa.is_none() && is_covered(&self.covered, table.id, &open.group);
-        let cascades = rows.foreign_key_checks() && !rows.logs_cascades() && followed.cascades();
+        let cascades = rows.may_cascade() && followed.cascades();
         if covered && !cascades {
             return Ok(Outcome::Open);
         }
@@ -335,7 +335,7 @@ impl Assembler {
             RowsKind::Delete => stranger.on_delete,
             RowsKind::Update | RowsKind::PartialUpdate => stranger.on_update,
         };
-        if !acts || !rows.foreign_key_checks() || rows.logs_cascades() {
+        if !acts || !rows.may_cascade() {
             return Ok(());
         }
         let reason = format!(
@@ -397,6 +397,20 @@ impl Assembler {
         self.open.as_ref().is_some_and(|open| open.group.is_in(&self.floor))
     }
 
+    /// What becomes of a statement that is not part of transaction control, however its bytes are read.
+    fn judge(&self, statement: &Statement, query: &Query<'_>, mode: &LexMode) -> Passage {
+        let thread_specific = query.thread_specific;
+        let text = String::from_utf8_lossy(&query.sql);
+        let passage = self.guard.statement(&Logged { statement, text: &text, mode, thread_specific });
+        let Some(second) = &query.second_reading else { return passage };
+        let text = String::from_utf8_lossy(second);
+        match &classify(second, &query.database, mode) {
+            // It makes no sense this way.
+            Statement::Unknown(_) => passage,
+            statement => passage.stricter(self.guard.statement(&Logged { statement, text: &text, mode, thread_specific })),
+        }
+    }
+
     /// QUERY event.
     pub fn query(&mut self, query: &Query<'_>, mode: &LexMode, file: &str, offset: u64) -> Result<Outcome> {
         if query.sql.as_ref() == b"BEGIN" {
@@ -444,8 +458,7 @@ impl Assembler {
                     return Ok(Outcome::Open);
                 }
                 let place = format!("{}:{}", file, offset);
-                let text = String::from_utf8_lossy(&query.sql).into_owned();
-                match self.guard.statement(&other, &text)? {
+                match self.judge(&other, query, mode) {
                     Passage::Free => {}
                     Passage::Prove(doubt) => {
                         let ends = !self.transaction()?.begun;

@@ -74,6 +74,8 @@ impl Log {
             database: "d".into(),
             sql: sql.as_bytes().into(),
             session: QuerySession::default(),
+            thread_specific: false,
+            second_reading: None,
         };
         self.assembler.query(&query, &LexMode::default(), "b.000001", offset).unwrap()
     }

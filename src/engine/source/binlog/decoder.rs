@@ -115,9 +115,9 @@ impl Decoder {
             code::MARIA_GTID => Event::Gtid(TransactionStart::parse_maria(event)?),
             code::PREVIOUS_GTIDS => Event::PreviousGtids(transaction::previous_gtids(body)?),
             code::MARIA_GTID_LIST => Event::GtidList(transaction::gtid_list(body)?),
-            code::QUERY => Event::Query(Query::parse(body, 0, false)?),
-            code::MARIA_QUERY_COMPRESSED => Event::Query(Query::parse(body, 0, true)?),
-            code::EXECUTE_LOAD_QUERY => Event::LoadQuery(Query::parse(body, 13, false)?),
+            code::QUERY => Event::Query(Query::parse(body, 0, false)?.with_flags(event.flags)),
+            code::MARIA_QUERY_COMPRESSED => Event::Query(Query::parse(body, 0, true)?.with_flags(event.flags)),
+            code::EXECUTE_LOAD_QUERY => Event::LoadQuery(Query::parse(body, 13, false)?.with_flags(event.flags)),
             code::XID => Event::Xid(Cursor::new(body).u64()?),
             code::XA_PREPARE => Event::XaPrepare(XaPrepare::parse(body)?),
             // One byte of length, which says nothing for texts over 255 bytes.

@@ -19,6 +19,10 @@ pub struct Query<'a> {
     /// In the character set of `session.charset_client`.
     pub sql: Cow<'a, [u8]>,
     pub session: QuerySession,
+    /// It used a temporary table of its session (`LOG_EVENT_THREAD_SPECIFIC_F`). MariaDB and MySQL 9 set it for every DROP TABLE, too.
+    pub thread_specific: bool,
+    /// What the statement is, too, where its bytes can be read in two ways; `sql` is UTF-8 then.
+    pub second_reading: Option<Vec<u8>>,
 }
 
 /// Settings under which the statement ran; None: the log does not say.
@@ -173,7 +177,22 @@ impl<'a> Query<'a> {
         let database = text(cursor.take(database_length)?);
         cursor.u8()?;
         let sql = if compressed { Cow::Owned(compress::maria_event(cursor.rest())?) } else { Cow::Borrowed(cursor.rest()) };
-        Ok(Self { thread_id, execution_seconds, error_code, database, sql, session })
+        Ok(Self {
+            thread_id,
+            execution_seconds,
+            error_code,
+            database,
+            sql,
+            session,
+            thread_specific: false,
+            second_reading: None,
+        })
+    }
+
+    /// With what the event's header says.
+    pub(super) fn with_flags(self, flags: u16) -> Self {
+        const THREAD_SPECIFIC: u16 = 0x4;
+        Self { thread_specific: flags & THREAD_SPECIFIC != 0, ..self }
     }
 
     /// Whether the statement is this keyword and nothing else (`BEGIN`, `COMMIT`, `ROLLBACK`).

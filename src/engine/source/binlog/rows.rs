@@ -129,6 +129,11 @@ impl<'a> RowsEvent<'a> {
         self.flags & 0x10 != 0
     }
 
+    /// Foreign keys may have changed children of these rows without a trace in the log.
+    pub fn may_cascade(&self) -> bool {
+        self.kind != RowsKind::Insert && self.foreign_key_checks() && !self.logs_cascades()
+    }
+
     /// `unique_checks` of the session that made the change.
     pub fn unique_checks(&self) -> bool {
         self.flags & 0x4 == 0

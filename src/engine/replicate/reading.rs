@@ -1,0 +1,119 @@
+//! The text of logged statements: each is in the character set of its client, the names of the task are UTF-8.
+//!
+//! Names beyond ASCII are translated by the source, whose character sets they are. Servers write some statements anew (SAVEPOINT, CREATE
+//! VIEW, DROP TEMPORARY TABLE) in UTF-8, and say the client's character set all the same. So bytes that are UTF-8, too, are read
+//! both ways, and the guard takes the reading that lets less pass. On restart nothing here is needed.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use crate::engine::connection::{Connector, Role, ServerInfo};
+use crate::engine::error::Result;
+use crate::engine::schema::charset::{MultiByte, in_utf8, names_beyond_ascii};
+use crate::engine::schema::lexer::LexMode;
+use crate::engine::source::binlog::{Event, Query};
+
+/// Translations are remembered up to this number.
+const KEPT: usize = 10_000;
+
+/// How the statement's bytes become tokens.
+pub fn mode_of(query: &Query<'_>, info: &ServerInfo) -> LexMode {
+    LexMode::from_bits(query.session.sql_mode.unwrap_or_default(), Some(info))
+}
+
+/// Reads statements, and remembers what the source said.
+#[derive(Default)]
+pub struct Readings {
+    /// Names of character sets by the id of a collation; None: the source does not know it.
+    charsets: HashMap<u16, Option<String>>,
+    /// None: these are no characters of that set.
+    names: HashMap<(u16, Vec<u8>), Option<String>>,
+}
+
+impl Readings {
+    /// The event, with the text of its statement in UTF-8.
+    ///
+    /// # Errors
+    /// When the source cannot be asked.
+    pub async fn read<'a>(&mut self, event: Event<'a>, source: &Connector, info: &ServerInfo) -> Result<Event<'a>> {
+        Ok(match event {
+            Event::Query(query) if !query.sql.is_ascii() => Event::Query(self.statement(query, source, info).await?),
+            Event::LoadQuery(query) if !query.sql.is_ascii() => Event::LoadQuery(self.statement(query, source, info).await?),
+            event => event,
+        })
+    }
+
+    async fn statement<'a>(&mut self, query: Query<'a>, source: &Connector, info: &ServerInfo) -> Result<Query<'a>> {
+        let Some(id) = query.session.charset_client else { return Ok(query) };
+        let mut conn = None;
+        let Some(charset) = self.charset(id, &mut conn, source).await? else { return Ok(query) };
+        if matches!(charset.as_str(), "utf8" | "utf8mb3" | "utf8mb4" | "binary" | "ascii") {
+            return Ok(query);
+        }
+        let mode = LexMode { charset: MultiByte::of(&charset), ..mode_of(&query, info) };
+        let mut names = HashMap::new();
+        for name in names_beyond_ascii(&query.sql, &mode) {
+            if let Some(text) = self.name(id, &charset, &name, &mut conn, source).await? {
+                names.insert(name, text);
+            }
+        }
+        if let Some(conn) = conn {
+            let _ = conn.disconnect().await;
+        }
+        let declared = in_utf8(&query.sql, &mode, &names);
+        Ok(match std::str::from_utf8(&query.sql).is_ok() {
+            true => Query { second_reading: Some(declared), ..query },
+            false => Query { sql: Cow::Owned(declared), ..query },
+        })
+    }
+
+    async fn charset(&mut self, id: u16, conn: &mut Option<Conn>, source: &Connector) -> Result<Option<String>> {
+        if let Some(known) = self.charsets.get(&id) {
+            return Ok(known.clone());
+        }
+        let statement = "SELECT CAST(LOWER(character_set_name) AS CHAR) FROM information_schema.collations WHERE id=?";
+        let name: Option<String> = connected(conn, source).await?.exec_first(statement, (id,)).await?;
+        self.charsets.insert(id, name.clone());
+        Ok(name)
+    }
+
+    async fn name(
+        &mut self,
+        id: u16,
+        charset: &str,
+        name: &[u8],
+        conn: &mut Option<Conn>,
+        source: &Connector,
+    ) -> Result<Option<String>> {
+        let key = (id, name.to_vec());
+        if let Some(known) = self.names.get(&key) {
+            return Ok(known.clone());
+        }
+        let hex: String = name.iter().map(|byte| format!("{byte:02X}")).collect();
+        let conn = connected(conn, source).await?;
+        // There and back again: what is no character of the set becomes a question mark, NULL, or an error.
+        let asked = format!(
+            "SELECT CONVERT(_{charset} X'{hex}' USING utf8mb4), HEX(CONVERT(CONVERT(_{charset} X'{hex}' USING utf8mb4) USING {charset}))"
+        );
+        let text = match conn.query_first::<(Option<String>, Option<String>), _>(asked).await {
+            Ok(Some((Some(text), Some(back)))) if back.eq_ignore_ascii_case(&hex) => Some(text),
+            Ok(_) | Err(mysql_async::Error::Server(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        if self.names.len() >= KEPT {
+            self.names.clear();
+        }
+        self.names.insert(key, text.clone());
+        Ok(text)
+    }
+}
+
+async fn connected<'a>(conn: &'a mut Option<Conn>, source: &Connector) -> Result<&'a mut Conn> {
+    Ok(match conn {
+        Some(conn) => conn,
+        none => none.insert(source.connect(Role::Metadata).await?),
+    })
+}
