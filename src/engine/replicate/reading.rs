@@ -14,6 +14,7 @@ use crate::engine::connection::{Connector, Role, ServerInfo};
 use crate::engine::error::Result;
 use crate::engine::schema::charset::{MultiByte, in_utf8, names_beyond_ascii};
 use crate::engine::schema::lexer::LexMode;
+use crate::engine::schema::statement::{Ddl, DdlKind, Statement, classify};
 use crate::engine::source::binlog::{Event, Query};
 
 /// Translations are remembered up to this number.
@@ -64,10 +65,13 @@ impl Readings {
             let _ = conn.disconnect().await;
         }
         let declared = in_utf8(&query.sql, &mode, &names);
-        Ok(match std::str::from_utf8(&query.sql).is_ok() {
-            true => Query { second_reading: Some(declared), ..query },
-            false => Query { sql: Cow::Owned(declared), ..query },
-        })
+        if std::str::from_utf8(&query.sql).is_ok() {
+            return Ok(Query { second_reading: Some(declared), ..query });
+        }
+        let is_unknown =
+            matches!(classify(&declared, &query.database, &LexMode { charset: MultiByte::None, ..mode }), Statement::Unknown(_));
+        let text = view_head(&query.sql).filter(|_| is_unknown).unwrap_or(declared);
+        Ok(Query { sql: Cow::Owned(text), ..query })
     }
 
     async fn charset(&mut self, id: u16, conn: &mut Option<Conn>, source: &Connector) -> Result<Option<String>> {
@@ -111,9 +115,33 @@ impl Readings {
     }
 }
 
+/// MySQL writes the head of a view's statement anew, in UTF-8, and leaves its query as the client sent it.
+fn view_head(sql: &[u8]) -> Option<Vec<u8>> {
+    let end = sql.windows(4).position(|word| word.eq_ignore_ascii_case(b" AS "))?;
+    let head = std::str::from_utf8(sql.get(..end)?).ok()?.as_bytes();
+    let is_view = |ddl: &Ddl| matches!(ddl.kind, DdlKind::CreateView | DdlKind::AlterView);
+    matches!(classify(head, "", &LexMode::default()), Statement::Ddl(ddl) if is_view(&ddl)).then(|| head.to_vec())
+}
+
 async fn connected<'a>(conn: &'a mut Option<Conn>, source: &Connector) -> Result<&'a mut Conn> {
     Ok(match conn {
         Some(conn) => conn,
         none => none.insert(source.connect(Role::Metadata).await?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_in_two_character_sets() {
+        // The name in UTF-8, the query in gbk: the name's last byte and the quote behind it are a character there.
+        let sql =
+            b"CREATE ALGORITHM=UNDEFINED DEFINER=`r`@`%` SQL SECURITY DEFINER VIEW `d`.`\xe8\xaa\xa0` AS SELECT '\xd5\x5c' AS a";
+        let gbk = LexMode { charset: MultiByte::Gbk, ..LexMode::default() };
+        assert!(matches!(classify(&in_utf8(sql, &gbk, &HashMap::new()), "", &LexMode::default()), Statement::Unknown(_)));
+        assert!(view_head(sql).is_some_and(|head| head.ends_with("`誠`".as_bytes())));
+        assert_eq!(view_head(b"DELETE FROM shop.a AS a WHERE b='\xd5\x5c'"), None);
+    }
 }
