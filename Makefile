@@ -9,7 +9,7 @@ TOOLS := $(CURDIR)/.cache/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: build tools test test-unit test-integration test-scale test-packaging test-chaos test-model lint fmt clippy deny image cluster demo bench crds clean help
+.PHONY: build tools test test-unit test-integration test-scale test-packaging test-chaos test-model test-fuzz lint fmt clippy deny image cluster demo bench crds clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
@@ -36,6 +36,9 @@ test-chaos: ## the slow tier: an engine killed a hundred times under load
 
 test-model: ## the slow tier of the model: wider bounds
 	cargo --config profile.test.opt-level=3 test --test model --locked -- --ignored
+
+test-fuzz: ## the fuzzers, with new seeds for GODWIT_FUZZ_MINUTES (60)
+	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test e2e --locked families::cascades_beside_snapshots -- --nocapture
 
 lint: fmt clippy deny ## formatting, clippy, licences and banned crates
 
