@@ -38,7 +38,7 @@ test-model: ## the slow tier of the model: wider bounds
 	cargo --config profile.test.opt-level=3 test --test model --locked -- --ignored
 
 test-fuzz: ## the fuzzers, with new seeds for GODWIT_FUZZ_MINUTES (60)
-	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test e2e --locked families::cascades_beside_snapshots -- --nocapture
+	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test e2e --locked -- --nocapture families::cascades_beside_snapshots fuzz_keys::
 
 lint: fmt clippy deny ## formatting, clippy, licences and banned crates
 

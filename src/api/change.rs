@@ -18,7 +18,7 @@ pub enum Effect {
 }
 
 /// Every field of the spec. `cluster` is [`Effect::Aside`] because a pod's units are told by its labels, not by the spec.
-const FIELDS: [(&str, Effect); 26] = [
+const FIELDS: [(&str, Effect); 27] = [
     ("desiredState", Effect::Aside),
     ("deletionPolicy", Effect::Aside),
     ("migrationTypes", Effect::NewPod),
@@ -44,6 +44,7 @@ const FIELDS: [(&str, Effect); 26] = [
     ("throttle", Effect::Live),
     ("retry", Effect::Live),
     ("heartbeat", Effect::NewPod),
+    ("diagnostics", Effect::NewPod),
     ("verification", Effect::NewPod),
     ("alerts", Effect::Live),
     ("cutover", Effect::NewPod),
@@ -122,6 +123,7 @@ pub mod sample {
             "throttle" => json!({"full": {"rowsPerSecond": 5}}),
             "retry" => json!({"connectionMinutes": 99}),
             "heartbeat" => json!({"enabled": true}),
+            "diagnostics" => json!({"rowValues": true}),
             "verification" => json!({"schema": true}),
             "alerts" => json!({"latencySeconds": 7}),
             "cutover" => json!({"requested": true}),

@@ -34,8 +34,9 @@ pub use endpoint::{
 pub use engine::{EngineMode, EnginePlan, EngineResources, TaskIdentity};
 pub use objects::{ColumnSelection, DatabaseSelection, DdlOperation, DmlOperation, Etl, TableSelection};
 pub use options::{
-    Accounts, Alerts, Cutover, FenceSource, FloatPrecision, FullThrottle, FullVerification, Heartbeat, IncrementalThrottle,
-    OnlineDdl, OnlineDdlMode, PrecheckOptions, ReferenceSide, Retry, Throttle, Verification, VerificationMode, WebhookReference,
+    Accounts, Alerts, Cutover, Diagnostics, FenceSource, FloatPrecision, FullThrottle, FullVerification, Heartbeat,
+    IncrementalThrottle, OnlineDdl, OnlineDdlMode, PrecheckOptions, ReferenceSide, Retry, Throttle, Verification,
+    VerificationMode, WebhookReference,
 };
 pub use progress::{FullStatus, IncrementalStatus, LastDdl, SchemaFailure, SchemaStatus, TableProgress, TableState};
 pub use report::{PrecheckReport, StatusReport, VerifyReport};

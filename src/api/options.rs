@@ -178,6 +178,15 @@ impl Default for Heartbeat {
     }
 }
 
+/// What messages may say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Diagnostics {
+    /// Whether status, events and logs may quote values of rows: keys, and what a server says of a value that it does not take. Without it they name
+    /// table, column and reason only.
+    pub row_values: bool,
+}
+
 /// Comparison of both sides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::endpoint::{Destination, Source};
 use super::objects::{DatabaseSelection, DdlOperation, DmlOperation};
 use super::options::{
-    Accounts, Alerts, Cutover, FloatPrecision, Heartbeat, OnlineDdl, PrecheckOptions, Retry, Throttle, Verification,
+    Accounts, Alerts, Cutover, Diagnostics, FloatPrecision, Heartbeat, OnlineDdl, PrecheckOptions, Retry, Throttle, Verification,
 };
 use super::patterns;
 use super::status::MigrationTaskStatus;
@@ -200,6 +200,9 @@ pub struct MigrationTaskSpec {
     /// A heartbeat row on the source, so that latency is exact on an idle server. Off: nothing is ever written to the source.
     #[serde(default)]
     pub heartbeat: Heartbeat,
+    /// What messages may say.
+    #[serde(default)]
+    pub diagnostics: Diagnostics,
     /// Comparison of both sides.
     #[serde(default)]
     pub verification: Verification,
@@ -238,6 +241,7 @@ impl MigrationTaskSpec {
             throttle: Throttle::default(),
             retry: Retry::default(),
             heartbeat: Heartbeat::default(),
+            diagnostics: Diagnostics::default(),
             verification: Verification::default(),
             alerts: Alerts::default(),
             cutover: Cutover::default(),

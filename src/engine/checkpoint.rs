@@ -222,7 +222,7 @@ pub fn fenced_error(error: mysql_async::Error) -> Error {
         mysql_async::Error::Server(server) if server.code == 1242 => Error::fenced(
             "another engine has taken this task over (its epoch at the destination is newer); this one stops without writing",
         ),
-        _ => error.into(),
+        _ => Error::of_rows(error),
     }
 }
 

@@ -149,7 +149,7 @@ where
         let error = match attempt().await {
             Ok(outcome) => return Ok(outcome),
             Err(error) if error.class() == Class::Cancelled || cancel.is_cancelled() => return Ok(Outcome::Stopped),
-            Err(error) => error,
+            Err(error) => error.told(task.spec().diagnostics.row_values),
         };
         if started.elapsed() > SETTLED {
             failing_since = None;

@@ -1,6 +1,8 @@
-//! Errors of the engine: what can be tried again and what a person has to decide.
+//! Errors of the engine: what can be tried again and what a person has to decide. Row values in them are hidden ([`Text`]).
 
 use std::fmt;
+
+use super::text::Text;
 
 /// What the engine does with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub enum Class {
 #[derive(Debug, Clone)]
 pub struct Error {
     class: Class,
-    message: String,
+    text: Text,
     /// The server's error number, where a server said so.
     code: Option<u16>,
 }
@@ -31,28 +33,28 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// Trying again cannot help.
-    pub fn definite(message: impl Into<String>) -> Self {
-        Self { class: Class::Definite, message: message.into(), code: None }
+    pub fn definite(text: impl Into<Text>) -> Self {
+        Self { class: Class::Definite, text: text.into(), code: None }
     }
 
     /// May pass by itself.
-    pub fn transient(message: impl Into<String>) -> Self {
-        Self { class: Class::Other, message: message.into(), code: None }
+    pub fn transient(text: impl Into<Text>) -> Self {
+        Self { class: Class::Other, text: text.into(), code: None }
     }
 
     /// A connection is gone.
-    pub fn connection(message: impl Into<String>) -> Self {
-        Self { class: Class::Connection, message: message.into(), code: None }
+    pub fn connection(text: impl Into<Text>) -> Self {
+        Self { class: Class::Connection, text: text.into(), code: None }
     }
 
     /// Another engine holds the task.
-    pub fn fenced(message: impl Into<String>) -> Self {
-        Self { class: Class::Fenced, message: message.into(), code: None }
+    pub fn fenced(text: impl Into<Text>) -> Self {
+        Self { class: Class::Fenced, text: text.into(), code: None }
     }
 
     /// Asked to stop.
     pub fn cancelled() -> Self {
-        Self { class: Class::Cancelled, message: "stopped on request".into(), code: None }
+        Self { class: Class::Cancelled, text: "stopped on request".into(), code: None }
     }
 
     /// The class, which decides about retrying.
@@ -85,23 +87,49 @@ impl Error {
     /// Puts what was being done before the message: `copying shop.orders: …`.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
-        self.message = format!("{doing}: {}", self.message);
+        self.text = self.text.map(|text| format!("{doing}: {text}"));
         self
     }
-}
 
-impl Error {
+    /// The same with a text that may hold row values.
+    #[must_use]
+    pub fn context_of(mut self, doing: &Text) -> Self {
+        self.text = self.text.with(doing, |text, doing| format!("{doing}: {text}"));
+        self
+    }
+
     /// Puts an explanation behind the message.
     #[must_use]
     pub fn explained(mut self, why: &str) -> Self {
-        self.message.push_str(why);
+        self.text = self.text.map(|text| format!("{text}{why}"));
         self
+    }
+
+    /// With row values: to look at, never to show.
+    pub fn whole(&self) -> &str {
+        self.text.whole()
+    }
+
+    /// The error as it is reported: with the row values if they were asked for, else with a word on how to see them.
+    #[must_use]
+    pub fn told(mut self, row_values: bool) -> Self {
+        self.text = match (row_values, self.text.hides()) {
+            (true, _) => self.text.revealed(),
+            (false, true) => Text::from(format!("{} (spec.diagnostics.rowValues: true shows what is hidden)", self.text)),
+            (false, false) => self.text,
+        };
+        self
+    }
+
+    /// What a server said of a statement with row values in it.
+    pub fn of_rows(error: mysql_async::Error) -> Self {
+        Self::of_driver(error, true)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        fmt::Display::fmt(&self.text, f)
     }
 }
 
@@ -127,6 +155,13 @@ const OTHER_CODES: &[u16] =
 
 impl From<mysql_async::Error> for Error {
     fn from(error: mysql_async::Error) -> Self {
+        Self::of_driver(error, false)
+    }
+}
+
+impl Error {
+    /// `holds_rows`: the statement did.
+    fn of_driver(error: mysql_async::Error, holds_rows: bool) -> Self {
         let class = match &error {
             mysql_async::Error::Io(_) => Class::Connection,
             mysql_async::Error::Driver(
@@ -146,8 +181,14 @@ impl From<mysql_async::Error> for Error {
             mysql_async::Error::Server(server) => Some(server.code),
             _ => None,
         };
-        // The driver says it once for each layer.
-        let message = error.to_string().trim_start_matches("Input/output error: ").to_owned();
-        Self { class, message, code }
+        let text = match &error {
+            mysql_async::Error::Server(server) => Text::of_server(server.code, &server.message, holds_rows).map(|message| {
+                let said = mysql_async::ServerError { message: message.to_owned(), ..server.clone() };
+                mysql_async::Error::Server(said).to_string()
+            }),
+            // The driver says it once for each layer.
+            other => other.to_string().trim_start_matches("Input/output error: ").to_owned().into(),
+        };
+        Self { class, text, code }
     }
 }

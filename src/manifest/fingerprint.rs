@@ -2,7 +2,7 @@
 //!
 //! Left out on purpose: credentials, TLS, addresses (a failover or a new alias changes them; that it is the same server follows from its GTID set or
 //! UUID, and at the destination from the records themselves), operations (`dml`, `ddl`: they hold from the change on), throttling, retries, precheck,
-//! verification, alerts, heartbeat, cut-over, cluster, tags, online schema change mode.
+//! verification, alerts, heartbeat, diagnostics, cut-over, cluster, tags, online schema change mode.
 
 use serde::Serialize;
 use serde_json::Value;

@@ -148,7 +148,7 @@ async fn changed_under_the_task(kind: &str, local_infile: &str) {
             .await;
     }
     source.run(&["INSERT INTO shop.items VALUES (1, 'one', 1.5, 1), (2, 'two', 2.5, 2), (3, 'three', 3.5, 3)"]).await;
-    let migration = rows_only(&source, &destination);
+    let migration = rows_only(&source, &destination).with("/diagnostics", json!({"rowValues": true}));
     migration.run_until_caught_up().await.expect(0);
 
     // Found when the task is taken up again.

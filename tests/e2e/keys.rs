@@ -1,5 +1,7 @@
 //! Which row a statement at the destination finds: by all bytes of its key or of its values, in statements that every server takes.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::{Migration, Server, assert_equal, place};
@@ -152,4 +154,34 @@ async fn what_cannot_be_followed_is_refused_by_name() {
     migration.set("/migrationTypes", json!(["Schema", "Full"]));
     migration.run().await.expect(0);
     assert_equal(&source, &destination, "shop").await;
+    values_are_not_told(&source, &destination).await;
+}
+
+/// A row that stops the task: its values stand in no report and in no log, unless they were asked for.
+async fn values_are_not_told(source: &Server, destination: &Server) {
+    destination.run(&["DROP DATABASE shop", "DROP DATABASE godwit"]).await;
+    source.run(&["DROP DATABASE shop", "CREATE DATABASE shop"]).await;
+    source.run(&["CREATE TABLE shop.items (name VARCHAR(40) PRIMARY KEY, code VARCHAR(40) UNIQUE) CHARACTER SET utf8mb4"]).await;
+    let mut migration = Migration::new(source, destination);
+    migration.run_until_caught_up().await.expect(0);
+    destination.run(&["INSERT INTO shop.items VALUES ('foreign', 'code-4711')"]).await;
+    source.run(&["INSERT INTO shop.items VALUES ('secret-4711', 'code-4711')"]).await;
+    let told = async |migration: &Migration| {
+        let mut running = migration.start(&[]);
+        assert_eq!(running.wait(Duration::from_secs(30)).await, Some(FAILED), "{}", running.log());
+        let all = format!("{}{}", running.log(), running.report());
+        assert!(all.contains("shop.items"), "{all}");
+        all
+    };
+    let all = told(&migration).await;
+    assert!(!all.contains("4711"), "{all}");
+    assert!(all.contains("rowValues"), "it is not said how to see them: {all}");
+    migration.set("/diagnostics", json!({"rowValues": true}));
+    assert!(told(&migration).await.contains("secret-4711"));
+    migration.set("/diagnostics", json!({"rowValues": false}));
+    destination.run(&["DELETE FROM shop.items WHERE name='foreign'"]).await;
+    // A statement in the log.
+    source.run(&["SET SESSION binlog_format=STATEMENT", "UPDATE shop.items SET code='code-4712' WHERE name='secret-4711'"]).await;
+    let all = told(&migration).await;
+    assert!(!all.contains("4711") && !all.contains("4712") && all.contains("UPDATE shop.items SET code="), "{all}");
 }

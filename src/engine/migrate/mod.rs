@@ -528,6 +528,11 @@ impl Attempt<'_> {
         let hooks = Hooks { record: Some(self.record.clone()), ..Hooks::default() };
         let report = verify::verify(&self.plan, &self.source, &self.destination, options, cancel.clone(), hooks).await?;
         let sum = |count: fn(&TableVerification) -> u64| report.tables.iter().map(count).sum::<u64>();
+        let row_values = self.task.spec().diagnostics.row_values;
+        let told = |table: &TableVerification| TableVerification {
+            samples: if row_values { table.samples.clone() } else { Vec::new() },
+            ..table.clone()
+        };
         self.progress.set_verification(VerificationStatus {
             state: Some(VerificationState::Finished),
             equal: Some(report.equal),
@@ -539,7 +544,7 @@ impl Attempt<'_> {
             extra: sum(|table| table.extra),
             different: sum(|table| table.different),
             repaired: sum(|table| table.repaired),
-            tables: report.tables.iter().take(STATUS_LIST_LIMIT).cloned().collect(),
+            tables: report.tables.iter().take(STATUS_LIST_LIMIT).map(told).collect(),
             schema: report.schema.iter().take(STATUS_LIST_LIMIT).cloned().collect(),
             ..VerificationStatus::default()
         });

@@ -16,6 +16,7 @@ use crate::engine::progress::Progress;
 use crate::engine::schema::lexer::{LexMode, TokenKind, tokens};
 use crate::engine::schema::read::{ObjectKind, list_tables};
 use crate::engine::schema::statement::{Ddl, DdlKind, Statement};
+use crate::engine::text::without_values;
 
 /// What becomes of a statement.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub struct Doubt {
     pub called: Vec<String>,
     /// Names that may be views which it reads; they can call functions.
     pub read: Vec<String>,
-    /// Its beginning, for messages.
+    /// Its beginning up to the first value, for messages.
     pub shown: String,
 }
 
@@ -101,7 +102,7 @@ impl Guard {
 
     /// Judges a statement that is not part of transaction control.
     pub fn statement(&self, logged: &Logged<'_>) -> Passage {
-        let shown: String = logged.text.chars().take(200).collect();
+        let shown = without_values(logged.text);
         match logged.statement {
             Statement::Ddl(ddl) => match self.ddl(ddl, logged.thread_specific, &shown) {
                 // Rows come of a query, and a query can call functions. Where the log is row-based, the query is not in it.

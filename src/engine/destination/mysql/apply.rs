@@ -224,11 +224,13 @@ impl Applier {
             return Ok(());
         }
         let subject = statement.subjects.first().map(|row| describe_key(table, row)).unwrap_or_default();
-        Err(Error::definite(format!(
-            "{}: {subject}, which the source changed, is not at the destination ({found} rows found); \
-             something else has written to the destination table",
-            table.destination
-        )))
+        Err(Error::definite(subject.map(|subject| {
+            format!(
+                "{}: {subject}, which the source changed, is not at the destination ({found} rows found); \
+                 something else has written to the destination table",
+                table.destination
+            )
+        })))
     }
 
     /// Finds the statement that failed, so that the error can name table and key. Everything is rolled back.
@@ -268,7 +270,7 @@ impl Applier {
                 let refused = match self.conn.query_drop(statement.sql.as_slice()).await {
                     Ok(()) => refuse_warnings(&mut self.conn, statement).await.err(),
                     Err(error) if is_other_row(table, self.limits, &error) => return Some(other_row(table, statement)),
-                    Err(error) => Some(error.into()),
+                    Err(error) => Some(Error::of_rows(error)),
                 };
                 if let Some(error) = refused {
                     return Some(name(table, statement, error));
@@ -286,20 +288,20 @@ fn other_row(table: &TablePlan, statement: &Statement) -> Error {
         1 => String::new(),
         count => format!(" (or one of the {} rows written with it)", count - 1),
     };
-    Error::definite(format!(
-        "{} key {key}{among}: another row at the destination holds the value that this row has in {}",
-        table.destination,
-        match has_text_key(table) {
-            true => format!("its key or a unique index; something else has written to the destination table{ANOTHER_KEY}"),
-            false => "a unique index; something else has written to the destination table".to_owned(),
-        }
-    ))
+    let other = match has_text_key(table) {
+        true => format!("its key or a unique index; something else has written to the destination table{ANOTHER_KEY}"),
+        false => "a unique index; something else has written to the destination table".to_owned(),
+    };
+    Error::definite(key.map(|key| {
+        let row = format!("{} key {key}{among}", table.destination);
+        format!("{row}: another row at the destination holds the value that this row has in {other}")
+    }))
 }
 
 /// Puts the table and, where the server says `at row N`, the row's key before the error.
 fn name(table: &TablePlan, statement: &Statement, error: Error) -> Error {
-    let place = row_number(&error.to_string()).unwrap_or(1);
+    let place = row_number(error.whole()).unwrap_or(1);
     let key = statement.subjects.get(place.saturating_sub(1)).map(|row| describe_key(table, row)).unwrap_or_default();
-    let why = collision(table, &error.to_string());
-    error.context(format!("{} key {key}", table.destination)).explained(why)
+    let why = collision(table, error.whole());
+    error.context_of(&key.map(|key| format!("{} key {key}", table.destination))).explained(why)
 }

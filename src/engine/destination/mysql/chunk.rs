@@ -26,6 +26,7 @@ use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::quote::quote_identifier;
+use crate::engine::text::Text;
 use crate::engine::value::Row;
 use crate::engine::value::literal::{fits_load_data, load_expression, push_load_field};
 
@@ -175,14 +176,11 @@ impl ChunkWriter {
     }
 
     fn name_row(&self, table: &TablePlan, statement: &Statement, error: Error) -> Error {
-        let text = error.to_string();
         let alone = (statement.subjects.len() == 1).then_some(1);
-        let key = row_number(&text)
-            .or(alone)
-            .and_then(|number| statement.subjects.get(number.saturating_sub(1)))
-            .map(|row| format!(" key {}", describe_key(table, row)))
-            .unwrap_or_default();
-        error.context(format!("{}{key}", table.destination)).explained(collision(table, &text))
+        let number = row_number(error.whole()).or(alone);
+        let row = number.and_then(|number| statement.subjects.get(number.saturating_sub(1)));
+        let why = collision(table, error.whole());
+        error.context_of(&named(table, row)).explained(why)
     }
 
     /// The number of rows that were replaced.
@@ -206,7 +204,7 @@ impl ChunkWriter {
         self.conn
             .query_drop(load_statement(table, on_duplicate))
             .await
-            .map_err(|error| Error::from(error).context(&table.destination))?;
+            .map_err(|error| Error::of_rows(error).context(&table.destination))?;
         let info = self.conn.info().into_owned();
         let (records, skipped) = (info_number(&info, "Records"), info_number(&info, "Skipped"));
         let warnings = self.conn.get_warnings();
@@ -214,13 +212,24 @@ impl ChunkWriter {
             return Ok(info_number(&info, "Deleted").unwrap_or(0));
         }
         let shown: Option<SqlRow> = self.conn.query_first("SHOW WARNINGS").await?;
-        let first = shown.and_then(|mut row| row.take::<String, _>(2)).unwrap_or_else(|| info.clone());
-        let key = row_number(&first)
-            .and_then(|number| rows.get(number.saturating_sub(1)))
-            .map(|row| format!(" key {}", describe_key(table, &subject(table, row))))
-            .unwrap_or_default();
-        let what = format!("{}{key}: the destination does not take the value as it is: {first}", table.destination);
-        Err(Error::definite(what).explained(collision(table, &first)))
+        let warning = shown.and_then(|mut row| Some((row.take::<u16, _>(1)?, row.take::<String, _>(2)?)));
+        let said = match &warning {
+            Some((code, text)) => Text::of_server(*code, text, true),
+            None => info.into(),
+        };
+        let row = row_number(said.whole()).and_then(|number| rows.get(number.saturating_sub(1)));
+        let row = row.map(|row| subject(table, row));
+        let why = collision(table, said.whole());
+        let error = Error::definite(said.map(|text| format!("the destination does not take the value as it is: {text}")));
+        Err(error.context_of(&named(table, row.as_ref())).explained(why))
+    }
+}
+
+/// The table, and the row's key where it is known.
+fn named(table: &TablePlan, row: Option<&Row>) -> Text {
+    match row {
+        Some(row) => describe_key(table, row).map(|key| format!("{} key {key}", table.destination)),
+        None => table.destination.to_string().into(),
     }
 }
 

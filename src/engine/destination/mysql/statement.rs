@@ -12,6 +12,7 @@ use crate::engine::error::{Error, Result};
 use crate::engine::plan::{ColumnPlan, TablePlan};
 use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::Kind;
+use crate::engine::text::Text;
 use crate::engine::value::json_sql;
 use crate::engine::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal, push_quoted};
 use crate::engine::value::{CellRef, Row, RowBuilder};
@@ -62,12 +63,14 @@ impl Limits {
             return Ok(());
         }
         let key = statement.subjects.first().map(|row| describe_key(table, row)).unwrap_or_default();
-        Err(Error::definite(format!(
-            "{} key {key}: the row takes a statement of {bytes} bytes, more than the destination's max_allowed_packet of {}; {}",
-            table.destination,
-            self.packet_bytes,
-            long::raise_packet(bytes)
-        )))
+        Err(Error::definite(key.map(|key| {
+            format!(
+                "{} key {key}: the row takes a statement of {bytes} bytes, more than the destination's max_allowed_packet of {}; {}",
+                table.destination,
+                self.packet_bytes,
+                long::raise_packet(bytes)
+            )
+        })))
     }
 }
 
@@ -119,7 +122,7 @@ pub async fn run(conn: &mut Conn, table: &TablePlan, statement: &Statement, limi
     if !statement.lenient.is_empty() {
         return run_lenient(conn, statement).await;
     }
-    conn.query_drop(statement.sql.as_slice()).await?;
+    conn.query_drop(statement.sql.as_slice()).await.map_err(Error::of_rows)?;
     let found = conn.affected_rows();
     refuse_warnings(conn, statement).await?;
     Ok(found)
@@ -164,7 +167,8 @@ fn unexpected(warnings: Vec<(String, u16, String)>, meaning: Warnings, lenient: 
     match warnings.into_iter().find(|(_, code, text)| !expected(*code, text)) {
         None => Ok(()),
         Some((_, code, text)) => {
-            Err(Error::definite(format!("the destination does not take the value as it is: {text} ({code})")))
+            let said = Text::of_server(code, &text, true);
+            Err(Error::definite(said.map(|text| format!("the destination does not take the value as it is: {text} ({code})"))))
         }
     }
 }
@@ -180,7 +184,7 @@ async fn run_lenient(conn: &mut Conn, statement: &Statement) -> Result<u64> {
     let warnings: Vec<(String, u16, String)> = if result.is_ok() { conn.query("SHOW WARNINGS").await? } else { Vec::new() };
     // Before anything else: the session may be used again after a lock conflict.
     conn.query_drop(format!("SET SESSION sql_mode='{STRICT_SQL_MODE}'")).await?;
-    result?;
+    result.map_err(Error::of_rows)?;
     unexpected(warnings, statement.warnings, &statement.lenient)?;
     Ok(found)
 }
@@ -524,8 +528,8 @@ pub fn replace_one(table: &TablePlan, before: Row, after: Row, limits: Limits) -
     Statement { table: table.id, sql, subjects, must_find: Some(1), lenient, long, warnings, refused }
 }
 
-/// A key as people read it: `(42, 'x')`; long values are cut.
-pub fn describe_key(table: &TablePlan, key: &Row) -> String {
+/// A key as people read it, if they may: `(42, x)`; long values are cut.
+pub fn describe_key(table: &TablePlan, key: &Row) -> Text {
     let cells: Vec<String> = key
         .cells()
         .map(|cell| match cell {
@@ -536,7 +540,8 @@ pub fn describe_key(table: &TablePlan, key: &Row) -> String {
             }
         })
         .collect();
-    if table.has_key() { format!("({})", cells.join(", ")) } else { format!("a row ({})", cells.join(", ")) }
+    let values = Text::of_value(format!("({})", cells.join(", ")));
+    if table.has_key() { values } else { values.map(|row| format!("a row {row}")) }
 }
 
 #[cfg(test)]
