@@ -146,7 +146,7 @@ async fn apply(
             let bytes = statement.len();
             return Err(Error::definite(format!("a row of {bytes} bytes is larger than the destination's max_allowed_packet")));
         }
-        writer.query_drop(statement).await?;
+        writer.query_drop(statement).await.map_err(Error::of_rows)?;
     }
     Ok(())
 }
