@@ -112,7 +112,7 @@ impl Pair<'_> {
         let destination = resolve_endpoint(&mysql, &manifest.secrets, "spec.destination.mysql").unwrap();
         let (source, destination) = (Connector::new(&source, "source"), Connector::new(&destination, "destination"));
         let own = Own { task: "default/t".into(), tables: owned };
-        precheck::run(spec, &source, Some(&destination), own).await.unwrap()
+        precheck::run(spec, &source, Some(&destination), own, precheck::Trials::Made).await.unwrap()
     }
 }
 
@@ -186,7 +186,9 @@ async fn an_upgrade_with_the_least_rights() {
     // Now the view can be seen, which needs more.
     let seen = pair.check(OBJECTS).await;
     assert_eq!(item(&seen, "Objects").verdict, Verdict::Passed);
-    for (server, name) in [(&source, "SourcePrivileges"), (&destination, "DestinationPrivileges")] {
+    // Without the right to make databases for it, the trial is left out, which is said.
+    assert_eq!(item(&seen, "Trial").verdict, Verdict::Warning);
+    for (server, name) in [(&source, "SourcePrivileges"), (&destination, "DestinationPrivileges"), (&destination, "Trial")] {
         server.mend(&item(&seen, name).remedy).await;
     }
     let outcome = pair.check(OBJECTS).await;
@@ -232,6 +234,9 @@ async fn an_upgrade_with_the_least_rights() {
     destination.sql(&["DROP DATABASE shop_eu"]).await;
     assert_passes(&pair.check(OBJECTS).await);
 
+    definitions_that_the_destination_refuses(&pair).await;
+    names_that_meet(&pair).await;
+
     // What is lost on the way.
     source
         .sql(&[
@@ -259,6 +264,87 @@ async fn an_upgrade_with_the_least_rights() {
     assert_eq!(refused.verdict, Verdict::Failed);
     assert!(refused.remedy.contains("username and password") && refused.why.contains("were not run"), "{refused:?}");
     assert!(!format!("{nobody:?}").contains("wrong-secret"));
+}
+
+/// 8.0's MD5 is gone in 9.7, and so on: named before anything is written, and nothing of the trial stays.
+async fn definitions_that_the_destination_refuses(pair: &Pair<'_>) {
+    let (source, destination) = (pair.source, pair.destination);
+    // Temporary tables cannot be like these; they are tried for real.
+    let fine = [
+        "CREATE TABLE shop_eu.parts (id INT PRIMARY KEY, t TEXT, FULLTEXT (t))",
+        "CREATE TABLE shop_eu.slices (id INT PRIMARY KEY) PARTITION BY HASH (id) PARTITIONS 3",
+        "CREATE TABLE shop_eu.packed (id INT PRIMARY KEY, a INT, KEY k ((a + 1))) ROW_FORMAT=COMPRESSED",
+        "CREATE VIEW shop_eu.of_view AS SELECT * FROM shop_eu.totals",
+    ];
+    source.sql(&fine).await;
+    let outcome = pair.check(OBJECTS).await;
+    assert_passes(&outcome);
+    assert!(item(&outcome, "Trial").seen.contains("6 tables and 2 views"), "{:?}", item(&outcome, "Trial"));
+
+    source
+        .sql(&[
+            "CREATE TABLE shop_eu.hashed (id INT PRIMARY KEY, url VARCHAR(99), h CHAR(32) AS (MD5(url)) STORED)",
+            "CREATE TABLE shop_eu.checked (id INT PRIMARY KEY, url VARCHAR(99), KEY ((SHA1(url))))",
+            "CREATE VIEW shop_eu.hashes AS SELECT MD5(name) AS h FROM shop_eu.customers",
+        ])
+        .await;
+    let outcome = pair.check(OBJECTS).await;
+    only(&outcome, "Trial", Verdict::Failed);
+    let found = item(&outcome, "Trial");
+    for part in ["shop_eu.hashed: ", "`md5`", "shop_eu.checked: ", "`sha1`", "shop_eu.hashes: "] {
+        assert!(found.seen.contains(part), "{part}: {found:?}");
+    }
+    assert!(found.remedy.contains("replace the function") && !found.seen.contains("godwit_trial"), "{found:?}");
+    assert!(pair.check(&format!("{OBJECTS}\nprecheck: {{trial: false}}")).await.passed());
+    source.sql(&["DROP TABLE shop_eu.hashed, shop_eu.checked"]).await;
+    only(&pair.check(OBJECTS).await, "Trial", Verdict::Warning);
+    source.sql(&["DROP VIEW shop_eu.hashes, shop_eu.of_view", "DROP TABLE shop_eu.parts, shop_eu.slices, shop_eu.packed"]).await;
+
+    // What an interrupted trial left goes; what only has the name does not, nor what somebody is at.
+    let trial = |digit: &str| format!("godwit_trial_{}_0000", digit.repeat(32));
+    let (left, bare, taken, foreign) = (trial("a"), trial("b"), trial("c"), trial("d"));
+    let mut conn = destination.connect().await;
+    for name in [&left, &bare, &taken, &foreign] {
+        conn.query_drop(format!("CREATE DATABASE {name}")).await.unwrap();
+    }
+    for name in [&left, &taken] {
+        let comment = format!("{name}: made by a precheck, which drops it when it ends");
+        conn.query_drop(format!("CREATE TABLE {name}.{name} (id INT) COMMENT = '{comment}'")).await.unwrap();
+    }
+    conn.query_drop(format!("CREATE TABLE {foreign}.{foreign} (id INT)")).await.unwrap();
+    conn.query_drop(format!("DO GET_LOCK('godwit_trial_{}', 0)", "c".repeat(32))).await.unwrap();
+    let outcome = pair.check(OBJECTS).await;
+    assert_passes(&outcome);
+    assert!(item(&outcome, "Trial").seen.contains(&format!("DROP DATABASE {bare}")), "{:?}", item(&outcome, "Trial"));
+    let there: Vec<String> = conn.query("SHOW DATABASES LIKE 'godwit\\_trial\\_%'").await.unwrap();
+    assert_eq!(there, [bare.clone(), taken.clone(), foreign.clone()]);
+    for name in [&bare, &taken, &foreign] {
+        conn.query_drop(format!("DROP DATABASE {name}")).await.unwrap();
+    }
+    conn.disconnect().await.unwrap();
+}
+
+/// Two databases become one, and what was apart has one name.
+async fn names_that_meet(pair: &Pair<'_>) {
+    let (source, destination) = (pair.source, pair.destination);
+    source
+        .sql(&[
+            "CREATE DATABASE shop_us",
+            "CREATE TABLE shop_us.clients (id INT PRIMARY KEY)",
+            "CREATE TABLE shop_us.bills (id INT PRIMARY KEY, c INT, CONSTRAINT FK FOREIGN KEY (c) REFERENCES shop_us.clients (id))",
+            "GRANT SELECT, SHOW VIEW, TRIGGER ON `shop\\_us`.* TO mover",
+        ])
+        .await;
+    destination.sql(&["GRANT ALL ON one.* TO mover"]).await;
+    let merged = "objects: [{database: shop_eu, renameTo: one}, {database: shop_us, renameTo: one}]";
+    let outcome = pair.check(merged).await;
+    let found = item(&outcome, "NameCollisions");
+    assert!(found.verdict == Verdict::Failed && found.seen.contains("of shop_eu.orders and of shop_us.bills in one"), "{found:?}");
+    // The trial comes to the same by itself.
+    assert!(item(&outcome, "Trial").seen.contains("error 1826"), "{:?}", item(&outcome, "Trial"));
+    let apart = pair.check("objects: [{database: shop_eu}, {database: shop_us, renameTo: one}]").await;
+    assert_eq!(item(&apart, "NameCollisions").verdict, Verdict::Passed);
+    source.sql(&["DROP DATABASE shop_us"]).await;
 }
 
 #[tokio::test]
@@ -315,6 +401,7 @@ async fn mariadb_to_itself_and_a_managed_surface() {
     let outcome = pair.check(renamed).await;
     source.mend(&item(&outcome, "SourcePrivileges").remedy).await;
     source.mend(&item(&outcome, "DestinationPrivileges").remedy).await;
+    source.mend(&item(&outcome, "Trial").remedy).await;
     assert_passes(&pair.check(renamed).await);
     source.sql(&["CREATE SEQUENCE shop_eu.numbers"]).await;
     only(&pair.check(renamed).await, "StoredPrograms", Verdict::Warning);

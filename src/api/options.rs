@@ -86,11 +86,14 @@ pub struct PrecheckOptions {
     /// Also reports what may trouble the application later: index lengths, routines that will not compile, reserved words, removed features. It
     /// never blocks.
     pub assessment: bool,
+    /// Runs every CREATE at the destination beforehand, in empty databases named godwit_trial_… that are dropped at once. What the destination refuses
+    /// is known before anything is written. The account needs CREATE, DROP and so on there; the item Trial says which.
+    pub trial: bool,
 }
 
 impl Default for PrecheckOptions {
     fn default() -> Self {
-        Self { ignore: Vec::new(), assessment: true }
+        Self { ignore: Vec::new(), assessment: true, trial: true }
     }
 }
 

@@ -11,14 +11,14 @@ use mysql_async::prelude::Queryable;
 use super::checkpoint::{Claim, Record, TableStage};
 use super::connection::{Connector, Role, ServerInfo};
 use super::error::{Error, Result};
-use super::plan::statements::Statements;
-use super::plan::{Plan, TableName, TablePlan};
+use super::plan::statements::{Statements, definer, view_statements};
+use super::plan::{Plan, TablePlan};
 use super::progress::Progress;
 use super::schema::apply;
 use super::schema::names::PlanNames;
 use super::schema::rewrite::{Deferred, DeferredKind, RewrittenTable};
-use super::schema::view::{Definer, order_views, rewrite_view};
-use crate::api::{ConflictPolicy, DefinerMode, MigrationTaskSpec};
+use super::schema::view::Definer;
+use crate::api::{ConflictPolicy, MigrationTaskSpec};
 
 /// Makes objects at the destination.
 #[derive(Clone)]
@@ -65,10 +65,7 @@ impl Creator {
             plan: Arc::clone(plan),
             statements: Arc::new(statements),
             conflict_policy: spec.conflict_policy,
-            definer: match spec.definer {
-                DefinerMode::Invoker => Definer::Invoker,
-                DefinerMode::Keep => Definer::Keep,
-            },
+            definer: definer(spec),
             destination_info: destination_info.clone(),
             destination: destination.clone(),
             record: record.clone(),
@@ -176,16 +173,10 @@ impl Creator {
             return Ok(());
         }
         let names = PlanNames::new(&self.plan);
-        let sources: Vec<(TableName, String)> =
-            self.plan.views.iter().map(|view| (view.source.clone(), view.create_statement.clone())).collect();
         let mut statements = Vec::new();
-        for place in order_views(&sources) {
-            let view = &self.plan.views[place];
-            let rewritten = rewrite_view(&view.create_statement, &view.source, &names, self.definer);
-            match rewritten.and_then(|statement| Ok((statement, view.session.at(&self.destination_info)?))) {
-                Ok((statement, session)) => {
-                    statements.push(apply::ViewStatement { name: view.destination.clone(), statement, session });
-                }
+        for (view, statement) in view_statements(&self.plan.views, &names, self.definer, &self.destination_info) {
+            match statement {
+                Ok(statement) => statements.push(statement),
                 Err(error) => {
                     self.progress.schema_failed(view.destination.to_string(), &view.create_statement, error.to_string());
                 }

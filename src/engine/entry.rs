@@ -216,14 +216,14 @@ pub struct Planned {
 /// When a connection is lost in the middle.
 pub async fn precheck_only(task: Task, progress: Progress) -> Result<PrecheckReport> {
     let (source, destination) = task.connectors()?;
-    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own()).await?;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own(), precheck::Trials::Made).await?;
     progress.set_precheck(outcome.report.clone());
     Ok(outcome.report.into())
 }
 
 /// The task resolved against both servers.
 async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> Result<precheck::Resolved> {
-    let outcome = precheck::run(task.spec(), source, Some(destination), task.own()).await?;
+    let outcome = precheck::run(task.spec(), source, Some(destination), task.own(), precheck::Trials::LeftOut).await?;
     outcome.resolved.ok_or_else(|| {
         let failed: Vec<String> = outcome
             .report

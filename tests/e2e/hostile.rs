@@ -112,6 +112,7 @@ async fn hostile(kind: &str, own: &[&[(&str, &str)]]) {
                 "GRANT ALL ON again.* TO mover",
             ])
             .await;
+        server.run(&["GRANT ALL ON `godwit\\_trial\\_%`.* TO mover"]).await;
         server.run(&["GRANT ALL ON godwit.* TO mover", "GRANT REPLICATION CLIENT, REPLICATION SLAVE ON *.* TO mover"]).await;
         if kind.starts_with("mysql") {
             // For what the precheck asks it for by name; init_connect still is for this account.

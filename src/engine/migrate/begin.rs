@@ -32,7 +32,7 @@ pub(super) async fn begin<'a>(
     progress.set_phase(Phase::Prechecking);
     // Before the definitions are read: a definition that changes after this point is seen in the log.
     let early_start = start_position(&source).await;
-    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own()).await?;
+    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own(), precheck::Trials::Made).await?;
     progress.set_precheck(outcome.report.clone());
     let passed = outcome.passed();
     let Some(resolved) = outcome.resolved.filter(|_| passed) else {

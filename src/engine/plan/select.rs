@@ -17,6 +17,18 @@ pub const SYSTEM_DATABASES: [&str; 6] =
 /// may lie in another one, and the field may change between two runs.
 pub const HEARTBEAT_TABLE: &str = "godwit_heartbeat";
 
+/// How the databases begin in which a precheck tries the destination's definitions.
+pub const TRIAL_PREFIX: &str = "godwit_trial_";
+
+/// Whether a database has the name of such a one: 32 hexadecimal digits, a number. It lives for seconds, also on a server that is another
+/// task's source, and is selected by its exact name only.
+pub fn is_trial_database(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix(TRIAL_PREFIX) else { return false };
+    let (trial, number) = rest.split_once('_').unwrap_or((rest, "0"));
+    let is_hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    trial.len() == 32 && trial.bytes().all(is_hexadecimal) && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What a task covers.
 #[derive(Debug, Clone)]
 pub struct Selection {
@@ -196,7 +208,7 @@ impl Selection {
         if let Some(&index) = self.by_name.get(&key(database, fold)) {
             return Some(index);
         }
-        if self.own.contains(&folded) {
+        if self.own.contains(&folded) || is_trial_database(database) {
             return None;
         }
         self.entries.iter().position(|entry| !entry.pattern.is_exact() && entry.pattern.matches(database, fold))

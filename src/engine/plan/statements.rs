@@ -1,18 +1,20 @@
 //! The statements that make a plan's objects at the destination: for the preview, and to know before the start that every
 //! definition can be written there.
 
-use super::{Plan, TablePlan};
-use crate::api::{MigrationTaskSpec, TableEngine};
+use super::{Plan, TableName, TablePlan, ViewPlan};
+use crate::api::{DefinerMode, MigrationTaskSpec, TableEngine};
 use crate::engine::connection::ServerInfo;
 use crate::engine::error::Result;
-use crate::engine::schema::apply::table_statements;
+use crate::engine::schema::apply::{ViewStatement, table_statements};
 use crate::engine::schema::names::PlanNames;
 use crate::engine::schema::rewrite::{Engine, RewrittenTable};
+use crate::engine::schema::view::{Definer, order_views, rewrite_view};
 
 /// Makes the statements of one table after the other.
 pub struct Statements<'a> {
     names: PlanNames,
     engine: Engine,
+    definer: Definer,
     source: &'a ServerInfo,
     destination: &'a ServerInfo,
 }
@@ -25,7 +27,7 @@ impl<'a> Statements<'a> {
             TableEngine::InnoDB => Engine::Named("InnoDB".to_owned()),
             TableEngine::XEngine => Engine::Named("XENGINE".to_owned()),
         };
-        Self { names: PlanNames::new(plan), engine, source, destination }
+        Self { names: PlanNames::new(plan), engine, definer: definer(spec), source, destination }
     }
 
     /// CREATE, what follows the rows, and notes on what the destination will not have.
@@ -35,4 +37,33 @@ impl<'a> Statements<'a> {
     pub fn of(&self, table: &TablePlan) -> Result<RewrittenTable> {
         table_statements(table, &self.names, self.source, self.destination, &self.engine)
     }
+
+    /// The statements of views, each after those it reads.
+    pub fn of_views(&self, views: &[ViewPlan]) -> Vec<(ViewPlan, Result<ViewStatement>)> {
+        view_statements(views, &self.names, self.definer, self.destination)
+    }
+}
+
+/// What the task makes of a view's definer.
+pub fn definer(spec: &MigrationTaskSpec) -> Definer {
+    match spec.definer {
+        DefinerMode::Invoker => Definer::Invoker,
+        DefinerMode::Keep => Definer::Keep,
+    }
+}
+
+/// The statements of views, in the order in which they rest on each other.
+pub fn view_statements(
+    views: &[ViewPlan],
+    names: &PlanNames,
+    definer: Definer,
+    destination: &ServerInfo,
+) -> Vec<(ViewPlan, Result<ViewStatement>)> {
+    let sources: Vec<(TableName, String)> =
+        views.iter().map(|view| (view.source.clone(), view.create_statement.clone())).collect();
+    let statement = |view: &ViewPlan| {
+        let statement = rewrite_view(&view.create_statement, &view.source, names, definer)?;
+        Ok(ViewStatement { name: view.destination.clone(), statement, session: view.session.at(destination)? })
+    };
+    order_views(&sources).into_iter().map(|place| (views[place].clone(), statement(&views[place]))).collect()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::mapping::NameRules;
 use super::resolve::{Catalog, CatalogDatabase, CatalogView, resolve};
-use super::select::Selection;
+use super::select::{Selection, TRIAL_PREFIX, is_trial_database};
 use super::*;
 use crate::api::{MigrationTaskSpec, NameCase};
 use crate::engine::error::Result;
@@ -351,4 +351,19 @@ fn the_heartbeats_table_is_never_selected() {
     let objects = "objects: [{database: shop, tables: [{table: orders}, {table: godwit_heartbeat}]}]";
     let text = refusal(objects, &catalog(&[("shop", "orders"), ("shop", "godwit_heartbeat")]));
     assert!(text.contains("spec.objects[0].tables[1].table") && text.contains("never migrated"), "{text}");
+}
+
+#[test]
+fn databases_of_trials_are_known_by_a_name_that_nobody_gives() {
+    let trial = format!("{TRIAL_PREFIX}{}", "0a".repeat(16));
+    for (name, expected) in [
+        (format!("{trial}_0000"), true),
+        (trial.clone(), true),
+        (format!("{trial}_x"), false),
+        (format!("{TRIAL_PREFIX}run"), false),
+        (format!("{TRIAL_PREFIX}{}", "G".repeat(32)), false),
+        ("shop".to_owned(), false),
+    ] {
+        assert_eq!(is_trial_database(&name), expected, "{name}");
+    }
 }

@@ -11,6 +11,7 @@ use crate::engine::schema::definition::{Index, Kind};
 use crate::engine::source::prepared::Undecided;
 
 use super::grants::Grants;
+use super::trial::Trial;
 
 /// Both ends, and what shall be done.
 #[derive(Debug, Clone)]
@@ -25,10 +26,14 @@ pub struct Context {
     pub destination: Server,
     /// What stands in the destination databases already.
     pub existing: BTreeMap<TableName, ExistingTable>,
+    /// Foreign keys and checks of the destination databases.
+    pub constraints: Vec<Constraint>,
     /// Destination tables that this very task made in an earlier run.
     pub owned: BTreeSet<TableName>,
     /// Destination tables that another task writes, with its name.
     pub in_use: BTreeMap<TableName, String>,
+    /// What the destination said to the definitions.
+    pub trial: Trial,
 }
 
 impl Context {
@@ -226,6 +231,15 @@ pub struct SourceObjects {
     pub beside_heartbeat: Vec<String>,
     /// XA transactions that are prepared, where the log is followed.
     pub undecided: Undecided,
+}
+
+/// A foreign key or check that stands at the destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint {
+    pub name: String,
+    pub table: TableName,
+    /// False: a check.
+    pub foreign_key: bool,
 }
 
 /// A table or view that stands at the destination.

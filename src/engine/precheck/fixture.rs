@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::context::{Context, ExistingColumn, ExistingTable, Link, LogStatus, Product, Server, SourceObjects};
 use super::grants::Grants;
+use super::trial::Trial;
 use crate::api::{Destination, MigrationTaskSpec, MysqlDestination, MysqlEndpoint, NameCase, Source};
 use crate::engine::connection::ServerInfo;
 use crate::engine::fixture::{self, definition, table_plan};
@@ -34,8 +35,10 @@ pub fn context() -> Context {
         source_objects: SourceObjects::default(),
         destination,
         existing: BTreeMap::new(),
+        constraints: Vec::new(),
         owned: BTreeSet::new(),
         in_use: BTreeMap::new(),
+        trial: Trial::default(),
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use mysql_async::Conn;
 
-use super::Own;
+use super::trial::{self, Trial};
+use super::{Own, Trials};
 use super::context::{Context, Server, SourceObjects};
 use super::finding::Finding;
 use super::read_server::{Link, connect, read_server};
@@ -32,7 +33,13 @@ pub enum Gathered {
 ///
 /// # Errors
 /// When a connection is lost in the middle.
-pub async fn gather(spec: &MigrationTaskSpec, source: &Connector, destination: Option<&Connector>, own: Own) -> Result<Gathered> {
+pub async fn gather(
+    spec: &MigrationTaskSpec,
+    source: &Connector,
+    destination: Option<&Connector>,
+    own: Own,
+    trials: Trials,
+) -> Result<Gathered> {
     let Some(destination) = destination else {
         let refused = Finding::failed(
             unsupported(spec).join("\n"),
@@ -67,8 +74,10 @@ pub async fn gather(spec: &MigrationTaskSpec, source: &Connector, destination: O
         source_objects: SourceObjects::default(),
         destination: destination_server,
         existing: BTreeMap::new(),
+        constraints: Vec::new(),
         owned: own.tables,
         in_use: BTreeMap::new(),
+        trial: Trial::default(),
     };
     match resolve_objects(spec, names, &mut source_conn.conn).await {
         Ok((selection, plan)) => {
@@ -90,8 +99,14 @@ pub async fn gather(spec: &MigrationTaskSpec, source: &Connector, destination: O
             context.existing =
                 read_destination::existing(&mut destination_conn.conn, &context.destination.info, &plan, names, &context.owned)
                     .await?;
+            if context.schema() {
+                context.constraints = read_destination::constraints(&mut destination_conn.conn, &plan).await?;
+            }
             context.selection = selection;
             context.plan = plan;
+            if trials == Trials::Made && context.schema() && spec.precheck.trial {
+                context.trial = trial::run(destination, &context).await?;
+            }
         }
         Err(error) if error.class() == Class::Definite => {
             context.plan.databases = named_databases(spec, names);

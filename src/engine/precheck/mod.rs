@@ -1,6 +1,7 @@
 //! What is looked at before a task starts. Everything is gathered once ([`gather`]); each check is a pure function over it.
 //!
-//! Nothing is written to either server. A server that cannot be reached fails its connectivity item, and the rest does not run.
+//! Nothing is written to either server, except that the definitions are tried at the destination in databases of their own ([`trial`]),
+//! unless that is left out. A server that cannot be reached fails its connectivity item, and the rest does not run.
 //! It is cheap enough to be run again at every start.
 
 pub mod checks;
@@ -14,6 +15,7 @@ pub mod grants;
 pub mod read_destination;
 pub mod read_server;
 pub mod read_source;
+pub mod trial;
 
 use std::collections::BTreeSet;
 
@@ -67,12 +69,27 @@ pub struct Own {
     pub tables: BTreeSet<TableName>,
 }
 
+/// Whether the definitions are tried at the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trials {
+    /// Where the manifest does not leave it out.
+    Made,
+    /// To look at what there is, as for a preview: nothing at all is written.
+    LeftOut,
+}
+
 /// Looks at both servers. `destination` is None for a kind of destination that is not a MySQL-family server.
 ///
 /// # Errors
 /// When a connection is lost in the middle; a server that cannot be reached at all is an item of the report.
-pub async fn run(spec: &MigrationTaskSpec, source: &Connector, destination: Option<&Connector>, own: Own) -> Result<Outcome> {
-    let gathered = gather::gather(spec, source, destination, own).await?;
+pub async fn run(
+    spec: &MigrationTaskSpec,
+    source: &Connector,
+    destination: Option<&Connector>,
+    own: Own,
+    trials: Trials,
+) -> Result<Outcome> {
+    let gathered = gather::gather(spec, source, destination, own, trials).await?;
     let ignore = &spec.precheck.ignore;
     match gathered {
         Gathered::Stopped(findings) => {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use super::context::{ExistingColumn, ExistingTable};
+use super::context::{Constraint, ExistingColumn, ExistingTable};
 use super::finding::some;
 use super::fit::misfits;
 use super::read_server::permitted;
@@ -59,6 +59,31 @@ pub async fn existing(
             }
             found.insert((*name).clone(), existing);
         }
+    }
+    Ok(found)
+}
+
+/// Foreign keys and checks of the databases that tables are made in.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn constraints(conn: &mut Conn, plan: &Plan) -> Result<Vec<Constraint>> {
+    let databases: BTreeSet<&str> = plan.databases.iter().map(|database| database.destination.as_str()).collect();
+    let mut found = Vec::new();
+    for database in databases {
+        let rows: Vec<(String, String, String)> = conn
+            .query(format!(
+                "SELECT CONSTRAINT_NAME, TABLE_NAME, CONSTRAINT_TYPE FROM information_schema.TABLE_CONSTRAINTS \
+                 WHERE CONSTRAINT_SCHEMA = {0} AND TABLE_SCHEMA = {0} AND CONSTRAINT_TYPE IN ('FOREIGN KEY', 'CHECK')",
+                quote_string(database)
+            ))
+            .await
+            .context("reading the destination's constraints")?;
+        found.extend(rows.into_iter().map(|(name, table, kind)| Constraint {
+            name,
+            table: TableName { database: database.to_owned(), table },
+            foreign_key: kind == "FOREIGN KEY",
+        }));
     }
     Ok(found)
 }

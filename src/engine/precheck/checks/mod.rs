@@ -27,6 +27,7 @@ mod log_replica_updates;
 mod lower_case_table_names;
 mod max_allowed_packet;
 mod merge_tables;
+mod name_collisions;
 mod name_conflicts;
 mod name_rules;
 mod online_schema_change;
@@ -49,6 +50,7 @@ mod text_keys;
 mod time_zone;
 mod timestamp_defaults;
 mod transaction_compression;
+mod trial;
 mod version;
 mod views;
 
@@ -119,6 +121,7 @@ pub const CHECKS: &[Check] = &[
     check("FloatKeys", Needs::Tables, float_keys::check),
     check("TextKeys", Needs::Tables, text_keys::check),
     check("NameConflicts", Needs::Tables, name_conflicts::check),
+    check("NameCollisions", Needs::Tables, name_collisions::check),
     check("DestinationInUse", Needs::Tables, destination_in_use::check),
     check("DestinationTables", Needs::Tables, destination_tables::check),
     check("NameRules", Needs::Tables, name_rules::check),
@@ -135,6 +138,7 @@ pub const CHECKS: &[Check] = &[
     check("FullTextIds", Needs::LogAndTables, full_text_ids::check),
     check("Definitions", Needs::Tables, definitions::check),
     check("Views", Needs::Tables, views::check),
+    check("Trial", Needs::Tables, trial::check),
     check("SqlMode", Needs::Servers, sql_mode::check),
     check("TimeZone", Needs::Servers, time_zone::check),
     check("TimestampDefaults", Needs::Tables, timestamp_defaults::check),

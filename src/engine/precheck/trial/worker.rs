@@ -1,0 +1,231 @@
+//! Runs a trial's statements, over a few sessions at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use tokio::task::JoinSet;
+
+use super::Failure;
+use super::scratch::not_logged;
+use super::steps::{Step, Steps};
+use crate::engine::connection::{Connector, Role, is_access_denied};
+use crate::engine::error::{Error, Result};
+use crate::engine::plan::TableName;
+use crate::engine::quote::quote_identifier;
+use crate::engine::schema::apply;
+
+/// Sessions at once: DDL of several sessions waits for the same locks of the dictionary, so more gain nothing.
+const SESSIONS: usize = 4;
+/// Tables that are worth a further session.
+const TABLES_A_SESSION: usize = 50;
+/// Attempts of a statement that another session's was in the way of.
+const ATTEMPTS: usize = 5;
+/// ER_NO_DB_ERROR: a function is unknown, and the session has no database to look for one.
+const NO_DATABASE: u16 = 1046;
+
+/// What the server did not take.
+#[derive(Debug, Default)]
+pub struct Refused {
+    pub failures: Vec<Failure>,
+    tables: BTreeSet<TableName>,
+    /// The account may not do what was tried.
+    pub denied: Option<String>,
+}
+
+impl Refused {
+    /// Source names of the tables that were refused.
+    pub fn objects(&self) -> BTreeSet<TableName> {
+        self.tables.clone()
+    }
+
+    /// Both together.
+    pub fn add(&mut self, other: Self) {
+        self.failures.extend(other.failures);
+        self.tables.extend(other.tables);
+        self.denied = self.denied.take().or(other.denied);
+    }
+
+    fn push(&mut self, table: &TableName, error: mysql_async::ServerError) {
+        if is_access_denied(&mysql_async::Error::Server(error.clone())) {
+            self.denied.get_or_insert(error.message);
+            return;
+        }
+        self.tables.insert(table.clone());
+        self.failures.push(Failure { object: table.to_string(), code: error.code, error: error.message });
+    }
+}
+
+/// Makes the tables and their indexes.
+///
+/// # Errors
+/// What may pass by itself.
+pub async fn tables(destination: &Connector, steps: &Steps) -> Result<Refused> {
+    let (last, first): (Vec<Step>, Vec<Step>) = steps.tables.iter().cloned().partition(|step| step.is_merge);
+    let mut refused = in_sessions(destination, first, Act::Make).await?;
+    if !last.is_empty() {
+        refused.add(in_sessions(destination, last, Act::Make).await?);
+    }
+    Ok(refused)
+}
+
+/// Adds the foreign keys between tables that were taken.
+///
+/// # Errors
+/// What may pass by itself.
+pub async fn foreign_keys(destination: &Connector, steps: &Steps, failed: &BTreeSet<TableName>) -> Result<Refused> {
+    let stands = |name: &TableName| !failed.contains(name);
+    let with_keys = steps.tables.iter().filter(|step| {
+        step.foreign_keys.is_some() && stands(&step.source) && step.parents.iter().all(stands)
+    });
+    in_sessions(destination, with_keys.cloned().collect(), Act::AddKeys).await
+}
+
+/// Makes the views, each after those it reads.
+///
+/// # Errors
+/// What may pass by itself.
+pub async fn views(conn: &mut Conn, views: &[(TableName, TableName, String)]) -> Result<Refused> {
+    let mut refused = Refused::default();
+    for (source, _, statement) in views {
+        if let Err(error) = taken(conn, statement).await? {
+            refused.push(source, error);
+        }
+    }
+    Ok(refused)
+}
+
+type Answer = std::result::Result<(), mysql_async::ServerError>;
+
+/// The server's answer; what may pass by itself is an error.
+async fn taken(conn: &mut Conn, statement: &str) -> Result<Answer> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match conn.query_drop(statement).await {
+            Ok(()) => return Ok(Ok(())),
+            Err(error) => {
+                let server = match &error {
+                    mysql_async::Error::Server(server) => Some(server.clone()),
+                    _ => None,
+                };
+                let error = Error::from(error);
+                if error.is_lock_conflict() && attempt < ATTEMPTS {
+                    continue;
+                }
+                match server.filter(|_| !error.is_retryable()) {
+                    Some(server) => return Ok(Err(server)),
+                    None => return Err(error.context("trying the definitions at the destination")),
+                }
+            }
+        }
+    }
+}
+
+async fn make(destination: &Connector, conn: &mut Conn, step: &Step) -> Result<Answer> {
+    if !step.stays && !step.is_merge && temporary(conn, step).await? {
+        return Ok(Ok(()));
+    }
+    let drop = format!("DROP TABLE IF EXISTS {}", step.table.quoted());
+    for statement in std::iter::once(&step.create).chain(&step.alters) {
+        if let Err(mut error) = taken(conn, statement).await? {
+            if error.code == NO_DATABASE {
+                error = with_database(destination, step, statement).await?.err().unwrap_or(error);
+            }
+            if let Err(error) = taken(conn, &drop).await? {
+                return Ok(Err(error));
+            }
+            return Ok(Err(error));
+        }
+    }
+    if !step.stays {
+        return taken(conn, &drop).await;
+    }
+    Ok(Ok(()))
+}
+
+/// Whether the server takes the table as a temporary one, which it forgets at once. Where it does not, a real one decides: partitions
+/// and full-text indexes, for example, are refused in temporary tables only.
+async fn temporary(conn: &mut Conn, step: &Step) -> Result<bool> {
+    let Some(rest) = step.create.strip_prefix("CREATE TABLE ") else { return Ok(false) };
+    let create = format!("CREATE TEMPORARY TABLE {rest}");
+    if taken(conn, &create).await?.is_err() {
+        return Ok(false);
+    }
+    let mut whole = true;
+    for alter in &step.alters {
+        whole = whole && taken(conn, alter).await?.is_ok();
+    }
+    let drop = format!("DROP TEMPORARY TABLE {}", step.table.quoted());
+    match taken(conn, &drop).await? {
+        Ok(()) => Ok(whole),
+        Err(error) => Err(Error::definite(format!("{drop}: {}", error.message))),
+    }
+}
+
+/// The same in a session that has a database: there the server names the function that it does not know.
+async fn with_database(destination: &Connector, step: &Step, statement: &str) -> Result<Answer> {
+    let mut conn = session(destination).await?;
+    let told = match taken(&mut conn, &format!("USE {}", quote_identifier(&step.table.database))).await? {
+        Ok(()) => taken(&mut conn, statement).await?,
+        Err(error) => Err(error),
+    };
+    let _ = conn.disconnect().await;
+    Ok(told)
+}
+
+async fn add_keys(conn: &mut Conn, step: &Step) -> Result<Answer> {
+    match &step.foreign_keys {
+        Some(statement) => taken(conn, statement).await,
+        None => Ok(Ok(())),
+    }
+}
+
+async fn session(destination: &Connector) -> Result<Conn> {
+    let mut conn = destination.connect(Role::Metadata).await?;
+    apply::prepare_session(&mut conn).await?;
+    not_logged(&mut conn).await?;
+    Ok(conn)
+}
+
+/// What is done with a table.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Make,
+    AddKeys,
+}
+
+/// Does something with every table, each session with the next one that nobody has.
+async fn in_sessions(destination: &Connector, steps: Vec<Step>, act: Act) -> Result<Refused> {
+    let sessions = steps.len().div_ceil(TABLES_A_SESSION).min(SESSIONS);
+    let (steps, next) = (Arc::new(steps), Arc::new(AtomicUsize::new(0)));
+    let mut workers: JoinSet<Result<Refused>> = JoinSet::new();
+    for _ in 0..sessions {
+        let (destination, steps, next) = (destination.clone(), Arc::clone(&steps), Arc::clone(&next));
+        workers.spawn(async move {
+            let mut conn = session(&destination).await?;
+            let mut refused = Refused::default();
+            while let Some(step) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let answer = match act {
+                    Act::Make => make(&destination, &mut conn, step).await?,
+                    Act::AddKeys => add_keys(&mut conn, step).await?,
+                };
+                if let Err(error) = answer {
+                    refused.push(&step.source, error);
+                }
+                if refused.denied.is_some() {
+                    break;
+                }
+            }
+            let _ = conn.disconnect().await;
+            Ok(refused)
+        });
+    }
+    let mut refused = Refused::default();
+    while let Some(joined) = workers.join_next().await {
+        refused.add(joined.map_err(|error| Error::definite(format!("a part of the trial failed: {error}")))??);
+    }
+    Ok(refused)
+}
