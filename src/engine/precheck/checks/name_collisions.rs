@@ -5,10 +5,10 @@
 //! (errors 1826 and 3822). MariaDB has one for foreign keys (error 1005, errno 121) until 12.1, and a table's own for checks.
 //! MySQL takes `é` and `e` for the same in a foreign key's name; that is left to the trial of the statements.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use crate::engine::connection::ServerInfo;
-use crate::engine::plan::TablePlan;
+use crate::engine::plan::{TableName, TablePlan};
 use crate::engine::plan::statements::Statements;
 use crate::engine::precheck::context::{Constraint, Context};
 use crate::engine::precheck::finding::{Finding, count, some};
@@ -98,24 +98,24 @@ impl<'a> Taken<'a> {
 fn constraints(context: &Context) -> Vec<String> {
     let names = context.selection.names();
     let mut taken = Taken::new(&context.destination.info);
-    let planned: BTreeMap<_, _> =
-        context.plan.tables.iter().map(|table| (names.destination_name(&table.destination), table)).collect();
+    let planned: HashSet<TableName> = context.plan.tables.iter().map(|table| names.destination_name(&table.destination)).collect();
     for Constraint { name, table, foreign_key } in &context.constraints {
         let key = names.destination_name(table);
-        if !planned.contains_key(&key) {
+        if !planned.contains(&key) {
             let kind = if *foreign_key { Kind::ForeignKey } else { Kind::Check };
             taken.take(kind, &key.database, name, format!("{table}, which stands at the destination"));
         }
     }
     let statements = Statements::new(&context.spec, &context.plan, &context.source.info, &context.destination.info);
-    for (key, table) in planned {
+    for table in &context.plan.tables {
         if context.existing.contains_key(&table.destination) {
             continue;
         }
         // What cannot be written at all is the item Definitions.
         let Ok(rewritten) = statements.of(table) else { continue };
+        let database = names.destination_key(&table.destination.database);
         for (kind, name) in named(table, &rewritten) {
-            taken.take(kind, &key.database, &name, table.source.to_string());
+            taken.take(kind, &database, &name, table.source.to_string());
         }
     }
     taken.problems
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::api::Verdict;
     use crate::engine::fixture::{column, definition, table_plan};
-    use crate::engine::plan::{DatabasePlan, TableName};
+    use crate::engine::plan::DatabasePlan;
     use crate::engine::precheck::fixture::context;
     use crate::engine::schema::definition::{Kind as Type, TableDefinition};
 

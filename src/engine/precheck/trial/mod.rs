@@ -93,7 +93,7 @@ async fn attempt(destination: &Connector, context: &Context, scratch: &mut Scrat
     if refused.denied.is_none() {
         let views = steps.views(context, &refused.objects());
         tried.views = views.len();
-        let view_failures = worker::views(scratch.conn(), &views).await?;
+        let view_failures = worker::views(destination, scratch.conn(), &views).await?;
         refused.denied = view_failures.denied;
         tried.view_failures = view_failures.failures;
     }

@@ -87,11 +87,11 @@ pub async fn foreign_keys(destination: &Connector, steps: &Steps, failed: &BTree
 ///
 /// # Errors
 /// What may pass by itself.
-pub async fn views(conn: &mut Conn, views: &[(TableName, TableName, String)]) -> Result<Refused> {
+pub async fn views(destination: &Connector, conn: &mut Conn, views: &[(TableName, TableName, String)]) -> Result<Refused> {
     let mut refused = Refused::default();
-    for (source, _, statement) in views {
+    for (source, view, statement) in views {
         if let Err(error) = taken(conn, statement).await? {
-            refused.push(source, error);
+            refused.push(source, named(destination, &view.database, statement, error).await?);
         }
     }
     Ok(refused)
@@ -130,10 +130,8 @@ async fn make(destination: &Connector, conn: &mut Conn, step: &Step) -> Result<A
     }
     let drop = format!("DROP TABLE IF EXISTS {}", step.table.quoted());
     for statement in std::iter::once(&step.create).chain(&step.alters) {
-        if let Err(mut error) = taken(conn, statement).await? {
-            if error.code == NO_DATABASE {
-                error = with_database(destination, step, statement).await?.err().unwrap_or(error);
-            }
+        if let Err(error) = taken(conn, statement).await? {
+            let error = named(destination, &step.table.database, statement, error).await?;
             if let Err(error) = taken(conn, &drop).await? {
                 return Ok(Err(error));
             }
@@ -165,15 +163,25 @@ async fn temporary(conn: &mut Conn, step: &Step) -> Result<bool> {
     }
 }
 
-/// The same in a session that has a database: there the server names the function that it does not know.
-async fn with_database(destination: &Connector, step: &Step, statement: &str) -> Result<Answer> {
+/// The error with the function's name in it: a session that has a database is told which one the server does not know.
+async fn named(
+    destination: &Connector,
+    database: &str,
+    statement: &str,
+    error: mysql_async::ServerError,
+) -> Result<mysql_async::ServerError> {
+    if error.code != NO_DATABASE {
+        return Ok(error);
+    }
     let mut conn = session(destination).await?;
-    let told = match taken(&mut conn, &format!("USE {}", quote_identifier(&step.table.database))).await? {
+    let told = match taken(&mut conn, &format!("USE {}", quote_identifier(database))).await? {
         Ok(()) => taken(&mut conn, statement).await?,
         Err(error) => Err(error),
     };
     let _ = conn.disconnect().await;
-    Ok(told)
+    // With its own code: in views the answer is that a routine of that name may not be run.
+    let told = told.err().map_or_else(|| error.message.clone(), |told| told.message);
+    Ok(mysql_async::ServerError { message: format!("a function is not known there: {told}"), ..error })
 }
 
 async fn add_keys(conn: &mut Conn, step: &Step) -> Result<Answer> {
