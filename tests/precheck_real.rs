@@ -291,7 +291,9 @@ async fn definitions_that_the_destination_refuses(pair: &Pair<'_>) {
     let outcome = pair.check(OBJECTS).await;
     only(&outcome, "Trial", Verdict::Failed);
     let found = item(&outcome, "Trial");
-    for part in ["shop_eu.hashed: ", "`md5`", "shop_eu.checked: ", "`sha`", "shop_eu.hashes: a function is not known there", "md5'"] {
+    for part in
+        ["shop_eu.hashed: ", "`md5`", "shop_eu.checked: ", "`sha`", "shop_eu.hashes: a function is not known there", "md5'"]
+    {
         assert!(found.seen.contains(part), "{part}: {found:?}");
     }
     assert!(found.remedy.contains("replace the function") && !found.seen.contains("godwit_trial"), "{found:?}");
@@ -339,7 +341,10 @@ async fn names_that_meet(pair: &Pair<'_>) {
     let merged = "objects: [{database: shop_eu, renameTo: one}, {database: shop_us, renameTo: one}]";
     let outcome = pair.check(merged).await;
     let found = item(&outcome, "NameCollisions");
-    assert!(found.verdict == Verdict::Failed && found.seen.contains("of shop_eu.orders and of shop_us.bills in one"), "{found:?}");
+    assert!(
+        found.verdict == Verdict::Failed && found.seen.contains("of shop_eu.orders and of shop_us.bills in one"),
+        "{found:?}"
+    );
     // The trial comes to the same by itself.
     assert!(item(&outcome, "Trial").seen.contains("error 1826"), "{:?}", item(&outcome, "Trial"));
     let apart = pair.check("objects: [{database: shop_eu}, {database: shop_us, renameTo: one}]").await;

@@ -361,6 +361,74 @@ async fn many_extra_rows(server: &Server, kind: &str) {
     assert_eq!(reading.await.unwrap(), 131_072);
 }
 
+/// Generated values that another session computed, or another expression, with a key and without.
+async fn generated(server: &Server, kind: &str) {
+    let mut conn = server.conn().await;
+    databases(&mut conn).await;
+    // MariaDB stores nothing that depends on the session's zone.
+    let day = if kind.starts_with("mysql") { "day DATE AS (DATE(at)) STORED" } else { "day DATE" };
+    let columns = format!(
+        "at TIMESTAMP NOT NULL DEFAULT '2024-01-01 00:00:00', {day}, part DECIMAL(20,10) AS (id/7) STORED, twice INT AS (id*2) VIRTUAL"
+    );
+    for database in ["src", "dst"] {
+        run(
+            &mut conn,
+            &format!("CREATE TABLE {database}.t ({columns}, id INT PRIMARY KEY);\nCREATE TABLE {database}.u ({columns}, id INT)"),
+        )
+        .await;
+    }
+    let insert = |database: &str, ids: &str| {
+        let ids: Vec<String> = ids.split(',').map(|id| format!("('2024-07-01 00:30:00',{id})")).collect();
+        let values = ids.join(",");
+        format!("INSERT INTO {database}.t (at,id) VALUES {values};\nINSERT INTO {database}.u (at,id) VALUES {values}")
+    };
+    run(&mut conn, "SET time_zone='+00:00'").await;
+    for database in ["src", "dst"] {
+        run(&mut conn, &insert(database, "1,2,3,4")).await;
+    }
+    let plan = plan(server, "src", "dst").await;
+    assert!(plan.tables.iter().all(|table| table.columns.iter().all(|column| column.write)));
+    let report = compare(server, server, &plan, options()).await;
+    assert!(report.equal, "{kind}: {report:#?}");
+    // The same row, written with other settings. A table that is open is computed with the settings of the session that opened it.
+    let flush = "FLUSH TABLES src.t, src.u, dst.t, dst.u";
+    run(&mut conn, &format!("SET div_precision_increment=9;\n{flush}")).await;
+    run(&mut conn, &insert("src", "5,6")).await;
+    run(&mut conn, &format!("SET div_precision_increment=4;\n{flush}")).await;
+    run(&mut conn, &insert("dst", "5,6")).await;
+    let mut expected = vec!["part", "part"];
+    if kind.starts_with("mysql") {
+        run(&mut conn, &insert("src", "7")).await;
+        run(&mut conn, "SET time_zone='-05:00'").await;
+        let moved = insert("dst", "7").replace("2024-07-01 00:30:00", "2024-06-30 19:30:00");
+        run(&mut conn, &moved).await;
+        expected.push("day");
+    }
+    let report = compare(server, server, &plan, options()).await;
+    let (keyed, keyless) = (&report.tables[0], &report.tables[1]);
+    let found: Vec<&str> = keyed.samples.iter().filter_map(|sample| sample.column.as_deref()).collect();
+    assert_eq!(found, expected, "{kind}: {keyed:#?}");
+    let rows = expected.len() as u64;
+    assert_eq!((keyless.missing, keyless.extra), (rows, rows), "{kind}: {keyless:#?}");
+    // What the writing sessions can know makes it right.
+    if kind.starts_with("mysql") {
+        run(&mut conn, &format!("SET GLOBAL div_precision_increment=9;\n{flush}")).await;
+        let report = compare(server, server, &plan, VerifyOptions { repair: true, ..options() }).await;
+        run(&mut conn, "SET GLOBAL div_precision_increment=4").await;
+        assert_eq!((report.tables[0].repaired, report.tables[0].different), (3, 0), "{:#?}", report.tables[0]);
+    }
+    run(&mut conn, "ALTER TABLE dst.t DROP COLUMN twice;\nALTER TABLE dst.t ADD COLUMN twice INT AS (id*3) VIRTUAL").await;
+    let report = compare(server, server, &plan, VerifyOptions { sample_limit: 100, ..options() }).await;
+    assert!(
+        report.tables[0].different >= 6
+            && report.tables[0].samples.iter().any(|sample| sample.column.as_deref() == Some("twice"))
+    );
+    // A column that the destination does not have is the definitions' to tell.
+    run(&mut conn, "ALTER TABLE dst.t DROP COLUMN twice").await;
+    let report = compare(server, server, &plan, options()).await;
+    assert!(report.tables[0].error.is_none(), "{:#?}", report.tables[0]);
+}
+
 /// Definitions: nothing to say of the same ones, each planted change is named.
 async fn definitions(server: &Server, kind: &str) {
     let mut conn = server.conn().await;
@@ -519,6 +587,7 @@ async fn everything(kind: &str) {
     changes_flow(&server, kind).await;
     many_extra_rows(&server, kind).await;
     definitions(&server, kind).await;
+    generated(&server, kind).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

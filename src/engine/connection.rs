@@ -85,6 +85,8 @@ pub struct Connector {
     name: Arc<OnceLock<String>>,
     address: String,
     side: &'static str,
+    /// What sessions compute generated columns with.
+    computing: Option<Arc<str>>,
 }
 
 impl std::fmt::Debug for Connector {
@@ -123,7 +125,15 @@ impl Connector {
             name: Arc::default(),
             address: format!("{}:{}", endpoint.host, endpoint.port),
             side,
+            computing: None,
         }
+    }
+
+    /// The same, with a statement that sets what generated columns are computed with ([`super::computing`]).
+    #[must_use]
+    pub fn computing(mut self, settings: Option<String>) -> Self {
+        self.computing = settings.map(Into::into);
+        self
     }
 
     /// `host:port`.
@@ -206,6 +216,9 @@ impl Connector {
         for statement in flavor_settings(role, &info) {
             conn.query_drop(statement.as_str()).await.map_err(|e| self.about(&statement, e))?;
         }
+        if let Some(statement) = self.computing.as_deref() {
+            conn.query_drop(statement).await.map_err(|e| self.about(statement, e))?;
+        }
         Ok(conn)
     }
 
@@ -253,7 +266,8 @@ pub const STRICT_SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW
 /// The same for a value that strict mode never takes although a column can hold it.
 pub const LENIENT_SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
 
-/// The statements that make a session on any server independent of the server's defaults.
+/// The statements that make a session on any server independent of the server's defaults. What generated columns are computed with is
+/// left as it is, or is the source's: see [`super::computing`].
 fn common_settings(role: Role) -> Vec<String> {
     let sql_mode = match role {
         // Zero and invalid dates that the source holds must be accepted as they are; everything else that does not fit is an error.
@@ -272,7 +286,7 @@ fn common_settings(role: Role) -> Vec<String> {
             "SET SESSION sql_mode='{sql_mode}', time_zone='+00:00', autocommit=1, sql_auto_is_null=0, sql_safe_updates=0, \
              sql_select_limit=18446744073709551615, sql_big_selects=1, sql_buffer_result=0, completion_type=0, \
              sql_quote_show_create=1, net_write_timeout={patience}, net_read_timeout=3600, wait_timeout=28800, \
-             lc_messages='en_US', lc_time_names='en_US', group_concat_max_len=1048576, div_precision_increment=4"
+             lc_messages='en_US', group_concat_max_len=1048576"
         ),
     ]
 }

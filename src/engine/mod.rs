@@ -3,6 +3,7 @@
 //! `entry` is what can be asked for; `migrate` holds the phases in their order, with how a task begins and how it is resumed; each folder does one of them.
 
 pub mod checkpoint;
+mod computing;
 pub mod connection;
 pub mod copy;
 pub mod create;

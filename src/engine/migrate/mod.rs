@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::{LANES, Record, Saved, Stage, TableStage};
+use super::computing;
 use super::connection::{Connector, Role, ServerInfo};
 use super::copy::{self, CopyContext};
 use super::create::Creator;
@@ -106,7 +107,7 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
             None
         }
     };
-    let attempt = match saved {
+    let mut attempt = match saved {
         Some(saved) => {
             if let Some(sentence) = resume_changes(&saved.fingerprint, &now) {
                 return Err(Error::definite(sentence));
@@ -129,6 +130,7 @@ pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToke
             None => return Ok(Outcome::PrecheckFailed),
         },
     };
+    attempt.destination = computing::like_source(&attempt.source, &attempt.destination, &attempt.plan).await?;
     progress.set_plan(&attempt.plan);
     progress.set_retrying(None);
     attempt.work(cancel).await

@@ -26,7 +26,10 @@ pub fn is_trial_database(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(TRIAL_PREFIX) else { return false };
     let (trial, number) = rest.split_once('_').unwrap_or((rest, "0"));
     let is_hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    trial.len() == 32 && trial.bytes().all(is_hexadecimal) && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    trial.len() == 32
+        && trial.bytes().all(is_hexadecimal)
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What a task covers.

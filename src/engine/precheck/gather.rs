@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use mysql_async::Conn;
 
-use super::trial::{self, Trial};
-use super::{Own, Trials};
 use super::context::{Context, Server, SourceObjects};
 use super::finding::Finding;
 use super::read_server::{Link, connect, read_server};
+use super::trial::{self, Trial};
+use super::{Own, Trials};
 use super::{read_destination, read_source};
 use crate::api::{MigrationTaskSpec, MigrationType};
 use crate::engine::connection::{Connector, ServerInfo};

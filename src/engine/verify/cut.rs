@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Context;
+use super::generated::with_generated;
 use super::options::Mode;
 use super::order::{DestinationColumn, Order};
 use super::progress::{TableProgress, bound_from_text};
@@ -55,9 +56,9 @@ impl Cutter {
         for plan in tables {
             let resumed = self.context.hooks.resume.as_ref().and_then(|resume| resume.of(&plan.source.to_string()).cloned());
             let shape = self.shape(&plan).await;
-            let (shape, failure) = match shape {
-                Ok(shape) => (shape, None),
-                Err(error) if error.class() == Class::Definite => (Shape::default(), Some(error)),
+            let (plan, shape, failure) = match shape {
+                Ok((plan, shape)) => (plan, shape, None),
+                Err(error) if error.class() == Class::Definite => (plan, Shape::default(), Some(error)),
                 Err(error) => return Err(error),
             };
             let limit = self.context.options.sample_limit;
@@ -193,7 +194,7 @@ impl Cutter {
         }
     }
 
-    async fn shape(&mut self, plan: &TablePlan) -> Result<Shape> {
+    async fn shape(&mut self, plan: &Arc<TablePlan>) -> Result<(Arc<TablePlan>, Shape)> {
         let context = self.context.clone();
         let mut patience = Patience::new(context.options.retry);
         loop {
@@ -208,8 +209,8 @@ impl Cutter {
     }
 }
 
-/// Looks at the destination's table.
-async fn read_shape(session: &mut Session, plan: &TablePlan) -> Result<Shape> {
+/// Looks at the destination's table: what is compared of it, and how.
+async fn read_shape(session: &mut Session, plan: &Arc<TablePlan>) -> Result<(Arc<TablePlan>, Shape)> {
     let conn = session.get().await?;
     let name = (plan.destination.database.as_str(), plan.destination.table.as_str());
     let rows: Vec<(String, String, Option<String>, Option<String>)> = conn
@@ -228,6 +229,7 @@ async fn read_shape(session: &mut Session, plan: &TablePlan) -> Result<Shape> {
     }
     let data_type =
         |wanted: &str| columns.iter().find(|there| there.name.eq_ignore_ascii_case(wanted)).map(|there| there.data_type.as_str());
+    let plan = with_generated(plan, |name| data_type(name).is_some());
     let mut mixed_json = Vec::new();
     for (place, column) in plan.columns.iter().enumerate() {
         let Some(kind) = data_type(&column.destination_name) else {
@@ -243,5 +245,6 @@ async fn read_shape(session: &mut Session, plan: &TablePlan) -> Result<Shape> {
             (name.0, name.1, plan.key_index.as_deref().unwrap_or_default()),
         )
         .await?;
-    Ok(Shape { has_key_index: index.is_some(), mixed_json, order: Order::of(plan, &columns) })
+    let order = Order::of(&plan, &columns);
+    Ok((plan, Shape { has_key_index: index.is_some(), mixed_json, order }))
 }

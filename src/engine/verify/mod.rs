@@ -1,4 +1,4 @@
-//! Compares both sides row for row under a plan.
+//! Compares both sides row for row under a plan, generated columns included.
 //!
 //! Tables with a key are cut along it on the source ([`cut`]); workers read each piece on both sides in step
 //! and compare canonical bytes ([`streams`], [`join`]); keys that look different are read again, now and
@@ -13,6 +13,7 @@
 
 mod cut;
 mod definitions;
+mod generated;
 mod join;
 mod json;
 mod keyless;
@@ -42,6 +43,7 @@ pub use progress::{Counts, TableProgress, VerifyProgress};
 
 use crate::api::report::VerifyReport;
 use crate::api::verification::Difference;
+use crate::engine::computing;
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::pattern::Pattern;
@@ -137,6 +139,7 @@ pub async fn verify(
     hooks: Hooks,
 ) -> Result<VerifyReport> {
     let position = position::read(source).await?;
+    let destination = &computing::like_source(source, destination, plan).await?;
     let throttle = hooks.throttle.clone().unwrap_or_else(|| {
         let bytes = options.megabytes_per_second.saturating_mul(1_000_000);
         Arc::new(Throttle::new(options.rows_per_second, bytes))

@@ -8,8 +8,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::engine::connection::ServerInfo;
-use crate::engine::plan::{TableName, TablePlan};
 use crate::engine::plan::statements::Statements;
+use crate::engine::plan::{TableName, TablePlan};
 use crate::engine::precheck::context::{Constraint, Context};
 use crate::engine::precheck::finding::{Finding, count, some};
 use crate::engine::schema::create::{CreateTable, ItemKind};
@@ -98,7 +98,8 @@ impl<'a> Taken<'a> {
 fn constraints(context: &Context) -> Vec<String> {
     let names = context.selection.names();
     let mut taken = Taken::new(&context.destination.info);
-    let planned: HashSet<TableName> = context.plan.tables.iter().map(|table| names.destination_name(&table.destination)).collect();
+    let planned: HashSet<TableName> =
+        context.plan.tables.iter().map(|table| names.destination_name(&table.destination)).collect();
     for Constraint { name, table, foreign_key } in &context.constraints {
         let key = names.destination_name(table);
         if !planned.contains(&key) {

@@ -4,7 +4,8 @@ use crate::engine::precheck::context::Context;
 use crate::engine::precheck::finding::{Finding, count, some};
 use crate::engine::precheck::trial::{Failure, Trial, Tried};
 
-const WHY: &str = "the destination refuses what the task would create there; found out in a database that was made for it and dropped";
+const WHY: &str =
+    "the destination refuses what the task would create there; found out in a database that was made for it and dropped";
 
 pub fn check(context: &Context) -> Option<Finding> {
     match &context.trial {
@@ -97,7 +98,9 @@ mod tests {
         assert_eq!(check(&context), None);
         context.trial = Trial::Impossible { why: "no CREATE".into(), remedy: "GRANT CREATE;".into() };
         let found = check(&context).unwrap();
-        assert!(found.verdict == Verdict::Warning && found.remedy.contains("GRANT CREATE;") && found.remedy.contains("trial: false"));
+        assert!(
+            found.verdict == Verdict::Warning && found.remedy.contains("GRANT CREATE;") && found.remedy.contains("trial: false")
+        );
         let mut tried = Tried { tables: 3, views: 1, ..Tried::default() };
         context.trial = Trial::Done(tried.clone());
         assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);

@@ -138,7 +138,9 @@ impl Scratch {
             self.conn.query_drop(format!("CREATE DATABASE {}{options}", quote_identifier(&name))).await?;
             self.made.push(name.clone());
             let table = quote_qualified(&name, &name);
-            self.conn.query_drop(format!("CREATE TABLE {table} (id INT PRIMARY KEY) COMMENT = {}", quote_string(&mark(&name)))).await?;
+            self.conn
+                .query_drop(format!("CREATE TABLE {table} (id INT PRIMARY KEY) COMMENT = {}", quote_string(&mark(&name))))
+                .await?;
         }
         Ok(())
     }
@@ -248,7 +250,8 @@ mod tests {
     #[test]
     fn messages_name_what_will_be() {
         let trial = format!("{TRIAL_PREFIX}{}", "a".repeat(32));
-        let names = ScratchNames(BTreeMap::from([("shop".into(), format!("{trial}_0000")), ("eu".into(), format!("{trial}_0001"))]));
+        let names =
+            ScratchNames(BTreeMap::from([("shop".into(), format!("{trial}_0000")), ("eu".into(), format!("{trial}_0001"))]));
         assert_eq!(names.told(&format!("Table '{trial}_0001.t' and `{trial}_0000`.`u`")), "Table 'eu.t' and `shop`.`u`");
         assert_eq!(trial_of(&format!("{trial}_0001")), trial);
     }

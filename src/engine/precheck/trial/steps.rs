@@ -107,7 +107,11 @@ impl Steps {
             .collect();
         let statements = Statements::new(&context.spec, &self.plan, &context.source.info, &context.destination.info);
         // One that cannot be written is the item Views.
-        statements.of_views(&made).into_iter().filter_map(|(view, statement)| Some((view.source, view.destination, statement.ok()?))).collect()
+        statements
+            .of_views(&made)
+            .into_iter()
+            .filter_map(|(view, statement)| Some((view.source, view.destination, statement.ok()?)))
+            .collect()
     }
 }
 
@@ -130,10 +134,11 @@ fn moved(context: &Context, scratch: &ScratchNames) -> Plan {
 
 /// The tables, by their names at the source, that others lead to.
 fn needed(context: &Context, plan: &Plan) -> BTreeSet<TableName> {
-    let parents = plan.tables.iter().flat_map(|table| &table.definition.foreign_keys).map(|key| TableName {
-        database: key.parent_database.clone(),
-        table: key.parent_table.clone(),
-    });
+    let parents = plan
+        .tables
+        .iter()
+        .flat_map(|table| &table.definition.foreign_keys)
+        .map(|key| TableName { database: key.parent_database.clone(), table: key.parent_table.clone() });
     let views = plan.views.iter().flat_map(|view| view_references(&view.create_statement, &view.source).unwrap_or_default());
     let mut needed: BTreeSet<TableName> = parents.chain(views).collect();
     if context.plan.tables.iter().any(|table| is_merge(&table.definition.engine)) {

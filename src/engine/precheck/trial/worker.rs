@@ -77,9 +77,8 @@ pub async fn tables(destination: &Connector, steps: &Steps) -> Result<Refused> {
 /// What may pass by itself.
 pub async fn foreign_keys(destination: &Connector, steps: &Steps, failed: &BTreeSet<TableName>) -> Result<Refused> {
     let stands = |name: &TableName| !failed.contains(name);
-    let with_keys = steps.tables.iter().filter(|step| {
-        step.foreign_keys.is_some() && stands(&step.source) && step.parents.iter().all(stands)
-    });
+    let with_keys =
+        steps.tables.iter().filter(|step| step.foreign_keys.is_some() && stands(&step.source) && step.parents.iter().all(stands));
     in_sessions(destination, with_keys.cloned().collect(), Act::AddKeys).await
 }
 
