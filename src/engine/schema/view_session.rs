@@ -114,11 +114,7 @@ async fn encode(conn: &mut Conn, statement: &str, client: &str) -> Result<Vec<u8
 ///
 /// # Errors
 /// From the server.
-pub(super) async fn create_in_session(
-    conn: &mut Conn,
-    statement: &str,
-    session: &ViewSession,
-) -> std::result::Result<(), CreateError> {
+pub async fn create_in_session(conn: &mut Conn, statement: &str, session: &ViewSession) -> std::result::Result<(), CreateError> {
     let ViewSession { character_set_client: client, collation_connection: collation } = session;
     let name_is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if client.is_empty() || !name_is_plain(client) || !name_is_plain(collation) {
@@ -132,7 +128,7 @@ pub(super) async fn create_in_session(
 }
 
 /// Why a view was not made.
-pub(super) enum CreateError {
+pub enum CreateError {
     /// The driver's error, with its number.
     Driver(mysql_async::Error),
     Other(Error),

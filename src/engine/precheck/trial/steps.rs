@@ -10,7 +10,7 @@ use super::super::context::Context;
 use super::scratch::ScratchNames;
 use crate::engine::plan::statements::Statements;
 use crate::engine::plan::{Plan, TableName, TablePlan, ViewPlan};
-use crate::engine::schema::apply::create_database_statement;
+use crate::engine::schema::apply::{ViewStatement, create_database_statement};
 use crate::engine::schema::names::{NameMap, PlanNames};
 use crate::engine::schema::rewrite::DeferredKind;
 use crate::engine::schema::view::view_references;
@@ -93,7 +93,7 @@ impl Steps {
     }
 
     /// The views in the order in which they rest on each other, without those that read what was refused.
-    pub fn views(&self, context: &Context, refused: &BTreeSet<TableName>) -> Vec<(TableName, TableName, String)> {
+    pub fn views(&self, context: &Context, refused: &BTreeSet<TableName>) -> Vec<(TableName, ViewStatement)> {
         let made: Vec<ViewPlan> = context
             .plan
             .views
@@ -107,11 +107,7 @@ impl Steps {
             .collect();
         let statements = Statements::new(&context.spec, &self.plan, &context.source.info, &context.destination.info);
         // One that cannot be written is the item Views.
-        statements
-            .of_views(&made)
-            .into_iter()
-            .filter_map(|(view, statement)| Some((view.source, view.destination, statement.ok()?)))
-            .collect()
+        statements.of_views(&made).into_iter().filter_map(|(view, statement)| Some((view.source, statement.ok()?))).collect()
     }
 }
 

@@ -12,10 +12,11 @@ use super::Failure;
 use super::scratch::not_logged;
 use super::steps::{Step, Steps};
 use crate::engine::connection::{Connector, Role, is_access_denied};
-use crate::engine::error::{Error, Result};
+use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::TableName;
 use crate::engine::quote::quote_identifier;
-use crate::engine::schema::apply;
+use crate::engine::schema::apply::{self, ViewStatement};
+use crate::engine::schema::view_session::{CreateError, create_in_session};
 
 /// Sessions at once: DDL of several sessions waits for the same locks of the dictionary, so more gain nothing.
 const SESSIONS: usize = 4;
@@ -86,14 +87,32 @@ pub async fn foreign_keys(destination: &Connector, steps: &Steps, failed: &BTree
 ///
 /// # Errors
 /// What may pass by itself.
-pub async fn views(destination: &Connector, conn: &mut Conn, views: &[(TableName, TableName, String)]) -> Result<Refused> {
+pub async fn views(destination: &Connector, conn: &mut Conn, views: &[(TableName, ViewStatement)]) -> Result<Refused> {
     let mut refused = Refused::default();
-    for (source, view, statement) in views {
-        if let Err(error) = taken(conn, statement).await? {
-            refused.push(source, named(destination, &view.database, statement, error).await?);
+    for (source, ViewStatement { name, statement, session }) in views {
+        match create_in_session(conn, statement, session).await {
+            Ok(()) => {}
+            Err(CreateError::Driver(error)) => {
+                let error = definite(error)?;
+                refused.push(source, named(destination, &name.database, statement, error).await?);
+            }
+            Err(CreateError::Other(error)) if error.class() == Class::Definite => {
+                refused.failures.push(Failure { object: source.to_string(), code: 0, error: error.to_string() });
+            }
+            Err(CreateError::Other(error)) => return Err(error),
         }
     }
     Ok(refused)
+}
+
+/// The server's words; what may pass by itself is an error.
+fn definite(error: mysql_async::Error) -> Result<mysql_async::ServerError> {
+    let server = match &error {
+        mysql_async::Error::Server(server) => Some(server.clone()),
+        _ => None,
+    };
+    let error = Error::from(error);
+    server.filter(|_| !error.is_retryable()).ok_or_else(|| error.context("trying the definitions at the destination"))
 }
 
 type Answer = std::result::Result<(), mysql_async::ServerError>;
