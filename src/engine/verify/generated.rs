@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::plan::{ColumnPlan, TablePlan};
+use crate::engine::plan::{ColumnPlan, JsonSides, TablePlan};
 use crate::engine::schema::definition::Generated;
 
 /// The table with its generated columns among those that are read, as far as the destination has them. Their names are those of the
@@ -16,8 +16,11 @@ pub fn with_generated(table: &Arc<TablePlan>, is_there: impl Fn(&str) -> bool) -
         .iter()
         .enumerate()
         .filter(|(image, column)| column.generated != Generated::No && !is_read(*image) && is_there(&column.name));
+    let json = table.columns.iter().map(|column| column.json).find(|json| *json != JsonSides::default()).unwrap_or_default();
     let added: Vec<ColumnPlan> = generated
-        .map(|(image, column)| ColumnPlan { image, destination_name: column.name.clone(), write: false, column: column.clone() })
+        .map(|(image, column)| {
+            ColumnPlan { image, destination_name: column.name.clone(), write: false, column: column.clone(), json }
+        })
         .collect();
     if added.is_empty() {
         return Arc::clone(table);
