@@ -18,8 +18,12 @@ pub fn with_generated(table: &Arc<TablePlan>, is_there: impl Fn(&str) -> bool) -
         .filter(|(image, column)| column.generated != Generated::No && !is_read(*image) && is_there(&column.name));
     let json = table.columns.iter().map(|column| column.json).find(|json| *json != JsonSides::default()).unwrap_or_default();
     let added: Vec<ColumnPlan> = generated
-        .map(|(image, column)| {
-            ColumnPlan { image, destination_name: column.name.clone(), write: false, column: column.clone(), json }
+        .map(|(image, column)| ColumnPlan {
+            image,
+            destination_name: column.name.clone(),
+            write: false,
+            column: column.clone(),
+            json,
         })
         .collect();
     if added.is_empty() {
