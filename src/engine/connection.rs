@@ -10,6 +10,7 @@ use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 
 use crate::api::TlsMode;
 use crate::engine::error::{Class, Error, Result};
+use crate::engine::source::binlog::LARGEST_EVENT;
 use crate::engine::source::dump::Dump;
 use crate::engine::tls;
 use crate::manifest::ResolvedEndpoint;
@@ -85,6 +86,8 @@ pub struct Connector {
     name: Arc<OnceLock<String>>,
     address: String,
     side: &'static str,
+    /// What the engine may spend on one event of the log.
+    largest_event: usize,
 }
 
 impl std::fmt::Debug for Connector {
@@ -123,7 +126,19 @@ impl Connector {
             name: Arc::default(),
             address: format!("{}:{}", endpoint.host, endpoint.port),
             side,
+            largest_event: LARGEST_EVENT,
         }
+    }
+
+    /// Larger events of the log are an error.
+    #[must_use]
+    pub fn with_largest_event(self, largest_event: usize) -> Self {
+        Self { largest_event, ..self }
+    }
+
+    /// What the engine may spend on one event of the log.
+    pub fn largest_event(&self) -> usize {
+        self.largest_event
     }
 
     /// `host:port`.
@@ -214,7 +229,7 @@ impl Connector {
     /// # Errors
     /// As [`Connector::connect`].
     pub async fn dump(&self, info: &ServerInfo) -> Result<Dump> {
-        let mut dump = self.open(Dump::connect).await?;
+        let mut dump = self.open(Dump::connect).await?.with_largest_event(self.largest_event);
         for statement in [common_settings(Role::Dump), flavor_settings(Role::Dump, info)].concat() {
             dump.execute(&statement).await.map_err(|e| self.about(&statement, e))?;
         }

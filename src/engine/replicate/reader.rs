@@ -86,7 +86,7 @@ impl Reader {
                 self.clock_offset,
             )
             .with_heartbeat(self.heartbeat),
-            decoder: Decoder::for_version(&self.source_info.version_text),
+            decoder: Decoder::for_version(&self.source_info.version_text).with_largest_event(self.source.largest_event()),
             readings: Readings::default(),
             dispatcher: self.dispatcher,
             progress: self.progress,
@@ -154,7 +154,8 @@ impl State {
         let place = Position::at(group.file.clone(), group.offset);
         let server_id = self.server_id | SECOND_STREAM;
         let mut stream = LogStream::open(&self.source, &self.info, &place, server_id, Follow::ToEnd).await?;
-        let decoder = std::mem::replace(&mut self.decoder, Decoder::for_version(&self.info.version_text));
+        let fresh = Decoder::for_version(&self.info.version_text).with_largest_event(self.source.largest_event());
+        let decoder = std::mem::replace(&mut self.decoder, fresh);
         while !self.assembler.has_read_again() {
             let event = match stream.next().await {
                 Ok(Some(event)) => event,

@@ -46,8 +46,6 @@ impl Followed {
         let acting = cascades.of_parent(table.id).filter(|link| link.on_update != Rule::Nothing);
         let on_update = acting.flat_map(|link| link.parent_cells.iter().copied()).collect();
         let decoder = RowDecoder::new(&table.definition, map, &before, &after)?;
-        let transactional =
-            !matches!(table.definition.engine.to_ascii_uppercase().as_str(), "MYISAM" | "ARIA" | "MEMORY" | "CSV" | "ARCHIVE");
         let on_any_update = cascades.of_parent(table.id).any(|link| link.on_update != Rule::Nothing && !link.parent_known);
         Ok(Self {
             table: Arc::clone(table),
@@ -59,7 +57,7 @@ impl Followed {
             on_delete,
             on_update,
             on_any_update,
-            transactional,
+            transactional: is_transactional(table),
         })
     }
 
@@ -84,6 +82,11 @@ impl Followed {
             Ok(())
         })
     }
+}
+
+/// Whether a rollback takes back what was done to the table.
+fn is_transactional(table: &TablePlan) -> bool {
+    !matches!(table.definition.engine.to_ascii_uppercase().as_str(), "MYISAM" | "ARIA" | "MEMORY" | "CSV" | "ARCHIVE")
 }
 
 /// Places of the columns that secondary unique indexes rest on; all columns where an index part is an expression.

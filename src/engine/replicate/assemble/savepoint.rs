@@ -1,7 +1,10 @@
 //! What the log takes back: rollbacks to savepoints, and of whole transactions after changes of non-transactional tables.
 
-use super::{Assembler, Outcome, PART_BYTES};
+use super::{Assembler, Open, Outcome, PART_BYTES};
 use crate::engine::error::{Context, Error, Result};
+
+/// A transaction keeps so many; rolling back to an older one is an error.
+const MOST_SAVEPOINTS: usize = 16_384;
 
 /// A savepoint of the transaction at hand.
 pub(super) struct Savepoint {
@@ -11,28 +14,32 @@ pub(super) struct Savepoint {
     pub rows: u64,
 }
 
+impl Open {
+    pub(super) fn set_savepoint(&mut self, name: String) {
+        self.savepoints.retain(|other| !same_savepoint(&other.name, &name));
+        if self.savepoints.len() >= MOST_SAVEPOINTS {
+            self.savepoints.drain(..MOST_SAVEPOINTS / 2);
+        }
+        self.savepoints.push(Savepoint { name, changes: self.changes.len(), rows: self.rows });
+    }
+}
+
 impl Assembler {
     /// ROLLBACK in the log: what was done to non-transactional tables stays, the rest never happened.
     pub(super) fn rollback(&mut self, file: &str, offset: u64) -> Result<Outcome> {
-        let lasting = self.lasting_tables();
         let open = self.transaction()?;
-        if (open.parted || open.in_log) && !lasting.is_empty() {
+        if (open.parted || open.in_log) && !open.lasting.is_empty() {
             return Err(Error::definite(format!(
                 "transaction {} is larger than {} MiB and was rolled back after changing non-transactional tables; copy those tables again",
                 open.group.start.id,
                 PART_BYTES >> 20
             )));
         }
-        open.changes.retain(|change| lasting.contains(&change.table));
+        open.changes.retain(|change| open.lasting.contains(&change.table));
         self.end(file, offset, true)
     }
 
-    fn lasting_tables(&self) -> Vec<u32> {
-        self.followed.values().flatten().filter(|followed| !followed.transactional).map(|followed| followed.table.id).collect()
-    }
-
     pub(super) fn rollback_to(&mut self, name: &str) -> Result<()> {
-        let lasting = self.lasting_tables();
         let open = self.transaction()?;
         let doubtful = |other: &str| other != name && !(other.is_ascii() && name.is_ascii());
         if open.savepoints.iter().any(|other| doubtful(&other.name)) {
@@ -44,7 +51,7 @@ impl Assembler {
         }
         let Some(place) = open.savepoints.iter().position(|other| same_savepoint(&other.name, name)) else {
             return Err(Error::definite(format!(
-                "transaction {} rolls back to savepoint {name}, whose changes were handed on already",
+                "transaction {} rolls back to savepoint {name}, whose changes were handed on already (or it has set more than {MOST_SAVEPOINTS} since)",
                 open.group.start.id
             )))
             .context("the transaction is larger than this version can take back");
@@ -57,7 +64,7 @@ impl Assembler {
         let mut number = 0;
         open.changes.retain(|change| {
             number += 1;
-            number <= keep || lasting.contains(&change.table)
+            number <= keep || open.lasting.contains(&change.table)
         });
         Ok(())
     }
@@ -65,7 +72,11 @@ impl Assembler {
 
 /// Servers compare the names of savepoints without regard to case (and to accents, which rolling back looks at).
 pub(super) fn same_savepoint(left: &str, right: &str) -> bool {
-    left.to_lowercase() == right.to_lowercase()
+    if left.is_ascii() && right.is_ascii() {
+        left.eq_ignore_ascii_case(right)
+    } else {
+        left.to_lowercase() == right.to_lowercase()
+    }
 }
 
 #[cfg(test)]

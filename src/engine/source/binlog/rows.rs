@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::bounds::{self, MOST_COLUMNS};
 use super::compress;
 use super::cursor::{Cursor, malformed};
 use super::event::code;
@@ -86,20 +87,29 @@ impl RowsForm {
 }
 
 impl<'a> RowsEvent<'a> {
-    /// `cursor` stands behind the head.
-    pub(super) fn parse(form: RowsForm, flags: u16, table: Arc<TableMap>, mut cursor: Cursor<'a>) -> Result<Self> {
+    /// `cursor` stands behind the head; `largest`: what the engine may spend on an event.
+    pub(super) fn parse(
+        form: RowsForm,
+        flags: u16,
+        table: Arc<TableMap>,
+        mut cursor: Cursor<'a>,
+        largest: usize,
+    ) -> Result<Self> {
         if form.version_2 {
             let length = usize::from(cursor.u16()?);
             cursor.take(length.checked_sub(2).ok_or_else(|| malformed("row event's extra data"))?)?;
         }
-        let columns = cursor.lenenc_size()?;
+        let columns = bounds::count(cursor.lenenc_size()?, MOST_COLUMNS, "columns in a row event")?;
         let present = cursor.take(columns.div_ceil(8))?;
         let (before_present, after_present): (&[u8], &[u8]) = match form.kind {
             RowsKind::Insert => (&[], present),
             RowsKind::Delete => (present, &[]),
             RowsKind::Update | RowsKind::PartialUpdate => (present, cursor.take(columns.div_ceil(8))?),
         };
-        let rows = if form.compressed { Cow::Owned(compress::maria_event(cursor.rest())?) } else { Cow::Borrowed(cursor.rest()) };
+        let rows = match form.compressed {
+            true => Cow::Owned(compress::maria_event(cursor.rest(), largest)?),
+            false => Cow::Borrowed(cursor.rest()),
+        };
         Ok(Self {
             kind: form.kind,
             table,

@@ -8,7 +8,7 @@ use crate::engine::fixture;
 use crate::engine::schema::definition::{Column, Kind, TableDefinition};
 use crate::engine::value::Row;
 
-fn event(event_type: u8, body: &[u8]) -> RawEvent<'_> {
+pub(super) fn event(event_type: u8, body: &[u8]) -> RawEvent<'_> {
     RawEvent {
         timestamp: 1,
         event_type,
@@ -20,11 +20,11 @@ fn event(event_type: u8, body: &[u8]) -> RawEvent<'_> {
     }
 }
 
-fn column(name: &str, kind: Kind) -> Column {
+pub(super) fn column(name: &str, kind: Kind) -> Column {
     Column { column_type: format!("{kind:?}"), nullable: true, ..fixture::column(name, kind) }
 }
 
-fn definition(columns: Vec<Column>) -> TableDefinition {
+pub(super) fn definition(columns: Vec<Column>) -> TableDefinition {
     fixture::definition("d", "t", columns)
 }
 
@@ -198,7 +198,7 @@ fn a_stray_checksum_is_taken_off_a_rotate() {
 }
 
 /// A payload event of the inner events (type, body).
-fn payload(inner: &[(u8, Vec<u8>)], compression: u8) -> (Vec<u8>, u64) {
+pub(super) fn payload(inner: &[(u8, Vec<u8>)], compression: u8) -> (Vec<u8>, u64) {
     let mut plain = Vec::new();
     for (event_type, body) in inner {
         plain.extend(1u32.to_le_bytes());
