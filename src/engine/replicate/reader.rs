@@ -22,7 +22,7 @@ use crate::engine::heartbeat::Listener;
 use crate::engine::live::Live;
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
-use crate::engine::source::binlog::{Decoder, Event, RawEvent};
+use crate::engine::source::binlog::{Decoder, Event, RawEvent, RowsEvent};
 use crate::engine::source::dump::LogEvent;
 use crate::engine::source::position::Position;
 use crate::engine::source::same_log;
@@ -221,8 +221,9 @@ impl State {
                 let outcome = match self.readings.read(event, &self.source, &self.info).await? {
                     Event::Rows(rows) if is_large => {
                         let rows = rows.detach();
-                        self.assembler.rows(rows.attach(|length| events.take_tail(length)))?
+                        self.rows(rows.attach(|length| events.take_tail(length))).await?
                     }
+                    Event::Rows(rows) => self.rows(rows).await?,
                     event => apply(&mut self.assembler, &self.info, event, &inner, stream.file(), stream.offset())?,
                 };
                 self.prove().await?;
@@ -243,7 +244,12 @@ impl State {
             // Its memory goes along, and is given back as the rows are read.
             Event::Rows(rows) if is_large => {
                 let rows = rows.detach();
-                self.assembler.rows(rows.attach(|length| transported.into_tail(length)))?
+                self.rows(rows.attach(|length| transported.into_tail(length))).await?
+            }
+            Event::Rows(rows) => {
+                let outcome = self.rows(rows).await?;
+                drop(transported);
+                outcome
             }
             event => {
                 let outcome = apply(&mut self.assembler, &self.info, event, &raw, stream.file(), stream.offset())?;
@@ -268,6 +274,17 @@ impl State {
             self.progress.set_position((!gtid.is_empty()).then_some(gtid), position.file.clone(), position.offset);
         }
         Ok(again)
+    }
+
+    /// The rows of an event, in parts where they are many.
+    async fn rows(&mut self, mut rows: RowsEvent<'_>) -> Result<Outcome> {
+        loop {
+            let outcome = self.assembler.rows(&mut rows)?;
+            if rows.is_read() || !matches!(outcome, Outcome::Part(_)) {
+                return Ok(outcome);
+            }
+            self.hand_on(outcome).await?;
+        }
     }
 
     /// Between transactions: moves the dispatcher along.
@@ -358,7 +375,6 @@ fn apply(
             assembler.table_map(&map)?;
             Ok(Outcome::Open)
         }
-        Event::Rows(rows) => assembler.rows(rows),
         _ => Ok(Outcome::Open),
     }
 }

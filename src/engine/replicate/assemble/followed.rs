@@ -1,5 +1,6 @@
 //! The rows of one migrated table in the log, as changes.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::engine::error::Result;
@@ -66,12 +67,21 @@ impl Followed {
         self.on_delete || self.on_any_update || !self.on_update.is_empty()
     }
 
-    /// Appends what the rows change, and what foreign keys do then if `cascades`. `covered`: the table holds the rows' changes already.
+    /// Appends what the rows change, and what foreign keys do then if `cascades`, until it is more than `room` bytes; gives their bytes.
+    /// `covered`: the table holds the rows' changes already.
     ///
     /// # Errors
     /// Rows that do not agree with the table.
-    pub fn changes(&self, rows: RowsEvent<'_>, covered: bool, cascades: bool, changes: &mut Vec<Change>) -> Result<()> {
-        self.decoder.consume_rows(rows, &mut |before, after| {
+    pub fn changes(
+        &self,
+        rows: &mut RowsEvent<'_>,
+        (covered, cascades): (bool, bool),
+        room: usize,
+        changes: &mut Vec<Change>,
+    ) -> Result<usize> {
+        let mut bytes = 0;
+        self.decoder.next_rows(rows, &mut |before, after| {
+            let first = changes.len();
             let cascade = if cascades { cascade_of(self, before.as_ref(), after.as_ref()) } else { None };
             if !covered {
                 push_changes(self, before, after, &mut |change| changes.push(change));
@@ -79,8 +89,10 @@ impl Followed {
             if let Some(cascade) = cascade {
                 changes.push(Change { table: self.table.id, kind: ChangeKind::Cascade(Box::new(cascade)) });
             }
-            Ok(())
-        })
+            bytes += changes.iter().skip(first).map(Change::size).sum::<usize>();
+            Ok(if bytes > room { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(bytes)
     }
 }
 

@@ -269,34 +269,33 @@ impl Assembler {
         Ok(())
     }
 
-    /// Row event.
-    pub fn rows(&mut self, rows: RowsEvent<'_>) -> Result<Outcome> {
-        let ends_statement = rows.ends_statement();
+    /// Row event. After [`Outcome::Part`] it may have further rows, for which it is to be handed in again.
+    pub fn rows(&mut self, rows: &mut RowsEvent<'_>) -> Result<Outcome> {
         let outcome = self.changes_of(rows)?;
-        if ends_statement && self.tables.is_full() {
+        if rows.ends_statement() && rows.is_read() && self.tables.is_full() {
             self.forget_tables();
         }
         Ok(outcome)
     }
 
-    fn changes_of(&mut self, rows: RowsEvent<'_>) -> Result<Outcome> {
+    fn changes_of(&mut self, rows: &mut RowsEvent<'_>) -> Result<Outcome> {
         let is_below_floor = self.is_below_floor();
         let number = self.open.as_mut().map_or(0, |open| {
-            open.rows += 1;
-            open.rows - 1
+            open.rows += u64::from(rows.is_new());
+            open.rows.saturating_sub(1)
         });
         let meaning = self.tables.get(rows.table.id).cloned().ok_or_else(|| {
             Error::definite(format!("rows of {} come without a description of the table; this is a bug", rows.table.qualified()))
         })?;
         let Meaning::Followed(followed) = meaning else {
-            self.strange_parent(&rows)?;
+            self.strange_parent(rows)?;
             if let (Meaning::Unreadable(why), Some(open)) = (meaning, self.open.as_mut()) {
                 open.unreadable = Some(why);
             }
             if let Some(listener) = &mut self.heartbeat
                 && self.again.is_none()
             {
-                listener.rows(&rows);
+                listener.rows(rows);
             }
             return Ok(Outcome::Open);
         };
@@ -317,19 +316,26 @@ impl Assembler {
         if covered && !cascades {
             return Ok(Outcome::Open);
         }
-        let before = open.changes.len();
-        followed.changes(rows, covered, cascades, &mut open.changes)?;
-        if cascades && open.changes[before..].iter().any(|change| matches!(change.kind, ChangeKind::Cascade(_))) {
-            self.cascades.refuse(&table.source)?;
-        }
-        open.bytes += open.changes[before..].iter().map(Change::size).sum::<usize>();
-        if open.xa.is_some() {
+        loop {
+            let room = PART_BYTES.saturating_sub(open.bytes);
+            let before = open.changes.len();
+            open.bytes += followed.changes(rows, (covered, cascades), room, &mut open.changes)?;
+            let is_cascade = |change: &Change| matches!(change.kind, ChangeKind::Cascade(_));
+            if cascades && open.changes.iter().skip(before).any(is_cascade) {
+                self.cascades.refuse(&table.source)?;
+            }
+            if open.xa.is_none() {
+                break;
+            }
             if !self.undecided.make_room(open.bytes) {
                 open.in_log = true;
                 open.bytes = 0;
                 open.changes = Vec::new();
+                return Ok(Outcome::Open);
             }
-            return Ok(Outcome::Open);
+            if rows.is_read() {
+                return Ok(Outcome::Open);
+            }
         }
         if open.bytes > PART_BYTES {
             open.parted = true;

@@ -9,6 +9,8 @@ const MOST_SAVEPOINTS: usize = 16_384;
 /// A savepoint of the transaction at hand.
 pub(super) struct Savepoint {
     pub name: String,
+    /// Equal for names that are one: there may be many to compare with.
+    hash: u64,
     /// Changes and row events in front of it.
     pub changes: usize,
     pub rows: u64,
@@ -16,11 +18,12 @@ pub(super) struct Savepoint {
 
 impl Open {
     pub(super) fn set_savepoint(&mut self, name: String) {
-        self.savepoints.retain(|other| !same_savepoint(&other.name, &name));
+        let hash = hash_of(&name);
+        self.savepoints.retain(|other| other.hash != hash || !same_savepoint(&other.name, &name));
         if self.savepoints.len() >= MOST_SAVEPOINTS {
             self.savepoints.drain(..MOST_SAVEPOINTS / 2);
         }
-        self.savepoints.push(Savepoint { name, changes: self.changes.len(), rows: self.rows });
+        self.savepoints.push(Savepoint { name, hash, changes: self.changes.len(), rows: self.rows });
     }
 }
 
@@ -70,13 +73,13 @@ impl Assembler {
     }
 }
 
+fn hash_of(name: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(name.to_lowercase().as_bytes())
+}
+
 /// Servers compare the names of savepoints without regard to case (and to accents, which rolling back looks at).
 pub(super) fn same_savepoint(left: &str, right: &str) -> bool {
-    if left.is_ascii() && right.is_ascii() {
-        left.eq_ignore_ascii_case(right)
-    } else {
-        left.to_lowercase() == right.to_lowercase()
-    }
+    left.to_lowercase() == right.to_lowercase()
 }
 
 #[cfg(test)]

@@ -34,10 +34,16 @@ impl Meaning {
 }
 
 /// The table ids of a stream.
-#[derive(Default)]
 pub(super) struct Tables {
     by_id: HashMap<u64, Meaning>,
     bytes: usize,
+    pub limit_ids: usize,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self { by_id: HashMap::new(), bytes: 0, limit_ids: MOST_IDS }
+    }
 }
 
 impl Tables {
@@ -53,11 +59,17 @@ impl Tables {
     }
 
     pub fn forget(&mut self) {
-        *self = Self::default();
+        self.by_id.clear();
+        self.bytes = 0;
+    }
+
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.by_id.len()
     }
 
     /// To be called between two statements.
     pub fn is_full(&self) -> bool {
-        self.by_id.len() > MOST_IDS || self.bytes > MOST_BYTES
+        self.by_id.len() > self.limit_ids || self.bytes > MOST_BYTES
     }
 }

@@ -134,9 +134,10 @@ fn deflated(plain: &[u8]) -> Vec<u8> {
 fn compressed_values_are_no_larger_than_they_can_be() {
     let stream = deflated(&vec![b'x'; MIB]);
     let value = |length: u32| [vec![0x84], length.to_be_bytes().to_vec(), stream.clone()].concat();
-    assert_eq!(compress::maria_column(&value(MIB as u32)).unwrap().unwrap().len(), MIB);
-    refused(compress::maria_column(&value(u32::MAX)), "compressed bytes that say they are 4294967295");
-    refused(compress::maria_column(&value(512 << 20)), "compressed bytes that say they are 536870912");
+    assert_eq!(compress::maria_column(&value(MIB as u32), MIB).unwrap().unwrap().len(), MIB);
+    refused(compress::maria_column(&value(u32::MAX), LARGEST_EVENT), "more than a server can send");
+    refused(compress::maria_column(&value(512 << 20), LARGEST_EVENT), "compressed bytes that say they are 536870912");
+    refused(compress::maria_column(&value(MIB as u32), MIB - 1), "give the task more memory");
     refused(compress::maria_event(&value(u32::MAX), LARGEST_EVENT), "more than a server can send");
     refused(compress::maria_event(&value(512 << 20), LARGEST_EVENT), "compressed bytes that say they are 536870912");
     refused(compress::maria_event(&value(MIB as u32), MIB - 1), "give the task more memory");
@@ -161,20 +162,20 @@ fn overlapping(count: u16, length: u16) -> Vec<u8> {
 #[test]
 fn documents_whose_parts_overlap_are_refused() {
     let document = overlapping(4000, 30_000);
-    refused(json_diff::apply(&document, &[], JsonText::MySql80, &mut Vec::new()), "JSON whose parts overlap");
-    refused(jsonb::text(&document, JsonText::MySql80, &mut Vec::new()), "JSON whose parts overlap");
+    refused(json_diff::apply(&document, &[], JsonForm::MySql80, &mut Vec::new()), "JSON whose parts overlap");
+    refused(jsonb::text(&document, JsonForm::MySql80, &mut Vec::new()), "JSON whose parts overlap");
     // A string that every element of an array is.
     let mut array = vec![2, 0xa0, 0x0f, 0, 0];
     array[3..5].copy_from_slice(&(40_000u16).to_le_bytes());
     (0..4000).for_each(|_| array.extend([12, 0xe4, 0x2e]));
     array.extend([0xb0, 0xb0, 0x01]);
     array.resize(40_001, b'x');
-    refused(json_diff::apply(&array, &[], JsonText::MySql80, &mut Vec::new()), "JSON whose parts overlap");
+    refused(json_diff::apply(&array, &[], JsonForm::MySql80, &mut Vec::new()), "JSON whose parts overlap");
     // Each change nests deeper than the one before: paths are as long as documents may be deep.
     let path = format!("${}", ".a".repeat(200));
     let diff = [vec![2, path.len() as u8 - 0x80], vec![]].concat();
     let diff = [vec![diff[0]], vec![252], (path.len() as u16).to_le_bytes().to_vec(), path.into_bytes()].concat();
-    refused(json_diff::apply(&[4, 0], &diff, JsonText::MySql80, &mut Vec::new()), "a path that cannot be read");
+    refused(json_diff::apply(&[4, 0], &diff, JsonForm::MySql80, &mut Vec::new()), "a path that cannot be read");
 }
 
 #[test]

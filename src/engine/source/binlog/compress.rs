@@ -24,8 +24,9 @@ pub(super) fn maria_event(bytes: &[u8], largest: usize) -> Result<Vec<u8>> {
 }
 
 /// A compressed column's value: nothing for an empty one; else a byte, 0 for plain data or
-/// `0x80 | raw << 3 | n`, the plain length in n bytes, big endian, and a stream, raw deflate or zlib.
-pub(super) fn maria_column(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+/// `0x80 | raw << 3 | n`, the plain length in n bytes, big endian, and a stream, raw deflate or zlib. `largest`: what the engine
+/// may spend on it.
+pub(super) fn maria_column(bytes: &[u8], largest: usize) -> Result<Option<Vec<u8>>> {
     let Some((head, rest)) = bytes.split_first() else { return Ok(None) };
     if *head == 0 {
         return Ok(Some(rest.to_vec()));
@@ -36,6 +37,7 @@ pub(super) fn maria_column(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
     }
     let (length, data) = rest.split_at_checked(width).ok_or_else(|| malformed("compressed value without its length"))?;
     let length = big_endian(length) as usize;
+    bounds::event(length, largest)?;
     let plain = match head & 0x08 {
         0 => inflate(ZlibDecoder::new(data), data.len(), length),
         _ => inflate(DeflateDecoder::new(data), data.len(), length),

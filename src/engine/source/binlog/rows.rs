@@ -34,6 +34,10 @@ pub struct RowsEvent<'a> {
     pub(super) before_present: Cow<'a, [u8]>,
     pub(super) after_present: Cow<'a, [u8]>,
     pub(super) rows: Cow<'a, [u8]>,
+    /// Bytes of `rows` that were decoded, and rows.
+    pub(super) read: (usize, u64),
+    /// What the engine may spend on a value that is compressed.
+    pub(super) largest: usize,
 }
 
 /// A row event's head.
@@ -119,6 +123,8 @@ impl<'a> RowsEvent<'a> {
             before_present: Cow::Borrowed(before_present),
             after_present: Cow::Borrowed(after_present),
             rows,
+            read: (0, 0),
+            largest,
         })
     }
 
@@ -149,6 +155,16 @@ impl<'a> RowsEvent<'a> {
         self.flags & 0x4 == 0
     }
 
+    /// Whether no row of it was decoded yet.
+    pub fn is_new(&self) -> bool {
+        self.read.1 == 0
+    }
+
+    /// Whether all of its rows were decoded.
+    pub fn is_read(&self) -> bool {
+        self.read.0 >= self.rows.len()
+    }
+
     /// Bytes of the rows, decompressed: what a queue that holds the event needs.
     pub fn size(&self) -> usize {
         self.rows.len()
@@ -169,6 +185,8 @@ impl<'a> RowsEvent<'a> {
             before_present: Cow::Owned(self.before_present.into_owned()),
             after_present: Cow::Owned(self.after_present.into_owned()),
             rows: Cow::Owned(rows),
+            read: self.read,
+            largest: self.largest,
         };
         DetachedRows { event, missing }
     }

@@ -1,5 +1,7 @@
 //! Events built by hand, and random bytes.
 
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -97,15 +99,20 @@ fn rows_with_their_own_memory_are_the_same_rows() {
         })
         .unwrap();
     assert_eq!(expected.len(), sizes.len() / 2);
-    let own = rows.detach().attach(|length| body[body.len() - length..].to_vec());
+    let mut own = rows.detach().attach(|length| body[body.len() - length..].to_vec());
     let mut consumed = Vec::new();
-    row_decoder
-        .consume_rows(own, &mut |before, after| {
-            consumed.push((before, after));
-            Ok(())
-        })
-        .unwrap();
+    let mut turns = 0;
+    while !own.is_read() {
+        turns += 1;
+        row_decoder
+            .next_rows(&mut own, &mut |before, after| {
+                consumed.push((before, after));
+                Ok(if consumed.len() % 2 == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })
+            .unwrap();
+    }
     assert!(consumed == expected);
+    assert_eq!(turns, expected.len().div_ceil(2));
 }
 
 #[test]
