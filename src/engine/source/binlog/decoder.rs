@@ -75,7 +75,7 @@ impl Default for Decoder {
             flavour: Flavour::default(),
             table_id_length: None,
             json: None,
-            json_of_file: JsonText::default(),
+            json_of_file: JsonForm::default(),
             current: Vec::new(),
             kept: HashMap::new(),
             kept_bytes: 0,
