@@ -77,7 +77,7 @@ pub struct TableMap {
     pub primary_key: Vec<(usize, u64)>,
     /// The event's body: equal bytes are an equal map.
     pub(super) raw: Box<[u8]>,
-    size: usize,
+    pub(super) size: usize,
 }
 
 impl TableMap {
