@@ -10,6 +10,7 @@ use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 
 use crate::api::TlsMode;
 use crate::engine::error::{Class, Error, Result};
+use crate::engine::source::binlog::LARGEST_EVENT;
 use crate::engine::source::dump::Dump;
 use crate::engine::tls;
 use crate::manifest::ResolvedEndpoint;
@@ -87,6 +88,8 @@ pub struct Connector {
     side: &'static str,
     /// What sessions compute generated columns with.
     computing: Option<Arc<str>>,
+    /// What the engine may spend on one event of the log.
+    largest_event: usize,
 }
 
 impl std::fmt::Debug for Connector {
@@ -126,6 +129,7 @@ impl Connector {
             address: format!("{}:{}", endpoint.host, endpoint.port),
             side,
             computing: None,
+            largest_event: LARGEST_EVENT,
         }
     }
 
@@ -134,6 +138,17 @@ impl Connector {
     pub fn computing(mut self, settings: Option<String>) -> Self {
         self.computing = settings.map(Into::into);
         self
+    }
+
+    /// Larger events of the log are an error.
+    #[must_use]
+    pub fn with_largest_event(self, largest_event: usize) -> Self {
+        Self { largest_event, ..self }
+    }
+
+    /// What the engine may spend on one event of the log.
+    pub fn largest_event(&self) -> usize {
+        self.largest_event
     }
 
     /// `host:port`.
@@ -227,7 +242,7 @@ impl Connector {
     /// # Errors
     /// As [`Connector::connect`].
     pub async fn dump(&self, info: &ServerInfo) -> Result<Dump> {
-        let mut dump = self.open(Dump::connect).await?;
+        let mut dump = self.open(Dump::connect).await?.with_largest_event(self.largest_event);
         for statement in [common_settings(Role::Dump), flavor_settings(Role::Dump, info)].concat() {
             dump.execute(&statement).await.map_err(|e| self.about(&statement, e))?;
         }

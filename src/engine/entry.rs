@@ -96,7 +96,8 @@ impl Task {
             return Err(Error::definite("spec.destination.tablestore: this version writes to MySQL-family servers only"));
         };
         let destination = resolve_endpoint(&mysql.endpoint(), &secrets, "spec.destination.mysql").map_err(definite)?;
-        Ok((Connector::new(&source, "source"), Connector::new(&destination, "destination")))
+        let source = Connector::new(&source, "source").with_largest_event(self.sizing.largest_event);
+        Ok((source, Connector::new(&destination, "destination")))
     }
 }
 

@@ -5,6 +5,7 @@
 //! task.
 
 use super::copy::chunks::CHUNK_BYTES;
+use super::source::binlog::LARGEST_EVENT;
 use crate::api::engine::EngineResources;
 
 /// Workers and budgets.
@@ -18,6 +19,8 @@ pub struct Sizing {
     pub copy_bytes: usize,
     /// Bytes of changes in the lanes' queues.
     pub queue_bytes: usize,
+    /// Bytes of one event of the log. The engine holds it whole, whatever the budgets are.
+    pub largest_event: usize,
 }
 
 const MIB: u64 = 1 << 20;
@@ -25,13 +28,17 @@ const MIB: u64 = 1 << 20;
 /// What one unit usually has; the defaults are made for it.
 const UNIT_MEMORY: u64 = 512 * MIB;
 
+/// The engine itself, while it applies one large event (docs/benchmarks.md).
+const WITHOUT_EVENT: u64 = 75 * MIB;
+
 /// More does not make a copy faster: the servers are the limit then.
 const MOST_READERS: u32 = 12;
 const MOST_WRITERS: u32 = 16;
 
 impl Default for Sizing {
     fn default() -> Self {
-        Self::of(&EngineResources { units: 1, cpu_millis: 0, memory_bytes: UNIT_MEMORY })
+        // Without a pod nobody knows how much memory there is.
+        Self::of(&EngineResources { units: 1, cpu_millis: 0, memory_bytes: 0 })
     }
 }
 
@@ -49,6 +56,7 @@ impl Sizing {
             writers: units.saturating_add(3).min(MOST_WRITERS).min(chunks),
             copy_bytes: usize::try_from(copy).unwrap_or(usize::MAX),
             queue_bytes: usize::try_from(share(6, 6, 192)).unwrap_or(usize::MAX),
+            largest_event: largest_event(resources.memory_bytes),
         }
     }
 
@@ -56,6 +64,13 @@ impl Sizing {
     pub fn claimed_writers(&self) -> u32 {
         self.readers.max(self.writers)
     }
+}
+
+/// While an event is read nothing else is held that its size does not leave room for: all but what an engine takes without it. 0: not
+/// known how much there is.
+fn largest_event(memory: u64) -> usize {
+    let room = memory.saturating_sub(WITHOUT_EVENT).max(memory / 2);
+    if memory == 0 { LARGEST_EVENT } else { usize::try_from(room).unwrap_or(usize::MAX).min(LARGEST_EVENT) }
 }
 
 /// Threads for the runtime: as many as the CPUs that the pod may use, and a second one that answers `/livez` while the first computes. None: no limit
@@ -92,7 +107,10 @@ mod tests {
         for ((units, mebibytes), expected) in table {
             assert_eq!(of(units, mebibytes), expected, "{units} units, {mebibytes} MiB");
         }
-        assert_eq!(Sizing::default(), Sizing { readers: 3, writers: 4, copy_bytes: 64 << 20, queue_bytes: 48 << 20 });
+        assert_eq!(
+            Sizing::default(),
+            Sizing { readers: 3, writers: 4, copy_bytes: 64 << 20, queue_bytes: 48 << 20, largest_event: LARGEST_EVENT }
+        );
         assert_eq!(Sizing::default().claimed_writers(), 4);
     }
 
@@ -102,6 +120,12 @@ mod tests {
             let (_, _, copy, queue) = of(1, mebibytes);
             assert!((copy + queue) * 4 <= mebibytes, "{mebibytes} MiB");
         }
+    }
+
+    #[test]
+    fn an_event_is_no_larger_than_the_memory_for_it() {
+        let event = |mebibytes| largest_event(mebibytes * MIB) as u64 / MIB;
+        assert_eq!([64, 128, 512, 1024, 65_536].map(event), [32, 64, 437, 949, 1025]);
     }
 
     #[test]

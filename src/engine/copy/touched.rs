@@ -89,7 +89,8 @@ impl Touched {
         let stream = LogStream::open(&self.source, &self.info, from, self.server_id, Follow::Forever).await?;
         let now = Instant::now();
         let seen = Seen::default();
-        Ok(Watch { stream, decoder: Decoder::new(), from: from.gtid.clone(), seen, opened: now, asked: now })
+        let decoder = Decoder::new().with_largest_event(self.source.largest_event());
+        Ok(Watch { stream, decoder, from: from.gtid.clone(), seen, opened: now, asked: now })
     }
 
     /// Ends the dump.

@@ -22,7 +22,7 @@ use crate::engine::heartbeat::Listener;
 use crate::engine::live::Live;
 use crate::engine::plan::Plan;
 use crate::engine::progress::Progress;
-use crate::engine::source::binlog::{Decoder, Event, RawEvent};
+use crate::engine::source::binlog::{Decoder, Event, RawEvent, RowsEvent};
 use crate::engine::source::dump::LogEvent;
 use crate::engine::source::position::Position;
 use crate::engine::source::same_log;
@@ -86,7 +86,7 @@ impl Reader {
                 self.clock_offset,
             )
             .with_heartbeat(self.heartbeat),
-            decoder: Decoder::for_version(&self.source_info.version_text),
+            decoder: Decoder::for_version(&self.source_info.version_text).with_largest_event(self.source.largest_event()),
             readings: Readings::default(),
             dispatcher: self.dispatcher,
             progress: self.progress,
@@ -154,7 +154,8 @@ impl State {
         let place = Position::at(group.file.clone(), group.offset);
         let server_id = self.server_id | SECOND_STREAM;
         let mut stream = LogStream::open(&self.source, &self.info, &place, server_id, Follow::ToEnd).await?;
-        let decoder = std::mem::replace(&mut self.decoder, Decoder::for_version(&self.info.version_text));
+        let fresh = Decoder::for_version(&self.info.version_text).with_largest_event(self.source.largest_event());
+        let decoder = std::mem::replace(&mut self.decoder, fresh);
         while !self.assembler.has_read_again() {
             let event = match stream.next().await {
                 Ok(Some(event)) => event,
@@ -220,8 +221,9 @@ impl State {
                 let outcome = match self.readings.read(event, &self.source, &self.info).await? {
                     Event::Rows(rows) if is_large => {
                         let rows = rows.detach();
-                        self.assembler.rows(rows.attach(|length| events.take_tail(length)))?
+                        self.rows(rows.attach(|length| events.take_tail(length))).await?
                     }
+                    Event::Rows(rows) => self.rows(rows).await?,
                     event => apply(&mut self.assembler, &self.info, event, &inner, stream.file(), stream.offset())?,
                 };
                 self.prove().await?;
@@ -242,7 +244,12 @@ impl State {
             // Its memory goes along, and is given back as the rows are read.
             Event::Rows(rows) if is_large => {
                 let rows = rows.detach();
-                self.assembler.rows(rows.attach(|length| transported.into_tail(length)))?
+                self.rows(rows.attach(|length| transported.into_tail(length))).await?
+            }
+            Event::Rows(rows) => {
+                let outcome = self.rows(rows).await?;
+                drop(transported);
+                outcome
             }
             event => {
                 let outcome = apply(&mut self.assembler, &self.info, event, &raw, stream.file(), stream.offset())?;
@@ -267,6 +274,17 @@ impl State {
             self.progress.set_position((!gtid.is_empty()).then_some(gtid), position.file.clone(), position.offset);
         }
         Ok(again)
+    }
+
+    /// The rows of an event, in parts where they are many.
+    async fn rows(&mut self, mut rows: RowsEvent<'_>) -> Result<Outcome> {
+        loop {
+            let outcome = self.assembler.rows(&mut rows)?;
+            if rows.is_read() || !matches!(outcome, Outcome::Part(_)) {
+                return Ok(outcome);
+            }
+            self.hand_on(outcome).await?;
+        }
     }
 
     /// Between transactions: moves the dispatcher along.
@@ -357,7 +375,6 @@ fn apply(
             assembler.table_map(&map)?;
             Ok(Outcome::Open)
         }
-        Event::Rows(rows) => assembler.rows(rows),
         _ => Ok(Outcome::Open),
     }
 }

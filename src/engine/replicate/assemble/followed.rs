@@ -1,5 +1,6 @@
 //! The rows of one migrated table in the log, as changes.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::engine::error::Result;
@@ -46,8 +47,6 @@ impl Followed {
         let acting = cascades.of_parent(table.id).filter(|link| link.on_update != Rule::Nothing);
         let on_update = acting.flat_map(|link| link.parent_cells.iter().copied()).collect();
         let decoder = RowDecoder::new(&table.definition, map, &before, &after)?;
-        let transactional =
-            !matches!(table.definition.engine.to_ascii_uppercase().as_str(), "MYISAM" | "ARIA" | "MEMORY" | "CSV" | "ARCHIVE");
         let on_any_update = cascades.of_parent(table.id).any(|link| link.on_update != Rule::Nothing && !link.parent_known);
         Ok(Self {
             table: Arc::clone(table),
@@ -59,7 +58,7 @@ impl Followed {
             on_delete,
             on_update,
             on_any_update,
-            transactional,
+            transactional: is_transactional(table),
         })
     }
 
@@ -68,12 +67,21 @@ impl Followed {
         self.on_delete || self.on_any_update || !self.on_update.is_empty()
     }
 
-    /// Appends what the rows change, and what foreign keys do then if `cascades`. `covered`: the table holds the rows' changes already.
+    /// Appends what the rows change, and what foreign keys do then if `cascades`, until it is more than `room` bytes; gives their bytes.
+    /// `covered`: the table holds the rows' changes already.
     ///
     /// # Errors
     /// Rows that do not agree with the table.
-    pub fn changes(&self, rows: RowsEvent<'_>, covered: bool, cascades: bool, changes: &mut Vec<Change>) -> Result<()> {
-        self.decoder.consume_rows(rows, &mut |before, after| {
+    pub fn changes(
+        &self,
+        rows: &mut RowsEvent<'_>,
+        (covered, cascades): (bool, bool),
+        room: usize,
+        changes: &mut Vec<Change>,
+    ) -> Result<usize> {
+        let mut bytes = 0;
+        self.decoder.next_rows(rows, &mut |before, after| {
+            let first = changes.len();
             let cascade = if cascades { cascade_of(self, before.as_ref(), after.as_ref()) } else { None };
             if !covered {
                 push_changes(self, before, after, &mut |change| changes.push(change));
@@ -81,9 +89,16 @@ impl Followed {
             if let Some(cascade) = cascade {
                 changes.push(Change { table: self.table.id, kind: ChangeKind::Cascade(Box::new(cascade)) });
             }
-            Ok(())
-        })
+            bytes += changes.iter().skip(first).map(Change::size).sum::<usize>();
+            Ok(if bytes > room { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(bytes)
     }
+}
+
+/// Whether a rollback takes back what was done to the table.
+fn is_transactional(table: &TablePlan) -> bool {
+    !matches!(table.definition.engine.to_ascii_uppercase().as_str(), "MYISAM" | "ARIA" | "MEMORY" | "CSV" | "ARCHIVE")
 }
 
 /// Places of the columns that secondary unique indexes rest on; all columns where an index part is an expression.

@@ -6,6 +6,7 @@
 
 mod followed;
 mod savepoint;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod xa;
@@ -16,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use followed::Followed;
 use savepoint::{Savepoint, same_savepoint};
+use tables::{Meaning, Tables};
 use xa::{Again, Undecided};
 
 pub use xa::Group;
@@ -66,6 +68,8 @@ pub struct Open {
     /// Row events so far.
     rows: u64,
     savepoints: Vec<Savepoint>,
+    /// Non-transactional tables that it has changed: a rollback takes nothing back there.
+    lasting: Vec<u32>,
     /// Rows of it could not be read, and why.
     unreadable: Option<String>,
 }
@@ -78,9 +82,7 @@ pub struct Assembler {
     cascades: Arc<Cascades>,
     position: Position,
     open: Option<Open>,
-    followed: HashMap<u64, Option<Arc<Followed>>>,
-    /// Tables whose rows could not be read in front of the floor, and why: the definitions are from behind it.
-    unreadable: HashMap<u64, String>,
+    tables: Tables,
     undecided: Undecided,
     again: Option<Again>,
     /// Per table, up to which places its rows hold the log already.
@@ -118,8 +120,7 @@ impl Assembler {
             cascades,
             position,
             open: None,
-            followed: HashMap::new(),
-            unreadable: HashMap::new(),
+            tables: Tables::default(),
             undecided: Undecided::default(),
             again: None,
             covered,
@@ -185,19 +186,21 @@ impl Assembler {
 
     /// A new file: table ids start anew.
     pub fn forget_tables(&mut self) {
-        self.followed.clear();
+        self.tables.forget();
         if let Some(listener) = &mut self.heartbeat
             && self.again.is_none()
         {
             listener.forget_tables();
         }
-        self.unreadable.clear();
     }
 
     /// GTID event: a transaction begins at this place.
     pub fn begin(&mut self, start: TransactionStart, file: &str, offset: u64, timestamp: u32) -> Result<()> {
         if let Some(again) = &mut self.again {
             return again.begin(&Group::new(start, timestamp, file, offset));
+        }
+        if self.tables.is_full() {
+            self.forget_tables();
         }
         if let Some(open) = &self.open {
             return Err(Error::definite(format!(
@@ -222,6 +225,7 @@ impl Assembler {
             in_log: false,
             rows: 0,
             savepoints: Vec::new(),
+            lasting: Vec::new(),
             unreadable: None,
         });
         Ok(())
@@ -233,61 +237,73 @@ impl Assembler {
 
     /// TABLE_MAP: prepares to decode the rows that follow.
     pub fn table_map(&mut self, map: &Arc<TableMap>) -> Result<()> {
-        if let Some(Some(known)) = self.followed.get(&map.id)
+        if let Some(Meaning::Followed(known)) = self.tables.get(map.id)
             && Arc::ptr_eq(&known.map, map)
         {
             return Ok(());
         }
         let id = self.by_name.get(&(map.database.clone(), map.table.clone())).copied();
-        let followed = match id.and_then(|id| self.plan.tables.get(id as usize)) {
-            None => None,
+        let meaning = match id.and_then(|id| self.plan.tables.get(id as usize)) {
+            None => Meaning::Strange,
             Some(table) => match Followed::new(table, map, &self.cascades) {
-                Ok(followed) => Some(Arc::new(followed)),
+                Ok(followed) => Meaning::Followed(Arc::new(followed)),
                 // The table had another definition then; only an XA transaction that is committed later matters.
                 Err(error) if self.is_below_floor() => {
-                    self.unreadable.insert(map.id, error.to_string());
-                    self.followed.insert(map.id, None);
+                    self.tables.insert(map.id, Meaning::Unreadable(error.to_string()));
                     return Ok(());
                 }
                 Err(error) => return Err(error),
             },
         };
-        self.unreadable.remove(&map.id);
-        if followed.is_none() && !self.is_below_floor() {
-            self.guard.rows_of(&map.database, &map.table)?;
+        if matches!(meaning, Meaning::Strange) {
+            if !self.is_below_floor() {
+                self.guard.rows_of(&map.database, &map.table)?;
+            }
+            if self.again.is_none()
+                && let Some(listener) = &mut self.heartbeat
+            {
+                listener.table_map(map);
+            }
         }
-        if followed.is_none()
-            && self.again.is_none()
-            && let Some(listener) = &mut self.heartbeat
-        {
-            listener.table_map(map);
-        }
-        self.followed.insert(map.id, followed);
+        self.tables.insert(map.id, meaning);
         Ok(())
     }
 
-    /// Row event.
-    pub fn rows(&mut self, rows: RowsEvent<'_>) -> Result<Outcome> {
+    /// Row event. After [`Outcome::Part`] it may have further rows, for which it is to be handed in again.
+    pub fn rows(&mut self, rows: &mut RowsEvent<'_>) -> Result<Outcome> {
+        let outcome = self.changes_of(rows)?;
+        if rows.ends_statement() && rows.is_read() && self.tables.is_full() {
+            self.forget_tables();
+        }
+        Ok(outcome)
+    }
+
+    fn changes_of(&mut self, rows: &mut RowsEvent<'_>) -> Result<Outcome> {
         let is_below_floor = self.is_below_floor();
         let number = self.open.as_mut().map_or(0, |open| {
-            open.rows += 1;
-            open.rows - 1
+            open.rows += u64::from(rows.is_new());
+            open.rows.saturating_sub(1)
         });
-        let Some(Some(followed)) = self.followed.get(&rows.table.id) else {
-            self.strange_parent(&rows)?;
-            if let (Some(why), Some(open)) = (self.unreadable.get(&rows.table.id), self.open.as_mut()) {
-                open.unreadable = Some(why.clone());
+        let meaning = self.tables.get(rows.table.id).cloned().ok_or_else(|| {
+            Error::definite(format!("rows of {} come without a description of the table; this is a bug", rows.table.qualified()))
+        })?;
+        let Meaning::Followed(followed) = meaning else {
+            self.strange_parent(rows)?;
+            if let (Meaning::Unreadable(why), Some(open)) = (meaning, self.open.as_mut()) {
+                open.unreadable = Some(why);
             }
             if let Some(listener) = &mut self.heartbeat
                 && self.again.is_none()
             {
-                listener.rows(&rows);
+                listener.rows(rows);
             }
             return Ok(Outcome::Open);
         };
-        let followed = Arc::clone(followed);
         let table = &followed.table;
         let open = self.open.as_mut().ok_or_else(|| Error::definite("the binary log holds rows outside of a transaction"))?;
+        if !followed.transactional && !open.lasting.contains(&table.id) {
+            open.lasting.push(table.id);
+        }
         if is_below_floor && open.xa.is_none() || open.in_log {
             return Ok(Outcome::Open);
         }
@@ -300,19 +316,26 @@ impl Assembler {
         if covered && !cascades {
             return Ok(Outcome::Open);
         }
-        let before = open.changes.len();
-        followed.changes(rows, covered, cascades, &mut open.changes)?;
-        if cascades && open.changes[before..].iter().any(|change| matches!(change.kind, ChangeKind::Cascade(_))) {
-            self.cascades.refuse(&table.source)?;
-        }
-        open.bytes += open.changes[before..].iter().map(Change::size).sum::<usize>();
-        if open.xa.is_some() {
+        loop {
+            let room = PART_BYTES.saturating_sub(open.bytes);
+            let before = open.changes.len();
+            open.bytes += followed.changes(rows, (covered, cascades), room, &mut open.changes)?;
+            let is_cascade = |change: &Change| matches!(change.kind, ChangeKind::Cascade(_));
+            if cascades && open.changes.iter().skip(before).any(is_cascade) {
+                self.cascades.refuse(&table.source)?;
+            }
+            if open.xa.is_none() {
+                break;
+            }
             if !self.undecided.make_room(open.bytes) {
                 open.in_log = true;
                 open.bytes = 0;
                 open.changes = Vec::new();
+                return Ok(Outcome::Open);
             }
-            return Ok(Outcome::Open);
+            if rows.is_read() {
+                return Ok(Outcome::Open);
+            }
         }
         if open.bytes > PART_BYTES {
             open.parted = true;
@@ -428,9 +451,7 @@ impl Assembler {
             Statement::Commit => return self.end(file, offset, false),
             Statement::Rollback => return self.rollback(file, offset),
             Statement::Savepoint(name) => {
-                let open = self.transaction()?;
-                open.savepoints.retain(|other| !same_savepoint(&other.name, &name));
-                open.savepoints.push(Savepoint { name, changes: open.changes.len(), rows: open.rows });
+                self.transaction()?.set_savepoint(name);
             }
             Statement::RollbackTo(name) => self.rollback_to(&name)?,
             Statement::ReleaseSavepoint(name) => {

@@ -82,10 +82,19 @@ impl Log {
 
     /// A row of `size` bytes.
     fn row(&mut self, table_id: u8, key: u8, size: usize) -> Outcome {
+        let mut row = vec![0, key, 0, 0];
+        row.extend((size as u32).to_le_bytes());
+        row.extend(std::iter::repeat_n(key, size));
+        let mut outcomes = self.rows(table_id, &row);
+        assert_eq!(outcomes.len(), 1);
+        outcomes.remove(0)
+    }
+
+    /// An event of these rows.
+    fn rows(&mut self, table_id: u8, rows: &[u8]) -> Vec<Outcome> {
         let map = [table_id, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 9, 252, 1, 4, 0b11];
-        let mut body = vec![table_id, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0b11, 0, key, 0, 0];
-        body.extend((size as u32).to_le_bytes());
-        body.extend(std::iter::repeat_n(key, size));
+        let mut body = vec![table_id, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0b11];
+        body.extend(rows);
         let event = |event_type, body| RawEvent {
             timestamp: 7,
             event_type,
@@ -97,8 +106,14 @@ impl Log {
         };
         let Event::TableMap(map) = self.decoder.decode(&event(19, &map)).unwrap() else { panic!() };
         self.assembler.table_map(&map).unwrap();
-        let Event::Rows(rows) = self.decoder.decode(&event(30, &body)).unwrap() else { panic!() };
-        self.assembler.rows(rows).unwrap()
+        let Event::Rows(mut rows) = self.decoder.decode(&event(30, &body)).unwrap() else { panic!() };
+        let mut outcomes = Vec::new();
+        loop {
+            outcomes.push(self.assembler.rows(&mut rows).unwrap());
+            if rows.is_read() || !matches!(outcomes.last(), Some(Outcome::Part(_))) {
+                return outcomes;
+            }
+        }
     }
 
     /// XA START to XA PREPARE of `keys`, a row of 1000 bytes each; where it begins.
@@ -208,6 +223,68 @@ fn what_was_rolled_back_stays_away() {
     let offset = log.next();
     assert!(matches!(log.assembler.xa_prepare("any", true, "b.000001", offset).unwrap(), Outcome::Again(_)));
     assert_eq!(keys_of(log.read_again(2, place, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])), [0, 9]);
+}
+
+/// Rows in memory are far larger than in the log: an event of many is handed on in parts, each as large as any other part.
+#[test]
+fn an_event_of_many_rows_comes_in_parts() {
+    let count = 400_000usize;
+    let rows: Vec<u8> = (0..count as u32).flat_map(|n| [0, n as u8, (n >> 8) as u8, (n >> 16) as u8, 0, 0, 0, 0]).collect();
+    let mut log = Log::new(64 << 20, None);
+    log.begin(start(2));
+    let mut found = 0;
+    let outcomes = log.rows(5, &rows);
+    assert!(outcomes.len() > 3, "{}", outcomes.len());
+    for outcome in outcomes {
+        if let Outcome::Part(changes) = outcome {
+            let bytes: usize = changes.iter().map(Change::size).sum();
+            assert!(bytes < PART_BYTES + 1000, "{bytes}");
+            found += changes.len();
+        }
+    }
+    let offset = log.next();
+    assert_eq!(found + keys_left(log.assembler.commit("b.000001", offset).unwrap()), count);
+    // Of an XA transaction, what finds no room is not even decoded to its end.
+    let mut log = Log::new(1 << 20, None);
+    log.begin(start(2));
+    log.query("XA START 'x'");
+    assert!(log.rows(5, &rows[..8 * 100_000]).iter().all(|outcome| matches!(outcome, Outcome::Open)));
+    assert!(log.assembler.open().unwrap().changes.is_empty());
+}
+
+fn keys_left(outcome: Outcome) -> usize {
+    let Outcome::End { changes, .. } = outcome else { panic!("{outcome:?}") };
+    changes.len()
+}
+
+/// Tables that are opened anew again and again have ever new ids.
+#[test]
+fn table_ids_are_forgotten_between_statements() {
+    let mut log = Log::new(1 << 20, None);
+    for number in 2..30 {
+        log.begin(start(number));
+        for id in 0..255 {
+            assert!(matches!(log.row(id, 1, 10), Outcome::Open));
+            // Statements of one transaction, too.
+            log.assembler.tables.limit_ids = 100;
+            assert!(log.assembler.tables.count() <= 101);
+        }
+        let offset = log.next();
+        assert_eq!(keys_left(log.assembler.commit("b.000001", offset).unwrap()), 255);
+    }
+}
+
+#[test]
+fn savepoints_are_forgotten_when_they_are_many() {
+    let mut log = Log::new(1 << 20, None);
+    log.begin(start(2));
+    log.row(5, 1, 10);
+    (0..17_000).for_each(|number| drop(log.query(&format!("SAVEPOINT s{number}"))));
+    assert!(log.assembler.open().unwrap().savepoints.len() <= 16_384);
+    log.row(5, 2, 10);
+    log.query("ROLLBACK TO s16999");
+    let offset = log.next();
+    assert_eq!(keys_of(log.assembler.commit("b.000001", offset).unwrap()), [1]);
 }
 
 #[test]

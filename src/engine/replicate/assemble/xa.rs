@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::followed::Followed;
+use super::tables::Tables;
 use super::{Assembler, Outcome};
 use crate::engine::error::{Error, Result};
 use crate::engine::replicate::change::Change;
@@ -16,6 +16,9 @@ use crate::engine::source::visibility;
 
 /// Changes of XA transactions, of prepared ones and of the one at hand together, are kept up to this.
 const XA_BYTES: usize = 32 << 20;
+
+/// Transactions that are prepared and not decided. Servers have room for fewer.
+const MOST_UNDECIDED: usize = 65_536;
 
 /// A transaction in the log: its name, its place, and what it can be told by when it is read again.
 #[derive(Debug, Clone)]
@@ -73,10 +76,17 @@ impl Default for Undecided {
 }
 
 impl Undecided {
-    pub fn insert(&mut self, xid: &str, prepared: Prepared) {
+    pub fn insert(&mut self, xid: &str, prepared: Prepared) -> Result<()> {
         self.remove(xid);
+        if self.by_xid.len() >= MOST_UNDECIDED {
+            return Err(Error::definite(format!(
+                "more than {MOST_UNDECIDED} XA transactions are prepared on the source and not decided; commit or roll back those that \
+                 XA RECOVER lists"
+            )));
+        }
         self.bytes += prepared.bytes;
         self.by_xid.insert(xid.to_owned(), prepared);
+        Ok(())
     }
 
     pub fn remove(&mut self, xid: &str) -> Option<Prepared> {
@@ -113,8 +123,7 @@ pub(super) struct Again {
     is_found: bool,
     pub is_over: bool,
     /// What the table ids mean where the log was left: here they are others.
-    followed: HashMap<u64, Option<Arc<Followed>>>,
-    unreadable: HashMap<u64, String>,
+    tables: Tables,
 }
 
 impl Again {
@@ -161,7 +170,7 @@ impl Assembler {
             from,
             unreadable: open.unreadable.take(),
         };
-        self.undecided.insert(xid, prepared);
+        self.undecided.insert(xid, prepared)?;
         self.end(file, offset, false)
     }
 
@@ -207,8 +216,7 @@ impl Assembler {
             offset,
             is_found: false,
             is_over: false,
-            followed: std::mem::take(&mut self.followed),
-            unreadable: std::mem::take(&mut self.unreadable),
+            tables: std::mem::take(&mut self.tables),
         });
         Ok(Outcome::Again(Box::new(group)))
     }
@@ -224,8 +232,7 @@ impl Assembler {
     /// None that reading can lead to.
     pub fn end_again(&mut self) -> Result<Outcome> {
         let again = self.again.take().ok_or_else(|| Error::definite("nothing is read again; this is a bug"))?;
-        self.followed = again.followed;
-        self.unreadable = again.unreadable;
+        self.tables = again.tables;
         self.end(&again.file, again.offset, false)
     }
 }

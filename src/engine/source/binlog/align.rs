@@ -140,6 +140,7 @@ mod tests {
             columns: vec![logged(8, true); columns],
             primary_key: Vec::new(),
             raw: Box::default(),
+            size: 0,
         };
         assert_eq!(align(&table, &map(3)).unwrap(), [Some(0), Some(1), None]);
         assert_eq!(align(&table, &map(2)).unwrap(), [Some(0), Some(1)]);

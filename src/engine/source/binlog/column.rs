@@ -80,11 +80,13 @@ pub(super) struct ColumnDecoder {
 pub(super) struct Scratch {
     text: Vec<u8>,
     pub json: JsonForm,
+    /// What the engine may spend on a value that is compressed.
+    largest: usize,
 }
 
 impl Scratch {
-    pub fn new(json: JsonForm) -> Self {
-        Self { text: Vec::new(), json }
+    pub fn new(json: JsonForm, largest: usize) -> Self {
+        Self { text: Vec::new(), json, largest }
     }
 }
 
@@ -165,14 +167,14 @@ impl ColumnDecoder {
             Render::Inet4 => return inet4(bytes, out),
             _ => {
                 scratch.text.clear();
-                self.render_text(bytes, scratch.json, &mut scratch.text)?;
+                self.render_text(bytes, scratch.json, scratch.largest, &mut scratch.text)?;
                 out.push(Some(&scratch.text));
             }
         }
         Ok(())
     }
 
-    fn render_text(&self, bytes: &[u8], json: JsonForm, text: &mut Vec<u8>) -> Result<()> {
+    fn render_text(&self, bytes: &[u8], json: JsonForm, largest: usize, text: &mut Vec<u8>) -> Result<()> {
         match self.render {
             Render::Float => {
                 let bits = u32::try_from(little_endian(bytes)).map_err(|_| malformed("FLOAT"))?;
@@ -182,7 +184,7 @@ impl ColumnDecoder {
             Render::Decimal { precision, scale } => numbers::decimal_text(text, bytes, precision, scale)?,
             Render::ZeroPadded { length } => pad(text, bytes, length)?,
             Render::Json => jsonb::text(bytes, json, text)?,
-            Render::Compressed => text.extend(compress::maria_column(bytes)?.unwrap_or_default()),
+            Render::Compressed => text.extend(compress::maria_column(bytes, largest)?.unwrap_or_default()),
             Render::Uuid { always_swapped } => {
                 pad(text, bytes, 16)?;
                 let record = std::mem::take(text);

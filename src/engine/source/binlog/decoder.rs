@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::bounds::{self, LARGEST_EVENT, MOST_MAP_BYTES, MOST_TABLES};
 use super::cursor::Cursor;
 use super::event::{FLAG_IGNORABLE, RawEvent, code};
 use super::format::{Flavour, FormatDescription, Heartbeat, Rotate};
@@ -15,8 +16,9 @@ use super::transaction::{self, TransactionStart, XaPrepare};
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::source::position::{GtidSet, MariaGtid};
 
-/// Table maps kept for reuse; a server that goes through more tables than this makes us parse again.
-const KEPT_MAPS: usize = 4096;
+/// Table maps kept for reuse, and their bytes; a server that goes through more tables than this makes us parse again.
+const KEPT_MAPS: usize = MOST_TABLES;
+const KEPT_BYTES: usize = 8 << 20;
 
 /// A decoded event.
 #[derive(Debug, Clone)]
@@ -51,7 +53,7 @@ pub enum Event<'a> {
 }
 
 /// Decodes the events of one stream in their order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
     flavour: Flavour,
     table_id_length: Option<usize>,
@@ -62,6 +64,24 @@ pub struct Decoder {
     current: Vec<Arc<TableMap>>,
     /// Maps seen in this file, so that an unchanged one is not parsed again and callers can compare pointers.
     kept: HashMap<u64, Arc<TableMap>>,
+    kept_bytes: usize,
+    /// What the engine may spend on one event.
+    largest: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            flavour: Flavour::default(),
+            table_id_length: None,
+            json: None,
+            json_of_file: JsonForm::default(),
+            current: Vec::new(),
+            kept: HashMap::new(),
+            kept_bytes: 0,
+            largest: LARGEST_EVENT,
+        }
+    }
 }
 
 impl Decoder {
@@ -75,6 +95,12 @@ impl Decoder {
     #[must_use]
     pub fn for_version(version: &str) -> Self {
         Self { json: Some(JsonForm::of_version(version)), ..Self::default() }
+    }
+
+    /// Events that take more memory, once they are decompressed, are an error.
+    #[must_use]
+    pub fn with_largest_event(self, largest: usize) -> Self {
+        Self { largest, ..self }
     }
 
     /// Family of the server that wrote the log, as the last FORMAT_DESCRIPTION said.
@@ -115,16 +141,16 @@ impl Decoder {
             code::MARIA_GTID => Event::Gtid(TransactionStart::parse_maria(event)?),
             code::PREVIOUS_GTIDS => Event::PreviousGtids(transaction::previous_gtids(body)?),
             code::MARIA_GTID_LIST => Event::GtidList(transaction::gtid_list(body)?),
-            code::QUERY => Event::Query(Query::parse(body, 0, false)?.with_flags(event.flags)),
-            code::MARIA_QUERY_COMPRESSED => Event::Query(Query::parse(body, 0, true)?.with_flags(event.flags)),
-            code::EXECUTE_LOAD_QUERY => Event::LoadQuery(Query::parse(body, 13, false)?.with_flags(event.flags)),
+            code::QUERY => Event::Query(Query::parse(body, 0, false, self.largest)?.with_flags(event.flags)),
+            code::MARIA_QUERY_COMPRESSED => Event::Query(Query::parse(body, 0, true, self.largest)?.with_flags(event.flags)),
+            code::EXECUTE_LOAD_QUERY => Event::LoadQuery(Query::parse(body, 13, false, self.largest)?.with_flags(event.flags)),
             code::XID => Event::Xid(Cursor::new(body).u64()?),
             code::XA_PREPARE => Event::XaPrepare(XaPrepare::parse(body)?),
             // One byte of length, which says nothing for texts over 255 bytes.
             code::ROWS_QUERY => Event::RowsQuery(body.split_first().map_or(&[], |(_, text)| text)),
             code::MARIA_ANNOTATE_ROWS => Event::RowsQuery(body),
             code::TABLE_MAP => Event::TableMap(self.table_map(body)?),
-            code::TRANSACTION_PAYLOAD => Event::Payload(Payload::parse(body)?),
+            code::TRANSACTION_PAYLOAD => Event::Payload(Payload::parse(body, self.largest)?),
             code::HEARTBEAT => Event::Heartbeat(Heartbeat::parse(event)),
             code::HEARTBEAT_V2 => Event::Heartbeat(Heartbeat::parse_v2(body)?),
             code::INTVAR | code::RAND | code::USER_VAR | code::APPEND_BLOCK | code::DELETE_FILE | code::BEGIN_LOAD_QUERY => {
@@ -153,7 +179,18 @@ impl Decoder {
 
     fn forget_tables(&mut self) {
         self.current.clear();
+        self.forget_kept();
+    }
+
+    /// Of the maps that are kept for reuse.
+    #[cfg(test)]
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept.values().map(|map| map.size()).sum()
+    }
+
+    fn forget_kept(&mut self) {
         self.kept.clear();
+        self.kept_bytes = 0;
     }
 
     fn table_map(&mut self, body: &[u8]) -> Result<Arc<TableMap>> {
@@ -162,14 +199,20 @@ impl Decoder {
             Some(map) if *map.raw == *body => Arc::clone(map),
             _ => {
                 let map = Arc::new(TableMap::parse(body, self.id_length(), self.flavour)?);
-                if self.kept.len() >= KEPT_MAPS {
-                    self.kept.clear();
+                if self.kept.len() >= KEPT_MAPS || self.kept_bytes + map.size() > KEPT_BYTES {
+                    self.forget_kept();
                 }
-                self.kept.insert(id, Arc::clone(&map));
+                self.kept_bytes += map.size();
+                if let Some(earlier) = self.kept.insert(id, Arc::clone(&map)) {
+                    self.kept_bytes -= earlier.size();
+                }
                 map
             }
         };
         self.current.retain(|other| other.id != id);
+        let bytes = self.current.iter().map(|map| map.size()).sum::<usize>() + map.size();
+        bounds::count(self.current.len() + 1, MOST_TABLES, "tables in one statement")?;
+        bounds::count(bytes, MOST_MAP_BYTES, "bytes that describe the tables of one statement")?;
         self.current.push(Arc::clone(&map));
         Ok(map)
     }
@@ -184,8 +227,8 @@ impl Decoder {
         match table {
             Some(table) => {
                 let name = Arc::clone(&table);
-                let mut rows =
-                    RowsEvent::parse(form, head.flags, table, cursor).map_err(|error| error.context(name.qualified()))?;
+                let mut rows = RowsEvent::parse(form, head.flags, table, cursor, self.largest)
+                    .map_err(|error| error.context(name.qualified()))?;
                 rows.json = self.json.unwrap_or(self.json_of_file);
                 Ok(Event::Rows(rows))
             }

@@ -51,22 +51,36 @@ fn node(document: &[u8]) -> Result<Node<'_>> {
 }
 
 fn build<'a>(value: Value<'a>, depth: usize, budget: &mut usize) -> Result<Node<'a>> {
-    let Value::Container(container) = value else { return Ok(Node::Scalar(value)) };
-    // Every member has an entry in its container's table, so that a document has fewer members than bytes.
-    *budget = budget.checked_sub(container.count).ok_or_else(|| malformed("JSON whose parts overlap"))?;
+    // A valid document's parts do not overlap: what is built and printed is no more than its bytes stand for.
+    let container = match value {
+        Value::Container(container) => container,
+        Value::String(bytes) | Value::Opaque { data: bytes, .. } => {
+            spend(budget, bytes.len())?;
+            return Ok(Node::Scalar(value));
+        }
+        _ => return Ok(Node::Scalar(value)),
+    };
+    spend(budget, container.table_size())?;
     if depth > MAX_DEPTH {
         return Err(malformed("JSON nested too deeply"));
     }
     if container.is_object {
         let mut members = Vec::with_capacity(container.count);
         for i in 0..container.count {
-            members.push((container.key(i)?.to_vec(), build(container.value(i)?, depth + 1, budget)?));
+            let key = container.key(i)?;
+            spend(budget, key.len())?;
+            members.push((key.to_vec(), build(container.value(i)?, depth + 1, budget)?));
         }
         Ok(Node::Object(members))
     } else {
         let elements = (0..container.count).map(|i| build(container.value(i)?, depth + 1, budget));
         Ok(Node::Array(elements.collect::<Result<_>>()?))
     }
+}
+
+fn spend(budget: &mut usize, bytes: usize) -> Result<()> {
+    *budget = budget.checked_sub(bytes).ok_or_else(|| malformed("JSON whose parts overlap"))?;
+    Ok(())
 }
 
 /// Whether a value has a mark.
@@ -124,6 +138,10 @@ fn parse_path(path: &[u8]) -> Option<Vec<Leg>> {
     let mut rest = path.strip_prefix(b"$")?;
     let mut legs = Vec::new();
     loop {
+        // The server allows paths of 100 legs, as deep as documents are.
+        if legs.len() > MAX_DEPTH {
+            return None;
+        }
         rest = rest.trim_ascii_start();
         match rest.split_first() {
             None => return Some(legs),

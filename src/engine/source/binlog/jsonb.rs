@@ -177,7 +177,8 @@ impl<'a> Container<'a> {
         value(kind, self.at(offset)?.rest())
     }
 
-    fn table_size(&self) -> usize {
+    /// Bytes of its own, without its members' keys and values.
+    pub fn table_size(&self) -> usize {
         self.values_start() + self.count * self.value_entry()
     }
 }

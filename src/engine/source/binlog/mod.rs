@@ -10,6 +10,7 @@
 //! at the beginning of a transaction.
 
 mod align;
+mod bounds;
 mod column;
 mod compress;
 mod cursor;
@@ -29,8 +30,11 @@ mod temporal;
 mod transaction;
 
 #[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
 mod tests;
 
+pub use bounds::{LARGEST_EVENT, event as check_event_size};
 pub use decoder::{Decoder, Event};
 pub(in crate::engine::source) use event::code;
 pub use event::{FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH, RawEvent};

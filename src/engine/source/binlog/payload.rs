@@ -3,6 +3,7 @@
 
 use std::io::{BufReader, Read};
 
+use super::bounds;
 use super::cursor::{Cursor, malformed};
 use super::event::{HEADER_LENGTH, RawEvent};
 use crate::engine::error::{Error, Result};
@@ -10,19 +11,18 @@ use crate::engine::error::{Error, Result};
 /// Events are read in pieces of at most this, so that a wrong length cannot fill memory.
 const PIECE: usize = 1 << 20;
 
-/// No event is larger.
-const LARGEST: usize = 1 << 30;
-
 /// A transaction's events, still compressed.
 #[derive(Debug, Clone, Copy)]
 pub struct Payload<'a> {
     pub uncompressed_size: u64,
     compression: u64,
     data: &'a [u8],
+    /// What the engine may spend on an event.
+    largest: usize,
 }
 
 impl<'a> Payload<'a> {
-    pub(super) fn parse(body: &'a [u8]) -> Result<Self> {
+    pub(super) fn parse(body: &'a [u8], largest: usize) -> Result<Self> {
         let mut cursor = Cursor::new(body);
         let (mut size, mut compression, mut uncompressed_size) = (None, None, None);
         loop {
@@ -52,7 +52,8 @@ impl<'a> Payload<'a> {
             None if compression == NONE => data.len() as u64,
             None => return Err(malformed("compressed transaction without its size")),
         };
-        Ok(Self { uncompressed_size, compression, data })
+        bounds::zstandard(data.len(), uncompressed_size)?;
+        Ok(Self { uncompressed_size, compression, data, largest })
     }
 
     /// The events, one at a time.
@@ -70,7 +71,8 @@ impl<'a> Payload<'a> {
                 )));
             }
         };
-        Ok(PayloadEvents { source, buffer: Vec::new(), promised: self.uncompressed_size, seen: 0, done: false })
+        let (promised, largest) = (self.uncompressed_size, self.largest);
+        Ok(PayloadEvents { source, buffer: Vec::new(), promised, largest, seen: 0, done: false })
     }
 }
 
@@ -82,6 +84,7 @@ pub struct PayloadEvents<'a> {
     source: Box<dyn Read + Send + 'a>,
     buffer: Vec<u8>,
     promised: u64,
+    largest: usize,
     seen: u64,
     done: bool,
 }
@@ -105,13 +108,14 @@ impl PayloadEvents<'_> {
             .checked_sub(HEADER_LENGTH)
             .filter(|_| self.seen + u64::from(head.event_size) <= self.promised)
             .ok_or_else(|| malformed(format!("event of {} bytes in a compressed transaction", head.event_size)))?;
+        bounds::event(head.event_size as usize, self.largest)?;
         self.buffer.clear();
         if self.buffer.capacity() > PIECE {
             // The last one was large, which is no reason to keep its memory.
             self.buffer = Vec::new();
         }
         // To grow by doubling would take three times the size of a large event for a moment. Memory counts once it is written.
-        self.buffer.reserve_exact(body_length.min(LARGEST));
+        self.buffer.reserve_exact(body_length);
         self.fill(body_length)?;
         self.seen += u64::from(head.event_size);
         Ok(Some(RawEvent { body: &self.buffer, ..head }))

@@ -164,8 +164,9 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl<'a> Query<'a> {
-    /// `extra`: bytes of the post-header beyond a QUERY's 13 (EXECUTE_LOAD_QUERY has 13 more).
-    pub(super) fn parse(body: &'a [u8], extra: usize, compressed: bool) -> Result<Self> {
+    /// `extra`: bytes of the post-header beyond a QUERY's 13 (EXECUTE_LOAD_QUERY has 13 more); `largest`: what the engine may spend
+    /// on one that is compressed.
+    pub(super) fn parse(body: &'a [u8], extra: usize, compressed: bool, largest: usize) -> Result<Self> {
         let mut cursor = Cursor::new(body);
         let thread_id = cursor.u32()?;
         let execution_seconds = cursor.u32()?;
@@ -176,7 +177,8 @@ impl<'a> Query<'a> {
         let session = QuerySession::parse(cursor.take(session_length)?)?;
         let database = text(cursor.take(database_length)?);
         cursor.u8()?;
-        let sql = if compressed { Cow::Owned(compress::maria_event(cursor.rest())?) } else { Cow::Borrowed(cursor.rest()) };
+        let sql =
+            if compressed { Cow::Owned(compress::maria_event(cursor.rest(), largest)?) } else { Cow::Borrowed(cursor.rest()) };
         Ok(Self {
             thread_id,
             execution_seconds,

@@ -5,12 +5,12 @@
 //! the selected ones are rendered.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use super::align::align;
 use super::column::{ColumnDecoder, Scratch, mismatch};
 use super::cursor::{Cursor, malformed};
 use super::json_diff;
-use super::jsonb::JsonForm;
 use super::rows::{RowsEvent, RowsKind};
 use super::table_map::{MapColumn, TableMap, bit};
 use crate::engine::error::{Context, Error, Result};
@@ -99,37 +99,61 @@ impl RowDecoder {
     /// # Errors
     /// The sink's; definite when bytes are malformed or an image lacks columns.
     pub fn decode_rows(&self, rows: &RowsEvent<'_>, sink: &mut impl FnMut(Option<Row>, Option<Row>) -> Result<()>) -> Result<()> {
-        let mut pass = self.pass(&rows.rows, rows.json);
+        self.borrowed(rows, &mut |before, after| sink(before, after).map(|()| ControlFlow::Continue(()))).map(drop)
+    }
+
+    /// The same for rows that were not decoded yet, until `sink` has enough: a decoded row may be far larger than its bytes. An event
+    /// that has its own memory gives it back as its rows are read: the image before a large update is gone when the image after
+    /// it is copied.
+    ///
+    /// # Errors
+    /// As [`RowDecoder::decode_rows`].
+    pub fn next_rows(
+        &self,
+        rows: &mut RowsEvent<'_>,
+        sink: &mut impl FnMut(Option<Row>, Option<Row>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        if rows.kind == RowsKind::Update && matches!(rows.rows, Cow::Owned(_)) {
+            return self.owned_updates(rows, sink);
+        }
+        rows.read = self.borrowed(rows, sink)?;
+        Ok(())
+    }
+
+    /// Bytes and rows that are decoded then.
+    fn borrowed(
+        &self,
+        rows: &RowsEvent<'_>,
+        sink: &mut impl FnMut(Option<Row>, Option<Row>) -> Result<ControlFlow<()>>,
+    ) -> Result<(usize, u64)> {
+        let (start, mut number) = rows.read;
+        let mut pass = self.pass(rows.rows.get(start..).unwrap_or_default(), rows);
         let before_present = self.present(rows, &rows.before_present)?;
         let after_present = self.present(rows, &rows.after_present)?;
-        let mut number = 0u64;
         while !pass.input.is_empty() {
             number += 1;
             let images = pass.row(rows.kind, (&self.before, &before_present), (&self.after, &after_present));
             let (before, after) = images.context(format_args!("row {number} of an event for {}", self.table))?;
-            sink(before, after)?;
+            if sink(before, after)?.is_break() {
+                break;
+            }
         }
-        Ok(())
+        Ok((rows.rows.len() - pass.input.rest().len(), number))
     }
 
-    /// The same for an event that has its own memory, which is given back as the rows are read: the image before a large
-    /// update is gone when the image after it is copied.
-    ///
-    /// # Errors
-    /// As [`RowDecoder::decode_rows`].
-    pub fn consume_rows(&self, rows: RowsEvent<'_>, sink: &mut impl FnMut(Option<Row>, Option<Row>) -> Result<()>) -> Result<()> {
-        if rows.kind != RowsKind::Update || matches!(rows.rows, Cow::Borrowed(_)) {
-            return self.decode_rows(&rows, sink);
-        }
-        let before_present = self.present(&rows, &rows.before_present)?;
-        let after_present = self.present(&rows, &rows.after_present)?;
-        let json = rows.json;
-        let mut memory = Front::new(rows.rows.into_owned());
-        let mut number = 0u64;
+    fn owned_updates(
+        &self,
+        rows: &mut RowsEvent<'_>,
+        sink: &mut impl FnMut(Option<Row>, Option<Row>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let before_present = self.present(rows, &rows.before_present)?;
+        let after_present = self.present(rows, &rows.after_present)?;
+        let (start, mut number) = rows.read;
+        let mut memory = Front { bytes: std::mem::take(&mut rows.rows).into_owned(), start };
         while !memory.rest().is_empty() {
             number += 1;
             let mut image = |selection, present| {
-                let mut pass = self.pass(memory.rest(), json);
+                let mut pass = self.pass(memory.rest(), rows);
                 let row =
                     pass.image((selection, present)).context(format_args!("row {number} of an event for {}", self.table))?;
                 let left = pass.input.rest().len();
@@ -138,17 +162,21 @@ impl RowDecoder {
             };
             let before = image(&self.before, &before_present)?;
             let after = image(&self.after, &after_present)?;
-            sink(Some(before), Some(after))?;
+            if sink(Some(before), Some(after))?.is_break() {
+                break;
+            }
         }
+        rows.read = (memory.start, number);
+        rows.rows = Cow::Owned(memory.bytes);
         Ok(())
     }
 
-    fn pass<'a>(&'a self, input: &'a [u8], json: JsonForm) -> Pass<'a> {
+    fn pass<'a>(&'a self, input: &'a [u8], rows: &RowsEvent<'_>) -> Pass<'a> {
         Pass {
             columns: &self.columns,
             input: Cursor::new(input),
             builder: RowBuilder::default(),
-            scratch: Scratch::new(json),
+            scratch: Scratch::new(rows.json, rows.largest),
             values: Vec::new(),
             documents: Vec::new(),
         }
@@ -206,10 +234,6 @@ struct Front {
 }
 
 impl Front {
-    fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, start: 0 }
-    }
-
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
     }
@@ -389,7 +413,7 @@ mod tests {
 
     #[test]
     fn memory_is_given_back_from_the_front() {
-        let mut front = Front::new((0..4 << 20).map(|place| (place % 251) as u8).collect());
+        let mut front = Front { bytes: (0..4 << 20).map(|place| (place % 251) as u8).collect(), start: 0 };
         let whole = front.bytes.clone();
         for left in [(4 << 20) - 10, (3 << 20) - 10, (3 << 20) - 11, 1 << 20, 100, 0] {
             front.keep(left);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::bounds::{self, MOST_COLUMNS};
 use super::compress;
 use super::cursor::{Cursor, malformed};
 use super::event::code;
@@ -33,6 +34,10 @@ pub struct RowsEvent<'a> {
     pub(super) before_present: Cow<'a, [u8]>,
     pub(super) after_present: Cow<'a, [u8]>,
     pub(super) rows: Cow<'a, [u8]>,
+    /// Bytes of `rows` that were decoded, and rows.
+    pub(super) read: (usize, u64),
+    /// What the engine may spend on a value that is compressed.
+    pub(super) largest: usize,
 }
 
 /// A row event's head.
@@ -86,20 +91,29 @@ impl RowsForm {
 }
 
 impl<'a> RowsEvent<'a> {
-    /// `cursor` stands behind the head.
-    pub(super) fn parse(form: RowsForm, flags: u16, table: Arc<TableMap>, mut cursor: Cursor<'a>) -> Result<Self> {
+    /// `cursor` stands behind the head; `largest`: what the engine may spend on an event.
+    pub(super) fn parse(
+        form: RowsForm,
+        flags: u16,
+        table: Arc<TableMap>,
+        mut cursor: Cursor<'a>,
+        largest: usize,
+    ) -> Result<Self> {
         if form.version_2 {
             let length = usize::from(cursor.u16()?);
             cursor.take(length.checked_sub(2).ok_or_else(|| malformed("row event's extra data"))?)?;
         }
-        let columns = cursor.lenenc_size()?;
+        let columns = bounds::count(cursor.lenenc_size()?, MOST_COLUMNS, "columns in a row event")?;
         let present = cursor.take(columns.div_ceil(8))?;
         let (before_present, after_present): (&[u8], &[u8]) = match form.kind {
             RowsKind::Insert => (&[], present),
             RowsKind::Delete => (present, &[]),
             RowsKind::Update | RowsKind::PartialUpdate => (present, cursor.take(columns.div_ceil(8))?),
         };
-        let rows = if form.compressed { Cow::Owned(compress::maria_event(cursor.rest())?) } else { Cow::Borrowed(cursor.rest()) };
+        let rows = match form.compressed {
+            true => Cow::Owned(compress::maria_event(cursor.rest(), largest)?),
+            false => Cow::Borrowed(cursor.rest()),
+        };
         Ok(Self {
             kind: form.kind,
             table,
@@ -109,6 +123,8 @@ impl<'a> RowsEvent<'a> {
             before_present: Cow::Borrowed(before_present),
             after_present: Cow::Borrowed(after_present),
             rows,
+            read: (0, 0),
+            largest,
         })
     }
 
@@ -139,6 +155,16 @@ impl<'a> RowsEvent<'a> {
         self.flags & 0x4 == 0
     }
 
+    /// Whether no row of it was decoded yet.
+    pub fn is_new(&self) -> bool {
+        self.read.1 == 0
+    }
+
+    /// Whether all of its rows were decoded.
+    pub fn is_read(&self) -> bool {
+        self.read.0 >= self.rows.len()
+    }
+
     /// Bytes of the rows, decompressed: what a queue that holds the event needs.
     pub fn size(&self) -> usize {
         self.rows.len()
@@ -159,6 +185,8 @@ impl<'a> RowsEvent<'a> {
             before_present: Cow::Owned(self.before_present.into_owned()),
             after_present: Cow::Owned(self.after_present.into_owned()),
             rows: Cow::Owned(rows),
+            read: self.read,
+            largest: self.largest,
         };
         DetachedRows { event, missing }
     }

@@ -1,5 +1,6 @@
 //! TABLE_MAP: the columns of a table as the following row events have them.
 
+use super::bounds::{self, LONGEST_NAME, MOST_COLUMNS, MOST_LABELS, MOST_MAP_BYTES, MOST_MEMBERS};
 use super::cursor::{Cursor, malformed};
 use super::format::Flavour;
 use crate::engine::error::Result;
@@ -40,6 +41,9 @@ pub(super) mod column_type {
 }
 use column_type as t;
 
+/// What a label takes beside its letters.
+const LABEL_BYTES: usize = 40;
+
 /// A column as the log describes it. The optional parts are there when the source writes them
 /// (`binlog_row_metadata`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,6 +77,7 @@ pub struct TableMap {
     pub primary_key: Vec<(usize, u64)>,
     /// The event's body: equal bytes are an equal map.
     pub(super) raw: Box<[u8]>,
+    pub(super) size: usize,
 }
 
 impl TableMap {
@@ -87,6 +92,7 @@ impl TableMap {
     }
 
     pub(super) fn parse(body: &[u8], id_length: usize, flavour: Flavour) -> Result<Self> {
+        bounds::count(body.len(), MOST_MAP_BYTES, "bytes in a table map")?;
         let mut cursor = Cursor::new(body);
         let id = cursor.uint(id_length)?;
         let flags = cursor.u16()?;
@@ -94,7 +100,7 @@ impl TableMap {
         cursor.u8()?;
         let table = String::from_utf8_lossy(cursor.short_bytes()?).into_owned();
         cursor.u8()?;
-        let count = cursor.lenenc_size()?;
+        let count = bounds::count(cursor.lenenc_size()?, MOST_COLUMNS, "columns in a table map")?;
         let types = cursor.take(count)?;
         let mut metadata = Cursor::new(cursor.lenenc_bytes()?);
         let nulls = cursor.take(count.div_ceil(8))?;
@@ -103,12 +109,13 @@ impl TableMap {
             let (column_type, metadata) = column_metadata(*code, &mut metadata)?;
             columns.push(MapColumn { column_type, metadata, nullable: bit(nulls, i), ..MapColumn::default() });
         }
-        let mut map = Self { id, flags, database, table, columns, primary_key: Vec::new(), raw: body.into() };
+        let mut map = Self { id, flags, database, table, columns, primary_key: Vec::new(), raw: body.into(), size: 0 };
         while !cursor.is_empty() {
             let field = cursor.u8()?;
             let value = Cursor::new(cursor.lenenc_bytes()?);
             map.optional(field, value, flavour)?;
         }
+        map.size = map.measure();
         Ok(map)
     }
 
@@ -126,7 +133,9 @@ impl TableMap {
             3 => column_collations(&mut self.columns, is_character, value)?,
             4 => {
                 for column in &mut self.columns {
-                    column.name = Some(String::from_utf8_lossy(value.lenenc_bytes()?).into_owned());
+                    let name = value.lenenc_bytes()?;
+                    bounds::count(name.len(), LONGEST_NAME, "bytes in the name of a column")?;
+                    column.name = Some(String::from_utf8_lossy(name).into_owned());
                 }
             }
             5 => labels(&mut self.columns, t::SET, value)?,
@@ -138,12 +147,12 @@ impl TableMap {
             }
             8 => {
                 while !value.is_empty() {
-                    self.primary_key.push((value.lenenc_size()?, 0));
+                    self.key_part(value.lenenc_size()?, 0)?;
                 }
             }
             9 => {
                 while !value.is_empty() {
-                    self.primary_key.push((value.lenenc_size()?, value.lenenc()?));
+                    self.key_part(value.lenenc_size()?, value.lenenc()?)?;
                 }
             }
             10 => default_collations(&mut self.columns, is_enum_or_set, value)?,
@@ -161,6 +170,27 @@ impl TableMap {
             _ => {}
         }
         Ok(())
+    }
+
+    fn key_part(&mut self, column: usize, prefix: u64) -> Result<()> {
+        bounds::count(self.primary_key.len() + 1, self.columns.len(), "columns in a primary key")?;
+        self.primary_key.push((column, prefix));
+        Ok(())
+    }
+
+    /// Bytes that it takes in memory, about.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    fn measure(&self) -> usize {
+        let labels = |column: &MapColumn| column.labels.iter().flatten().map(|label| LABEL_BYTES + label.len()).sum::<usize>();
+        let columns: usize = self
+            .columns
+            .iter()
+            .map(|column| size_of::<MapColumn>() + column.name.as_ref().map_or(0, String::len) + labels(column))
+            .sum();
+        size_of::<Self>() + self.raw.len() + columns
     }
 }
 
@@ -243,11 +273,16 @@ fn column_collations(columns: &mut [MapColumn], of: fn(u8) -> bool, mut value: C
 }
 
 fn labels(columns: &mut [MapColumn], of: u8, mut value: Cursor<'_>) -> Result<()> {
+    let mut bytes = 0;
     for column in columns.iter_mut().filter(|column| column.column_type == of) {
-        let count = value.lenenc_size()?;
+        let most = if of == t::SET { MOST_MEMBERS } else { MOST_LABELS };
+        let count = bounds::count(value.lenenc_size()?, most, "labels of a column")?;
         let mut labels = Vec::new();
         for _ in 0..count {
-            labels.push(value.lenenc_bytes()?.to_vec());
+            let label = value.lenenc_bytes()?;
+            bytes += LABEL_BYTES + label.len();
+            bounds::count(bytes, MOST_MAP_BYTES, "bytes of labels in a table map")?;
+            labels.push(label.to_vec());
         }
         column.labels = Some(labels);
     }

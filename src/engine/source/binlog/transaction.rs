@@ -1,5 +1,6 @@
 //! What starts and ends transactions: GTID events of both families, XID, XA PREPARE.
 
+use super::bounds::{self, LONGEST_XA_NAME};
 use super::cursor::{Cursor, malformed};
 use super::event::RawEvent;
 use crate::engine::error::{Error, Result};
@@ -171,12 +172,13 @@ fn maria_xid(cursor: &mut Cursor<'_>) -> Result<String> {
     let format = cursor.u32()?;
     let global = usize::from(cursor.u8()?);
     let branch = usize::from(cursor.u8()?);
-    Ok(xid_text(format, cursor.take(global)?, cursor.take(branch)?))
+    xid_text(format, cursor.take(global)?, cursor.take(branch)?)
 }
 
 /// As servers write it into `XA COMMIT`: `X'676c6f62616c',X'6272616e6368',1`.
-fn xid_text(format: u32, global: &[u8], branch: &[u8]) -> String {
+fn xid_text(format: u32, global: &[u8], branch: &[u8]) -> Result<String> {
     use std::fmt::Write;
+    bounds::count(global.len().max(branch.len()), LONGEST_XA_NAME, "bytes in the name of an XA transaction")?;
     let mut text = String::with_capacity(16 + 2 * (global.len() + branch.len()));
     for part in [global, branch] {
         text.push_str("X'");
@@ -188,7 +190,7 @@ fn xid_text(format: u32, global: &[u8], branch: &[u8]) -> String {
     }
     // Format ids are signed on the server; MySQL prints them as they were given.
     let _ = write!(text, "{}", format as i32);
-    text
+    Ok(text)
 }
 
 /// XA PREPARE: the transaction ends here and waits for its XA COMMIT.
@@ -207,7 +209,7 @@ impl XaPrepare {
         let format = cursor.u32()?;
         let global = cursor.u32()? as usize;
         let branch = cursor.u32()? as usize;
-        Ok(Self { xid: xid_text(format, cursor.take(global)?, cursor.take(branch)?), one_phase })
+        Ok(Self { xid: xid_text(format, cursor.take(global)?, cursor.take(branch)?)?, one_phase })
     }
 }
 
@@ -228,11 +230,9 @@ pub(super) fn previous_gtids(body: &[u8]) -> Result<GtidSet> {
         } else {
             ""
         };
-        for _ in 0..cursor.u64()? {
-            let start = cursor.u64()?;
-            let end = cursor.u64()?;
-            set.insert_range(uuid, (!tag.is_empty()).then_some(tag), start, end);
-        }
+        let intervals = cursor.u64()?;
+        let ranges: Result<Vec<(u64, u64)>> = (0..intervals).map(|_| Ok((cursor.u64()?, cursor.u64()?))).collect();
+        set.insert_ranges(uuid, (!tag.is_empty()).then_some(tag), ranges?);
     }
     Ok(set)
 }

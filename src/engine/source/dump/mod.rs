@@ -69,6 +69,13 @@ impl Dump {
         Ok(Self { packets, events: EventReader::default(), idle: true })
     }
 
+    /// Larger events are an error, before they are received.
+    #[must_use]
+    pub fn with_largest_event(mut self, largest: usize) -> Self {
+        self.packets.largest_event = largest;
+        self
+    }
+
     /// Runs a statement that has no result set.
     ///
     /// # Errors
@@ -108,7 +115,7 @@ impl Dump {
     /// # Errors
     /// A lost or silent connection, a damaged event, or what the server says (purged log: definite).
     pub async fn next(&mut self) -> Result<Option<LogEvent>> {
-        let mut packet = self.packets.receive().await.map_err(|error| Error::connection(error.to_string())).context(READING)?;
+        let mut packet = self.packets.receive().await.map_err(packet::explain).context(READING)?;
         match packet.first() {
             Some(&OK) => {
                 bytes::Buf::advance(&mut packet, 1);

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::engine::source::binlog::{HEADER_LENGTH, RawEvent};
+use crate::engine::error::Error;
+use crate::engine::source::binlog::{HEADER_LENGTH, LARGEST_EVENT, RawEvent, check_event_size};
 
 /// The greatest length of a packet; one of this length is continued by the next.
 pub(super) const FULL_PACKET: usize = 0xff_ffff;
@@ -30,9 +31,6 @@ const BUFFER: usize = 128 << 10;
 /// With less room than this at its end the read buffer begins anew.
 const LITTLE_ROOM: usize = 16 << 10;
 
-/// A server sends no larger packet (the greatest `max_allowed_packet`), plus what an event adds around it.
-const LARGEST_EVENT: usize = (1 << 30) + (1 << 20);
-
 /// Packets of one connection.
 pub(super) struct Packets<S> {
     socket: S,
@@ -41,11 +39,13 @@ pub(super) struct Packets<S> {
     sequence: u8,
     /// How long the other side may be silent, or take nothing.
     patience: Duration,
+    /// What the engine may spend on one event.
+    pub largest_event: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
     pub fn new(socket: S, patience: Duration) -> Self {
-        Self { socket, buffer: BytesMut::with_capacity(BUFFER), sequence: 0, patience }
+        Self { socket, buffer: BytesMut::with_capacity(BUFFER), sequence: 0, patience, largest_event: LARGEST_EVENT }
     }
 
     /// Goes on over what `wrap` makes of the socket.
@@ -59,7 +59,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
             return Err(invalid("the server sent more than its turn before encryption".to_owned()).into());
         }
         let socket = wrap(self.socket).await?;
-        Ok(Packets { socket, buffer: self.buffer, sequence: self.sequence, patience: self.patience })
+        Ok(Packets {
+            socket,
+            buffer: self.buffer,
+            sequence: self.sequence,
+            patience: self.patience,
+            largest_event: self.largest_event,
+        })
     }
 
     /// The socket.
@@ -128,15 +134,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
         };
         let event = event.ok_or_else(|| invalid(format!("a packet of {length} bytes holds no event")))?;
         let whole = event.event_size as usize + 1;
-        if whole > LARGEST_EVENT {
-            return Err(invalid(format!("an event says that it has {} bytes, more than a server can send", event.event_size)));
-        }
+        // What no server can mean came damaged; what is too large for us is the same over every connection.
+        check_event_size(event.event_size as usize, LARGEST_EVENT).map_err(|error| invalid(error.to_string()))?;
         let contradiction = |received: usize| {
             Err(invalid(format!("an event says that it has {} bytes, but {received} came or were announced", event.event_size)))
         };
-        if length > whole {
+        if length > whole || (length < FULL_PACKET && length < whole) {
             return contradiction(length - 1);
         }
+        check_event_size(event.event_size as usize, self.largest_event).map_err(io::Error::other)?;
         let mut payload = BytesMut::with_capacity(whole);
         let mut length = length;
         loop {
@@ -196,6 +202,14 @@ async fn read(socket: &mut (impl AsyncRead + Unpin), mut target: impl BufMut, pa
 
 fn silent(patience: Duration) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("the server sent nothing for {} s", patience.as_secs()))
+}
+
+/// A broken or contradictory connection is worth another one; an event that there is no memory for is not.
+pub(super) fn explain(error: io::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => Error::connection(error.to_string()),
+    }
 }
 
 fn invalid(message: String) -> io::Error {

@@ -62,6 +62,35 @@ impl Intervals {
         after.checked_sub(1).and_then(|i| self.0.get(i)).is_some_and(|interval| number < interval.end)
     }
 
+    /// Of any intervals in any order. Adding them one by one would move those behind each time: the square of their number.
+    fn of(mut unsorted: Vec<Interval>) -> Self {
+        unsorted.sort_unstable_by_key(|interval| interval.start);
+        let mut intervals = Self::default();
+        unsorted.into_iter().filter(|interval| interval.start < interval.end).for_each(|interval| intervals.add_last(interval));
+        intervals
+    }
+
+    /// Adds an interval that begins behind the beginning of the last one.
+    fn add_last(&mut self, interval: Interval) {
+        match self.0.last_mut() {
+            Some(last) if interval.start <= last.end => last.end = last.end.max(interval.end),
+            _ => self.0.push(interval),
+        }
+    }
+
+    /// Adds all of `other`, of which each is come to once.
+    fn merge(&mut self, other: &Intervals) {
+        if other.0.len() <= 1 {
+            other.0.iter().for_each(|interval| self.add(interval.start, interval.end));
+            return;
+        }
+        // Two sorted runs: the sort finds them.
+        let mut all = std::mem::take(&mut self.0);
+        all.extend_from_slice(&other.0);
+        all.sort_by_key(|interval| interval.start);
+        all.into_iter().for_each(|interval| self.add_last(interval));
+    }
+
     /// Adds `[start, end)`. The next number of a server costs one comparison.
     fn add(&mut self, start: u64, end: u64) {
         match self.0.last_mut() {
@@ -98,7 +127,8 @@ impl Intervals {
         let mut rest = Vec::new();
         for interval in &self.0 {
             let mut start = interval.start;
-            for hole in other.0.iter().filter(|hole| hole.end > interval.start && hole.start < interval.end) {
+            let first = other.0.partition_point(|hole| hole.end <= interval.start);
+            for hole in other.0.iter().skip(first).take_while(|hole| hole.start < interval.end) {
                 if hole.start > start {
                     rest.push(Interval { start, end: hole.start });
                 }
@@ -155,15 +185,20 @@ impl GtidSet {
         }
     }
 
+    /// Adds the transactions from each `start` to before its `end`, in any order.
+    pub fn insert_ranges(&mut self, uuid: [u8; 16], tag: Option<&str>, ranges: impl IntoIterator<Item = (u64, u64)>) {
+        let ranges = Intervals::of(ranges.into_iter().map(|(start, end)| Interval { start, end }).collect());
+        if !ranges.0.is_empty() {
+            self.sids.entry(uuid).or_default().entry(tag.map(Into::into)).or_default().merge(&ranges);
+        }
+    }
+
     /// Adds all of `other`.
     pub fn union(&mut self, other: &GtidSet) {
         for (uuid, tags) in &other.sids {
             let own = self.sids.entry(*uuid).or_default();
             for (tag, intervals) in tags {
-                let into = own.entry(tag.clone()).or_default();
-                for interval in &intervals.0 {
-                    into.add(interval.start, interval.end);
-                }
+                own.entry(tag.clone()).or_default().merge(intervals);
             }
         }
     }
@@ -272,6 +307,7 @@ fn parse_sid(part: &str, set: &mut GtidSet) -> Option<()> {
     let mut pieces = part.split(':');
     let uuid = parse_uuid(pieces.next()?)?;
     let mut tag: Option<String> = None;
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
     for piece in pieces {
         if piece.is_empty() {
             continue;
@@ -281,6 +317,7 @@ fn parse_sid(part: &str, set: &mut GtidSet) -> Option<()> {
             if !valid {
                 return None;
             }
+            set.insert_ranges(uuid, tag.as_deref(), ranges.drain(..));
             tag = Some(piece.to_ascii_lowercase());
             continue;
         }
@@ -296,9 +333,10 @@ fn parse_sid(part: &str, set: &mut GtidSet) -> Option<()> {
         }
         // The server reads an interval that runs backwards as an empty one.
         if first <= last {
-            set.insert_range(uuid, tag.as_deref(), first, last + 1);
+            ranges.push((first, last + 1));
         }
     }
+    set.insert_ranges(uuid, tag.as_deref(), ranges);
     Some(())
 }
 
