@@ -268,6 +268,13 @@ impl FromStr for GtidSet {
     }
 }
 
+/// Whether it is the tag of a GTID: it stands in statements as it is.
+pub fn is_tag(text: &str) -> bool {
+    text.len() <= 32
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 fn parse_sid(part: &str, set: &mut GtidSet) -> Option<()> {
     let mut pieces = part.split(':');
     let uuid = parse_uuid(pieces.next()?)?;
@@ -277,8 +284,7 @@ fn parse_sid(part: &str, set: &mut GtidSet) -> Option<()> {
             continue;
         }
         if piece.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-            let valid = piece.len() <= 32 && piece.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !valid {
+            if !is_tag(piece) {
                 return None;
             }
             tag = Some(piece.to_ascii_lowercase());
