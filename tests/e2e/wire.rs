@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -102,7 +103,8 @@ async fn pass(client: TcpStream, server: TcpStream, lies: Arc<Mutex<Option<Lies>
             let lies = lies.lock().unwrap().clone();
             let told = statement.lock().unwrap().clone();
             let payload = match (lies, told) {
-                (Some(lies), Some(told)) if told.contains(&lies.statement) => edited(&payload, &lies),
+                // The first packet of an answer holds no text: OK, or the number of columns.
+                (Some(lies), Some(told)) if number != 1 && told.contains(&lies.statement) => edited(&payload, &lies),
                 _ => payload,
             };
             send(&mut to_client, number, &payload).await?;
@@ -240,11 +242,18 @@ impl Lab {
         lab
     }
 
-    /// Begins anew at the destination, and runs with this lie. What was said.
+    /// Begins anew at the destination, and runs with this lie until it ends or tries again. What was said.
     async fn told(&self, lies: Lies) -> String {
         self.destination.run(&["DROP DATABASE IF EXISTS shop", "DROP DATABASE IF EXISTS godwit"]).await;
         self.proxy.lie(Some(lies.clone()));
-        let ended = self.migration.run_until_caught_up().await;
+        let mut running = self.migration.start(&["--until-caught-up"]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while running.ended().is_none() && running.phase() != "Retrying" {
+            assert!(Instant::now() < deadline, "{}: {}", lies.statement, running.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let said = running.log();
+        running.kill();
         self.proxy.lie(None);
         let after = state(&self.destination).await;
         // It may have refused at any place; nothing is there that a clean run does not leave, and nothing of others is gone.
@@ -252,8 +261,8 @@ impl Lab {
         let of_others = |line: &&String| !line.starts_with("shop") && !line.starts_with("godwit");
         let gone: Vec<&String> = self.clean.iter().filter(of_others).filter(|line| !after.contains(line)).collect();
         let told = format!("{} instead of {:?} in {}", String::from_utf8_lossy(&lies.to), lies.from, lies.statement);
-        assert!(foreign.is_empty() && gone.is_empty(), "{told}: new {foreign:?}, gone {gone:?}\n{}", ended.text());
-        ended.text()
+        assert!(foreign.is_empty() && gone.is_empty(), "{told}: new {foreign:?}, gone {gone:?}\n{said}");
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -267,6 +276,7 @@ async fn known_routes_are_closed() {
     let _place = place().await;
     let lab = Lab::start().await;
     let behind = |text: &str| format!("{text}; {CRIMES}");
+    let mut problems = Vec::new();
     for (lies, sentence) in [
         // Behind the options of a table, inside them, and as a table made from others.
         (lie("SHOW CREATE TABLE", "COMMENT='marked'", &behind("COMMENT='marked'")), "second statement"),
@@ -279,16 +289,16 @@ async fn known_routes_are_closed() {
                 "`price` decimal(10,2) DEFAULT NULL",
                 "`price` decimal(10,2) REFERENCES `bystander`.`rows` (`id`)",
             ),
-            "REFERENCES",
+            "not selected",
         ),
         (lie("SHOW CREATE TABLE", "KEY `by_name` (`name`)", &format!("KEY `by_name` (`name`); {CRIMES}; (")), "parenthesis"),
         // Behind a view, and into it.
-        (lie("SHOW CREATE VIEW", "`shop`.`items`.`price` < 10", &behind("1")), "parenthesis"),
+        (lie("SHOW CREATE VIEW", "`shop`.`items`.`price` < 10", &behind("1")), "second statement"),
         (lie("SHOW CREATE VIEW", "from `shop`.`items`", "from `shop`.`items`, `mysql`.`user`"), "comma"),
         (lie("SHOW CREATE VIEW", "from `shop`.`items`", "from `mysql`.`user`"), "not selected"),
         // Character sets and collations, of a database and of a column.
-        (lie("schemata", "latin1", &behind("latin1")), "no name of a character set"),
-        (lie("schemata", "latin1_swedish_ci", &behind("latin1_swedish_ci")), "no name of a character set"),
+        (lie("schemata", "latin1", &behind("latin1")), "the destination lacks"),
+        (lie("schemata", "latin1_swedish_ci", &behind("latin1_swedish_ci")), "the destination lacks"),
         (lie("information_schema.columns", "latin2", &format!("latin2'x'); {CRIMES}; -- ")), "no name of a character set"),
         // Values of numeric columns, and exact numbers in documents, which stand in statements without quotes.
         (lie("FROM `shop`.`items`", "7777.77", &format!("1);{CRIMES};-- ")), "column price"),
@@ -296,25 +306,37 @@ async fn known_routes_are_closed() {
         (lie("gtid_executed", ":", &format!(":x'); {CRIMES}; -- :")), ""),
     ] {
         let said = lab.told(lies.clone()).await;
-        let what = String::from_utf8_lossy(&lies.to).into_owned();
-        assert!(said.contains(sentence), "{what}: '{sentence}' is not in {said}");
-        assert!(!said.contains("panicked"), "{what}: {said}");
+        if !said.contains(sentence) || said.contains("panicked") {
+            let what = String::from_utf8_lossy(&lies.to).into_owned();
+            problems.push(format!("{what}: '{sentence}' is not in, or there was a panic:\n{said}"));
+        }
     }
+    assert!(problems.is_empty(), "{}", problems.join("\n\n"));
     // The same lab, and the truth again.
     lab.destination.run(&["DROP DATABASE IF EXISTS shop", "DROP DATABASE IF EXISTS godwit"]).await;
     lab.migration.arrives(&lab.source, &lab.destination).await;
 }
 
-/// Into every string of every answer, a statement at a time: what the engine asks is taken from a clean run, so that no
-/// statement is forgotten.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_string_of_a_source_is_believed() {
+/// Into every string of the answer to a statement. What the engine asks is taken from a clean run, so that no statement is forgotten;
+/// `number` of them, spread evenly.
+async fn strings_are_not_believed(number: usize) {
     let _place = place().await;
     let lab = Lab::start().await;
     let asked = lab.proxy.asked();
     assert!(asked.len() > 20, "{asked:#?}");
     let payload = format!("`'\");*/\n{CRIMES};-- ");
-    for statement in asked {
-        lab.told(Lies { statement, from: None, to: payload.clone().into_bytes() }).await;
+    for statement in asked.iter().step_by(asked.len().div_ceil(number)) {
+        lab.told(Lies { statement: statement.clone(), from: None, to: payload.clone().into_bytes() }).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_string_of_a_source_is_believed() {
+    strings_are_not_believed(8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: cargo test --test e2e -- --ignored every_string"]
+async fn every_string_of_a_source_is_not_believed() {
+    strings_are_not_believed(usize::MAX).await;
 }
