@@ -12,7 +12,6 @@ use super::tokens::Text;
 use crate::engine::error::Result;
 use crate::engine::plan::TableName;
 use crate::engine::schema::lexer::TokenKind;
-use crate::engine::value::literal::push_quoted;
 
 /// One statement about one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,19 +170,18 @@ impl Single {
         &self.text
     }
 
-    /// Runs it. PREPARE takes one statement, whatever this parser and the server's think of the text.
+    /// Runs it in a session whose client speaks UTF-8. PREPARE takes one statement, whatever this parser and the server's think of the text.
     ///
     /// # Errors
     /// The server's.
     pub async fn run(&self, conn: &mut Conn) -> mysql_async::Result<()> {
-        let mut sql = b"PREPARE godwit FROM ".to_vec();
-        push_quoted(&mut sql, self.text.as_bytes());
-        sql.extend_from_slice(b";EXECUTE godwit;DEALLOCATE PREPARE godwit");
-        conn.query_drop(sql).await
+        self.run_encoded(conn, self.text.as_bytes()).await
     }
 
-    /// The same in a session whose client has another character set, in which `encoded` is the text. It goes as digits: in some
-    /// character sets a byte of a letter is a quote.
+    /// The same in a session whose client has another character set, in which `encoded` is the text.
+    ///
+    /// It goes as digits into a variable, which is a binary string and is taken as it is: PREPARE turns a literal into three-byte UTF-8, in
+    /// which an emoji is `?`, and in some character sets a byte of a letter is a quote.
     ///
     /// # Errors
     /// The server's.
