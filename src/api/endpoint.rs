@@ -174,9 +174,16 @@ pub enum TableEngine {
 /// Encryption of a connection, with the meaning of the `mysql` client's `--ssl-mode`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "self.mode != 'VerifyCA' || has(self.ca)",
+        "message": "ca: VerifyCA takes every certificate of the authority, whatever its name, so it must be an authority of your own; set ca, or VerifyIdentity",
+        "fieldPath": ".ca"
+    }
+]))]
 pub struct Tls {
-    /// Disabled: none. Preferred: where the server offers it. Required: always, without looking at the certificate. VerifyCA: the certificate must
-    /// come from ca. VerifyIdentity: and its name must be the host's.
+    /// Disabled: none. Preferred: where the server offers it; one that does not is a warning of the precheck. Required: always, without looking at
+    /// the certificate. VerifyCA: the certificate must come from ca, which must be set. VerifyIdentity: and its name must be the host's.
     pub mode: TlsMode,
     /// Certificate authority in PEM, from a Secret. Left out: the public ones.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,6 +193,15 @@ pub struct Tls {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ClientCertificate")]
     pub client_certificate: Option<ClientCertificate>,
+    /// The server's RSA public key in PEM (SHOW STATUS LIKE 'Caching_sha2_password_rsa_public_key'), from a Secret. Without encryption the password
+    /// of caching_sha2_password is sent encrypted with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PublicKeyReference")]
+    pub server_public_key: Option<PublicKeyReference>,
+    /// Without encryption and serverPublicKey: ask the server for its key. Whoever stands between can then read the password. It is always asked at a
+    /// loopback address.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_public_key_retrieval: bool,
 }
 
 /// How strictly a connection is encrypted.
@@ -228,6 +244,23 @@ pub struct CaReference {
 
 fn ca_key() -> String {
     "ca.crt".to_owned()
+}
+
+/// An RSA public key in PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PublicKeyReference {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), pattern(patterns::DNS_SUBDOMAIN))]
+    pub secret_name: String,
+    /// Key of the Secret.
+    #[serde(default = "public_key_key")]
+    #[schemars(length(min = 1, max = 253), pattern(patterns::SECRET_KEY))]
+    pub key: String,
+}
+
+fn public_key_key() -> String {
+    "public_key.pem".to_owned()
 }
 
 /// A client certificate and its private key in PEM; the defaults are the layout of Secrets of type kubernetes.io/tls.

@@ -28,8 +28,8 @@ pub use cluster::{
     ClusterStatus, ClusterTask, ClusterTasks, ClusterUnits, DedicatedCluster, DedicatedClusterSpec, Placement, UnitResources,
 };
 pub use endpoint::{
-    CaReference, ClientCertificate, Destination, Flavor, MysqlDestination, MysqlEndpoint, SecretRef, Source, TableEngine, Tls,
-    TlsMode,
+    CaReference, ClientCertificate, Destination, Flavor, MysqlDestination, MysqlEndpoint, PublicKeyReference, SecretRef, Source,
+    TableEngine, Tls, TlsMode,
 };
 pub use engine::{EngineMode, EnginePlan, EngineResources, TaskIdentity};
 pub use objects::{ColumnSelection, DatabaseSelection, DdlOperation, DmlOperation, Etl, TableSelection};

@@ -230,6 +230,13 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|e| Error::definite(format!("writing the record: {e}")))
 }
 
+/// A definition as it was recorded. Its words go into statements on the source: the destination is not believed either.
+fn recorded(bytes: &[u8]) -> Result<TableDefinition> {
+    let definition: TableDefinition = from_json(bytes)?;
+    definition.check_words().context("reading the record")?;
+    Ok(definition)
+}
+
 fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|e| Error::definite(format!("reading the record: {e}")))
 }
@@ -396,7 +403,7 @@ impl Record {
             .await?;
         for mut row in tables {
             saved.tables.push(SavedTable {
-                definition: from_json(&column::<Vec<u8>>(&mut row, 0)?)?,
+                definition: recorded(&column::<Vec<u8>>(&mut row, 0)?)?,
                 stage: TableStage::parse(column(&mut row, 1)?)?,
                 rows: column(&mut row, 2)?,
                 bytes: column(&mut row, 3)?,

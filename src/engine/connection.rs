@@ -2,18 +2,22 @@
 //!
 //! Nothing leans on a server's defaults: each role sets what its statements depend on (law 3).
 
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 
 use crate::api::TlsMode;
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::source::binlog::LARGEST_EVENT;
-use crate::engine::source::dump::Dump;
+use crate::engine::source::dump::{Dump, Plain, PublicKey, gate};
 use crate::engine::tls;
-use crate::manifest::ResolvedEndpoint;
+use crate::manifest::{ResolvedEndpoint, ResolvedTls};
 
 /// What a connection is for; decides the session's settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +86,10 @@ impl ServerInfo {
 pub struct Connector {
     opts: Opts,
     mode: TlsMode,
+    /// What is done for a password where nothing is encrypted.
+    plain: Plain,
+    /// That nothing is encrypted was said.
+    told: Arc<AtomicBool>,
     /// The name in the server's certificate, where any will do and it is not the host's.
     name: Arc<OnceLock<String>>,
     address: String,
@@ -125,6 +133,8 @@ impl Connector {
         Self {
             opts: opts.into(),
             mode: endpoint.tls.mode,
+            plain: plain_login(&endpoint.host, &endpoint.tls),
+            told: Arc::default(),
             name: Arc::default(),
             address: format!("{}:{}", endpoint.host, endpoint.port),
             side,
@@ -162,25 +172,29 @@ impl Connector {
     }
 
     /// A connection made by `dial`, with the mode's ways around a TLS that does not come about.
-    async fn open<T, F>(&self, dial: impl Fn(Opts) -> F) -> Result<T>
+    async fn open<T, F>(&self, dial: impl Fn(Opts, Plain) -> F) -> Result<T>
     where
         F: Future<Output = mysql_async::Result<T>>,
     {
         self.attempts(dial).await.map_err(|e| e.context(format!("connecting to the {} {}", self.side, self.address)))
     }
 
-    async fn attempts<T, F>(&self, dial: impl Fn(Opts) -> F) -> Result<T>
+    async fn attempts<T, F>(&self, dial: impl Fn(Opts, Plain) -> F) -> Result<T>
     where
         F: Future<Output = mysql_async::Result<T>>,
     {
         // The outer error says that the server did not answer.
         let attempt = async |opts| {
-            let answer = tokio::time::timeout(CONNECT_TIMEOUT, dial(opts)).await;
+            let answer = tokio::time::timeout(CONNECT_TIMEOUT, dial(opts, self.plain.clone())).await;
             answer.map_err(|_| Error::connection(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
         };
         let result = match attempt(self.opts_named(self.name.get())).await? {
-            // As the servers' own clients do: Preferred goes without TLS where none comes about.
-            Err(error) if self.mode == TlsMode::Preferred && (is_no_tls(&error) || tls::failure(&error).is_some()) => {
+            // As the servers' own clients do: Preferred goes without TLS where none is offered. Where it is offered and does not come
+            // about, somebody may have seen to that.
+            Err(error) if self.mode == TlsMode::Preferred && is_no_tls(&error) => {
+                if !self.is_loopback() && !self.told.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(side = self.side, address = %self.address, "the server offers no TLS; the connection is not encrypted");
+                }
                 attempt(OptsBuilder::from_opts(self.opts.clone()).ssl_opts(None).into()).await?
             }
             Err(error) if self.mode == TlsMode::VerifyCA => match tls::other_name(&error) {
@@ -222,7 +236,11 @@ impl Connector {
     /// # Errors
     /// Says side and address; class [`Class::Connection`] when the server cannot be reached.
     pub async fn connect(&self, role: Role) -> Result<Conn> {
-        let mut conn = self.open(Conn::new::<Opts>).await?;
+        self.talk(self.connect_unguarded(role)).await
+    }
+
+    async fn connect_unguarded(&self, role: Role) -> Result<Conn> {
+        let mut conn = self.open(by_driver).await?;
         // First: a server may be set to answer no query with a row.
         for statement in common_settings(role) {
             conn.query_drop(statement.as_str()).await.map_err(|e| self.about(&statement, e))?;
@@ -242,11 +260,29 @@ impl Connector {
     /// # Errors
     /// As [`Connector::connect`].
     pub async fn dump(&self, info: &ServerInfo) -> Result<Dump> {
-        let mut dump = self.open(Dump::connect).await?.with_largest_event(self.largest_event);
+        let mut dump = self.talk(self.open(Dump::connect)).await?.with_largest_event(self.largest_event);
         for statement in [common_settings(Role::Dump), flavor_settings(Role::Dump, info)].concat() {
             dump.execute(&statement).await.map_err(|e| self.about(&statement, e))?;
         }
         Ok(dump)
+    }
+
+    /// Runs what talks to this server. The driver panics on answers that no server gives: those are errors of this side.
+    ///
+    /// # Errors
+    /// Those of `talking`; definite where it panicked.
+    pub async fn talk<T>(&self, talking: impl Future<Output = Result<T>>) -> Result<T> {
+        match AssertUnwindSafe(talking).catch_unwind().await {
+            Ok(result) => result,
+            Err(_) => Err(Error::definite(format!(
+                "the {} {} sent what no server of the MySQL family sends: is it one, and does nobody stand between?",
+                self.side, self.address
+            ))),
+        }
+    }
+
+    fn is_loopback(&self) -> bool {
+        is_loopback(self.opts.ip_or_hostname())
     }
 
     fn about(&self, statement: &str, error: mysql_async::Error) -> Error {
@@ -260,6 +296,28 @@ impl Connector {
         let _ = conn.disconnect().await;
         Ok(info)
     }
+}
+
+/// The driver's connection; where it must not log in by itself, behind a login of ours.
+async fn by_driver(opts: Opts, plain: Plain) -> mysql_async::Result<Conn> {
+    if opts.ssl_opts().is_some() || plain.is_lenient() { Conn::new(opts).await } else { gate::connect(opts, plain).await }
+}
+
+fn plain_login(host: &str, tls: &ResolvedTls) -> Plain {
+    let loopback = is_loopback(host);
+    let key = match &tls.server_public_key {
+        Some(pem) => PublicKey::Given(pem.clone().into()),
+        None if loopback || tls.allow_public_key_retrieval => PublicKey::Asked,
+        None => PublicKey::Refused,
+    };
+    Plain { key, strict: !loopback }
+}
+
+/// Whether nobody can stand between this process and the host. A name that stands for such an address, other than the one that always
+/// does, is not taken for one.
+pub fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn is_no_tls(error: &mysql_async::Error) -> bool {
@@ -372,6 +430,29 @@ pub fn is_connection_loss(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loopback_is_what_it_says() {
+        for host in ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LOCALHOST"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["0.0.0.0", "10.0.0.1", "localhost.example.com", "127.1", "db", "127.0.0.1.example.com", ""] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn passwords_go_out_encrypted_or_not_at_all() {
+        let tls = |allow| ResolvedTls { allow_public_key_retrieval: allow, ..ResolvedTls::default() };
+        assert!(plain_login("localhost", &tls(false)).is_lenient());
+        let far = plain_login("db.example.com", &tls(false));
+        assert!(far.strict && matches!(far.key, PublicKey::Refused));
+        // The key may be asked for, a weaker plugin may not.
+        let asked = plain_login("db.example.com", &tls(true));
+        assert!(asked.strict && !asked.is_lenient() && matches!(asked.key, PublicKey::Asked));
+        let given = ResolvedTls { server_public_key: Some(b"pem".to_vec()), ..tls(true) };
+        assert!(matches!(plain_login("localhost", &given).key, PublicKey::Given(_)));
+    }
 
     #[test]
     fn versions_are_read() {

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::checkpoint::{Claim, Record, TableStage};
 use super::connection::{Connector, Role, ServerInfo};
@@ -18,6 +17,7 @@ use super::schema::apply;
 use super::schema::names::PlanNames;
 use super::schema::rewrite::{Deferred, DeferredKind, RewrittenTable};
 use super::schema::view::Definer;
+use super::sql::single::Single;
 use crate::api::{ConflictPolicy, MigrationTaskSpec};
 
 /// Makes objects at the destination.
@@ -99,7 +99,7 @@ impl Creator {
         let definition = &table.definition;
         if let Some(rewritten) = self.statements.get(table.id as usize) {
             self.record.set_table_stage(&self.claim, definition, TableStage::Creating).await?;
-            let made = conn.query_drop(rewritten.create.as_str()).await;
+            let made = Single::parse(&rewritten.create, &table.destination)?.run(conn).await;
             match made {
                 Ok(()) => {}
                 Err(mysql_async::Error::Server(error)) if error.code == TABLE_EXISTS => {

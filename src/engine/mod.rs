@@ -24,6 +24,7 @@ pub mod replicate;
 pub mod schema;
 pub mod sizing;
 pub mod source;
+pub mod sql;
 pub mod text;
 pub mod throttle;
 mod tls;

@@ -16,6 +16,9 @@ pub fn secret_references(spec: &MigrationTaskSpec) -> Vec<(String, String)> {
         if let Some(client) = &tls.client_certificate {
             add("tls.clientCertificate", &client.secret_name);
         }
+        if let Some(key) = &tls.server_public_key {
+            add("tls.serverPublicKey", &key.secret_name);
+        }
     };
     let source = &spec.source.mysql;
     endpoint("spec.source.mysql", source.credentials.as_ref().map(|secret| &secret.secret_name), &source.tls);

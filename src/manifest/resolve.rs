@@ -27,7 +27,7 @@ pub struct ResolvedEndpoint {
 }
 
 /// Encryption of a connection, with the certificates themselves.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ResolvedTls {
     /// How strictly.
     pub mode: TlsMode,
@@ -35,6 +35,10 @@ pub struct ResolvedTls {
     pub ca_pem: Option<Vec<u8>>,
     /// Client certificate chain and private key, both in PEM.
     pub client_cert: Option<(Vec<u8>, Vec<u8>)>,
+    /// The server's RSA public key in PEM, for passwords on connections without encryption.
+    pub server_public_key: Option<Vec<u8>>,
+    /// Whether the server may be asked for it.
+    pub allow_public_key_retrieval: bool,
 }
 
 impl fmt::Debug for ResolvedTls {
@@ -43,6 +47,8 @@ impl fmt::Debug for ResolvedTls {
             .field("mode", &self.mode)
             .field("ca_pem", &self.ca_pem.as_ref().map(|_| "***"))
             .field("client_cert", &self.client_cert.as_ref().map(|_| "***"))
+            .field("server_public_key", &self.server_public_key.as_ref().map(|_| "***"))
+            .field("allow_public_key_retrieval", &self.allow_public_key_retrieval)
             .finish()
     }
 }
@@ -233,7 +239,12 @@ impl Lookup<'_> {
                 chain.as_ref().and_then(|_| self.pem(&client.secret_name, &client.private_key_key, private_key, &client_path));
             chain.zip(key)
         });
-        ResolvedTls { mode: tls.mode, ca_pem, client_cert }
+        let server_public_key = tls
+            .server_public_key
+            .as_ref()
+            .and_then(|key| self.pem(&key.secret_name, &key.key, "PUBLIC KEY-----", &format!("{path}.tls.serverPublicKey")));
+        let allow_public_key_retrieval = tls.allow_public_key_retrieval;
+        ResolvedTls { mode: tls.mode, ca_pem, client_cert, server_public_key, allow_public_key_retrieval }
     }
 
     fn pem(&mut self, name: &str, key: &str, marker: &str, path: &str) -> Option<Vec<u8>> {

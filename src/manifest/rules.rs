@@ -10,7 +10,7 @@ use super::{documents, patterns, schema_check};
 use crate::api::crd::NAME_LIMIT;
 use crate::api::{
     DatabaseSelection, Destination, MigrationTask, MigrationTaskSpec, MigrationType, MysqlEndpoint, TableSelection,
-    TablestoreType,
+    TablestoreType, TlsMode,
 };
 
 /// Refuses everything that the API server refuses, and what it cannot see.
@@ -115,19 +115,26 @@ pub(super) fn check_spec(spec: &MigrationTaskSpec) -> Vec<FieldError> {
 }
 
 fn check_endpoint(endpoint: &MysqlEndpoint, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if endpoint.tls.mode == TlsMode::VerifyCA && endpoint.tls.ca.is_none() {
+        errors.push(FieldError::new(
+            format!("{path}.tls.ca"),
+            "VerifyCA takes every certificate of the authority, whatever its name, so it must be an authority of your own; set ca, or \
+             VerifyIdentity",
+        ));
+    }
     if endpoint.credentials.is_some() {
-        return Vec::new();
+        return errors;
     }
     let given = [("host", endpoint.host.is_some()), ("username", endpoint.username.is_some())];
     let missing = given.into_iter().filter(|(_, is_given)| !is_given);
-    missing
-        .map(|(field, _)| {
-            FieldError::new(
-                format!("{path}.{field}"),
-                format!("set it, or set credentials.secretName to a Secret that has the key {field}"),
-            )
-        })
-        .collect()
+    errors.extend(missing.map(|(field, _)| {
+        FieldError::new(
+            format!("{path}.{field}"),
+            format!("set it, or set credentials.secretName to a Secret that has the key {field}"),
+        )
+    }));
+    errors
 }
 
 fn check_database(database: &DatabaseSelection, destination: &Destination, path: &str) -> Vec<FieldError> {

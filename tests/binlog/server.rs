@@ -92,7 +92,7 @@ impl Server {
             username: "root".into(),
             password: SecretText::new("godwit-root"),
             flavor: Flavor::Auto,
-            tls: ResolvedTls { mode: TlsMode::Disabled, ca_pem: None, client_cert: None },
+            tls: ResolvedTls { mode: TlsMode::Disabled, ..ResolvedTls::default() },
         };
         let connector = Connector::new(&endpoint, "source");
         let info = connector.server_info().await.unwrap();

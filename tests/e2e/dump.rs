@@ -17,7 +17,7 @@ const FORMAT_DESCRIPTION: u8 = 15;
 const DONE: [u8; 2] = [2, 162];
 
 fn plain() -> ResolvedTls {
-    ResolvedTls { mode: TlsMode::Disabled, ca_pem: None, client_cert: None }
+    ResolvedTls { mode: TlsMode::Disabled, ..ResolvedTls::default() }
 }
 
 fn connector(port: u16, account: (&str, &str), host: &str, tls: ResolvedTls) -> Connector {
@@ -75,7 +75,7 @@ async fn every_plugin(server: &Server, ca: Option<&[u8]>, modes: &[TlsMode], plu
         account(server, &name, &format!("{plugin} BY 'dump-login-pass'")).await;
         let right = (name.as_str(), "dump-login-pass");
         for mode in modes.iter().copied() {
-            let tls = ResolvedTls { mode, ca_pem: ca.map(<[u8]>::to_vec), client_cert: None };
+            let tls = ResolvedTls { mode, ca_pem: ca.map(<[u8]>::to_vec), ..ResolvedTls::default() };
             // Forgets what it knows of passwords.
             server.run(&["FLUSH PRIVILEGES"]).await;
             for _ in 0..2 {
@@ -108,7 +108,6 @@ async fn every_plugin_of_mariadb114() {
     every_plugin_encrypted("mariadb114", &[""]).await;
 }
 
-/// Offers TLS, with which rustls has no cipher in common.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_plugin_of_mysql80() {
     let _place = place().await;
@@ -178,6 +177,7 @@ async fn certificates_are_looked_at() {
         mode,
         ca_pem: Some(ca.to_vec()),
         client_cert: client.then(|| (file(lab.path(), "client-cert"), file(lab.path(), "client-key"))),
+        ..ResolvedTls::default()
     };
     let (ca, stranger) = (file(lab.path(), "ca-cert"), file(other.path(), "ca-cert"));
     let (certified, encrypted) = (("with_certificate", "certified-pass"), ("encrypted", "encrypted-pass"));
@@ -190,9 +190,9 @@ async fn certificates_are_looked_at() {
         refused(&named, encrypted, plain(), "Access denied").await;
         for mode in [TlsMode::VerifyCA, TlsMode::VerifyIdentity] {
             refused(&named, encrypted, with(mode, &stranger, false), "TLS does not come about: invalid peer certificate").await;
-            let public = ResolvedTls { mode, ca_pem: None, client_cert: None };
-            refused(&named, encrypted, public, "UnknownIssuer").await;
         }
+        let public = ResolvedTls { mode: TlsMode::VerifyIdentity, ..ResolvedTls::default() };
+        refused(&named, encrypted, public, "UnknownIssuer").await;
         drop(named);
 
         let misnamed = server(kind, lab.path(), "wrong-name").await;
@@ -209,12 +209,14 @@ async fn certificates_are_looked_at() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_does_not_have() {
     let _place = place().await;
-    let server = Server::start("mysql80", &["--binlog-checksum=NONE"]);
+    // Offers TLS, with which rustls has no cipher in common.
+    let server = Server::start("mysql80", &["--binlog-checksum=NONE", "--ssl"]);
     account(&server, "reader", "WITH mysql_native_password BY 'dump-login-pass'").await;
     let right = ("reader", "dump-login-pass");
     reads(&server, right, "127.0.0.1", plain()).await.unwrap();
-    let required = ResolvedTls { mode: TlsMode::Required, ..plain() };
-    refused(&server, right, required, "TLS does not come about").await;
+    for mode in [TlsMode::Required, TlsMode::Preferred] {
+        refused(&server, right, ResolvedTls { mode, ..plain() }, "TLS does not come about").await;
+    }
     account(&server, "other", "WITH sha256_password BY 'dump-login-pass'").await;
     refused(&server, ("other", "dump-login-pass"), plain(), "sha256_password").await;
     server.run(&["CREATE USER blind IDENTIFIED WITH mysql_native_password BY 'dump-login-pass'"]).await;

@@ -28,4 +28,5 @@ mod shop;
 mod support;
 mod tls;
 mod values;
+mod wire;
 mod xa;

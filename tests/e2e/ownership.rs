@@ -23,7 +23,7 @@ fn record(server: &Server, task: &str) -> Record {
         username: "root".into(),
         password: SecretText::new(PASSWORD),
         flavor: Flavor::Auto,
-        tls: ResolvedTls { mode: TlsMode::Disabled, ca_pem: None, client_cert: None },
+        tls: ResolvedTls { mode: TlsMode::Disabled, ..ResolvedTls::default() },
     };
     Record::new(Connector::new(&endpoint, "destination"), "godwit", task)
 }

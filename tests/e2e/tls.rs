@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
 use crate::support::{Ended, Migration, Server, assert_equal, place};
@@ -127,9 +128,9 @@ async fn every_mode(kind: &str) {
             "spec.destination.mysql",
         ];
         refused(&stranger, &sentences).await;
-        // The public authorities do not know it either.
-        refused(&case.migration(ENCRYPTED, "127.0.0.1", json!({"mode": mode})), &["UnknownIssuer", "tls.ca"]).await;
     }
+    // The public authorities do not know it either.
+    refused(&case.migration(ENCRYPTED, "127.0.0.1", json!({"mode": "VerifyIdentity"})), &["UnknownIssuer", "tls.ca"]).await;
 
     // All the way, each kind of connection that an engine makes.
     let migration = case.migration(CERTIFIED, "localhost", verified("VerifyIdentity"));
@@ -210,4 +211,51 @@ async fn plain_login_by_mysql_native_password() {
     plain_login("mysql80", "WITH mysql_native_password").await;
     // Its own default.
     plain_login("mariadb114", "").await;
+}
+
+/// Where somebody can stand between, a password is not sent for the asking. 0.0.0.0 leads to this machine and is no loopback address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_not_sent_for_the_asking() {
+    let _place = place().await;
+    let (source, destination) = (Server::start("mysql80", &[]), Server::start("mysql80", &[]));
+    fill(&source).await;
+    for server in [&source, &destination] {
+        server
+            .run(&[
+                "CREATE USER mover IDENTIFIED WITH caching_sha2_password BY 'plain-login-pass'",
+                "GRANT ALL ON *.* TO mover WITH GRANT OPTION",
+                "CREATE USER weak IDENTIFIED WITH mysql_native_password BY 'plain-login-pass'",
+            ])
+            .await;
+    }
+    let with = |account: &str, tls: Value| {
+        let mut migration = Migration::new(&source, &destination);
+        let login = json!({"username": account, "password": "plain-login-pass"});
+        migration.secrets = vec![("source", login.clone()), ("destination", login)];
+        for end in ["source", "destination"] {
+            migration.set(&format!("/{end}/mysql/host"), json!("0.0.0.0"));
+            migration.set(&format!("/{end}/mysql/tls"), tls.clone());
+        }
+        migration
+    };
+    let disabled = || json!({"mode": "Disabled"});
+    refused(&with("mover", disabled()), &["tls.serverPublicKey", "not encrypted"]).await;
+    refused(&with("weak", disabled()), &["mysql_native_password, a weaker proof"]).await;
+    // Each server's own key, and no question for it.
+    let mut given = with("mover", json!({"mode": "Disabled", "serverPublicKey": {"secretName": "key"}}));
+    given.set("/destination/mysql/tls", json!({"mode": "Disabled", "serverPublicKey": {"secretName": "other-key"}}));
+    for (name, server) in [("key", &source), ("other-key", &destination)] {
+        let statement = "SHOW STATUS LIKE 'Caching_sha2_password_rsa_public_key'";
+        let found: Option<(String, String)> = server.connect().await.query_first(statement).await.unwrap();
+        given.secrets.push((name, json!({"public_key.pem": found.unwrap().1})));
+    }
+    given.arrives(&source, &destination).await;
+    for server in [&source, &destination] {
+        // Forgets what it knows of passwords.
+        server.run(&["FLUSH PRIVILEGES"]).await;
+    }
+    passes(&with("mover", json!({"mode": "Disabled", "allowPublicKeyRetrieval": true}))).await;
+    // The server offers no TLS: somebody may say so in its place.
+    let ended = with("mover", json!({"mode": "Preferred", "allowPublicKeyRetrieval": true})).godwit(&["precheck"]).await;
+    ended.expect(REFUSED).says("Encryption").says("offers no TLS");
 }

@@ -56,7 +56,7 @@ impl Server {
             username: self.user.clone(),
             password: SecretText::new(self.password.clone()),
             flavor: godwit::api::Flavor::Auto,
-            tls: ResolvedTls { mode: TlsMode::Disabled, ca_pem: None, client_cert: None },
+            tls: ResolvedTls { mode: TlsMode::Disabled, ..ResolvedTls::default() },
         };
         Connector::new(&endpoint, side)
     }

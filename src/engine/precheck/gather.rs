@@ -58,8 +58,8 @@ pub async fn gather(
         }
     };
     let flavors = (spec.source.mysql.flavor, spec.destination.mysql.as_ref().map(|mysql| mysql.flavor).unwrap_or_default());
-    let source_server = read_server(&mut source_conn, source, flavors.0).await?;
-    let destination_server = read_server(&mut destination_conn, destination, flavors.1).await?;
+    let source_server = source.talk(read_server(&mut source_conn, source, flavors.0)).await?;
+    let destination_server = destination.talk(read_server(&mut destination_conn, destination, flavors.1)).await?;
     let names = NameRules {
         source: source_server.lower_case_table_names(),
         destination: destination_server.lower_case_table_names(),
@@ -79,16 +79,19 @@ pub async fn gather(
         in_use: BTreeMap::new(),
         trial: Trial::default(),
     };
-    match resolve_objects(spec, names, &mut source_conn.conn).await {
+    match source.talk(resolve_objects(spec, names, &mut source_conn.conn)).await {
         Ok((selection, plan)) => {
             let plan = plan.between(&context.source.info, &context.destination.info);
-            context.source_objects = read_source::objects(&mut source_conn.conn, &context.source.info, &plan).await?;
-            context.source_objects.beside_heartbeat = beside_heartbeat(spec, &selection, &mut source_conn.conn).await?;
+            let objects = read_source::objects(&mut source_conn.conn, &context.source.info, &plan);
+            context.source_objects = source.talk(objects).await?;
+            let beside = beside_heartbeat(spec, &selection, &mut source_conn.conn);
+            context.source_objects.beside_heartbeat = source.talk(beside).await?;
             if plan.incremental && context.source.flag("log_bin") == Some(true) {
-                context.source_objects.undecided = undecided(source, &context.source.info, &own.task).await?;
+                context.source_objects.undecided = source.talk(undecided(source, &context.source.info, &own.task)).await?;
             }
             let records = &spec.destination.records_database;
-            let owners = read_destination::owners(&mut destination_conn.conn, records, &plan, names).await?;
+            let owners = read_destination::owners(&mut destination_conn.conn, records, &plan, names);
+            let owners = destination.talk(owners).await?;
             let (mine, others): (BTreeMap<_, _>, BTreeMap<_, _>) = owners.into_iter().partition(|(_, task)| *task == own.task);
             if !mine.is_empty() {
                 // A task that has begun made the views, too.
@@ -96,11 +99,12 @@ pub async fn gather(
             }
             context.owned.extend(mine.into_keys());
             context.in_use = others;
-            context.existing =
-                read_destination::existing(&mut destination_conn.conn, &context.destination.info, &plan, names, &context.owned)
-                    .await?;
+            let existing =
+                read_destination::existing(&mut destination_conn.conn, &context.destination.info, &plan, names, &context.owned);
+            context.existing = destination.talk(existing).await?;
             if context.schema() {
-                context.constraints = read_destination::constraints(&mut destination_conn.conn, &plan).await?;
+                let constraints = read_destination::constraints(&mut destination_conn.conn, &plan);
+                context.constraints = destination.talk(constraints).await?;
             }
             context.selection = selection;
             context.plan = plan;

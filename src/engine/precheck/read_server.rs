@@ -23,6 +23,10 @@ pub struct Link {
 /// # Errors
 /// Says side and address.
 pub async fn connect(connector: &Connector) -> Result<Link> {
+    connector.talk(measure(connector)).await
+}
+
+async fn measure(connector: &Connector) -> Result<Link> {
     let mut conn = connector.connect(Role::Metadata).await?;
     let mut round_trip_micros = u64::MAX;
     for _ in 0..3 {

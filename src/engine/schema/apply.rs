@@ -18,6 +18,8 @@ use crate::engine::schema::names::PlanNames;
 use crate::engine::schema::read::rows;
 use crate::engine::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, TableRewrite, rewrite_create_table};
 use crate::engine::schema::view_session::{CreateError, ViewSession, create_in_session};
+use crate::engine::sql::single::Single;
+use crate::engine::sql::words::word;
 
 /// Settings that some servers lack and some accounts may not change; each has its own statement.
 const WHERE_POSSIBLE: &[&str] = &[
@@ -105,7 +107,9 @@ fn cascade_indexes(definition: &TableDefinition) -> Vec<String> {
 pub fn create_database_statement(database: &DatabasePlan, destination: &ServerInfo) -> Result<String> {
     let collation = destination_collation(&database.collation, destination).context(format!("database {}", database.source))?;
     let name = quote_identifier(&database.destination);
-    Ok(format!("CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET {} COLLATE {collation}", database.character_set))
+    let character_set = word(&database.character_set, "a character set")?;
+    let collation = word(&collation, "a collation")?;
+    Ok(format!("CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET {character_set} COLLATE {collation}"))
 }
 
 /// Creates a database unless it exists.
@@ -140,7 +144,7 @@ pub enum Made {
 /// # Errors
 /// From the server; definite when a foreign object has the name.
 pub async fn create_object(conn: &mut Conn, name: &TableName, statement: &str, intended: bool) -> Result<Made> {
-    match conn.query_drop(statement).await {
+    match Single::parse(statement, name)?.run(conn).await {
         Ok(()) => Ok(Made::Now),
         Err(error) => not_made(error, name, intended),
     }
@@ -172,7 +176,7 @@ pub async fn run_deferred(conn: &mut Conn, deferred: &Deferred) -> Result<Made> 
         let Some(statement) = deferred.statement_without(|name| existing.iter().any(|own| own.eq_ignore_ascii_case(name))) else {
             return Ok(Made::Before);
         };
-        match conn.query_drop(&statement).await {
+        match Single::parse(&statement, table)?.run(conn).await {
             Ok(()) => return Ok(Made::Now),
             Err(mysql_async::Error::Server(error)) if ADDED_MEANWHILE.contains(&error.code) => last = Some((error, statement)),
             Err(error) => return Err(Error::from(error).context(statement)),
@@ -232,7 +236,7 @@ pub async fn create_views(
 ) -> Result<Vec<ObjectFailure>> {
     let mut failures = Vec::new();
     for ViewStatement { name, statement, session } in views {
-        let made = match create_in_session(conn, statement, session).await {
+        let made = match create_in_session(conn, name, statement, session).await {
             Ok(()) => Ok(Made::Now),
             Err(CreateError::Driver(error)) => not_made(error, name, intended(name)),
             Err(CreateError::Other(error)) => Err(error),

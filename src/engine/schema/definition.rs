@@ -3,6 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::error::Result;
+use crate::engine::sql::words::word;
+
 /// How a column's values are stored, as far as decoding and rendering need it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
@@ -193,6 +196,20 @@ impl ForeignKey {
 }
 
 impl TableDefinition {
+    /// What stands in statements without quotes is a word, whoever said it: a source, or a record at the destination.
+    ///
+    /// # Errors
+    /// Definite, with the column.
+    pub fn check_words(&self) -> Result<()> {
+        for column in &self.columns {
+            let named = [("character set", &column.character_set), ("collation", &column.collation)];
+            for (what, name) in named.into_iter().filter_map(|(what, name)| Some((what, name.as_deref()?))) {
+                word(name, &format!("the {what} of column {} of {}", column.name, self.qualified()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// `database.table`, for messages.
     pub fn qualified(&self) -> String {
         format!("{}.{}", self.database, self.table)

@@ -169,6 +169,7 @@ async fn read_once(conn: &mut Conn, info: &ServerInfo, database: &str, wanted: &
             unread,
         };
         complete(conn, &mut definition).await?;
+        definition.check_words()?;
         definitions.push(definition);
     }
     Ok(definitions)

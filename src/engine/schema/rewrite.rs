@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::engine::error::{Error, Result};
+use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TableName;
 use crate::engine::quote::{quote_identifier, quote_qualified};
 use crate::engine::schema::create::{CreateTable, IndexClass, Item, ItemKind};
@@ -13,6 +13,7 @@ use crate::engine::schema::edit::Edits;
 use crate::engine::schema::lexer::TokenKind;
 use crate::engine::schema::names::NameMap;
 use crate::engine::schema::options;
+use crate::engine::sql::single::Single;
 
 /// The destination table's engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,7 +99,13 @@ pub struct RewrittenTable {
 pub fn rewrite_create_table(create: &str, rules: &TableRewrite) -> Result<RewrittenTable> {
     let create = CreateTable::parse(create).map_err(|error| error.context(&rules.source))?;
     let columns = create.column_names().into_iter().map(|name| name.to_lowercase()).collect();
-    Rewriter { create, rules, columns, edits: Edits::default(), notes: Vec::new() }.run()
+    let rewritten = Rewriter { create, rules, columns, edits: Edits::default(), notes: Vec::new() }.run()?;
+    // What would be refused when it is run is refused before anything is.
+    Single::parse(&rewritten.create, &rules.destination).context(format!("table {}", rules.source))?;
+    for deferred in &rewritten.deferred {
+        Single::parse(&deferred.statement(), &rules.destination).context(format!("table {}", rules.source))?;
+    }
+    Ok(rewritten)
 }
 
 pub(super) struct Rewriter<'a> {
@@ -383,13 +390,17 @@ impl Rewriter<'_> {
                 let table = self.table_name(at, at + 3);
                 let new_name = table.as_ref().and_then(|table| self.rules.names.table(table));
                 let new_name = new_name.or_else(|| {
-                    let table = table?;
+                    let table = table.clone()?;
                     Some(TableName { database: self.rules.names.database(&table.database)?, table: table.table })
                 });
-                if let Some(new_name) = new_name {
-                    let range = self.create.bytes(&(at..at + 3));
-                    found.push((range, quote_qualified(&new_name.database, &new_name.table)));
-                }
+                let Some(new_name) = new_name else {
+                    return Err(self.error(&format!(
+                        "its definition names {}, which is not selected; change the definition at the source or leave the table out",
+                        table.map(|table| table.to_string()).unwrap_or_default()
+                    )));
+                };
+                let range = self.create.bytes(&(at..at + 3));
+                found.push((range, quote_qualified(&new_name.database, &new_name.table)));
             } else if self.is_column(&name) {
                 match self.column(&name) {
                     None => return Ok(Some(name)),

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::error::{Error, Result};
+use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TableName;
 use crate::engine::quote::{quote_identifier, quote_qualified};
 use crate::engine::schema::create::excerpt;
@@ -13,6 +13,7 @@ use crate::engine::schema::edit::Edits;
 use crate::engine::schema::lexer::{LexMode, Token, TokenKind, tokens};
 use crate::engine::schema::names::NameMap;
 use crate::engine::schema::read::is_system_database;
+use crate::engine::sql::single::Single;
 
 /// What becomes of a view's definer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,7 +42,10 @@ pub fn rewrite_view(create: &str, source: &TableName, names: &dyn NameMap, defin
             edits.replace(view.span(name.start, name.start + name.parts.len() * 2 - 1), text);
         }
     }
-    Ok(edits.apply_all(create))
+    let statement = edits.apply_all(create);
+    // What would be refused when it is run is refused before anything is.
+    Single::parse(&statement, &destination).context(format!("view {source}"))?;
+    Ok(statement)
 }
 
 /// The tables and views that a view reads.
@@ -255,14 +259,22 @@ impl<'a> View<'a> {
             }
             Role::Function => {
                 let [database, function] = name.parts.as_slice() else { return Ok(None) };
-                Ok(names.database(database).map(|database| quote_qualified(&database, function)))
+                match names.database(database) {
+                    Some(database) => Ok(Some(quote_qualified(&database, function))),
+                    None if database.eq_ignore_ascii_case("sys") => Ok(None),
+                    None => Err(Error::definite(format!(
+                        "view {} calls {database}.{function}, whose database is not selected",
+                        self.source
+                    ))),
+                }
             }
             Role::Column => self.mapped_column(name, names),
         }
     }
 
     fn destination(&self, table: &TableName, names: &dyn NameMap) -> Result<TableName> {
-        if is_system_database(&table.database) {
+        // What accounts and their passwords are at the destination is nothing that a source may ask for.
+        if is_system_database(&table.database) && !table.database.eq_ignore_ascii_case("mysql") {
             return Ok(table.clone());
         }
         names.table(table).ok_or_else(|| Error::definite(format!("view {} reads {table}, which is not selected", self.source)))

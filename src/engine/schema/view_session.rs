@@ -11,8 +11,10 @@ use serde::Serialize;
 
 use crate::engine::connection::{Flavor, ServerInfo};
 use crate::engine::error::{Error, Result};
+use crate::engine::plan::TableName;
 use crate::engine::schema::collation::destination_collation;
 use crate::engine::schema::exact::{ExactText, exact_text, hex, introduced_as_hex, is_utf8_name, unhex};
+use crate::engine::sql::single::Single;
 
 /// `character_set_client` and `collation_connection` of a view.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -114,7 +116,13 @@ async fn encode(conn: &mut Conn, statement: &str, client: &str) -> Result<Vec<u8
 ///
 /// # Errors
 /// From the server.
-pub async fn create_in_session(conn: &mut Conn, statement: &str, session: &ViewSession) -> std::result::Result<(), CreateError> {
+pub async fn create_in_session(
+    conn: &mut Conn,
+    name: &TableName,
+    statement: &str,
+    session: &ViewSession,
+) -> std::result::Result<(), CreateError> {
+    let single = Single::parse(statement, name).map_err(CreateError::Other)?;
     let ViewSession { character_set_client: client, collation_connection: collation } = session;
     let name_is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if client.is_empty() || !name_is_plain(client) || !name_is_plain(collation) {
@@ -122,7 +130,7 @@ pub async fn create_in_session(conn: &mut Conn, statement: &str, session: &ViewS
     }
     let bytes = encode(conn, statement, client).await.map_err(CreateError::Other)?;
     conn.query_drop(format!("SET SESSION character_set_client={client}, collation_connection={collation}")).await?;
-    let made = conn.query_drop(bytes).await;
+    let made = single.run_encoded(conn, &bytes).await;
     conn.query_drop("SET NAMES utf8mb4").await?;
     Ok(made?)
 }

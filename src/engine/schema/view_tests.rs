@@ -68,7 +68,10 @@ fn names_of_tables_and_columns() {
             "select `d`.`w`.`b` AS `b`,(select `d`.`w`.`c` from `d`.`x` `w`) AS `c` from `d`.`w`",
             "select `w`.`b` AS `b`,(select `w`.`c` from `e`.`x` `w`) AS `c` from `e`.`w`",
         ),
-        ("select `mysql`.`user`.`User` AS `u` from `mysql`.`user`", "select `mysql`.`user`.`User` AS `u` from `mysql`.`user`"),
+        (
+            "select `sys`.`version`.`sys_version` AS `v`,`sys`.`format_bytes`(1) AS `b` from `sys`.`version`",
+            "select `sys`.`version`.`sys_version` AS `v`,`sys`.`format_bytes`(1) AS `b` from `sys`.`version`",
+        ),
     ] {
         assert_eq!(rewritten(body).unwrap(), expected);
     }
@@ -83,6 +86,9 @@ fn what_cannot_be_is_refused() {
     let two = rewritten("select (select `p`.`a` from `d`.`t` `p`) AS `x`,(select `p`.`a` from `d`.`w` `p`) AS `y`");
     assert!(two.is_err());
     assert!(rewritten("select `d`.`t`.`b` AS `b`,(select `d`.`t`.`c` from `d`.`x` `t`) AS `c` from `d`.`t`").is_err());
+    for other in ["select `mysql`.`user`.`User` AS `u` from `mysql`.`user`", "select `o`.`f`(1) AS `x`"] {
+        assert!(rewritten(other).unwrap_err().to_string().contains("not selected"), "{other}");
+    }
     assert!(rewrite_view("CREATE TABLE t (a int)", &name("d", "v"), &Renamed, Definer::Keep).is_err());
 }
 

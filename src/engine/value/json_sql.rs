@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use super::json_types::{JsonServer, MARK, is_typed, number_end, plain, skip_string};
 use super::literal::push_quoted;
+use crate::engine::sql::words::{is_exact_number, is_number};
 
 /// The text of a SELECT as MySQL 8.0 and later would print the same document, where 5.7 prints it otherwise: the line breaks
 /// of long binary values, which are no JSON, and the double -0, which a parser would take for the integer 0.
@@ -216,7 +217,8 @@ fn push_time(out: &mut Vec<u8>, text: &[u8]) {
     let end = hours.iter().position(|byte| *byte == b':').unwrap_or(hours.len());
     let (number, rest) = hours.split_at(end);
     let number = std::str::from_utf8(number).ok().and_then(|number| number.parse::<u32>().ok());
-    let given = number.filter(|hours| *hours > 31).and_then(|hours| {
+    let is_time = rest.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'));
+    let given = number.filter(|hours| is_time && *hours > 31).and_then(|hours| {
         let days = hours / 24;
         [days, days.saturating_sub(1)].into_iter().map(|days| 32 * days + hours - 24 * days).find(|given| *given <= 838)
     });
@@ -278,7 +280,7 @@ impl Builder<'_> {
             }
             b'-' | b'0'..=b'9' => {
                 let end = number_end(self.text, place);
-                self.number(out, place, end);
+                self.number(out, place, end)?;
                 Some(end)
             }
             _ => {
@@ -291,8 +293,12 @@ impl Builder<'_> {
     }
 
     /// Digits without a point are an integer of 64 bits to the server, others a DECIMAL unless there is an exponent.
-    fn number(&self, out: &mut Vec<u8>, start: usize, end: usize) {
+    fn number(&self, out: &mut Vec<u8>, start: usize, end: usize) -> Option<()> {
         let number = &self.text[start..end];
+        // Two signs would begin a comment.
+        if !is_number(number) {
+            return None;
+        }
         let has = |wanted: &[u8]| number.iter().any(|byte| wanted.contains(byte));
         if has(b"eE") {
             out.extend_from_slice(number);
@@ -304,6 +310,7 @@ impl Builder<'_> {
         } else {
             self.parsed(out, start, end);
         }
+        Some(())
     }
 
     fn parsed(&self, out: &mut Vec<u8>, start: usize, end: usize) {
@@ -318,7 +325,7 @@ impl Builder<'_> {
         let start = place + 2;
         if matches!(letter, b'D' | b'U') {
             let end = number_end(self.text, start);
-            let number = self.text.get(start..end)?;
+            let number = self.text.get(start..end).filter(|number| is_exact_number(number))?;
             if letter == b'U' {
                 out.extend_from_slice(b"CAST(");
                 out.extend_from_slice(number);
@@ -382,7 +389,7 @@ impl Builder<'_> {
                     out.push(b')');
                 } else {
                     out.extend_from_slice(b"_utf8mb4");
-                    push_quoted(out, key.get(1..key.len() - 1)?);
+                    push_quoted(out, key.get(1..key.len().checked_sub(1)?)?);
                 }
                 out.push(b',');
                 place = end + self.text.get(end..)?.starts_with(b": ").then_some(2)?;

@@ -9,6 +9,7 @@ use super::json_types::{self, JsonServer};
 use crate::engine::plan::ColumnPlan;
 use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::{Column, Kind};
+use crate::engine::sql::words::{is_number, is_word};
 
 /// Values from this size on are measured before they are written.
 const LARGE: usize = 1 << 20;
@@ -49,6 +50,11 @@ fn push_bits(out: &mut Vec<u8>, bytes: &[u8]) {
     super::read::push_u64(out, number);
 }
 
+/// Appends the value of a numeric column. Only a number stands without quotes; whatever else came for one is text, which strict mode refuses.
+fn push_number(out: &mut Vec<u8>, bytes: &[u8]) {
+    if is_number(bytes) { out.extend_from_slice(bytes) } else { push_quoted(out, bytes) }
+}
+
 /// Appends the literal that stores this value in the column at the destination.
 pub fn push_insert_literal(out: &mut Vec<u8>, column: &ColumnPlan, cell: CellRef<'_>) {
     match (&column.column.kind, cell) {
@@ -73,7 +79,7 @@ fn push_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
         | Kind::Double
         | Kind::Year
         | Kind::Enum { .. }
-        | Kind::Set { .. } => out.extend_from_slice(bytes),
+        | Kind::Set { .. } => push_number(out, bytes),
         Kind::Bit { .. } => push_bits(out, bytes),
         Kind::Json => json_sql::push_json(out, bytes, JsonServer::Text),
         Kind::Uuid | Kind::Inet4 | Kind::Inet6 => {
@@ -101,7 +107,8 @@ fn push_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
 /// (a literal is coercible; MySQL manual, "Collation Coercibility in Expressions").
 pub fn push_compare_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
     match (&column.kind, cell, &column.character_set) {
-        (Kind::Char | Kind::Varchar | Kind::Text, Some(bytes), Some(character_set)) => {
+        // Definitions with another name than a word are refused where they are read.
+        (Kind::Char | Kind::Varchar | Kind::Text, Some(bytes), Some(character_set)) if is_word(character_set) => {
             out.push(b'_');
             out.extend_from_slice(character_set.as_bytes());
             push_quoted(out, bytes);
@@ -141,7 +148,7 @@ pub fn push_identity(out: &mut Vec<u8>, planned: &ColumnPlan, cell: CellRef<'_>)
         // As a number, and as an exact one: MariaDB compares a SET with a number beyond 63 bits as doubles.
         Kind::Enum { .. } | Kind::Set { .. } => {
             out.extend_from_slice(format!("CAST({quoted} AS UNSIGNED)=").as_bytes());
-            out.extend_from_slice(bytes);
+            push_number(out, bytes);
         }
         Kind::Geometry | Kind::Vector => {
             out.extend_from_slice(format!("HEX({quoted})='").as_bytes());

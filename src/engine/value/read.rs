@@ -11,6 +11,7 @@ use super::{RowBuilder, float_text};
 use crate::engine::error::{Error, Result};
 use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::{Column, Kind};
+use crate::engine::sql::words::is_exact_number;
 
 /// What to select for a column so that [`push_value`] can read it: ENUM and SET travel as numbers.
 pub fn select_expression(name: &str, kind: &Kind) -> String {
@@ -119,7 +120,7 @@ pub fn push_value(out: &mut RowBuilder, value: Value, column: &Column, scratch: 
             out.push_null();
             return Ok(());
         }
-        (Kind::Decimal { .. }, Value::Bytes(bytes)) => push_decimal(scratch, &bytes),
+        (Kind::Decimal { .. }, Value::Bytes(bytes)) if is_exact_number(&bytes) => push_decimal(scratch, &bytes),
         (Kind::Binary { length }, Value::Bytes(bytes)) => {
             scratch.extend_from_slice(&bytes);
             scratch.resize(bytes.len().max(usize::from(*length)), 0);
@@ -133,7 +134,8 @@ pub fn push_value(out: &mut RowBuilder, value: Value, column: &Column, scratch: 
         }
         (Kind::Year, Value::Int(year)) => push_padded(scratch, year.clamp(0, 9999) as u32, 4),
         (Kind::Year, Value::UInt(year)) => push_padded(scratch, year.min(9999) as u32, 4),
-        (_, Value::Bytes(bytes)) => {
+        // As text only what is text: numbers come as numbers, or nobody could tell one from a piece of a statement.
+        (kind, Value::Bytes(bytes)) if !is_numeric(kind) => {
             out.push(Some(&bytes));
             return Ok(());
         }
@@ -188,6 +190,24 @@ pub fn push_document(out: &mut RowBuilder, text: Value, types: Value) -> Result<
     Ok(())
 }
 
+/// Kinds whose canonical bytes stand in statements without quotes.
+fn is_numeric(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::TinyInt { .. }
+            | Kind::SmallInt { .. }
+            | Kind::MediumInt { .. }
+            | Kind::Int { .. }
+            | Kind::BigInt { .. }
+            | Kind::Decimal { .. }
+            | Kind::Float
+            | Kind::Double
+            | Kind::Year
+            | Kind::Enum { .. }
+            | Kind::Set { .. }
+    )
+}
+
 fn value_kind(value: &Value) -> &'static str {
     match value {
         Value::NULL => "NULL",
@@ -221,6 +241,21 @@ mod tests {
             ("-0.10", "-0.10"),
         ] {
             assert_eq!(text(|out| push_decimal(out, given.as_bytes())), wanted);
+        }
+    }
+
+    #[test]
+    fn text_for_a_number_is_refused() {
+        let read = |kind: Kind, text: &str| {
+            let column = crate::engine::fixture::column("c", kind);
+            push_value(&mut RowBuilder::default(), Value::Bytes(text.into()), &column, &mut Vec::new())
+        };
+        let decimal = || Kind::Decimal { precision: 10, scale: 2 };
+        assert!(read(decimal(), "-1.50").is_ok());
+        for text in ["1);DROP DATABASE x", "1--", "", "-", "1 OR 1"] {
+            for kind in [decimal(), Kind::Int { unsigned: false }, Kind::Double, Kind::Enum { labels: Vec::new() }, Kind::Year] {
+                assert!(read(kind, text).unwrap_err().to_string().contains("column c"), "{text}");
+            }
         }
     }
 

@@ -336,6 +336,18 @@ fn across_fields() -> Vec<Case> {
             Cel,
             "spec.source.mysql.username: set it, or set credentials.secretName to a Secret that has the key username",
         ),
+        case(
+            "/spec/source/mysql/tls",
+            json!({"mode": "VerifyCA"}),
+            Cel,
+            "spec.source.mysql.tls.ca: VerifyCA takes every certificate",
+        ),
+        case(
+            "/spec/destination/mysql/tls",
+            json!({"mode": "VerifyCA"}),
+            Cel,
+            "spec.destination.mysql.tls.ca: VerifyCA takes every certificate",
+        ),
         case("/spec/destination/mysql", json!({"username": "u"}), Cel, "spec.destination.mysql.host: set it"),
         case("/spec/destination/mysql", json!({"host": "h"}), Cel, "spec.destination.mysql.username: set it"),
         case(

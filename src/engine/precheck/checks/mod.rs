@@ -12,6 +12,7 @@ mod destination_space;
 mod destination_tables;
 mod destination_writable;
 mod encrypted_columns;
+mod encryption;
 mod float_keys;
 mod foreign_key_cascades;
 mod foreign_key_targets;
@@ -100,6 +101,7 @@ pub const CHECKS: &[Check] = &[
     check("Supported", Needs::Servers, supported::check),
     check("SourceVersion", Needs::Servers, version::check_source),
     check("DestinationVersion", Needs::Servers, version::check_destination),
+    check("Encryption", Needs::Servers, encryption::check),
     check("SourcePrivileges", Needs::Servers, source_privileges::check),
     check("DestinationPrivileges", Needs::Servers, destination_privileges::check),
     check("SameServer", Needs::Tables, same_server::check),

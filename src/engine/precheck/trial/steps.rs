@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use super::super::context::Context;
 use super::scratch::ScratchNames;
+use crate::engine::error::Result;
 use crate::engine::plan::statements::Statements;
 use crate::engine::plan::{Plan, TableName, TablePlan, ViewPlan};
 use crate::engine::schema::apply::{ViewStatement, create_database_statement};
 use crate::engine::schema::names::{NameMap, PlanNames};
-use crate::engine::schema::rewrite::DeferredKind;
+use crate::engine::schema::rewrite::{Deferred, DeferredKind};
 use crate::engine::schema::view::view_references;
+use crate::engine::sql::single::Single;
 
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +24,10 @@ pub struct Step {
     pub source: TableName,
     /// In the scratch database.
     pub table: TableName,
-    pub create: String,
+    pub create: Single,
     /// Secondary indexes.
-    pub alters: Vec<String>,
-    pub foreign_keys: Option<String>,
+    pub alters: Vec<Single>,
+    pub foreign_keys: Option<Single>,
     /// Names of the tables that the foreign keys lead to.
     pub parents: Vec<TableName>,
     /// A foreign key or a view needs it.
@@ -74,14 +76,18 @@ impl Steps {
                 continue;
             }
             let Ok(rewritten) = statements.of(table) else { continue };
+            let Ok(create) = Single::parse(&rewritten.create, &table.destination) else { continue };
             let (keys, indexes): (Vec<_>, Vec<_>) =
                 rewritten.deferred.into_iter().partition(|step| step.kind == DeferredKind::ForeignKeys);
+            let single = |step: &Deferred| Single::parse(&step.statement(), &table.destination);
+            let Ok(alters) = indexes.iter().map(single).collect::<Result<Vec<_>>>() else { continue };
+            let Ok(foreign_keys) = keys.first().map(single).transpose() else { continue };
             tables.push(Step {
                 source: table.source.clone(),
-                create: rewritten.create,
-                alters: indexes.iter().map(|step| step.statement()).collect(),
+                create,
+                alters,
                 stays: !keys.is_empty() || needed.contains(&table.source),
-                foreign_keys: keys.first().map(|step| step.statement()),
+                foreign_keys,
                 parents: parents(table, &names),
                 is_merge: is_merge(&table.definition.engine),
                 table: table.destination.clone(),

@@ -17,6 +17,7 @@ use crate::engine::plan::TableName;
 use crate::engine::quote::quote_identifier;
 use crate::engine::schema::apply::{self, ViewStatement};
 use crate::engine::schema::view_session::{CreateError, create_in_session};
+use crate::engine::sql::single::Single;
 
 /// Sessions at once: DDL of several sessions waits for the same locks of the dictionary, so more gain nothing.
 const SESSIONS: usize = 4;
@@ -65,9 +66,9 @@ impl Refused {
 /// What may pass by itself.
 pub async fn tables(destination: &Connector, steps: &Steps) -> Result<Refused> {
     let (last, first): (Vec<Step>, Vec<Step>) = steps.tables.iter().cloned().partition(|step| step.is_merge);
-    let mut refused = in_sessions(destination, first, Act::Make).await?;
+    let mut refused = in_sessions(destination, first, Part::Make).await?;
     if !last.is_empty() {
-        refused.add(in_sessions(destination, last, Act::Make).await?);
+        refused.add(in_sessions(destination, last, Part::Make).await?);
     }
     Ok(refused)
 }
@@ -80,7 +81,7 @@ pub async fn foreign_keys(destination: &Connector, steps: &Steps, failed: &BTree
     let stands = |name: &TableName| !failed.contains(name);
     let with_keys =
         steps.tables.iter().filter(|step| step.foreign_keys.is_some() && stands(&step.source) && step.parents.iter().all(stands));
-    in_sessions(destination, with_keys.cloned().collect(), Act::AddKeys).await
+    in_sessions(destination, with_keys.cloned().collect(), Part::AddKeys).await
 }
 
 /// Makes the views, each after those it reads.
@@ -90,11 +91,12 @@ pub async fn foreign_keys(destination: &Connector, steps: &Steps, failed: &BTree
 pub async fn views(destination: &Connector, conn: &mut Conn, views: &[(TableName, ViewStatement)]) -> Result<Refused> {
     let mut refused = Refused::default();
     for (source, ViewStatement { name, statement, session }) in views {
-        match create_in_session(conn, statement, session).await {
+        match create_in_session(conn, name, statement, session).await {
             Ok(()) => {}
             Err(CreateError::Driver(error)) => {
                 let error = definite(error)?;
-                refused.push(source, named(destination, &name.database, statement, error).await?);
+                let single = Single::parse(statement, name)?;
+                refused.push(source, named(destination, &name.database, &single, error).await?);
             }
             Err(CreateError::Other(error)) if error.class() == Class::Definite => {
                 refused.failures.push(Failure { object: source.to_string(), code: 0, error: error.to_string() });
@@ -117,12 +119,32 @@ fn definite(error: mysql_async::Error) -> Result<mysql_async::ServerError> {
 
 type Answer = std::result::Result<(), mysql_async::ServerError>;
 
+/// What a session runs: a definition, or a statement made of a constant and a quoted name.
+#[derive(Debug, Clone, Copy)]
+enum Act<'a> {
+    Define(&'a Single),
+    Drop(&'a TableName),
+    DropTemporary(&'a TableName),
+    Use(&'a str),
+}
+
+impl Act<'_> {
+    async fn run(self, conn: &mut Conn) -> mysql_async::Result<()> {
+        match self {
+            Self::Define(single) => single.run(conn).await,
+            Self::Drop(table) => conn.query_drop(format!("DROP TABLE IF EXISTS {}", table.quoted())).await,
+            Self::DropTemporary(table) => conn.query_drop(format!("DROP TEMPORARY TABLE {}", table.quoted())).await,
+            Self::Use(database) => conn.query_drop(format!("USE {}", quote_identifier(database))).await,
+        }
+    }
+}
+
 /// The server's answer; what may pass by itself is an error.
-async fn taken(conn: &mut Conn, statement: &str) -> Result<Answer> {
+async fn taken(conn: &mut Conn, act: Act<'_>) -> Result<Answer> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match conn.query_drop(statement).await {
+        match act.run(conn).await {
             Ok(()) => return Ok(Ok(())),
             Err(error) => {
                 let server = match &error {
@@ -146,18 +168,18 @@ async fn make(destination: &Connector, conn: &mut Conn, step: &Step) -> Result<A
     if !step.stays && !step.is_merge && temporary(conn, step).await? {
         return Ok(Ok(()));
     }
-    let drop = format!("DROP TABLE IF EXISTS {}", step.table.quoted());
-    for statement in std::iter::once(&step.create).chain(&step.alters) {
-        if let Err(error) = taken(conn, statement).await? {
-            let error = named(destination, &step.table.database, statement, error).await?;
-            if let Err(error) = taken(conn, &drop).await? {
+    let drop = Act::Drop(&step.table);
+    for single in std::iter::once(&step.create).chain(&step.alters) {
+        if let Err(error) = taken(conn, Act::Define(single)).await? {
+            let error = named(destination, &step.table.database, single, error).await?;
+            if let Err(error) = taken(conn, drop).await? {
                 return Ok(Err(error));
             }
             return Ok(Err(error));
         }
     }
     if !step.stays {
-        return taken(conn, &drop).await;
+        return taken(conn, drop).await;
     }
     Ok(Ok(()))
 }
@@ -165,19 +187,17 @@ async fn make(destination: &Connector, conn: &mut Conn, step: &Step) -> Result<A
 /// Whether the server takes the table as a temporary one, which it forgets at once. Where it does not, a real one decides: partitions
 /// and full-text indexes, for example, are refused in temporary tables only.
 async fn temporary(conn: &mut Conn, step: &Step) -> Result<bool> {
-    let Some(rest) = step.create.strip_prefix("CREATE TABLE ") else { return Ok(false) };
-    let create = format!("CREATE TEMPORARY TABLE {rest}");
-    if taken(conn, &create).await?.is_err() {
+    let Some(create) = step.create.as_temporary() else { return Ok(false) };
+    if taken(conn, Act::Define(&create)).await?.is_err() {
         return Ok(false);
     }
     let mut whole = true;
     for alter in &step.alters {
-        whole = whole && taken(conn, alter).await?.is_ok();
+        whole = whole && taken(conn, Act::Define(alter)).await?.is_ok();
     }
-    let drop = format!("DROP TEMPORARY TABLE {}", step.table.quoted());
-    match taken(conn, &drop).await? {
+    match taken(conn, Act::DropTemporary(&step.table)).await? {
         Ok(()) => Ok(whole),
-        Err(error) => Err(Error::definite(format!("{drop}: {}", error.message))),
+        Err(error) => Err(Error::definite(format!("dropping the temporary table {}: {}", step.table, error.message))),
     }
 }
 
@@ -185,15 +205,15 @@ async fn temporary(conn: &mut Conn, step: &Step) -> Result<bool> {
 async fn named(
     destination: &Connector,
     database: &str,
-    statement: &str,
+    single: &Single,
     error: mysql_async::ServerError,
 ) -> Result<mysql_async::ServerError> {
     if error.code != NO_DATABASE {
         return Ok(error);
     }
     let mut conn = session(destination).await?;
-    let told = match taken(&mut conn, &format!("USE {}", quote_identifier(database))).await? {
-        Ok(()) => taken(&mut conn, statement).await?,
+    let told = match taken(&mut conn, Act::Use(database)).await? {
+        Ok(()) => taken(&mut conn, Act::Define(single)).await?,
         Err(error) => Err(error),
     };
     let _ = conn.disconnect().await;
@@ -204,7 +224,7 @@ async fn named(
 
 async fn add_keys(conn: &mut Conn, step: &Step) -> Result<Answer> {
     match &step.foreign_keys {
-        Some(statement) => taken(conn, statement).await,
+        Some(single) => taken(conn, Act::Define(single)).await,
         None => Ok(Ok(())),
     }
 }
@@ -218,13 +238,13 @@ async fn session(destination: &Connector) -> Result<Conn> {
 
 /// What is done with a table.
 #[derive(Debug, Clone, Copy)]
-enum Act {
+enum Part {
     Make,
     AddKeys,
 }
 
 /// Does something with every table, each session with the next one that nobody has.
-async fn in_sessions(destination: &Connector, steps: Vec<Step>, act: Act) -> Result<Refused> {
+async fn in_sessions(destination: &Connector, steps: Vec<Step>, part: Part) -> Result<Refused> {
     let sessions = steps.len().div_ceil(TABLES_A_SESSION).min(SESSIONS);
     let (steps, next) = (Arc::new(steps), Arc::new(AtomicUsize::new(0)));
     let mut workers: JoinSet<Result<Refused>> = JoinSet::new();
@@ -234,9 +254,9 @@ async fn in_sessions(destination: &Connector, steps: Vec<Step>, act: Act) -> Res
             let mut conn = session(&destination).await?;
             let mut refused = Refused::default();
             while let Some(step) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let answer = match act {
-                    Act::Make => make(&destination, &mut conn, step).await?,
-                    Act::AddKeys => add_keys(&mut conn, step).await?,
+                let answer = match part {
+                    Part::Make => make(&destination, &mut conn, step).await?,
+                    Part::AddKeys => add_keys(&mut conn, step).await?,
                 };
                 if let Err(error) = answer {
                     refused.push(&step.source, error);

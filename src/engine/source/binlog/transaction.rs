@@ -4,7 +4,7 @@ use super::bounds::{self, LONGEST_XA_NAME};
 use super::cursor::{Cursor, malformed};
 use super::event::RawEvent;
 use crate::engine::error::{Error, Result};
-use crate::engine::source::position::{Gtid, GtidSet, MariaGtid, TransactionId};
+use crate::engine::source::position::{Gtid, GtidSet, MariaGtid, TransactionId, is_tag};
 
 /// Head of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +119,9 @@ impl TransactionStart {
                     let length = cursor.serialized_uint()?;
                     let bytes = cursor.take(usize::try_from(length).map_err(|_| malformed("tag of a GTID"))?)?;
                     let text = std::str::from_utf8(bytes).map_err(|_| malformed("tag of a GTID"))?;
+                    if !text.is_empty() && !is_tag(text) {
+                        return Err(malformed("tag of a GTID"));
+                    }
                     tag = (!text.is_empty()).then(|| text.into());
                 }
                 4 => start.last_committed = u64::try_from(cursor.serialized_int()?).ok(),

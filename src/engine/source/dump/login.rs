@@ -3,8 +3,11 @@
 //! Takes the driver's options and gives the driver's errors, and knows the authentication plugins that the driver knows
 //! with these options: every other connection of the engine is the driver's, so one account must do for both.
 
+use std::sync::Arc;
+
 use mysql_async::consts::CapabilityFlags;
 use mysql_async::{DriverError, Error, Opts, Result};
+use mysql_common::constants::MariadbCapabilities;
 use mysql_common::crypto;
 use mysql_common::io::ParseBuf;
 use mysql_common::packets::{AuthPlugin, AuthSwitchRequest, ErrPacket, HandshakePacket, HandshakeResponse, SslRequest};
@@ -32,14 +35,49 @@ const FULL_PATH: u8 = 0x04;
 /// The answer that asks for the server's public key.
 const ASK_FOR_KEY: u8 = 0x02;
 
+/// What is done for a password where nothing is encrypted.
+#[derive(Clone)]
+pub struct Plain {
+    /// The server's public key, with which caching_sha2_password has its password encrypted.
+    pub key: PublicKey,
+    /// Whoever stands between must not get a weaker proof of the password by asking for it. False at loopback addresses.
+    pub strict: bool,
+}
+
+/// Where the server's public key comes from.
+#[derive(Clone)]
+pub enum PublicKey {
+    /// From its owner, in PEM.
+    Given(Arc<[u8]>),
+    /// From the server, or from whoever answers in its place.
+    Asked,
+    /// From nowhere: no password is sent.
+    Refused,
+}
+
+impl Plain {
+    /// At an address that nobody stands in front of.
+    pub fn loopback() -> Self {
+        Self { key: PublicKey::Asked, strict: false }
+    }
+
+    /// Whether the driver, which asks for the key and does what it is asked for, may log in by itself.
+    pub fn is_lenient(&self) -> bool {
+        !self.strict && matches!(self.key, PublicKey::Asked)
+    }
+}
+
+/// A scramble has twenty bytes; a server that sends nearly none wants a proof that it has seen before.
+const SHORTEST_NONCE: usize = 20;
+
 /// Logs in over a fresh connection.
 ///
 /// # Errors
 /// As the driver's `Conn::new`.
-pub(super) async fn login(packets: Packets<TcpStream>, opts: &Opts) -> Result<Packets<Box<dyn Socket>>> {
+pub(super) async fn login(packets: Packets<TcpStream>, opts: &Opts, plain: &Plain) -> Result<Packets<Box<dyn Socket>>> {
     let mut packets = packets;
     let greeting = receive(&mut packets).await?;
-    let greeting = ParseBuf(&greeting).parse::<HandshakePacket<'_>>(())?;
+    let greeting = read_greeting(&greeting)?;
     let mut capabilities = CapabilityFlags::CLIENT_PROTOCOL_41
         | CapabilityFlags::CLIENT_SECURE_CONNECTION
         | CapabilityFlags::CLIENT_LONG_PASSWORD
@@ -62,6 +100,36 @@ pub(super) async fn login(packets: Packets<TcpStream>, opts: &Opts) -> Result<Pa
                 .await?
         }
     };
+    let client = Client { capabilities, mariadb: MariadbCapabilities::empty(), largest_packet: FULL_PACKET as u32 };
+    authenticate(&mut packets, &greeting, opts, plain, client).await?;
+    Ok(packets)
+}
+
+/// The server's first packet, if it can be one: the driver's crate reckons with what it says.
+pub(super) fn read_greeting(packet: &[u8]) -> Result<HandshakePacket<'_>> {
+    // Behind the version's zero byte: id, scramble, filler, capabilities, collation, status, capabilities, the scramble's length.
+    let length = packet.iter().skip(1).position(|byte| *byte == 0).and_then(|end| packet.get(end + 2 + 20));
+    if length.is_none_or(|length| *length > 127) {
+        return Err(unexpected(packet));
+    }
+    Ok(ParseBuf(packet).parse::<HandshakePacket<'_>>(())?)
+}
+
+/// What the session can do.
+pub(super) struct Client {
+    pub capabilities: CapabilityFlags,
+    pub mariadb: MariadbCapabilities,
+    pub largest_packet: u32,
+}
+
+/// Says who we are, and proves it; the packet by which the server takes it.
+pub(super) async fn authenticate(
+    packets: &mut Packets<Box<dyn Socket>>,
+    greeting: &HandshakePacket<'_>,
+    opts: &Opts,
+    plain: &Plain,
+    client: Client,
+) -> Result<bytes::Bytes> {
     // What else a server offers first it can ask for later.
     let plugin = match greeting.auth_plugin() {
         Some(AuthPlugin::CachingSha2Password) => AuthPlugin::CachingSha2Password,
@@ -75,30 +143,31 @@ pub(super) async fn login(packets: Packets<TcpStream>, opts: &Opts) -> Result<Pa
         opts.user().map(str::as_bytes),
         None::<&[u8]>,
         Some(plugin.borrow()),
-        capabilities,
+        client.capabilities,
         None,
-        FULL_PACKET as u32,
-    );
+        client.largest_packet,
+    )
+    .with_mariadb_ext_capabilities(client.mariadb);
     packets.send(&bytes_of(&response)).await?;
-    Login { packets: &mut packets, opts, plugin: plugin.into_owned(), nonce }.finish().await?;
-    Ok(packets)
+    Login { packets, opts, plain, plugin: plugin.into_owned(), nonce }.finish().await
 }
 
 /// The conversation behind the handshake.
 struct Login<'a> {
     packets: &'a mut Packets<Box<dyn Socket>>,
     opts: &'a Opts,
+    plain: &'a Plain,
     plugin: AuthPlugin<'static>,
     nonce: Vec<u8>,
 }
 
 impl Login<'_> {
-    async fn finish(mut self) -> Result<()> {
+    async fn finish(mut self) -> Result<bytes::Bytes> {
         let mut switched = false;
         loop {
             let packet = receive(self.packets).await?;
             match (packet.first(), &self.plugin) {
-                (Some(&OK), _) => return Ok(()),
+                (Some(&OK), _) => return Ok(packet),
                 // One byte alone is the request of servers before MySQL 4.1 passwords.
                 (Some(&EOF), _) if packet.len() == 1 => return Err(DriverError::MysqlOldPasswordDisabled.into()),
                 (Some(&EOF), _) if !switched => {
@@ -115,9 +184,25 @@ impl Login<'_> {
         }
     }
 
+    fn is_encrypted(&self) -> bool {
+        self.opts.ssl_opts().is_some()
+    }
+
     async fn switch(&mut self, request: AuthSwitchRequest<'_>) -> Result<()> {
-        self.plugin = request.auth_plugin().into_owned();
+        let plugin = request.auth_plugin().into_owned();
+        let weaker = matches!((&self.plugin, &plugin), (AuthPlugin::CachingSha2Password, AuthPlugin::MysqlNativePassword));
+        if weaker && self.plain.strict && !self.is_encrypted() {
+            return Err(refused(
+                "the server, or whoever answers in its place, asks for mysql_native_password, a weaker proof of the password than the one \
+                 it offered, over a connection that is not encrypted; set tls.mode to Required or stricter, or give the account \
+                 caching_sha2_password",
+            ));
+        }
+        self.plugin = plugin;
         self.nonce = request.plugin_data().to_vec();
+        if self.nonce.len() < SHORTEST_NONCE {
+            return Err(refused("the server sent a scramble that is too short"));
+        }
         match &self.plugin {
             AuthPlugin::MysqlNativePassword | AuthPlugin::CachingSha2Password | AuthPlugin::Ed25519 => {}
             AuthPlugin::MysqlOldPassword => return Err(DriverError::MysqlOldPasswordDisabled.into()),
@@ -137,21 +222,36 @@ impl Login<'_> {
     async fn send_password(&mut self) -> Result<()> {
         let mut password = self.opts.pass().unwrap_or_default().as_bytes().to_vec();
         password.push(0);
-        if self.opts.ssl_opts().is_some() {
+        if self.is_encrypted() {
             return Ok(self.packets.send(&password).await?);
         }
-        self.packets.send(&[ASK_FOR_KEY]).await?;
-        let answer = receive(self.packets).await?;
-        let Some((&MORE, key)) = answer.split_first() else { return Err(unexpected(&answer)) };
-        let key = key.to_vec();
+        let key = match &self.plain.key {
+            PublicKey::Given(key) => key.to_vec(),
+            PublicKey::Refused => {
+                return Err(refused(
+                    "the server, or whoever answers in its place, asks for the password, and the connection is not encrypted; set tls.mode \
+                     to Required or stricter, or tls.serverPublicKey to a Secret with the server's RSA public key (there: SHOW STATUS LIKE \
+                     'Caching_sha2_password_rsa_public_key'), or tls.allowPublicKeyRetrieval: true where nobody can stand between",
+                ));
+            }
+            PublicKey::Asked => {
+                self.packets.send(&[ASK_FOR_KEY]).await?;
+                let answer = receive(self.packets).await?;
+                let Some((&MORE, key)) = answer.split_first() else { return Err(unexpected(&answer)) };
+                key.to_vec()
+            }
+        };
         password.iter_mut().zip(self.nonce.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
         // By its own thread: the crate panics on a key that is none, or is too short for the password.
         let encrypted = tokio::task::spawn_blocking(move || crypto::encrypt(&password, &key)).await;
-        let encrypted =
-            encrypted.map_err(|_| Error::Other("the password does not go with the server's RSA public key".into()))?;
+        let encrypted = encrypted.map_err(|_| refused("the password does not go with the server's RSA public key"))?;
         self.packets.send(&encrypted).await?;
         Ok(())
     }
+}
+
+fn refused(why: &str) -> Error {
+    Error::Other(why.into())
 }
 
 fn bytes_of(packet: &impl MySerialize) -> Vec<u8> {

@@ -8,8 +8,8 @@ use mysql_common::packets::{AuthPlugin, AuthSwitchRequest, HandshakePacket};
 use mysql_common::proto::MySerialize;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Dump;
 use super::packet::Packets;
+use super::{Dump, Plain, PublicKey};
 use crate::engine::error::{Class, Error};
 
 const PASSWORD: &str = "scripted-pass";
@@ -44,6 +44,18 @@ where
     F: Future<Output = T> + Send,
     T: Send + 'static,
 {
+    login_by(Plain::loopback(), greeting, script).await
+}
+
+async fn login_by<F, T>(
+    plain: Plain,
+    greeting: Vec<u8>,
+    script: impl FnOnce(Packets<TcpStream>) -> F + Send + 'static,
+) -> (Result<(), Error>, T)
+where
+    F: Future<Output = T> + Send,
+    T: Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move {
@@ -52,7 +64,7 @@ where
         packets.send(&greeting).await.unwrap();
         script(packets).await
     });
-    let dump = Dump::connect(opts(port, None)).await.map(drop).map_err(Error::from);
+    let dump = Dump::connect(opts(port, None), plain).await.map(drop).map_err(Error::from);
     (dump, server.await.unwrap())
 }
 
@@ -147,7 +159,73 @@ async fn a_server_without_encryption_is_told_nothing() {
         packets.send(&greeting("mysql_native_password")).await.unwrap();
         packets.receive().await.unwrap_err().kind()
     });
-    let error = Dump::connect(opts(port, Some(SslOpts::default()))).await.map(drop).unwrap_err();
+    let error = Dump::connect(opts(port, Some(SslOpts::default())), Plain::loopback()).await.map(drop).unwrap_err();
     assert!(matches!(error, mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer)), "{error}");
     assert_eq!(server.await.unwrap(), std::io::ErrorKind::UnexpectedEof);
+}
+
+fn far(key: PublicKey) -> Plain {
+    Plain { key, strict: true }
+}
+
+/// The password and the weaker proof of it stay here where somebody may stand between; nothing more is sent.
+#[tokio::test]
+async fn without_encryption_a_password_is_asked_for_in_vain() {
+    for (plain, ask, sentence) in [
+        (far(PublicKey::Refused), vec![1, 4], "tls.serverPublicKey"),
+        (far(PublicKey::Asked), switch_to("mysql_native_password"), "weaker proof"),
+        (Plain::loopback(), bytes_of(&AuthSwitchRequest::new(&b"mysql_native_password"[..], &b"short"[..])), "too short"),
+        (Plain::loopback(), bytes_of(&AuthSwitchRequest::new(&b"mysql_native_password"[..], &b""[..])), "too short"),
+    ] {
+        let (client, rest) = login_by(plain, greeting("caching_sha2_password"), async move |mut packets| {
+            packets.receive().await.unwrap();
+            packets.send(&ask).await.unwrap();
+            packets.receive().await
+        })
+        .await;
+        let error = client.unwrap_err();
+        assert!(error.to_string().contains(sentence) && error.class() == Class::Definite, "{error}");
+        assert_eq!(rest.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+    }
+}
+
+const PUBLIC_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAtRF5EMwSDOoeFKFXBqoy\n\
+C0/lkc8Jegud9Z5aoPX5DLM34vdLo7lnBxCm93xkrKiLN698ajm/kA8+xE3pCDh4\n\
+CuxdV/ofqQMv37a6+4Fp1flew0uqmENjoLBl8bq8PDdKAeN7+NCKrGdQQR0qDhfl\n\
+2TArP4LkTD/FWtu91p4d7JwrKExWOJ3XfSAgf7SGNnkv79C/EiPvzX1astQ+C9kS\n\
+CITJnS2/qg7tRyDdeQr3zIOlwVTLIxFeMumLEOZzIvhbO28ZbjCB5lWHRhcKnVkn\n\
+EBnjYubUrERXC+h15TZ+ldCegQQjilE/jweU4nwUwOCfJuzWlN/oNQ1qHvTaBRPX\n\
+BwIDAQAB\n\
+-----END PUBLIC KEY-----\n\
+";
+
+#[tokio::test]
+async fn a_key_that_was_given_is_not_asked_for() {
+    let key = PublicKey::Given(PUBLIC_KEY.as_bytes().into());
+    let (client, answer) = login_by(far(key), greeting("caching_sha2_password"), async |mut packets| {
+        packets.receive().await.unwrap();
+        packets.send(&[1, 4]).await.unwrap();
+        let answer = packets.receive().await.unwrap();
+        packets.send(OK).await.unwrap();
+        answer
+    })
+    .await;
+    client.unwrap();
+    // A block of the key's 2048 bits.
+    assert_eq!(answer.len(), 256);
+}
+
+#[tokio::test]
+async fn a_greeting_that_is_none_is_an_error() {
+    let whole = greeting("caching_sha2_password");
+    // The length of the scramble, beyond what the driver's crate can reckon with.
+    let mut long = whole.clone();
+    let place = whole.iter().skip(1).position(|byte| *byte == 0).unwrap() + 2 + 20;
+    long[place] = 0x80;
+    for bytes in [vec![10], whole[..20].to_vec(), long, vec![0; 64], Vec::new()] {
+        let (client, _) = login(bytes, async |packets| packets).await;
+        client.unwrap_err();
+    }
 }

@@ -7,6 +7,7 @@
 
 mod encryption;
 mod event;
+pub mod gate;
 mod login;
 mod packet;
 
@@ -27,6 +28,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 pub use event::LogEvent;
+pub use login::{Plain, PublicKey};
 
 use event::EventReader;
 use login::{Socket, login, receive, server_error, unexpected};
@@ -59,13 +61,8 @@ impl Dump {
     ///
     /// # Errors
     /// Those of the driver's `Conn::new` with the same options.
-    pub async fn connect(opts: Opts) -> DriverResult<Self> {
-        let socket = TcpStream::connect((opts.ip_or_hostname(), opts.tcp_port())).await?;
-        socket.set_nodelay(opts.tcp_nodelay())?;
-        if let Some(time) = opts.tcp_keepalive() {
-            SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?;
-        }
-        let packets = login(Packets::new(socket, SILENCE), &opts).await?;
+    pub async fn connect(opts: Opts, plain: Plain) -> DriverResult<Self> {
+        let packets = login(Packets::new(dial(&opts).await?, SILENCE), &opts, &plain).await?;
         Ok(Self { packets, events: EventReader::default(), idle: true })
     }
 
@@ -142,6 +139,15 @@ impl Dump {
         // A server that has gone already is no news.
         let _ = tokio::time::timeout(CLOSE_WITHIN, goodbye).await;
     }
+}
+
+async fn dial(opts: &Opts) -> std::io::Result<TcpStream> {
+    let socket = TcpStream::connect((opts.ip_or_hostname(), opts.tcp_port())).await?;
+    socket.set_nodelay(opts.tcp_nodelay())?;
+    if let Some(time) = opts.tcp_keepalive() {
+        SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?;
+    }
+    Ok(socket)
 }
 
 fn explain(error: DriverError) -> Error {

@@ -73,6 +73,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
         self.socket
     }
 
+    /// The socket, when it is nobody's turn: what came early would be lost.
+    ///
+    /// # Errors
+    /// The other side sent more than its turn.
+    pub fn into_idle_socket(self) -> io::Result<S> {
+        if self.buffer.is_empty() { Ok(self.socket) } else { Err(invalid("more than its turn was sent at the login".to_owned())) }
+    }
+
     /// A command begins: packets are numbered from 0.
     pub fn restart(&mut self) {
         self.sequence = 0;

@@ -303,6 +303,13 @@ impl FromStr for GtidSet {
     }
 }
 
+/// Whether it is the tag of a GTID: it stands in statements as it is.
+pub fn is_tag(text: &str) -> bool {
+    text.len() <= 32
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 fn parse_sid(part: &str, set: &mut GtidSet) -> Option<()> {
     let mut pieces = part.split(':');
     let uuid = parse_uuid(pieces.next()?)?;
@@ -313,8 +320,7 @@ fn parse_sid(part: &str, set: &mut GtidSet) -> Option<()> {
             continue;
         }
         if piece.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-            let valid = piece.len() <= 32 && piece.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !valid {
+            if !is_tag(piece) {
                 return None;
             }
             set.insert_ranges(uuid, tag.as_deref(), ranges.drain(..));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use gtid::{Gtid, GtidSet, parse_uuid};
+pub use gtid::{Gtid, GtidSet, is_tag, parse_uuid};
 pub use mariadb::{MariaGtid, MariaGtidPosition};
 
 use crate::engine::error::Error;

@@ -1,0 +1,15 @@
+//! Text of statements, made so that nobody who wrote a part of it can say more than that part.
+//!
+//! A source is not believed: what it says of names, definitions and values becomes SQL only as a quoted name, as a canonical literal
+//! or as a *single statement* that was taken apart and is of the expected kind about the expected object ([`single`]). Definitions are
+//! run by `PREPARE`, which takes one statement and no more, whatever the session allows ([`single::Single::run`]).
+//!
+//! [`words`] holds the grammars: of numbers, and of names that stand without quotes (character sets, collations).
+
+pub mod single;
+pub mod words;
+
+mod tokens;
+
+#[cfg(test)]
+mod tests;
