@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use godwit::api::VerifyReport;
 use godwit::engine::plan::{Plan, TableName, ViewPlan};
+use godwit::engine::schema::read_views::read_views;
 use godwit::engine::verify::{
     DifferenceKind, Hooks, Mode, Recheck, Reference, RowDifference, VerifyOptions, VerifyProgress, verify,
 };
@@ -434,22 +435,37 @@ async fn definitions(server: &Server, kind: &str) {
     let mut conn = server.conn().await;
     databases(&mut conn).await;
     for database in ["src", "dst"] {
-        run(&mut conn, &format!("CREATE TABLE {database}.p (id INT PRIMARY KEY) ENGINE=InnoDB;\nCREATE TABLE {database}.t (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, a VARCHAR(20) NOT NULL, b INT, d INT, c INT AS (d+1) STORED, e ENUM('x','y'), KEY a (a(5)), UNIQUE KEY b (b,e), CONSTRAINT fk_{database} FOREIGN KEY (b) REFERENCES {database}.p (id) ON DELETE CASCADE);\nCREATE VIEW {database}.v AS SELECT id FROM {database}.p")).await;
+        run(&mut conn, &format!("CREATE TABLE {database}.p (id INT PRIMARY KEY) ENGINE=InnoDB;\nCREATE TABLE {database}.t (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, a VARCHAR(20) NOT NULL, b INT, d INT, c INT AS (d+1) STORED, e ENUM('x','y'), KEY a (a(5)), UNIQUE KEY b (b,e), CONSTRAINT fk_{database} FOREIGN KEY (b) REFERENCES {database}.p (id) ON DELETE CASCADE);\nCREATE VIEW {database}.v AS SELECT id FROM {database}.p;\nCREATE TABLE {database}.w (id INT PRIMARY KEY, a VARCHAR(20) DEFAULT '😀é', g VARCHAR(40) AS (CONCAT(a,'😀')) STORED, e ENUM('é','ü'), n INT COMMENT 'é', v VARBINARY(3) DEFAULT 0x00FF, k INT) CHARSET=utf8mb4 COMMENT='é';\nCREATE VIEW {database}.x AS SELECT 'é' = 'e' AS eq;\nCREATE VIEW {database}.y AS SELECT 'a' = 'A' AS eq")).await;
     }
     let mut plan = plan(server, "src", "dst").await;
-    let name = |database: &str| TableName { database: database.into(), table: "v".into() };
-    plan.views.push(ViewPlan {
-        source: name("src"),
-        destination: name("dst"),
-        create_statement: String::new(),
-        session: Default::default(),
-    });
+    let (views, failures) = read_views(&mut conn, "src").await.unwrap();
+    assert!(failures.is_empty() && views.len() == 3, "{failures:?}");
+    plan.views.extend(views.into_iter().map(|view| ViewPlan {
+        destination: TableName { database: "dst".into(), table: view.name.table.clone() },
+        source: view.name,
+        create_statement: view.create_statement,
+        session: view.session,
+    }));
     let schema = VerifyOptions { schema: true, ..options() };
     let report = compare(server, server, &plan, schema.clone()).await;
     assert!(report.equal, "{kind}: {:?}", report.schema);
-    run(&mut conn, "ALTER TABLE dst.t DROP FOREIGN KEY fk_dst, DROP KEY a, ADD KEY a (a(6)), MODIFY a VARCHAR(21) NULL, ADD extra INT, MODIFY e ENUM('x','z');\nDROP VIEW dst.v").await;
+    run(&mut conn, "ALTER TABLE dst.t DROP FOREIGN KEY fk_dst, DROP KEY a, ADD KEY a (a(6)), MODIFY a VARCHAR(21) NULL, ADD extra INT, MODIFY e ENUM('x','z');\nDROP VIEW dst.v;\nSET NAMES utf8mb4;\nALTER TABLE dst.w MODIFY a VARCHAR(20) DEFAULT '😁é', MODIFY e ENUM('é','u'), MODIFY n INT COMMENT 'e', MODIFY v VARBINARY(3) DEFAULT 0x003F, MODIFY k INT DEFAULT 7, COMMENT='e';\nALTER TABLE dst.w MODIFY g VARCHAR(40) AS (CONCAT(a,'😁')) STORED;\nCREATE OR REPLACE VIEW dst.x AS SELECT 'é' = 'f' AS eq;\nSET NAMES utf8mb4 COLLATE utf8mb4_bin;\nCREATE OR REPLACE VIEW dst.y AS SELECT 'a' = 'A' AS eq").await;
     let report = compare(server, server, &plan, schema).await;
     let what: BTreeSet<&str> = report.schema.iter().map(|difference| difference.what.as_str()).collect();
+    for (object, wanted) in [
+        ("table dst.w", "column a: default"),
+        ("table dst.w", "column g: expression"),
+        ("table dst.w", "column e: labels"),
+        ("table dst.w", "column n: comment"),
+        ("table dst.w", "column v: default"),
+        ("table dst.w", "column k: default"),
+        ("table dst.w", "table: comment"),
+        ("view dst.x", "text"),
+        ("view dst.y", "collation_connection"),
+    ] {
+        let named = report.schema.iter().any(|difference| difference.object == object && difference.what == wanted);
+        assert!(named, "{kind}: {object}, {wanted}: {:#?}", report.schema);
+    }
     let wanted = ["column a: type", "column a: nullable", "column extra", "column e: kind", "index a", "the object itself"];
     assert!(wanted.iter().all(|wanted| what.contains(wanted)), "{kind}: {:#?}", report.schema);
     assert!(what.iter().any(|what| what.starts_with("foreign key")), "{kind}: {what:?}");

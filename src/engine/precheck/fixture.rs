@@ -14,7 +14,7 @@ use crate::engine::plan::select::Selection;
 use crate::engine::plan::{DatabasePlan, Plan, TableName, TablePlan, ViewPlan};
 use crate::engine::schema::definition::{Column, ForeignKey, Index, IndexPart, Kind, TableDefinition};
 
-const VIEW: &str = "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW `shop`.`totals` AS \
+pub const VIEW: &str = "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW `shop`.`totals` AS \
                     select `shop`.`orders`.`id` AS `id` from `shop`.`orders`";
 
 /// Passes every check.

@@ -15,6 +15,7 @@ pub mod charset;
 pub mod collation;
 pub mod column_type;
 pub mod compare;
+pub mod compare_texts;
 mod complete;
 pub mod create;
 pub mod definition;

@@ -1,4 +1,4 @@
-//! Whether the destination has the tables, columns, indexes, foreign keys and views that were meant.
+//! Whether the destination has the tables, columns, indexes, foreign keys and views that were meant, and says in them what was meant.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,13 +8,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::session::{Patience, Session};
 use crate::api::verification::SchemaDifference;
-use crate::engine::connection::{Connector, Role};
+use crate::engine::connection::{Connector, Role, ServerInfo, server_info};
 use crate::engine::error::Result;
-use crate::engine::plan::{Plan, TableName, TablePlan};
-use crate::engine::schema::compare::differences;
+use crate::engine::plan::{Plan, TableName, TablePlan, ViewPlan};
+use crate::engine::schema::compare::{differences, normal_collation};
+use crate::engine::schema::compare_texts::{TextDifference, same_view, text_differences};
 use crate::engine::schema::definition::{Index, TableDefinition};
 use crate::engine::schema::names::{NameMap, PlanNames};
-use crate::engine::schema::read::{ObjectKind, list_tables, read_tables};
+use crate::engine::schema::read::read_tables;
+use crate::engine::schema::read_views::{ViewDefinition, read_views};
+use crate::engine::schema::view::{Definer, rewrite_view};
+use crate::engine::schema::view_session::ViewSession;
 
 /// Tables whose definitions are held at once.
 const BATCH: usize = 200;
@@ -25,17 +29,19 @@ const BATCH: usize = 200;
 /// A server that stays away; a destination column of a type that is not known.
 pub async fn compare(
     plan: &Plan,
+    source: &Connector,
     destination: &Connector,
     retry: std::time::Duration,
     cancel: &CancellationToken,
 ) -> Result<Vec<SchemaDifference>> {
     let names = PlanNames::new(plan);
+    let source_info = info(source, retry, cancel).await?;
     let mut session = Session::new(destination, Role::Metadata);
     let mut found = Vec::new();
     for tables in plan.tables.chunks(BATCH) {
         let mut patience = Patience::new(retry);
         loop {
-            match compare_batch(&mut session, tables, &names).await {
+            match compare_batch(&mut session, tables, &names, &source_info).await {
                 Ok(batch) => break found.extend(batch),
                 Err(error) => {
                     session.reset();
@@ -46,11 +52,11 @@ pub async fn compare(
     }
     let mut patience = Patience::new(retry);
     loop {
-        match missing_views(&mut session, plan).await {
-            Ok(missing) => break found.extend(missing),
+        match compare_views(&mut session, plan, &names, &source_info).await {
+            Ok(views) => break found.extend(views),
             Err(error) => {
                 session.reset();
-                patience.wait(error.context("looking for views"), cancel).await?;
+                patience.wait(error.context("comparing views"), cancel).await?;
             }
         }
     }
@@ -58,8 +64,33 @@ pub async fn compare(
     Ok(found)
 }
 
-async fn compare_batch(session: &mut Session, tables: &[Arc<TablePlan>], names: &PlanNames) -> Result<Vec<SchemaDifference>> {
+/// What the source's server is.
+async fn info(source: &Connector, retry: std::time::Duration, cancel: &CancellationToken) -> Result<ServerInfo> {
+    let mut session = Session::new(source, Role::Metadata);
+    let mut patience = Patience::new(retry);
+    loop {
+        let asked = async { server_info(session.get().await?).await };
+        match asked.await {
+            Ok(info) => {
+                session.close().await;
+                return Ok(info);
+            }
+            Err(error) => {
+                session.reset();
+                patience.wait(error.context("asking the source for its version"), cancel).await?;
+            }
+        }
+    }
+}
+
+async fn compare_batch(
+    session: &mut Session,
+    tables: &[Arc<TablePlan>],
+    names: &PlanNames,
+    source_info: &ServerInfo,
+) -> Result<Vec<SchemaDifference>> {
     let conn: &mut Conn = session.get().await?;
+    let destination_info = server_info(conn).await?;
     let wanted: Vec<TableName> = tables.iter().map(|table| table.destination.clone()).collect();
     let definitions = read_tables(conn, &wanted).await?;
     let by_name: HashMap<(&str, &str), &TableDefinition> =
@@ -69,7 +100,17 @@ async fn compare_batch(session: &mut Session, tables: &[Arc<TablePlan>], names: 
         let name = &table.destination;
         match by_name.get(&(name.database.as_str(), name.table.as_str())) {
             None => found.push(absent(format!("table {name}"))),
-            Some(definition) => found.extend(compare_table(table, definition, names)),
+            Some(definition) => {
+                found.extend(compare_table(table, definition, names));
+                let texts = text_differences(&table.definition, source_info, definition, &destination_info, names);
+                let object = format!("table {name}");
+                found.extend(texts.into_iter().map(|TextDifference { what, source, destination }| SchemaDifference {
+                    object: object.clone(),
+                    what,
+                    source,
+                    destination,
+                }));
+            }
         }
     }
     Ok(found)
@@ -122,21 +163,68 @@ fn index_text(definition: &TableDefinition, name: &str) -> Option<String> {
     Some(format!("{unique}{} ({})", index.kind, parts.join(",")))
 }
 
-async fn missing_views(session: &mut Session, plan: &Plan) -> Result<Vec<SchemaDifference>> {
-    let mut listed: HashMap<&str, Vec<String>> = HashMap::new();
+/// Views that are missing, say something else, or say it in another session.
+async fn compare_views(
+    session: &mut Session,
+    plan: &Plan,
+    names: &PlanNames,
+    source_info: &ServerInfo,
+) -> Result<Vec<SchemaDifference>> {
     let mut found = Vec::new();
-    for view in &plan.views {
-        let name = &view.destination;
-        if !listed.contains_key(name.database.as_str()) {
-            let tables = list_tables(session.get().await?, &name.database).await?;
-            let views = tables.into_iter().filter(|table| table.kind == ObjectKind::View).map(|table| table.name).collect();
-            listed.insert(&name.database, views);
-        }
-        if !listed.get(name.database.as_str()).is_some_and(|views| views.contains(&name.table)) {
-            found.push(absent(format!("view {name}")));
+    let mut databases: Vec<&str> = plan.views.iter().map(|view| view.destination.database.as_str()).collect();
+    databases.sort_unstable();
+    databases.dedup();
+    for database in databases {
+        let conn = session.get().await?;
+        let destination_info = server_info(conn).await?;
+        let (shown, failures) = read_views(conn, database).await?;
+        for view in plan.views.iter().filter(|view| view.destination.database == database) {
+            let object = format!("view {}", view.destination);
+            let broken = failures.iter().find(|failure| failure.object == view.destination);
+            match (shown.iter().find(|own| own.name == view.destination), broken) {
+                (Some(own), _) => found.extend(compare_view(object, view, own, names, source_info, &destination_info)),
+                (None, Some(failure)) => found.push(SchemaDifference {
+                    object,
+                    what: "the definition cannot be read".into(),
+                    source: Some(view.create_statement.clone()),
+                    destination: Some(failure.error.clone()),
+                }),
+                (None, None) => found.push(absent(object)),
+            }
         }
     }
     Ok(found)
+}
+
+fn compare_view(
+    object: String,
+    view: &ViewPlan,
+    own: &ViewDefinition,
+    names: &PlanNames,
+    source_info: &ServerInfo,
+    destination_info: &ServerInfo,
+) -> Vec<SchemaDifference> {
+    let difference = |what: &str, source: String, destination: String| SchemaDifference {
+        object: object.clone(),
+        what: what.into(),
+        source: Some(source),
+        destination: Some(destination),
+    };
+    // What the source cannot show, or reads what is not selected, was made at the destination by hand.
+    let Ok(expected) = rewrite_view(&view.create_statement, &view.source, names, Definer::Keep) else { return Vec::new() };
+    let mut found = Vec::new();
+    if !same_view(&expected, source_info, &own.create_statement, destination_info) {
+        found.push(difference("text", expected, own.create_statement.clone()));
+    }
+    let Ok(session) = view.session.at(destination_info) else { return found };
+    let ViewSession { character_set_client, collation_connection } = &own.session;
+    if session.character_set_client != *character_set_client {
+        found.push(difference("character_set_client", session.character_set_client, character_set_client.clone()));
+    }
+    if normal_collation(&session.collation_connection) != normal_collation(collation_connection) {
+        found.push(difference("collation_connection", session.collation_connection, collation_connection.clone()));
+    }
+    found
 }
 
 #[cfg(test)]

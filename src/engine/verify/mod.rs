@@ -156,7 +156,7 @@ pub async fn verify(
     };
     let tables = runs.iter().map(|run| run.progress().report()).collect();
     let schema = if context.options.schema {
-        definitions::compare(&plan, destination, context.options.retry, &context.cancel).await?
+        definitions::compare(&plan, source, destination, context.options.retry, &context.cancel).await?
     } else {
         Vec::new()
     };

@@ -21,6 +21,8 @@ pub fn check(context: &Context) -> Option<Finding> {
             problems.push(format!("{}: the source cannot show its definition", view.source));
         } else if let Err(error) = rewrite_view(&view.create_statement, &view.source, &names, definer) {
             problems.push(error.to_string());
+        } else if let Err(error) = view.session.at(&context.destination.info) {
+            problems.push(format!("{}: made with a collation of its own: {error}", view.source));
         }
     }
     if problems.is_empty() {
@@ -37,7 +39,8 @@ pub fn check(context: &Context) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::api::Verdict;
-    use crate::engine::precheck::fixture::context;
+    use crate::engine::connection::ServerInfo;
+    use crate::engine::precheck::fixture::{VIEW, context};
 
     #[test]
     fn views_that_cannot_be_written_are_named() {
@@ -46,6 +49,11 @@ mod tests {
         context.plan.views[0].create_statement = context.plan.views[0].create_statement.replace("`orders`", "`gone`");
         let found = check(&context).unwrap();
         assert_eq!(found.verdict, Verdict::Warning);
+        context.plan.views[0].create_statement = VIEW.into();
+        context.plan.views[0].session.collation_connection = "utf8mb4_ja_0900_as_cs_ks".into();
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        context.destination.info = ServerInfo::parse("11.4.5-MariaDB");
+        assert!(check(&context).unwrap().seen.contains("utf8mb4_ja_0900_as_cs_ks"));
         context.plan.views[0].create_statement.clear();
         assert!(check(&context).unwrap().seen.contains("shop.totals"));
     }
