@@ -83,7 +83,7 @@ async fn pass(client: TcpStream, server: TcpStream, lies: Arc<Mutex<Option<Lies>
             // Commands begin anew. Of the log nothing is edited, and nothing of the login.
             if number == 0 {
                 let text = String::from_utf8_lossy(payload.get(1..).unwrap_or_default()).into_owned();
-                let text: String = text.chars().filter(|c| !c.is_ascii_digit()).take(300).collect();
+                let text: String = text.chars().filter(|c| !c.is_ascii_digit()).take(10_000).collect();
                 let is_statement = matches!(payload.first(), Some(3 | 0x16));
                 if is_statement {
                     *asked.lock().unwrap().entry(text.clone()).or_default() += 1;

@@ -33,26 +33,22 @@ pub async fn connect(opts: Opts, plain: Plain) -> Result<Conn> {
     let name = format!("\0godwit-{}-{:016x}", std::process::id(), RandomState::new().build_hasher().finish());
     let listener = UnixListener::bind(&name)?;
     let inner = OptsBuilder::from_opts(opts.clone()).socket(Some(name)).pass(None::<String>).ssl_opts(None);
-    let (logged_in, outcome) = oneshot::channel();
+    let (refused, outcome) = oneshot::channel();
     tokio::spawn(async move {
         match admit(listener, &opts, &plain).await {
             Ok((driver, server)) => {
-                // Who waits for it has gone: the driver's socket goes with us.
-                if logged_in.send(Ok(())).is_ok() {
-                    pass_on(driver, server).await;
-                }
+                // Nobody waits for it where the driver was quicker. If it has gone meanwhile, its socket is closed, which ends us too.
+                drop(refused);
+                pass_on(driver, server).await;
             }
-            Err(error) => drop(logged_in.send(Err(error))),
+            Err(error) => drop(refused.send(error)),
         }
     });
     let conn = Conn::new(inner).await;
     match conn {
         Ok(conn) => Ok(conn),
         // The driver only sees that it was left.
-        Err(error) => match outcome.await {
-            Ok(Err(why)) => Err(why),
-            _ => Err(error),
-        },
+        Err(error) => Err(outcome.await.unwrap_or(error)),
     }
 }
 
