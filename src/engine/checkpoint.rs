@@ -111,7 +111,14 @@ impl TableStage {
     ];
 
     fn number(self) -> u32 {
-        Self::ALL.iter().position(|stage| *stage == self).unwrap_or(0) as u32
+        match self {
+            Self::Planned => 0,
+            Self::Creating => 1,
+            Self::Created => 2,
+            Self::Copied => 3,
+            Self::Done => 4,
+            Self::Copying => 5,
+        }
     }
 
     fn parse(number: u32) -> Result<Self> {

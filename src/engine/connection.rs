@@ -13,7 +13,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 
 use crate::api::TlsMode;
-use crate::engine::error::{Class, Error, Result};
+use crate::engine::error::{Error, Result};
 use crate::engine::source::binlog::LARGEST_EVENT;
 use crate::engine::source::dump::{Dump, Plain, PublicKey, gate};
 use crate::engine::tls;
@@ -420,11 +420,6 @@ fn flavor_settings(role: Role, info: &ServerInfo) -> Vec<String> {
 pub fn is_access_denied(error: &mysql_async::Error) -> bool {
     // ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_TABLEACCESS_DENIED, ER_COLUMNACCESS_DENIED, ER_SPECIFIC_ACCESS_DENIED
     matches!(error, mysql_async::Error::Server(e) if matches!(e.code, 1044 | 1045 | 1142 | 1143 | 1227 | 1370))
-}
-
-/// Whether the error class allows waiting for a server to come back.
-pub fn is_connection_loss(error: &Error) -> bool {
-    error.class() == Class::Connection
 }
 
 #[cfg(test)]

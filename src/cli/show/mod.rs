@@ -30,6 +30,8 @@ pub struct View {
     pub latency: Option<Duration>,
     /// Since this process started.
     pub running_for: Duration,
+    /// Of that, what rows were copied in.
+    pub copied_for: Duration,
     /// What this process did.
     pub counters: Counters,
 }
@@ -41,6 +43,7 @@ impl View {
             status: snapshot.report(),
             latency: snapshot.latency,
             running_for: snapshot.running_for,
+            copied_for: snapshot.copied_for(),
             counters: snapshot.counters,
         }
     }

@@ -53,6 +53,7 @@ pub fn copying() -> View {
         },
         latency: Some(Duration::from_millis(210)),
         running_for: Duration::from_secs(72),
+        copied_for: Duration::from_secs(60),
         counters: Counters {
             rows: 1_234_567,
             bytes: 201_300_000,

@@ -102,9 +102,9 @@ fn objects(databases: u64, tables: u64, views: u64) -> String {
     .join(", ")
 }
 
-/// The average over the run, in parentheses; nothing where there was nothing to do.
+/// The average over the copy, without what came before and behind it, in parentheses; nothing where there was nothing to do.
 fn rate(number: u64, view: &View, unit: &str, written: fn(u64) -> String) -> String {
-    match text::per_second(number, view.running_for) {
+    match text::per_second(number, view.copied_for) {
         Some(rate) if rate > 0 => {
             let space = if unit.starts_with('/') { "" } else { " " };
             format!(" ({}{space}{unit})", written(rate))
@@ -125,8 +125,8 @@ Completed after 1 m 12 s.
   from, to     shop-db:3306 -> polar:3306
   schema       1 database, 12 tables, 2 views
   tables       9 of 12 copied
-  rows         1,234,567 (17,147 rows/s)
-  data         201 MB (2.8 MB/s)
+  rows         1,234,567 (20,576 rows/s)
+  data         201 MB (3.4 MB/s)
   changes      20 inserted, 10 updated, 4 deleted, in 7 transactions
   position     binlog.000042:1234
   GTID set     0-1-77
@@ -140,7 +140,7 @@ Completed after 1 m 12 s.
         let mut view = samples::copying();
         view.counters.rows = 567;
         let text = summary(&view, Outcome::Stopped, "task.yaml");
-        assert!(text.contains("1,234,567, 567 of them in this run (8 rows/s)"), "{text}");
+        assert!(text.contains("1,234,567, 567 of them in this run (9 rows/s)"), "{text}");
         assert!(text.starts_with("\nStopped cleanly after") && text.contains("godwit run -f task.yaml goes on from here"));
     }
 }

@@ -26,6 +26,9 @@ const FIRST_CHUNK_ROWS: u64 = 10_000;
 /// numbers rise with the keys.
 const NUMBER_STEP: u64 = 1 << 20;
 
+/// Numbers for the pieces of a piece.
+const PIECE_NUMBERS: u64 = 64;
+
 /// A key range `(low, high]` to copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range {
@@ -34,6 +37,8 @@ pub struct Range {
     pub next_number: u64,
     pub low: Option<KeyBound>,
     pub high: Option<KeyBound>,
+    /// It is cut where it has so many.
+    pub most_rows: Option<u64>,
 }
 
 impl Range {
@@ -69,7 +74,13 @@ impl Cutter {
             let low = chunk.low.clone().map(KeyBound::from_cells);
             if low != reached {
                 // The range between two recorded chunks is one chunk now.
-                waiting.push_back(Range { number: last_number + 1, next_number: chunk.number, low: reached, high: low });
+                waiting.push_back(Range {
+                    number: last_number + 1,
+                    next_number: chunk.number,
+                    low: reached,
+                    high: low,
+                    most_rows: None,
+                });
             }
             reached = chunk.high.clone().map(KeyBound::from_cells);
             finished = chunk.high.is_none();
@@ -87,9 +98,9 @@ impl Cutter {
     }
 
     /// Memory that a chunk of the present size probably takes. The driver holds a row twice, which counts where a
-    /// chunk is one large row.
-    pub fn expected_bytes(&self) -> u64 {
-        let chunk = self.row_bytes.saturating_mul(self.rows_per_chunk);
+    /// chunk is one large row. `beside`: what each row takes besides.
+    pub fn expected_bytes(&self, beside: u64) -> u64 {
+        let chunk = self.row_bytes.saturating_add(beside).saturating_mul(self.rows_per_chunk);
         if self.row_bytes > CHUNK_BYTES { chunk.saturating_mul(3) } else { chunk }
     }
 
@@ -109,7 +120,7 @@ impl Cutter {
         let high = read_boundary(conn, table, Side::Source, self.last.as_ref(), self.rows_per_chunk.min(most_rows), true).await?;
         let number = self.next_number;
         self.next_number += NUMBER_STEP;
-        let range = Range { number, next_number: self.next_number, low: self.last.take(), high: high.clone() };
+        let range = Range { number, next_number: self.next_number, low: self.last.take(), high: high.clone(), most_rows: None };
         self.finished = high.is_none();
         self.last = high;
         Ok(Some(range))
@@ -128,12 +139,21 @@ impl Cutter {
         self.waiting.push_back(range);
     }
 
+    /// The same in smaller pieces: to read its `rows` took so long that the log touched too many keys meanwhile.
+    pub fn give_back_smaller(&mut self, range: Range, rows: u64) {
+        self.waiting.push_back(Range { most_rows: Some((rows / 4).max(1)), ..range });
+    }
+
     /// A chunk came out too large and was read only up to `reached`: the rest is a chunk of its own.
     pub fn split(&mut self, range: &Range, reached: KeyBound) -> Range {
-        let number = range.number + 1;
-        let rest = Range { number, next_number: range.next_number, low: Some(reached.clone()), high: range.high.clone() };
+        // Pieces that may have to be cut again leave numbers for that.
+        let spare = if range.most_rows.is_some() { ((range.next_number - range.number) / 2).clamp(1, PIECE_NUMBERS) } else { 1 };
+        let number = range.number + spare;
+        let most_rows = range.most_rows;
+        let rest =
+            Range { number, next_number: range.next_number, low: Some(reached.clone()), high: range.high.clone(), most_rows };
         self.waiting.push_front(rest);
-        Range { number: range.number, next_number: number, low: range.low.clone(), high: Some(reached) }
+        Range { number: range.number, next_number: number, low: range.low.clone(), high: Some(reached), most_rows }
     }
 }
 
@@ -172,6 +192,22 @@ mod tests {
         let (gaps, last, finished) = resumed(&[saved(2, Some(10), Some(20)), saved(4, Some(30), Some(40))]);
         assert_eq!(gaps, vec![(None, Some(key(10))), (Some(key(20)), Some(key(30)))]);
         assert_eq!((last, finished), (Some(key(40)), false));
+    }
+
+    #[test]
+    fn what_is_read_again_comes_in_smaller_pieces() {
+        let table = crate::engine::copy::range::tests::keyed_by_id();
+        let mut cutter = Cutter::new(&table, &[]);
+        let bound = |number| KeyBound::from_cells(key(number));
+        let whole = Range { number: 8, next_number: 16, low: None, high: Some(bound(90)), most_rows: None };
+        cutter.give_back_smaller(whole, 4000);
+        let again = cutter.waiting.pop_front().unwrap();
+        assert_eq!((again.number, again.most_rows), (8, Some(1000)));
+        let piece = cutter.split(&again, bound(30));
+        let rest = cutter.waiting.pop_front().unwrap();
+        assert!(piece.can_split() && rest.can_split());
+        assert_eq!((piece.low, piece.high, rest.low, rest.high), (None, Some(bound(30)), Some(bound(30)), Some(bound(90))));
+        assert_eq!((rest.number, rest.most_rows), (12, Some(1000)));
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::engine::value::Row;
 /// A chunk that grows beyond this is cut where it stands.
 const LIMIT_BYTES: u64 = 2 * CHUNK_BYTES;
 
+/// What a row's key takes in the drop set.
+const KEY_BYTES: u64 = 17;
+
 /// One reader.
 pub struct Reader {
     context: CopyContext,
@@ -97,7 +100,8 @@ impl Reader {
                     .context(format!("cutting {} into chunks", job.table.source))?;
                 if let Some(range) = range {
                     job.in_flight.fetch_add(1, Ordering::SeqCst);
-                    let bytes = cutter.expected_bytes();
+                    let beside = if self.context.dispatcher.is_some() { KEY_BYTES } else { 0 };
+                    let bytes = cutter.expected_bytes(beside);
                     drop(cutter);
                     return Ok(Some((Arc::clone(job), range, bytes)));
                 }
@@ -120,11 +124,21 @@ impl Reader {
         let condition = range_condition(table, Side::Source, range.low.as_ref(), range.high.as_ref());
         let options = SelectOptions { force_index: true, ordered: true, json_types: true };
         let mut statement = select_statement(table, Side::Source, &condition, options);
+        if let Some(most) = range.most_rows.filter(|_| range.can_split()) {
+            // One more shows that there is a rest.
+            statement.extend_from_slice(format!(" LIMIT {}", most.saturating_add(1)).as_bytes());
+        }
         let Some(dispatcher) = &self.context.dispatcher else {
             let (range, rows, bytes) = self.read_rows(conn, job, range, &statement).await?;
             return Ok((range, rows, bytes, None, (String::new(), 0)));
         };
-        // Rule 1: from here on the log's keys are collected. Rule 2: all before that is visible to the SELECT.
+        if dispatcher.is_pressed() {
+            // While the log has far to go, more keys are touched than can be kept.
+            let (file, offset) = visibility::log_end(conn, &self.context.source_info).await?;
+            dispatcher.wait_passed(&file, offset).await;
+            dispatcher.relieve();
+        }
+        // C1: from here on the log's keys are collected. C2: all before that is visible to the SELECT.
         let (ticket, from) = dispatcher.open_chunk(table.id).await;
         let mut end = None;
         match self.context.visibility {
@@ -136,7 +150,7 @@ impl Reader {
             Visibility::LockingReads => statement.extend_from_slice(b" LOCK IN SHARE MODE"),
         }
         let (range, rows, bytes) = self.read_rows(conn, job, range, &statement).await?;
-        // Rule 4: whatever the SELECT saw lies before this end.
+        // C3: whatever the SELECT saw lies before this end.
         let end = match end {
             Some(end) => {
                 conn.query_drop("ROLLBACK").await?;
@@ -144,6 +158,7 @@ impl Reader {
             }
             None => visibility::log_end(conn, &self.context.source_info).await?,
         };
+        dispatcher.read(ticket, (&end.0, end.1), rows.iter().map(|row| row.project(&table.key)));
         Ok((range, rows, bytes, Some(ticket), end))
     }
 
@@ -154,11 +169,15 @@ impl Reader {
         let (mut bytes, mut largest) = (0u64, 0u64);
         let mut reader = RowReader::start(conn, statement, table).await?;
         let mut cut = None;
+        let mut busy = true;
         while let Some(row) = reader.next().await? {
-            if bytes > LIMIT_BYTES && range.can_split() {
+            let is_full = range.most_rows.is_some_and(|most| rows.len() as u64 >= most);
+            if (is_full || bytes > LIMIT_BYTES) && range.can_split() {
                 // The row is read again with the rest: no two rows share a bound, which is the whole key.
                 cut = rows.last().map(|last| KeyBound::of_row(table, last));
                 if cut.is_some() {
+                    // Behind the limit comes nothing.
+                    busy = !(is_full && reader.next().await?.is_none());
                     break;
                 }
             }
@@ -174,9 +193,10 @@ impl Reader {
             }
         }
         drop(reader);
-        if cut.is_some() || largest > CHUNK_BYTES {
+        busy &= cut.is_some();
+        if busy || largest > CHUNK_BYTES {
             // A connection that has received a large row keeps the room for it.
-            self.renew(conn, cut.is_some()).await?;
+            self.renew(conn, busy).await?;
         }
         let range = match cut {
             Some(reached) => job.cutter.lock().await.split(&range, reached),

@@ -139,6 +139,9 @@ async fn copy(
     let record = context.record.snapshot_done_statement(&table.definition, total_rows, total_bytes, valid_from.as_ref())?;
     writer.write(table, &Arc::new(rows), mode, Some(&record)).await?;
     context.progress.add_copied(table.id, count, bytes);
+    // Its indexes come when the others are copied, too.
+    let is_done = table.definition.indexes.iter().all(|index| Some(&index.name) == table.key_index.as_ref());
+    context.progress.table_state(table.id, if is_done { TableState::Done } else { TableState::Indexing });
     let _ = conn.query_drop("ROLLBACK").await;
     let _ = conn.disconnect().await;
     Ok(())

@@ -12,6 +12,7 @@ use crate::engine::destination::mysql::chunk::ChunkWriter;
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::replicate::cascade::carry_out;
+use crate::engine::replicate::dispatch::HandedOver;
 
 /// One writer.
 pub struct Writer {
@@ -55,7 +56,11 @@ impl Writer {
         let gate = match (&context.dispatcher, ticket) {
             (Some(dispatcher), Some(ticket)) => {
                 dispatcher.wait_passed(&end.0, end.1).await;
-                let (touched, gate) = dispatcher.hand_over(ticket).await?;
+                let HandedOver::Write(touched, gate) = dispatcher.hand_over(ticket).await? else {
+                    tracing::info!(table = %table.source, "a chunk is read again in pieces: the log changed too many rows meanwhile");
+                    job.cutter.lock().await.give_back_smaller(range, rows.len() as u64);
+                    return Ok(());
+                };
                 if !touched.is_empty() {
                     // The log sets these rows; what the SELECT saw of them may be older.
                     rows.retain(|row| !touched.contains(&row.project(&table.key)));
@@ -64,7 +69,7 @@ impl Writer {
                     // The rows at the destination must be those of one moment, or unique values collide.
                     gate.wait_reached().await;
                 }
-                if carry_out(&mut rows, &gate.cascaded()).is_err() {
+                if gate.cascaded().and_then(|steps| carry_out(&mut rows, &steps)).is_err() {
                     tracing::info!(table = %table.source, "a chunk is read again: cascades changed its rows meanwhile");
                     job.cutter.lock().await.give_back(range);
                     gate.open();

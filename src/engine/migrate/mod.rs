@@ -174,7 +174,7 @@ async fn cascades(
 
 async fn lower_case_table_names(conn: &mut mysql_async::Conn) -> Result<u8> {
     let value: Option<u8> = conn.query_first("SELECT @@GLOBAL.lower_case_table_names").await?;
-    Ok(value.unwrap_or(0))
+    value.ok_or_else(|| Error::definite("a server does not say its lower_case_table_names"))
 }
 
 impl Attempt<'_> {
@@ -245,9 +245,12 @@ impl Attempt<'_> {
         };
         if copying {
             self.progress.set_phase(Phase::Copying);
+            // How fast snapshots of small tables are taken says nothing of the others.
+            self.progress.foresee(pending(true).next().is_none());
             for tables in self.by_level(pending(false), |(table, _)| table) {
                 copy::snapshot::run(&context, tables, server_id, cancel).await?;
             }
+            self.progress.foresee(true);
         }
         let mut workers: JoinSet<Result<()>> = JoinSet::new();
         let stop = cancel.child_token();
@@ -358,7 +361,8 @@ impl Attempt<'_> {
         let from: Vec<Position> =
             saved.lanes.iter().map(|(position, replay)| here(replay.as_ref().unwrap_or(position))).collect();
         let place_is_known = positions.iter().any(|position| position.last.is_some());
-        let mut start = visibility::earliest(&from).unwrap_or_default();
+        let no_lane = || Error::definite("the task's record has no lane to follow the log with");
+        let mut start = visibility::earliest(&from).ok_or_else(no_lane)?;
         if !start.goes_by_place() {
             // The stream says where it is.
             start = Position { file: String::new(), offset: 0, ..start };
@@ -369,7 +373,7 @@ impl Attempt<'_> {
             let server_id = server_id | resume::LOOKING;
             start.last = same_log::first_event(&self.source, &self.source_info, &start.file, server_id).await?;
         }
-        let mut floor = visibility::earliest(&positions).unwrap_or_default();
+        let mut floor = visibility::earliest(&positions).ok_or_else(no_lane)?;
         if floor.goes_by_place() && floor.last.is_none() {
             floor.last.clone_from(&start.last);
         }

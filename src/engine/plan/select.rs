@@ -144,11 +144,6 @@ impl Selection {
         Some(DatabaseMatch { destination, whole: entry.spec.tables.is_none(), spec: &entry.spec, entry: index })
     }
 
-    /// The destination's name of a database that is covered as a whole.
-    pub fn whole_database(&self, database: &str) -> Option<String> {
-        self.database(database).filter(|found| found.whole).map(|found| found.destination)
-    }
-
     /// The table, if it is covered. Says nothing of whether it is a table or a view.
     pub fn covers(&self, database: &str, table: &str) -> Option<TableMatch<'_>> {
         let found = self.database(database)?;

@@ -62,6 +62,10 @@ struct Inner {
 struct Hot {
     rows: AtomicU64,
     bytes: AtomicU64,
+    /// When the last of them were committed, in milliseconds since the start.
+    copied_at: AtomicU64,
+    /// The rate of the copy says how long the rest will take.
+    is_foreseeable: AtomicBool,
     inserts: AtomicU64,
     updates: AtomicU64,
     deletes: AtomicU64,
@@ -98,6 +102,8 @@ struct Recorded {
     at_rest: Option<Phase>,
     message: Option<String>,
     started_at: Timestamp,
+    /// When this process began to copy, since it started.
+    copying_since: Option<Duration>,
     completed_at: Option<Timestamp>,
     parts: Option<Parts>,
     precheck: Option<PrecheckStatus>,
@@ -133,6 +139,7 @@ impl Progress {
             at_rest: None,
             message: None,
             started_at: Timestamp::now(),
+            copying_since: None,
             completed_at: None,
             parts: None,
             precheck: None,
@@ -183,7 +190,11 @@ impl Progress {
 
     /// The work enters a phase, or comes to rest (Paused, Stopped). The message of the phase before goes.
     pub fn set_phase(&self, phase: Phase) {
+        let now = self.0.started.elapsed();
         self.record(|facts| {
+            if phase == Phase::Copying {
+                facts.copying_since.get_or_insert(now);
+            }
             let rest = matches!(phase, Phase::Paused | Phase::Stopped).then_some(phase);
             if phase <= Phase::Completed && facts.stage != phase {
                 facts.message = None;
@@ -248,7 +259,20 @@ impl Progress {
         self.table(id, |cell| cell.add(rows, bytes));
         self.0.hot.rows.fetch_add(rows, Relaxed);
         self.0.hot.bytes.fetch_add(bytes, Relaxed);
+        self.0.hot.copied_at.store(self.milliseconds(), Relaxed);
         self.count();
+    }
+
+    /// Whether the rate of the copy, from now on, says how long the rest of it will take.
+    pub fn foresee(&self, foreseeable: bool) {
+        self.0.hot.is_foreseeable.store(foreseeable, Relaxed);
+        let now = self.sample();
+        lock(&self.0.window).restart(now);
+    }
+
+    /// Since the start.
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn table(&self, id: u32, change: impl FnOnce(&TableCell)) {
@@ -410,6 +434,8 @@ impl Progress {
         };
         let mut snapshot = Snapshot {
             running_for: self.0.started.elapsed(),
+            copied_until: Duration::from_millis(hot.copied_at.load(Relaxed)),
+            is_foreseeable: hot.is_foreseeable.load(Relaxed),
             tables: table_snapshots,
             work_done,
             work_total,
@@ -435,7 +461,7 @@ impl Progress {
     /// A hot counter moved.
     fn count(&self) {
         self.touch();
-        let now = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = self.milliseconds();
         let due = self.0.next_sample.load(Relaxed);
         let next = now.saturating_add(rate::INTERVAL.as_millis() as u64);
         if now >= due && self.0.next_sample.compare_exchange(due, next, AcqRel, Relaxed).is_ok() {

@@ -53,6 +53,12 @@ impl Window {
         self.samples.push_back(sample);
     }
 
+    /// What was before says nothing of what comes.
+    pub fn restart(&mut self, now: Sample) {
+        self.samples.clear();
+        self.samples.push_back(now);
+    }
+
     /// The slopes from the window's start to `now`.
     pub fn rates(&self, now: &Sample) -> Rates {
         let Some(start) = self.samples.iter().rev().find(|s| s.at + WINDOW <= now.at).or(self.samples.front()) else {

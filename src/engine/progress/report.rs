@@ -85,7 +85,7 @@ fn doing(snapshot: &Snapshot) -> String {
         Phase::Prechecking => "checking both ends".into(),
         Phase::PrecheckFailed => "the precheck failed; see status.precheck for the items and their remedies".into(),
         Phase::MigratingSchema => "creating the objects at the destination".into(),
-        Phase::Copying => format!("copying rows, {} of {} tables are done", snapshot.tables_done(), snapshot.tables.len()),
+        Phase::Copying => format!("copying rows, {} of {} tables are copied", snapshot.tables_done(), snapshot.tables.len()),
         Phase::Replicating => "following the source's binary log".into(),
         Phase::CuttingOver => "handing over to the destination".into(),
         Phase::Completed => "everything is done".into(),

@@ -39,6 +39,9 @@ impl Counters {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     pub running_for: Duration,
+    /// When the last rows were copied, since the start.
+    pub(super) copied_until: Duration,
+    pub(super) is_foreseeable: bool,
     /// In the plan's order.
     pub tables: Vec<TableSnapshot>,
     pub(super) work_done: u64,
@@ -83,9 +86,14 @@ impl Snapshot {
         self.work_done as f64 / self.work_total as f64
     }
 
-    /// Tables that are done.
+    /// Tables whose rows are copied; some may yet want their indexes.
     pub fn tables_done(&self) -> usize {
-        self.tables.iter().filter(|table| table.state == TableState::Done).count()
+        self.tables.iter().filter(|table| matches!(table.state, TableState::Indexing | TableState::Done)).count()
+    }
+
+    /// How long this process has copied rows: from the beginning of the copy to the last of them.
+    pub fn copied_for(&self) -> Duration {
+        self.recorded.copying_since.map_or(Duration::ZERO, |since| self.copied_until.saturating_sub(since))
     }
 
     /// Rows per second of the full copy.
@@ -98,16 +106,6 @@ impl Snapshot {
         self.rates.bytes
     }
 
-    /// Row changes per second from the binary log.
-    pub fn applied_per_second(&self) -> f64 {
-        self.rates.applied
-    }
-
-    /// Bytes of the binary log per second.
-    pub fn log_bytes_per_second(&self) -> f64 {
-        self.rates.log_bytes
-    }
-
     /// Rows per second of one table; 0 for one that is not being copied.
     pub fn table_rate(&self, id: u32) -> f64 {
         self.rates.tables.iter().find(|(table, _)| *table == id).map_or(0.0, |(_, rate)| *rate)
@@ -116,7 +114,7 @@ impl Snapshot {
     /// Time left for the full copy at the present rate; None while that says nothing.
     pub fn time_left(&self) -> Option<Duration> {
         let left = self.work_total.saturating_sub(self.work_done);
-        if left == 0 || self.rates.work < 1.0 {
+        if left == 0 || self.rates.work < 1.0 || !self.is_foreseeable {
             return None;
         }
         Some(Duration::from_secs_f64((left as f64 / self.rates.work).min(1e9)))

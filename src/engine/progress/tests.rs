@@ -69,6 +69,31 @@ fn the_copy_is_weighed_by_bytes_and_ends_with_the_last_table() {
     assert_eq!(status.full.map(|full| (full.rows_total, full.eta_seconds)), Some((5_500, None)));
 }
 
+/// Tables from snapshots come first and cost a connection each: their rate would make hours of a minute.
+#[test]
+fn what_is_copied_counts_and_the_time_left_waits_for_a_rate_that_lasts() {
+    let progress = progress();
+    progress.set_phase(Phase::Copying);
+    progress.foresee(false);
+    progress.table_state(0, TableState::Copying);
+    progress.add_copied(0, 1_000, 100_000);
+    progress.table_state(0, TableState::Indexing);
+    let full = progress.status().full.unwrap();
+    assert_eq!((full.tables_done, full.tables_total, full.eta_seconds), (1, 2, None));
+    std::thread::sleep(Duration::from_millis(250));
+    assert_eq!(progress.status().full.unwrap().eta_seconds, None);
+    progress.foresee(true);
+    progress.table_state(1, TableState::Copying);
+    progress.add_copied(1, 1_000, 100_000);
+    std::thread::sleep(Duration::from_millis(250));
+    let snapshot = progress.snapshot();
+    let left = snapshot.time_left().unwrap();
+    assert!(left < Duration::from_secs(60), "{left:?}");
+    // What comes behind the copy is no part of its rate.
+    assert!(snapshot.copied_for() >= Duration::from_millis(200) && snapshot.copied_for() < snapshot.running_for);
+    assert!(snapshot.running_for - snapshot.copied_for() >= Duration::from_millis(250));
+}
+
 #[test]
 fn a_new_plan_keeps_the_counters_of_known_tables() {
     let progress = progress();

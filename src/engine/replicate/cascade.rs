@@ -96,6 +96,17 @@ pub struct Applied {
     pub exact: bool,
 }
 
+impl Applied {
+    /// Bytes held, about.
+    pub fn size(&self) -> usize {
+        let set = match &self.effect {
+            Effect::Delete => 0,
+            Effect::Set(cells) => cells.iter().map(|(_, cell)| 40 + cell.as_ref().map_or(0, Vec::len)).sum(),
+        };
+        128 + set + self.keys.iter().map(|key| 32 + key.size()).sum::<usize>()
+    }
+}
+
 /// A parent that is not migrated, with children that are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stranger {

@@ -15,6 +15,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::cascade::{Applied, Cascades};
 use super::change::{Change, ChangeKind};
+use super::drop_set::{DropSet, KeyHasher, Touched};
+pub use super::gate::Gate;
+use super::gate::{Collected, Steps};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{Plan, TableName};
 use crate::engine::source::position::{Position, TransactionId};
@@ -69,60 +72,9 @@ pub enum Item {
     Gate(Arc<Gate>),
 }
 
-/// Keeps the changes behind a chunk until the chunk's rows are committed, or those of some tables while they are altered.
-#[derive(Debug)]
-pub struct Gate {
-    tables: Vec<u32>,
-    /// Lanes that have not yet committed everything before the gate.
-    not_there: watch::Sender<usize>,
-    opened: watch::Sender<bool>,
-    /// What cascades did to the table since the chunk was registered; complete when the gate is reached.
-    cascaded: Collected,
-}
-
-/// Steps of cascades, in the order of the log.
-type Collected = Arc<Mutex<Vec<Arc<Applied>>>>;
-
-impl Gate {
-    fn new(tables: Vec<u32>, lanes: usize, cascaded: Collected) -> Self {
-        Self { tables, not_there: watch::Sender::new(lanes), opened: watch::Sender::new(false), cascaded }
-    }
-
-    /// The tables whose changes it keeps.
-    pub fn tables(&self) -> &[u32] {
-        &self.tables
-    }
-
-    /// What cascades did to the table between registration and gate, once the gate is reached.
-    pub fn cascaded(&self) -> Vec<Arc<Applied>> {
-        lock(&self.cascaded).clone()
-    }
-
-    /// A lane has come to the gate.
-    pub fn reach(&self) {
-        self.not_there.send_modify(|lanes| *lanes = lanes.saturating_sub(1));
-    }
-
-    /// Waits until every lane that the tables have has come to the gate.
-    pub async fn wait_reached(&self) {
-        // The sender lives in self, so the channel cannot close.
-        let _ = self.not_there.subscribe().wait_for(|lanes| *lanes == 0).await;
-    }
-
-    /// Lets the changes behind through.
-    pub fn open(&self) {
-        self.opened.send_replace(true);
-    }
-
-    /// Whether it is open.
-    pub fn is_open(&self) -> bool {
-        *self.opened.borrow()
-    }
-
-    /// Waits until it is open.
-    pub async fn wait_open(&self) {
-        let _ = self.opened.subscribe().wait_for(|open| *open).await;
-    }
+/// Whether a place in the log is behind us.
+fn is_passed(position: &Position, file: &str, offset: u64) -> bool {
+    position.compare_places(file, offset).is_ge()
 }
 
 /// A lane's queue.
@@ -144,7 +96,7 @@ impl Queue {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic elsewhere ends the process through the join set; the data behind the lock is still whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -156,7 +108,7 @@ pub struct ChunkTicket(u64);
 #[derive(Debug)]
 struct OpenChunk {
     table: u32,
-    touched: HashSet<Row>,
+    touched: Touched,
     cascaded: Collected,
     /// Keys were collected of changes that were rolled back: no lane writes those rows.
     spoiled: bool,
@@ -169,7 +121,7 @@ struct Collector {
     /// The last transaction before registration.
     registered: u64,
     /// Gone with the chunk.
-    steps: Weak<Mutex<Vec<Arc<Applied>>>>,
+    steps: Weak<Mutex<Steps>>,
 }
 
 #[derive(Debug)]
@@ -181,6 +133,10 @@ struct State {
     /// A transaction is partly in the queues: no gate may be put between its parts.
     in_transaction: bool,
     open_chunks: HashMap<ChunkTicket, OpenChunk>,
+    /// Bytes of what was touched, of all open chunks.
+    touched_bytes: usize,
+    /// A chunk found no room for what was touched: no other is registered until the log's end is near.
+    pressed: bool,
     chunks_of_table: HashMap<u32, Vec<ChunkTicket>>,
     /// Chunks that a cascade may change.
     collectors: Vec<Collector>,
@@ -208,6 +164,18 @@ pub struct Dispatcher {
     between_transactions: Notify,
     budget: Arc<Semaphore>,
     budget_kib: u32,
+    hasher: KeyHasher,
+    /// Bytes of what may be kept of touched keys.
+    drop_bytes: usize,
+}
+
+/// A chunk's place among the changes of the log.
+#[derive(Debug)]
+pub enum HandedOver {
+    /// The rows of these keys are not to be written; the gate opens when the others are.
+    Write(DropSet, Arc<Gate>),
+    /// More was touched than could be kept: the chunk is forgotten, and to be read again, in smaller pieces.
+    ReadAgain,
 }
 
 fn lane_of_name(name: &TableName, lanes: usize) -> u32 {
@@ -216,6 +184,9 @@ fn lane_of_name(name: &TableName, lanes: usize) -> u32 {
     key.extend_from_slice(name.table.as_bytes());
     (xxhash_rust::xxh3::xxh3_64(&key) % lanes.max(1) as u64) as u32
 }
+
+/// Touched keys that are kept take this part of what changes in the queues may take.
+const DROP_SHARE: usize = 4;
 
 /// Bytes become permits of a kibibyte.
 fn permits(bytes: usize, limit: u32) -> u32 {
@@ -269,6 +240,8 @@ impl Dispatcher {
                 pushed: vec![0; lanes],
                 in_transaction: false,
                 open_chunks: HashMap::new(),
+                touched_bytes: 0,
+                pressed: false,
                 chunks_of_table: HashMap::new(),
                 collectors: Vec::new(),
                 held_back: HashSet::new(),
@@ -279,6 +252,8 @@ impl Dispatcher {
             between_transactions: Notify::new(),
             budget: Arc::new(Semaphore::new(budget_kib as usize)),
             budget_kib,
+            hasher: KeyHasher::default(),
+            drop_bytes: budget_bytes / DROP_SHARE,
         }
     }
 
@@ -297,10 +272,14 @@ impl Dispatcher {
         Arc::clone(&self.position.borrow())
     }
 
-    fn lane_of(&self, change: &Change) -> usize {
-        match (self.lane_of_table.get(change.table as usize).copied().flatten(), change.key()) {
-            (None, Some(key)) => (xxhash_rust::xxh3::xxh3_64(key.as_bytes()) % self.lanes.len() as u64) as usize,
-            (lane, _) => lane.unwrap_or(0) as usize,
+    /// The lane of a change. In another one its place among the changes of its row would be lost, so that there is no default.
+    fn lane_of(&self, change: &Change) -> Result<usize> {
+        let unknown = |what| Error::definite(format!("a change of table {} {what}; this is a bug", change.table));
+        match (self.lane_of_table.get(change.table as usize), change.key()) {
+            (None, _) => Err(unknown("that the plan does not have")),
+            (Some(Some(lane)), _) => Ok(*lane as usize),
+            (Some(None), Some(key)) => Ok((xxhash_rust::xxh3::xxh3_64(key.as_bytes()) % self.lanes.len() as u64) as usize),
+            (Some(None), None) => Err(unknown("has neither a key nor a lane of its table")),
         }
     }
 
@@ -333,8 +312,23 @@ impl Dispatcher {
         self.push(changes, transaction, Some(end), true).await
     }
 
+    /// Every open chunk of the table takes note of the key.
+    fn touch(&self, state: &mut State, table: u32, key: &Row) {
+        let State { chunks_of_table, open_chunks, touched_bytes, pressed, .. } = state;
+        let Some(tickets) = chunks_of_table.get(&table) else { return };
+        let hash = self.hasher.hash(key);
+        for ticket in tickets {
+            let Some(chunk) = open_chunks.get_mut(ticket) else { continue };
+            let (before, was_full) = (chunk.touched.bytes(), chunk.touched.is_full());
+            chunk.touched.insert(hash, self.drop_bytes.saturating_sub(*touched_bytes));
+            *touched_bytes = *touched_bytes + chunk.touched.bytes() - before;
+            *pressed |= chunk.touched.is_full() && !was_full;
+        }
+    }
+
     async fn push(&self, changes: Vec<Change>, transaction: &Began<'_>, end: Option<End>, aborted: bool) -> Result<()> {
-        let bytes: usize = changes.iter().map(Change::size).sum();
+        let place = end.as_ref().map_or(0, |end| end.position.size());
+        let bytes: usize = changes.iter().map(Change::size).sum::<usize>() + place;
         let permit = if changes.is_empty() { None } else { Some(self.reserve(bytes).await?) };
         let mut portions: Vec<Option<Portion>> = (0..self.lanes.len()).map(|_| None).collect();
         let skips: Vec<bool> = self
@@ -351,16 +345,10 @@ impl Dispatcher {
             } else if state.held_back.contains(&change.table) {
                 continue;
             }
-            if let Some(key) = change.key()
-                && let Some(tickets) = state.chunks_of_table.get(&change.table)
-            {
-                for ticket in tickets.clone() {
-                    if let Some(chunk) = state.open_chunks.get_mut(&ticket) {
-                        chunk.touched.insert(key.clone());
-                    }
-                }
+            if let Some(key) = change.key() {
+                self.touch(&mut state, change.table, key);
             }
-            let lane = self.lane_of(&change);
+            let lane = self.lane_of(&change)?;
             if skips[lane] {
                 continue;
             }
@@ -435,8 +423,7 @@ impl Dispatcher {
     pub async fn wait_passed(&self, file: &str, offset: u64) {
         let _ = self.joined.subscribe().wait_for(|joined| *joined).await;
         let mut receiver = self.position.subscribe();
-        let passed = |position: &Arc<Position>| position.compare_places(file, offset).is_ge();
-        let _ = receiver.wait_for(passed).await;
+        let _ = receiver.wait_for(|position| is_passed(position, file, offset)).await;
     }
 
     /// Begins to collect the keys that the log touches in a table, and says from which position on.
@@ -454,7 +441,7 @@ impl Dispatcher {
                 let collector = Collector { table, registered: state.sequence, steps: Arc::downgrade(&cascaded) };
                 state.collectors.push(collector);
             }
-            state.open_chunks.insert(ticket, OpenChunk { table, touched: HashSet::new(), cascaded, spoiled: false });
+            state.open_chunks.insert(ticket, OpenChunk { table, touched: Touched::default(), cascaded, spoiled: false });
             state.chunks_of_table.entry(table).or_default().push(ticket);
             (ticket, Arc::clone(&self.position.borrow()))
         })
@@ -476,13 +463,14 @@ impl Dispatcher {
     }
 
     /// Freezes a chunk's drop set and puts its gate into the lanes, at one point of the order.
-    pub async fn hand_over(&self, ticket: ChunkTicket) -> Result<(HashSet<Row>, Arc<Gate>)> {
+    pub async fn hand_over(&self, ticket: ChunkTicket) -> Result<HandedOver> {
         self.between(|state| {
             let chunk = self.close(state, ticket)?;
             if chunk.spoiled {
                 return Err(Error::transient("a large transaction was rolled back while chunks were read; they are read again"));
             }
-            Ok((chunk.touched, self.put_gate(vec![chunk.table], chunk.cascaded)))
+            let Some(touched) = chunk.touched.freeze(self.hasher.clone()) else { return Ok(HandedOver::ReadAgain) };
+            Ok(HandedOver::Write(touched, self.put_gate(vec![chunk.table], chunk.cascaded)))
         })
         .await
     }
@@ -490,6 +478,7 @@ impl Dispatcher {
     fn close(&self, state: &mut State, ticket: ChunkTicket) -> Result<OpenChunk> {
         let chunk =
             state.open_chunks.remove(&ticket).ok_or_else(|| Error::definite("a chunk was handed over twice; this is a bug"))?;
+        state.touched_bytes -= chunk.touched.bytes();
         if let Some(tickets) = state.chunks_of_table.get_mut(&chunk.table) {
             tickets.retain(|other| *other != ticket);
         }
@@ -499,10 +488,35 @@ impl Dispatcher {
         Ok(chunk)
     }
 
-    /// Forgets a chunk that will be read again.
-    pub fn discard_chunk(&self, ticket: ChunkTicket) {
+    /// The chunk is read: only the keys of its rows are minded from here on. Until the log comes to its end, and a writer to it, any
+    /// number of others may be touched. Where nothing was touched so far nothing is expected, and the work is spared.
+    pub fn read<'a>(&self, ticket: ChunkTicket, end: (&str, u64), keys: impl Iterator<Item = Row> + 'a) {
+        // The position's own lock is not to be held here: whoever has the state goes on to that.
+        let is_passed = is_passed(&self.position(), end.0, end.1);
+        let is_quiet = lock(&self.state).open_chunks.get(&ticket).is_none_or(|chunk| chunk.touched.bytes() == 0);
+        if is_passed && is_quiet {
+            return;
+        }
+        // Not under the lock, which the log's reader needs.
+        let mut keys: Vec<u128> = keys.map(|key| self.hasher.hash(&key)).collect();
+        keys.sort_unstable();
         let mut state = lock(&self.state);
-        let _ = self.close(&mut state, ticket);
+        let State { open_chunks, touched_bytes, .. } = &mut *state;
+        if let Some(chunk) = open_chunks.get_mut(&ticket) {
+            *touched_bytes -= chunk.touched.bytes();
+            chunk.touched.restrict(keys);
+            *touched_bytes += chunk.touched.bytes();
+        }
+    }
+
+    /// Whether touched keys found no room: chunks should be registered near the log's end only, until [`Dispatcher::relieve`].
+    pub fn is_pressed(&self) -> bool {
+        lock(&self.state).pressed
+    }
+
+    /// The log was read up to its end.
+    pub fn relieve(&self) {
+        lock(&self.state).pressed = false;
     }
 
     /// A gate for whole tables: everything before it is applied once it is reached, what comes after waits. One gate
@@ -534,7 +548,7 @@ impl Dispatcher {
         state.collectors.retain(|collector| {
             let Some(collected) = collector.steps.upgrade() else { return false };
             let of_chunk = steps.iter().filter(|step| step.table == collector.table && step.sequence > collector.registered);
-            lock(&collected).extend(of_chunk.cloned());
+            lock(&collected).add(of_chunk);
             true
         });
     }
@@ -573,12 +587,6 @@ impl Dispatcher {
         })
     }
 
-    /// Whether every lane has applied all that was dispatched to it.
-    pub fn is_drained(&self) -> bool {
-        let state = lock(&self.state);
-        !state.in_transaction && state.pushed.iter().zip(&self.applied).all(|(pushed, applied)| *applied.borrow() >= *pushed)
-    }
-
     /// Waits until everything dispatched by now is applied.
     pub async fn drain(&self) {
         let pushed = lock(&self.state).pushed.clone();
@@ -587,3 +595,7 @@ impl Dispatcher {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

@@ -8,6 +8,8 @@ pub mod assemble;
 pub mod cascade;
 pub mod change;
 pub mod dispatch;
+pub mod drop_set;
+pub mod gate;
 pub mod guard;
 pub mod lane;
 pub mod proof;

@@ -242,10 +242,4 @@ impl TableDefinition {
         };
         self.indexes.iter().filter(|index| index.name == "PRIMARY").find(usable).or_else(|| self.indexes.iter().find(usable))
     }
-
-    /// Whether a row can collide with another row on something else than its row key.
-    pub fn has_secondary_unique(&self) -> bool {
-        let key = self.row_key().map(|index| index.name.as_str());
-        self.indexes.iter().any(|index| index.unique && Some(index.name.as_str()) != key)
-    }
 }

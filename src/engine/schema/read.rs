@@ -92,14 +92,6 @@ pub async fn read_tables(conn: &mut Conn, wanted: &[TableName]) -> Result<Vec<Ta
     Ok(wanted.iter().filter_map(|name| found.remove(&(name.database.clone(), name.table.clone()))).collect())
 }
 
-/// Reads one table's definition; None when it does not exist.
-///
-/// # Errors
-/// As [`read_tables`].
-pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<TableDefinition>> {
-    Ok(read_tables(conn, std::slice::from_ref(name)).await?.pop())
-}
-
 async fn read_database_tables(
     conn: &mut Conn,
     info: &ServerInfo,

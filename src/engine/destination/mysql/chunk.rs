@@ -167,7 +167,8 @@ impl ChunkWriter {
         for mut part in parts {
             let (index, column) = (part.take::<String, _>("Key_name"), part.take::<Option<String>, _>("Column_name").flatten());
             let is_prefix = part.take::<Option<u64>, _>("Sub_part").flatten().is_some();
-            let whole = columns.entry(index.unwrap_or_default()).or_default();
+            let index = index.ok_or_else(|| Error::definite(format!("SHOW INDEX FROM {name}: an index without a name")))?;
+            let whole = columns.entry(index).or_default();
             whole.extend(column.filter(|_| !is_prefix));
         }
         let key: Vec<&str> = table.key.iter().map(|&place| table.columns[place].destination_name.as_str()).collect();
@@ -209,7 +210,13 @@ impl ChunkWriter {
         let (records, skipped) = (info_number(&info, "Records"), info_number(&info, "Skipped"));
         let warnings = self.conn.get_warnings();
         if warnings == 0 && records == Some(expected) && skipped == Some(0) {
-            return Ok(info_number(&info, "Deleted").unwrap_or(0));
+            // What makes sure that no row of another key went hangs on this number.
+            return info_number(&info, "Deleted").ok_or_else(|| {
+                Error::definite(format!(
+                    "{}: the destination does not say how many rows were replaced: {info}",
+                    table.destination
+                ))
+            });
         }
         let shown: Option<SqlRow> = self.conn.query_first("SHOW WARNINGS").await?;
         let warning = shown.and_then(|mut row| Some((row.take::<u16, _>(1)?, row.take::<String, _>(2)?)));

@@ -27,6 +27,10 @@ pub const LONGEST_NAME: usize = 256;
 /// any table has more than some kilobytes.
 pub const MOST_MAP_BYTES: usize = 64 << 20;
 
+/// Bytes of a log file's name (`FN_REFLEN`), and of a GTID's tag.
+pub const LONGEST_FILE: usize = 512;
+pub const LONGEST_TAG: usize = 32;
+
 /// Tables that one statement changes. Servers know no such number; this is as many as are kept for reuse.
 pub const MOST_TABLES: usize = 4096;
 

@@ -208,6 +208,17 @@ fn the_name_of_an_xa_transaction_is_no_longer_than_a_server_allows() {
     refused(Decoder::new().decode(&event(38, &body)), "65 bytes in the name of an XA transaction");
 }
 
+#[test]
+fn what_every_position_holds_is_short() {
+    let mut body = 4u64.to_le_bytes().to_vec();
+    body.extend([b'x'; 600]);
+    refused(Decoder::new().decode(&event(4, &body)), "bytes in the name of a log file");
+    refused(Decoder::new().decode(&event(27, &[b'x'; 600])), "bytes in the name of a log file");
+    // Version, size, last field that must be known, then field 3 with a length of 40.
+    let tagged = [vec![2, 2, 0, 6, 80], vec![b'a'; 40]].concat();
+    refused(Decoder::new().decode(&event(42, &tagged)), "40 letters in the tag of a GTID");
+}
+
 /// A transaction as servers write it: a table with the types whose lengths come from the wire, and what happens to its rows.
 fn transaction() -> (TableDefinition, Vec<(u8, Vec<u8>)>) {
     let kinds = [

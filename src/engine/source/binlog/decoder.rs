@@ -151,7 +151,7 @@ impl Decoder {
             code::MARIA_ANNOTATE_ROWS => Event::RowsQuery(body),
             code::TABLE_MAP => Event::TableMap(self.table_map(body)?),
             code::TRANSACTION_PAYLOAD => Event::Payload(Payload::parse(body, self.largest)?),
-            code::HEARTBEAT => Event::Heartbeat(Heartbeat::parse(event)),
+            code::HEARTBEAT => Event::Heartbeat(Heartbeat::parse(event)?),
             code::HEARTBEAT_V2 => Event::Heartbeat(Heartbeat::parse_v2(body)?),
             code::INTVAR | code::RAND | code::USER_VAR | code::APPEND_BLOCK | code::DELETE_FILE | code::BEGIN_LOAD_QUERY => {
                 Event::StatementPart

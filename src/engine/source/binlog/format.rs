@@ -1,5 +1,6 @@
 //! FORMAT_DESCRIPTION and ROTATE: how a log file is to be read, and which file comes next.
 
+use super::bounds::{self, LONGEST_FILE};
 use super::cursor::Cursor;
 use super::event::RawEvent;
 use super::event::code;
@@ -37,7 +38,9 @@ impl FormatDescription {
         cursor.u32()?;
         cursor.u8()?;
         let flavour = if server_version.to_ascii_lowercase().contains("mariadb") { Flavour::MariaDb } else { Flavour::MySql };
-        Ok(Self { server_version, flavour, post_header_lengths: cursor.rest().to_vec() })
+        // One byte for each type of events.
+        let post_header_lengths = cursor.rest().iter().take(usize::from(u8::MAX)).copied().collect();
+        Ok(Self { server_version, flavour, post_header_lengths })
     }
 
     /// Table ids have 4 bytes in logs of before MySQL 5.1.4.
@@ -74,8 +77,14 @@ impl Rotate {
     pub(super) fn parse(event: &RawEvent<'_>) -> Result<Self> {
         let mut cursor = Cursor::new(event.body_without_stray_checksum());
         let position = cursor.u64()?;
-        Ok(Self { position, file: String::from_utf8_lossy(cursor.rest()).into_owned() })
+        Ok(Self { position, file: file_name(cursor.rest())? })
     }
+}
+
+/// Every position holds it.
+fn file_name(bytes: &[u8]) -> Result<String> {
+    bounds::count(bytes.len(), LONGEST_FILE, "bytes in the name of a log file")?;
+    Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// Sent while the source has nothing to send.
@@ -87,8 +96,8 @@ pub struct Heartbeat {
 
 impl Heartbeat {
     /// Version 1: the file name is the body, the position is the header's.
-    pub(super) fn parse(event: &RawEvent<'_>) -> Self {
-        Self { file: String::from_utf8_lossy(event.body).into_owned(), position: u64::from(event.log_pos) }
+    pub(super) fn parse(event: &RawEvent<'_>) -> Result<Self> {
+        Ok(Self { file: file_name(event.body)?, position: u64::from(event.log_pos) })
     }
 
     /// Version 2: tagged fields, so that positions beyond 4 GiB fit.
@@ -102,7 +111,7 @@ impl Heartbeat {
             }
             let value = cursor.lenenc_bytes()?;
             match field {
-                1 => heartbeat.file = String::from_utf8_lossy(value).into_owned(),
+                1 => heartbeat.file = file_name(value)?,
                 2 => heartbeat.position = Cursor::new(value).lenenc()?,
                 _ => {}
             }

@@ -1,6 +1,6 @@
 //! What starts and ends transactions: GTID events of both families, XID, XA PREPARE.
 
-use super::bounds::{self, LONGEST_XA_NAME};
+use super::bounds::{self, LONGEST_TAG, LONGEST_XA_NAME};
 use super::cursor::{Cursor, malformed};
 use super::event::RawEvent;
 use crate::engine::error::{Error, Result};
@@ -116,10 +116,8 @@ impl TransactionStart {
                 }
                 2 => number = u64::try_from(cursor.serialized_int()?).ok(),
                 3 => {
-                    let length = cursor.serialized_uint()?;
-                    let bytes = cursor.take(usize::try_from(length).map_err(|_| malformed("tag of a GTID"))?)?;
-                    let text = std::str::from_utf8(bytes).map_err(|_| malformed("tag of a GTID"))?;
-                    if !text.is_empty() && !is_tag(text) {
+                    let text = tag_text(&mut cursor)?;
+                    if !text.is_empty() && !is_tag(&text) {
                         return Err(malformed("tag of a GTID"));
                     }
                     tag = (!text.is_empty()).then(|| text.into());
@@ -216,6 +214,13 @@ impl XaPrepare {
     }
 }
 
+/// A GTID's tag, behind its length.
+fn tag_text<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str> {
+    let length = usize::try_from(cursor.serialized_uint()?).unwrap_or(usize::MAX);
+    bounds::count(length, LONGEST_TAG, "letters in the tag of a GTID")?;
+    std::str::from_utf8(cursor.take(length)?).map_err(|_| malformed("tag of a GTID"))
+}
+
 /// PREVIOUS_GTIDS: what lies in the files before this one (`Gtid_set::encode`).
 pub(super) fn previous_gtids(body: &[u8]) -> Result<GtidSet> {
     let mut cursor = Cursor::new(body);
@@ -226,13 +231,7 @@ pub(super) fn previous_gtids(body: &[u8]) -> Result<GtidSet> {
     let mut set = GtidSet::new();
     for _ in 0..count {
         let uuid = cursor.take_array()?;
-        let tag = if tagged {
-            let length = cursor.serialized_uint()?;
-            let bytes = cursor.take(usize::try_from(length).map_err(|_| malformed("tag of a GTID"))?)?;
-            std::str::from_utf8(bytes).map_err(|_| malformed("tag of a GTID"))?
-        } else {
-            ""
-        };
+        let tag = if tagged { tag_text(&mut cursor)? } else { "" };
         let intervals = cursor.u64()?;
         let ranges: Result<Vec<(u64, u64)>> = (0..intervals).map(|_| Ok((cursor.u64()?, cursor.u64()?))).collect();
         set.insert_ranges(uuid, (!tag.is_empty()).then_some(tag), ranges?);

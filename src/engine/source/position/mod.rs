@@ -135,6 +135,17 @@ impl Position {
         }
     }
 
+    /// Bytes held, about.
+    pub fn size(&self) -> usize {
+        let names = match &self.gtid {
+            GtidPosition::None => 0,
+            // An interval, and its part of the tree.
+            GtidPosition::MySql(set) => 64 * set.intervals().count(),
+            GtidPosition::MariaDb(_) => 256,
+        };
+        128 + names + self.file.len()
+    }
+
     /// Order of the places in one log.
     pub fn compare_places(&self, file: &str, offset: u64) -> Ordering {
         compare_files(&self.file, file).then(self.offset.cmp(&offset))
