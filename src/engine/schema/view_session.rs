@@ -74,9 +74,9 @@ pub(super) async fn decode_view(
     session: &ViewSession,
 ) -> Result<std::result::Result<String, String>> {
     let client = session.character_set_client.as_str();
-    if session.is_lossy() && shown.contains(&b'?') {
+    if session.is_lossy() && shown.contains(&b'\'') {
         return Ok(Err(
-            "it was made by a client of character set binary, for which the server shows letters as ?; create it again at the \
+            "it was made by a client of character set binary, for which the server does not show its letters; create it again at the \
                        source in a session with SET NAMES utf8mb4"
                 .into(),
         ));
