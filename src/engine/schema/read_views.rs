@@ -47,7 +47,7 @@ pub async fn read_views(conn: &mut Conn, database: &str) -> Result<(Vec<ViewDefi
         let bytes = |place: usize| bytes_at(&row, place).unwrap_or_default();
         let text = |place: usize| String::from_utf8_lossy(&bytes(place)).into_owned();
         let session = ViewSession { character_set_client: text(2), collation_connection: text(3) };
-        match decode_view(conn, &bytes(1), &session.character_set_client).await? {
+        match decode_view(conn, &bytes(1), &session).await? {
             Ok(create_statement) => views.push(ViewDefinition { name, create_statement, session }),
             Err(error) => failures.push(ObjectFailure { object: name, statement, error }),
         }

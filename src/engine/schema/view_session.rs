@@ -24,6 +24,11 @@ pub struct ViewSession {
 }
 
 impl ViewSession {
+    /// Whether literals, which are in the character set of the connection, are turned into bytes of none when they are shown.
+    fn is_lossy(&self) -> bool {
+        self.character_set_client == "binary" && self.collation_connection != "binary"
+    }
+
     /// The same by the names of another server.
     ///
     /// # Errors
@@ -65,7 +70,19 @@ fn is_plain(character_set: &str) -> bool {
 ///
 /// # Errors
 /// From the connection.
-pub(super) async fn decode_view(conn: &mut Conn, shown: &[u8], client: &str) -> Result<std::result::Result<String, String>> {
+pub(super) async fn decode_view(
+    conn: &mut Conn,
+    shown: &[u8],
+    session: &ViewSession,
+) -> Result<std::result::Result<String, String>> {
+    let client = session.character_set_client.as_str();
+    if session.is_lossy() && shown.contains(&b'\'') {
+        return Ok(Err(
+            "it was made by a client of character set binary, for which the server does not show its letters; create it again at the \
+                       source in a session with SET NAMES utf8mb4"
+                .into(),
+        ));
+    }
     if shown.is_ascii() || is_plain(client) {
         let ExactText { text, doubts } = exact_text(shown);
         return Ok(if doubts.is_empty() { Ok(text) } else { Err(doubts.join("; ")) });
@@ -151,6 +168,15 @@ impl From<mysql_async::Error> for CreateError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_binary_client_loses() {
+        let of = |client: &str, collation: &str| {
+            ViewSession { character_set_client: client.into(), collation_connection: collation.into() }.is_lossy()
+        };
+        assert!(of("binary", "utf8mb4_unicode_ci"));
+        assert!(!of("binary", "binary") && !of("latin1", "utf8mb4_bin"));
+    }
 
     #[test]
     fn names_of_other_servers() {
