@@ -1,7 +1,7 @@
 //! JSON documents, made and printed by the server.
 
 /// SQL expressions.
-pub const DOCUMENTS: [&str; 54] = [
+pub const DOCUMENTS: [&str; 55] = [
     "'null'",
     "'true'",
     "'false'",
@@ -51,6 +51,7 @@ pub const DOCUMENTS: [&str; 54] = [
     // What a document's text does not tell.
     "JSON_ARRAY(CAST(1000000000000000 AS DECIMAL(20,1)), 0.0000000000000001, 12345678901234567000.0, 1.5, 1.5e0, 5., -7., -0.5, 123.4567)",
     "CAST(1.10 AS JSON)",
+    "JSON_ARRAY(4294967296, CAST(4294967296 AS UNSIGNED), 4294967295, CAST(4294967295 AS UNSIGNED), 9223372036854775807, -4294967297, 1234567890123)",
     "CAST(5. AS JSON)",
     "CAST(DATE'2024-01-02' AS JSON)",
     "CAST(CAST(5 AS UNSIGNED) AS JSON)",

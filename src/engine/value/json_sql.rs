@@ -292,7 +292,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Digits without a point are an integer of 64 bits to the server, others a DECIMAL unless there is an exponent.
+    /// Digits without a point are an INTEGER to the server, others a DECIMAL unless there is an exponent. From 2^32 on a parser, whose type
+    /// a number without a mark has, makes an UNSIGNED INTEGER.
     fn number(&self, out: &mut Vec<u8>, start: usize, end: usize) -> Option<()> {
         let number = &self.text[start..end];
         // Two signs would begin a comment.
@@ -305,7 +306,7 @@ impl Builder<'_> {
         } else if has(b".") {
             out.extend_from_slice(number);
             out.extend_from_slice(b"e0");
-        } else if number.len() <= 15 {
+        } else if number.len() <= 9 {
             out.extend_from_slice(number);
         } else {
             self.parsed(out, start, end);
@@ -323,7 +324,7 @@ impl Builder<'_> {
     fn marked(&self, out: &mut Vec<u8>, place: usize) -> Option<usize> {
         let letter = *self.text.get(place + 1)?;
         let start = place + 2;
-        if matches!(letter, b'D' | b'U') {
+        if matches!(letter, b'D' | b'U' | b'I') {
             let end = number_end(self.text, start);
             let number = self.text.get(start..end).filter(|number| is_exact_number(number))?;
             if letter == b'U' {
@@ -333,7 +334,7 @@ impl Builder<'_> {
                 return Some(end);
             }
             out.extend_from_slice(number);
-            if !number.contains(&b'.') {
+            if letter == b'D' && !number.contains(&b'.') {
                 out.push(b'.');
             }
             return Some(end);
@@ -463,8 +464,10 @@ mod tests {
     #[test]
     fn documents_with_types_are_built() {
         assert_eq!(
-            sql(r##"#{"a": #D1.10, "b\"": [true, "x'", {"c": 1.5}], "d": [1.5, #U7, null, #D5, 12345678901234567]}"##),
-            r#"JSON_OBJECT(_utf8mb4'a',1.10,JSON_UNQUOTE(_utf8mb4'"b\\""'),CAST(_utf8mb4'[true, "x\'", {"c": 1.5}]' AS JSON),_utf8mb4'd',JSON_ARRAY(1.5e0,CAST(7 AS UNSIGNED),null,5.,CAST(_utf8mb4'12345678901234567' AS JSON)))"#
+            sql(
+                r##"#{"a": #D1.10, "b\"": [true, "x'", {"c": 1.5}], "d": [1.5, #U7, null, #D5, 12345678901234567, #I12345678901]}"##
+            ),
+            r#"JSON_OBJECT(_utf8mb4'a',1.10,JSON_UNQUOTE(_utf8mb4'"b\\""'),CAST(_utf8mb4'[true, "x\'", {"c": 1.5}]' AS JSON),_utf8mb4'd',JSON_ARRAY(1.5e0,CAST(7 AS UNSIGNED),null,5.,CAST(_utf8mb4'12345678901234567' AS JSON),12345678901))"#
         );
         assert_eq!(sql("##D-1.50"), "CAST(-1.50 AS JSON)");
         assert_eq!(

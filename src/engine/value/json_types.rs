@@ -7,14 +7,15 @@
 //! | letter | type |
 //! |---|---|
 //! | `D` | DECIMAL |
-//! | `U` | UNSIGNED INTEGER that INTEGER could hold |
+//! | `U` | UNSIGNED INTEGER below 2^32, which a parser takes for INTEGER |
+//! | `I` | INTEGER from 2^32 on, which a parser takes for UNSIGNED INTEGER |
 //! | `d` `t` `m` `s` | DATE, TIME, DATETIME, TIMESTAMP |
 //! | `b` | BLOB, BIT and other bytes, printed as `"base64:typeN:…"` |
 //!
 //! The log holds the types. A SELECT has to ask for them: beside each document it selects [`JsonServer::types_expression`], one
 //! letter for each value, `.` where the text says enough, and [`typed`] puts both together. MySQL 5.7 has no quick way to list
 //! the types of a document; there a comparison of storage sizes first tells the documents of which nothing can be lost, and
-//! small UNSIGNED INTEGERs count as INTEGERs, by the copy and by the log.
+//! integers count as what a parser makes of their digits, by the copy and by the log.
 
 use std::borrow::Cow;
 
@@ -80,6 +81,7 @@ impl JsonServer {
 const LETTERS: &[(&str, char)] = &[
     ("DECIMAL", 'D'),
     ("UNSIGNED INTEGER", 'U'),
+    ("INTEGER", 'I'),
     ("DATE", 'd'),
     ("TIME", 't'),
     ("DATETIME", 'm'),
@@ -199,14 +201,15 @@ pub(super) fn number_end(text: &[u8], start: usize) -> usize {
         .map_or(text.len(), |length| start + length)
 }
 
-/// Whether a number is an UNSIGNED INTEGER by its text alone. Parsers take the greatest INTEGER for one, too.
-pub fn is_beyond_integer(number: &[u8]) -> bool {
-    std::str::from_utf8(number).is_ok_and(|text| text.parse::<u64>().is_ok_and(is_unsigned_by_text))
+/// Whether servers read an integer of this value as UNSIGNED INTEGER when they parse a document: from 2^32 on (seen on 5.7.22, 8.0.15
+/// and 9.7.4).
+pub fn is_unsigned_by_text(number: u64) -> bool {
+    number > u64::from(u32::MAX)
 }
 
-/// The same of its value.
-pub fn is_unsigned_by_text(number: u64) -> bool {
-    number >= i64::MAX.unsigned_abs()
+/// The same of its digits.
+fn is_beyond_integer(number: &[u8]) -> bool {
+    std::str::from_utf8(number).is_ok_and(|text| text.parse::<u64>().is_ok_and(is_unsigned_by_text))
 }
 
 /// The canonical form of a document from its text and the letters of its values: of the root, then of all members of objects,
@@ -215,7 +218,10 @@ pub fn is_unsigned_by_text(number: u64) -> bool {
 /// # Errors
 /// Definite when the letters are not those of this text.
 pub fn typed<'a>(text: &'a [u8], letters: &[u8]) -> Result<Cow<'a, [u8]>> {
-    if letters.iter().all(|letter| *letter == PLAIN) {
+    // Most documents: integers, if any, are small.
+    let is_small = || !text.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() > 9);
+    let integers = |letters: &[u8]| letters.iter().all(|letter| matches!(*letter, PLAIN | b'I'));
+    if letters.iter().all(|letter| *letter == PLAIN) || integers(letters) && is_small() {
         return Ok(Cow::Borrowed(text));
     }
     let mut nodes = Vec::new();
@@ -327,7 +333,7 @@ fn print<'a>(text: &'a [u8], nodes: &[Node]) -> Result<Cow<'a, [u8]>> {
         let first = text.get(node.start).copied().unwrap_or_default();
         let is_number = matches!(first, b'-' | b'0'..=b'9');
         let fits = match node.letter {
-            b'D' | b'U' | b'f' => is_number,
+            b'D' | b'U' | b'I' | b'f' => is_number,
             b'd' | b't' | b'm' | b's' | b'b' => first == b'"',
             _ => false,
         };
@@ -345,7 +351,7 @@ fn print<'a>(text: &'a [u8], nodes: &[Node]) -> Result<Cow<'a, [u8]>> {
                     out.extend_from_slice(b".0");
                 }
             }
-            b'U' if is_beyond_integer(&text[node.start..number_end(text, node.start)]) => {}
+            letter @ (b'U' | b'I') if is_beyond_integer(&text[node.start..number_end(text, node.start)]) == (letter == b'U') => {}
             letter => {
                 marked = true;
                 out.extend_from_slice(&[MARK, letter]);

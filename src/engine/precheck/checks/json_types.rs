@@ -29,7 +29,7 @@ pub fn check(context: &Context) -> Option<Finding> {
     }
     if matches!(source, JsonServer::MySql57 { .. }) {
         seen.push_str(
-            "; of a MySQL 5.7 source an UNSIGNED INTEGER that INTEGER can hold becomes one, and documents with fractions or dates are slow \
+            "; of a MySQL 5.7 source integers below 2^32 become INTEGER and others UNSIGNED INTEGER, as a parser reads them, and documents with fractions or dates are slow \
              to read",
         );
     }

@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 110;
 /// read in the same way, whatever server wrote them into the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum JsonForm {
-    /// An UNSIGNED INTEGER that INTEGER can hold counts as one.
+    /// Integers are what a parser makes of their digits.
     MySql57,
     /// All.
     #[default]
@@ -236,7 +236,14 @@ pub(super) fn write_scalar(value: &Value<'_>, form: JsonForm, out: &mut Vec<u8>)
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Int(number) => signed_text(*number, |text| out.extend_from_slice(text)),
+        Value::Int(number) => {
+            let marked = form == JsonForm::MySql80 && u64::try_from(*number).is_ok_and(is_unsigned_by_text);
+            if marked {
+                out.extend_from_slice(&[MARK, b'I']);
+            }
+            signed_text(*number, |text| out.extend_from_slice(text));
+            return Ok(marked);
+        }
         Value::Uint(number) => {
             let marked = form == JsonForm::MySql80 && !is_unsigned_by_text(*number);
             if marked {
