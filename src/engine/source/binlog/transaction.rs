@@ -117,7 +117,7 @@ impl TransactionStart {
                 2 => number = u64::try_from(cursor.serialized_int()?).ok(),
                 3 => {
                     let text = tag_text(&mut cursor)?;
-                    if !text.is_empty() && !is_tag(&text) {
+                    if !text.is_empty() && !is_tag(text) {
                         return Err(malformed("tag of a GTID"));
                     }
                     tag = (!text.is_empty()).then(|| text.into());
