@@ -290,7 +290,7 @@ async fn a_changed_value_that_does_not_fit() {
     destination.run(&["ALTER TABLE shop.items MODIFY amount SMALLINT"]).await;
     source.run(&["UPDATE shop.items SET amount=77777 WHERE id=2"]).await;
     let ended = migration.run_until_caught_up().await.expect(FAILED);
-    ended.says("shop.items key (2): ").says("Out of range value for column 'amount' at row 1");
+    ended.says("shop.items key (hidden): ").says("Out of range value for column 'amount' at row 1");
     let rows = destination.list("SELECT CONCAT_WS(',', id, name, amount) FROM shop.items ORDER BY id").await;
     assert_eq!(rows, ["1,one,10", "2,two,20", "3,three,300"], "nothing of it is there");
     destination.run(&["ALTER TABLE shop.items MODIFY amount INT"]).await;

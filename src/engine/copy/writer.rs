@@ -65,8 +65,9 @@ impl Writer {
                     // The log sets these rows; what the SELECT saw of them may be older.
                     rows.retain(|row| !touched.contains(&row.project(&table.key)));
                 }
-                if table.secondary_unique || dispatcher.is_child(table.id) {
-                    // The rows at the destination must be those of one moment, or unique values collide.
+                if table.secondary_unique || !table.key_bytes_are_identity() || dispatcher.is_child(table.id) {
+                    // The rows at the destination must be those of one moment, or unique values collide; keys too, where different bytes
+                    // can be one key: 'A' that became 'a' is still to go.
                     gate.wait_reached().await;
                 }
                 if gate.cascaded().and_then(|steps| carry_out(&mut rows, &steps)).is_err() {
