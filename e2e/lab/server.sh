@@ -368,7 +368,11 @@ cmd_client() {
   shift
   server=$(<"$dir/server")
   case $server in
-    mysql97 | mysql80) client=$CACHE/servers/mysql97/bin/mysql ;;
+    mysql97 | mysql80)
+      client=$CACHE/servers/mysql97/bin/mysql
+      # mysql80 runs without TLS.
+      trust=(--get-server-public-key)
+      ;;
     *)
       client=$CACHE/servers/mariadb114/bin/mariadb
       # It would insist on a verified certificate, and says so each time.

@@ -150,7 +150,7 @@ async fn a_source_that_replicates_from_an_older_server() {
         (Server::start("mysql80", &[]), Server::start("mysql97", &[]), Server::start("mysql97", &[]));
     let replicate = format!(
         "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={}, SOURCE_USER='root', SOURCE_PASSWORD='{PASSWORD}', \
-         SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1",
+         SOURCE_AUTO_POSITION=1, SOURCE_SSL=0, GET_SOURCE_PUBLIC_KEY=1",
         upstream.port
     );
     upstream

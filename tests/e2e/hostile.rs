@@ -121,7 +121,8 @@ async fn hostile(kind: &str, own: &[&[(&str, &str)]]) {
         accounts.push(Server::given(&format!("mysql://mover:godwit-root@{}:{}", server.host, server.port)));
     }
     let migration = Migration::new(&accounts[0], &accounts[1])
-        .ignoring(&["StorageEngines", "MaxAllowedPacket"])
+        // partial_revokes knows no patterns for the trial's databases; a division depends on who computes it.
+        .ignoring(&["StorageEngines", "MaxAllowedPacket", "Trial", "GeneratedColumns"])
         .with("/verification", json!({"full": {"mode": "Rows"}}));
     // Their sessions are from before.
     let writers = Writers::start(&servers[0], 4, 500, 5, 0);

@@ -33,6 +33,8 @@ pub struct TextDifference {
 enum Strictness {
     /// Every token.
     Words,
+    /// Every token, but for conversions: a newer version of a server says them where an older one made them silently.
+    Converted,
     /// Literals and names, in any order.
     Written,
     /// Literals and numbers.
@@ -47,7 +49,13 @@ pub fn text_differences(
     destination_info: &ServerInfo,
     names: &dyn NameMap,
 ) -> Vec<TextDifference> {
-    let strictness = if source_info.flavor == destination_info.flavor { Strictness::Words } else { Strictness::Written };
+    let strictness = match () {
+        () if source_info.version == destination_info.version && source_info.flavor == destination_info.flavor => {
+            Strictness::Words
+        }
+        () if source_info.flavor == destination_info.flavor => Strictness::Converted,
+        () => Strictness::Written,
+    };
     let name = TableName { database: source.database.clone(), table: source.table.clone() };
     // A table that cannot be made in the destination's words was made there by hand: its own words are expected.
     let adapted = adapt_for(&source.create_statement, source_info, destination_info)
@@ -87,6 +95,10 @@ struct Texts<'a> {
 }
 
 impl Texts<'_> {
+    fn of_one_family(&self) -> bool {
+        matches!(self.strictness, Strictness::Words | Strictness::Converted)
+    }
+
     fn differences(&self) -> Vec<TextDifference> {
         let mut found = Vec::new();
         for item in &self.expected.items {
@@ -138,7 +150,7 @@ impl Texts<'_> {
                 self.expressions(&what, "default", &[here], &[there], found);
             }
             // An expression of one family may be a value of another's; between versions of one it is not.
-            (here, there) if self.strictness == Strictness::Words && (here.is_some() || there.is_some()) => {
+            (here, there) if self.of_one_family() && (here.is_some() || there.is_some()) => {
                 let shown = |create: &CreateTable, default: Option<ColumnDefault>| default.map(|default| default.shown(create));
                 push(found, &what, "default", shown(&self.expected, here), shown(&self.actual, there));
             }
@@ -153,7 +165,7 @@ impl Texts<'_> {
             |create: &CreateTable, item: &Item| -> Vec<Range<usize>> { generated_of(create, item).into_iter().collect() };
         self.expressions(&what, "expression", &generated(&self.expected, item), &generated(&self.actual, own), found);
         // MariaDB keeps a column's own check in the column, and makes one for MySQL's JSON.
-        if self.strictness == Strictness::Words {
+        if self.of_one_family() {
             self.expressions(&what, "check", &check_of(&self.expected, item), &check_of(&self.actual, own), found);
         }
     }
@@ -299,7 +311,46 @@ fn words(sql: &[u8], list: &[Token], range: Range<usize>) -> Vec<Word> {
     found
 }
 
+/// `convert(X using utf8mb4)` as X.
+fn without_conversions(mut list: Vec<Word>) -> Vec<Word> {
+    let is = |word: Option<&Word>, text: &str| matches!(word, Some(Word::Other(other)) if other == text);
+    let mut at = 0;
+    while at < list.len() {
+        if is(list.get(at), "convert")
+            && is(list.get(at + 1), "(")
+            && let Some(end) = closing(&list, at + 1)
+            && is(list.get(end - 2), "using")
+        {
+            list.drain(end - 2..=end);
+            list.drain(at..at + 2);
+        } else {
+            at += 1;
+        }
+    }
+    list
+}
+
+/// The place of the parenthesis that closes the one at `open`.
+fn closing(list: &[Word], open: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, word) in list.iter().enumerate().skip(open) {
+        match word {
+            Word::Other(text) if text == "(" => depth += 1,
+            Word::Other(text) if text == ")" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
 fn same_words(mut source: Vec<Word>, mut destination: Vec<Word>, strictness: Strictness) -> bool {
+    if strictness == Strictness::Converted {
+        source = without_conversions(source);
+        destination = without_conversions(destination);
+    }
     if strictness == Strictness::Bounds {
         for list in [&mut source, &mut destination] {
             list.retain(|word| matches!(word, Word::Literal(..) | Word::Number(_)));

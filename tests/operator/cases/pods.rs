@@ -111,14 +111,19 @@ pub async fn a_strangers_objects_are_left_alone(world: Arc<World>) {
     assert!(message(&status, "Stalled").contains("shop-engine"));
     let status = web.until("told whose pod it is", |status| stalls(status, "PodNameTaken")).await;
     assert!(message(&status, "Stalled").contains("web-engine"));
+    let told = |events: Vec<String>, reason: &str| {
+        events.iter().filter(|event| event.starts_with(&format!("Warning {reason}: "))).count()
+    };
+    eventually("an event each", || async {
+        let found = (told(shop.events().await, "PlanNameTaken"), told(web.events().await, "PodNameTaken"));
+        if found.0 == 0 || found.1 == 0 { Err(found) } else { Ok(()) }
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     // Neither is touched.
     let after = shop.plan_map().await.unwrap();
     assert_eq!((after.uid(), after.resource_version(), after.data), (map.uid(), map.resource_version(), map.data));
     assert_eq!(web.pod().await.unwrap().metadata, pod.metadata);
-    let told = |events: Vec<String>, reason: &str| {
-        events.iter().filter(|event| event.starts_with(&format!("Warning {reason}: "))).count()
-    };
     assert_eq!((told(shop.events().await, "PlanNameTaken"), told(web.events().await, "PodNameTaken")), (1, 1));
     // Once they are gone, the tasks go on by themselves.
     Api::<ConfigMap>::namespaced(world.client.clone(), &namespace).delete("shop-engine", &DeleteParams::default()).await.unwrap();

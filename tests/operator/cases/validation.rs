@@ -98,6 +98,7 @@ fn schema_cases() -> Vec<Refusal> {
         (json!({"source": {"mysql": {"port": 0}}}), "spec.source.mysql.port"),
         (json!({"source": {"mysql": {"port": 65536}}}), "spec.source.mysql.port"),
         (json!({"source": {"mysql": {"tls": {"mode": "Sometimes"}}}}), "spec.source.mysql.tls.mode: Unsupported value"),
+        (json!({"source": {"mysql": {"tls": {"mode": "VerifyCA"}}}}), "VerifyCA takes every certificate of the authority"),
         (json!({"source": null}), "spec.source: Required value"),
     ]
 }
