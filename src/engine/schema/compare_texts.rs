@@ -49,12 +49,12 @@ pub fn text_differences(
     destination_info: &ServerInfo,
     names: &dyn NameMap,
 ) -> Vec<TextDifference> {
+    // MySQL 5.7 says a conversion or does not by the session that made the table.
+    let prints_alike = source_info.is_mariadb() || source_info.is_mysql_since(8, 0, 0);
     let strictness = match () {
-        () if source_info.version == destination_info.version && source_info.flavor == destination_info.flavor => {
-            Strictness::Words
-        }
-        () if source_info.flavor == destination_info.flavor => Strictness::Converted,
-        () => Strictness::Written,
+        () if source_info.flavor != destination_info.flavor => Strictness::Written,
+        () if source_info.version == destination_info.version && prints_alike => Strictness::Words,
+        () => Strictness::Converted,
     };
     let name = TableName { database: source.database.clone(), table: source.table.clone() };
     // A table that cannot be made in the destination's words was made there by hand: its own words are expected.
