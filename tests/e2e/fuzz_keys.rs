@@ -98,7 +98,11 @@ fn tables(source: &str, random: &mut Random) -> Vec<Table> {
     let mut collations =
         vec!["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin", "latin1_swedish_ci", "latin1_bin", "utf8mb4_spanish_ci"];
     if source == "mysql97" || source == "mysql80" {
-        collations.extend(["utf8mb4_0900_ai_ci", "utf8mb4_0900_as_cs", "utf8mb4_0900_bin", "utf8mb4_de_pb_0900_ai_ci"]);
+        collations.extend(["utf8mb4_0900_ai_ci", "utf8mb4_0900_as_cs", "utf8mb4_de_pb_0900_ai_ci"]);
+    }
+    // Since 8.0.17.
+    if source == "mysql97" {
+        collations.push("utf8mb4_0900_bin");
     }
     let text = |random: &mut Random| Part::Text(collations[random.below(collations.len() as u64) as usize]);
     let mut kinds: Vec<Vec<Part>> = vec![
