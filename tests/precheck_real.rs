@@ -1,7 +1,7 @@
 //! The precheck on real servers: what it finds, and that its remedies are the statements that mend it.
 //!
 //! `cargo test --test precheck_real -- --ignored` (see e2e/lab/README.md).
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use std::collections::BTreeSet;
 use std::process::Command;

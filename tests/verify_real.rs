@@ -2,7 +2,7 @@
 //!
 //! `cargo test --test verify_real -- --ignored` (starts servers of e2e/lab).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 

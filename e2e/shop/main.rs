@@ -1,5 +1,7 @@
 //! `shop load` makes and fills a shop, `shop write` changes it: `cargo run --release --example shop -- --help`.
 
+#![allow(clippy::disallowed_methods, reason = "statements of the shop's own, for servers of a test")]
+
 mod probe;
 #[path = "mod.rs"]
 mod shop;

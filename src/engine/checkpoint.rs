@@ -16,7 +16,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Row as SqlRow, Value, params};
 use serde::{Deserialize, Serialize};
 
@@ -24,12 +23,12 @@ use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::ownership;
 use crate::engine::plan::TableName;
-use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::TableDefinition;
 use crate::engine::schema::edit::quote_string;
 use crate::engine::source::position::Position;
+use crate::engine::sql::{Name, Queries, Sql};
 use crate::engine::value::Row;
-use crate::engine::value::literal::push_quoted;
+use crate::sql;
 
 /// Layout of the record tables; raised when they change.
 const LAYOUT: u32 = 1;
@@ -177,7 +176,7 @@ pub struct Record {
 /// Proof of holding a task: the epoch that this engine raised.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    lane_table: String,
+    lane_table: TableName,
     task: String,
     pub epoch: u64,
 }
@@ -204,21 +203,21 @@ impl Claim {
 impl Fence {
     /// The first statements inside a data transaction: lock the writer's row, record the position if there is one,
     /// fail with error 1242 (subquery returns more than one row) when the epoch is another engine's.
-    pub fn statement(&self, mark: Option<(&Position, Option<&Position>)>) -> Result<Vec<u8>> {
-        let mut sql = format!("UPDATE {} SET sequence=sequence+1", self.claim.lane_table).into_bytes();
+    pub fn statement(&self, mark: Option<(&Position, Option<&Position>)>) -> Result<Sql> {
+        let mut sql = sql!("UPDATE {} SET sequence=sequence+1", self.claim.lane_table);
         if let Some((position, replay_from)) = mark {
-            sql.extend_from_slice(b",position=");
-            push_quoted(&mut sql, &to_json(position)?);
-            sql.extend_from_slice(b",replay_from=");
+            sql.push(",position=");
+            sql.push_string(&to_json(position)?);
+            sql.push(",replay_from=");
             match replay_from {
-                Some(position) => push_quoted(&mut sql, &to_json(position)?),
-                None => sql.extend_from_slice(b"NULL"),
+                Some(position) => sql.push_string(&to_json(position)?),
+                None => sql.push("NULL"),
             }
         }
-        sql.extend_from_slice(b" WHERE task=_utf8mb4");
-        push_quoted(&mut sql, self.claim.task.as_bytes());
-        sql.extend_from_slice(format!(" AND lane={} AND epoch={}", self.row, self.claim.epoch).as_bytes());
-        sql.extend_from_slice(b";SELECT IF(ROW_COUNT()=1,0,(SELECT 1 UNION SELECT 2))");
+        sql.push(" WHERE task=_utf8mb4");
+        sql.push_string(self.claim.task.as_bytes());
+        sql.add(&sql!(" AND lane={} AND epoch={}", self.row, self.claim.epoch));
+        sql.push(";SELECT IF(ROW_COUNT()=1,0,(SELECT 1 UNION SELECT 2))");
         Ok(sql)
     }
 }
@@ -277,17 +276,17 @@ impl Record {
         format!(
             "UPDATE {} SET source_uuid={new} WHERE task={task}; UPDATE {} SET {}, {} WHERE task={task}; UPDATE {} SET {} WHERE task={task} \
              (at the destination)",
-            self.table("task"),
-            self.table("lane"),
+            self.table("task").quoted(),
+            self.table("lane").quoted(),
             renamed("position"),
             renamed("replay_from"),
-            self.table("table_state"),
+            self.table("table_state").quoted(),
             renamed("valid_from"),
         )
     }
 
-    fn table(&self, name: &str) -> String {
-        format!("{}.{}", quote_identifier(&self.database), quote_identifier(name))
+    fn table(&self, name: &str) -> TableName {
+        TableName { database: self.database.clone(), table: name.to_owned() }
     }
 
     async fn conn(&self) -> Result<Conn> {
@@ -306,36 +305,39 @@ impl Record {
     /// Makes the record tables where they are missing.
     pub async fn prepare(&self) -> Result<()> {
         let mut conn = self.conn().await?;
-        let database = quote_identifier(&self.database);
-        conn.query_drop(format!("CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET utf8mb4"))
+        conn.query_drop(sql!("CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4", Name(&self.database)))
             .await
             .context("creating the record database")?;
         let options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
         let statements = [
-            format!(
+            sql!(
                 "CREATE TABLE IF NOT EXISTS {} (task VARCHAR(255) NOT NULL PRIMARY KEY, layout INT UNSIGNED NOT NULL, \
                  epoch BIGINT UNSIGNED NOT NULL, stage VARCHAR(32) NOT NULL, fingerprint LONGTEXT NOT NULL, \
-                 source_uuid VARCHAR(64) NOT NULL, start LONGTEXT NULL, created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP) {options}",
-                self.table("task")
+                 source_uuid VARCHAR(64) NOT NULL, start LONGTEXT NULL, created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP) {}",
+                self.table("task"),
+                options
             ),
-            format!(
+            sql!(
                 "CREATE TABLE IF NOT EXISTS {} (task VARCHAR(255) NOT NULL, lane INT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, \
-                 sequence BIGINT UNSIGNED NOT NULL DEFAULT 0, position LONGTEXT NULL, replay_from LONGTEXT NULL, PRIMARY KEY (task, lane)) {options}",
-                self.table("lane")
+                 sequence BIGINT UNSIGNED NOT NULL DEFAULT 0, position LONGTEXT NULL, replay_from LONGTEXT NULL, PRIMARY KEY (task, lane)) {}",
+                self.table("lane"),
+                options
             ),
-            format!(
+            sql!(
                 "CREATE TABLE IF NOT EXISTS {} (task VARCHAR(255) NOT NULL, source_database VARCHAR(64) NOT NULL, source_table VARCHAR(64) NOT NULL, \
                  stage INT UNSIGNED NOT NULL, copied_rows BIGINT UNSIGNED NOT NULL DEFAULT 0, copied_bytes BIGINT UNSIGNED NOT NULL DEFAULT 0, \
-                 valid_from LONGTEXT NULL, definition LONGTEXT NOT NULL, PRIMARY KEY (task, source_database, source_table)) {options}",
-                self.table("table_state")
+                 valid_from LONGTEXT NULL, definition LONGTEXT NOT NULL, PRIMARY KEY (task, source_database, source_table)) {}",
+                self.table("table_state"),
+                options
             ),
-            format!(
+            sql!(
                 "CREATE TABLE IF NOT EXISTS {} (task VARCHAR(255) NOT NULL, source_database VARCHAR(64) NOT NULL, source_table VARCHAR(64) NOT NULL, \
                  number BIGINT UNSIGNED NOT NULL, low LONGBLOB NULL, high LONGBLOB NULL, copied_rows BIGINT UNSIGNED NOT NULL, \
-                 copied_bytes BIGINT UNSIGNED NOT NULL, PRIMARY KEY (task, source_database, source_table, number)) {options}",
-                self.table("chunk")
+                 copied_bytes BIGINT UNSIGNED NOT NULL, PRIMARY KEY (task, source_database, source_table, number)) {}",
+                self.table("chunk"),
+                options
             ),
-            format!("CREATE TABLE IF NOT EXISTS {} ({}) {options}", self.table(ownership::TABLE), ownership::COLUMNS),
+            sql!("CREATE TABLE IF NOT EXISTS {} ({}) {}", self.table(ownership::TABLE), ownership::COLUMNS, options),
         ];
         for statement in statements {
             conn.query_drop(statement).await.context("creating the record tables")?;
@@ -363,7 +365,7 @@ impl Record {
         let task = self.task.as_str();
         let row: Option<SqlRow> = conn
             .exec_first(
-                format!("SELECT layout, epoch, stage, fingerprint, source_uuid, start FROM {} WHERE task=?", self.table("task")),
+                sql!("SELECT layout, epoch, stage, fingerprint, source_uuid, start FROM {} WHERE task=?", self.table("task")),
                 (task,),
             )
             .await?;
@@ -387,9 +389,10 @@ impl Record {
         type Stored = Option<Vec<u8>>;
         let lanes: Vec<(Stored, Stored)> = conn
             .exec(
-                format!(
-                    "SELECT position, replay_from FROM {} WHERE task=? AND lane<{WRITER_BASE} ORDER BY lane",
-                    self.table("lane")
+                sql!(
+                    "SELECT position, replay_from FROM {} WHERE task=? AND lane<{} ORDER BY lane",
+                    self.table("lane"),
+                    WRITER_BASE
                 ),
                 (task,),
             )
@@ -401,7 +404,7 @@ impl Record {
         }
         let tables: Vec<SqlRow> = conn
             .exec(
-                format!(
+                sql!(
                     "SELECT definition, stage, copied_rows, copied_bytes, valid_from FROM {} WHERE task=? ORDER BY source_database, source_table",
                     self.table("table_state")
                 ),
@@ -429,10 +432,11 @@ impl Record {
         }
         let rows: Vec<(String, Option<Vec<u8>>)> = conn
             .exec(
-                format!(
-                    "SELECT t.stage, l.position FROM {} t JOIN {} l ON l.task=t.task WHERE t.task=? AND l.lane<{WRITER_BASE}",
+                sql!(
+                    "SELECT t.stage, l.position FROM {} t JOIN {} l ON l.task=t.task WHERE t.task=? AND l.lane<{}",
                     self.table("task"),
-                    self.table("lane")
+                    self.table("lane"),
+                    WRITER_BASE
                 ),
                 (self.task.as_str(),),
             )
@@ -485,7 +489,7 @@ impl Record {
         let start_json = start.map(|(position, _)| to_json(position)).transpose()?;
         let replay_json = start.map(|(_, replay_from)| to_json(replay_from)).transpose()?;
         conn.exec_drop(
-            format!(
+            sql!(
                 "INSERT INTO {} (task, layout, epoch, stage, fingerprint, source_uuid, start) VALUES (?,?,0,?,?,?,?)",
                 self.table("task")
             ),
@@ -497,14 +501,14 @@ impl Record {
         ownership::take(&mut conn, ownership::Tables { owners: &owners, tasks: &tasks }, &self.task, destinations).await?;
         for lane in 0..LANES {
             conn.exec_drop(
-                format!("INSERT INTO {} (task, lane, epoch, position, replay_from) VALUES (?,?,0,?,?)", self.table("lane")),
+                sql!("INSERT INTO {} (task, lane, epoch, position, replay_from) VALUES (?,?,0,?,?)", self.table("lane")),
                 (&self.task, lane, &start_json, &replay_json),
             )
             .await?;
         }
         for definition in definitions {
             conn.exec_drop(
-                format!(
+                sql!(
                     "INSERT INTO {} (task, source_database, source_table, stage, definition) VALUES (?,?,?,?,?)",
                     self.table("table_state")
                 ),
@@ -524,17 +528,17 @@ impl Record {
         conn.query_drop("START TRANSACTION").await?;
         let task = self.task.as_str();
         let epoch: Option<u64> =
-            conn.exec_first(format!("SELECT epoch FROM {} WHERE task=? FOR UPDATE", self.table("task")), (task,)).await?;
+            conn.exec_first(sql!("SELECT epoch FROM {} WHERE task=? FOR UPDATE", self.table("task")), (task,)).await?;
         let epoch = epoch.ok_or_else(|| Error::definite(format!("the record of task {task} is gone")))? + 1;
-        conn.exec_drop(format!("UPDATE {} SET epoch=? WHERE task=?", self.table("task")), (epoch, task)).await?;
+        conn.exec_drop(sql!("UPDATE {} SET epoch=? WHERE task=?", self.table("task")), (epoch, task)).await?;
         for writer in 0..writers {
             conn.exec_drop(
-                format!("INSERT IGNORE INTO {} (task, lane, epoch) VALUES (?,?,?)", self.table("lane")),
+                sql!("INSERT IGNORE INTO {} (task, lane, epoch) VALUES (?,?,?)", self.table("lane")),
                 (task, WRITER_BASE + writer, epoch),
             )
             .await?;
         }
-        conn.exec_drop(format!("UPDATE {} SET epoch=? WHERE task=?", self.table("lane")), (epoch, task))
+        conn.exec_drop(sql!("UPDATE {} SET epoch=? WHERE task=?", self.table("lane")), (epoch, task))
             .await
             .context("taking the task over from an engine that still writes")?;
         conn.query_drop("COMMIT").await?;
@@ -546,7 +550,7 @@ impl Record {
     pub async fn check(&self, claim: &Claim) -> Result<()> {
         let mut conn = self.conn().await?;
         let epoch: Option<u64> =
-            conn.exec_first(format!("SELECT epoch FROM {} WHERE task=?", self.table("task")), (&self.task,)).await?;
+            conn.exec_first(sql!("SELECT epoch FROM {} WHERE task=?", self.table("task")), (&self.task,)).await?;
         self.release(conn);
         if epoch == Some(claim.epoch) {
             Ok(())
@@ -556,11 +560,11 @@ impl Record {
     }
 
     /// One statement on the record that holds only while the claim does.
-    async fn change(&self, claim: &Claim, statement: String, values: Vec<Value>) -> Result<()> {
+    async fn change(&self, claim: &Claim, statement: Sql, values: Vec<Value>) -> Result<()> {
         let mut conn = self.conn().await?;
         conn.query_drop("START TRANSACTION").await?;
         let epoch: Option<u64> = conn
-            .exec_first(format!("SELECT epoch FROM {} WHERE task=? LOCK IN SHARE MODE", self.table("task")), (&self.task,))
+            .exec_first(sql!("SELECT epoch FROM {} WHERE task=? LOCK IN SHARE MODE", self.table("task")), (&self.task,))
             .await?;
         if epoch != Some(claim.epoch) {
             return Err(Error::fenced("another engine has taken this task over; this one stops without writing"));
@@ -573,14 +577,14 @@ impl Record {
 
     /// Records how far the task has come.
     pub async fn set_stage(&self, claim: &Claim, stage: Stage) -> Result<()> {
-        let statement = format!("UPDATE {} SET stage=? WHERE task=?", self.table("task"));
+        let statement = sql!("UPDATE {} SET stage=? WHERE task=?", self.table("task"));
         self.change(claim, statement, vec![stage.name().into(), self.task.clone().into()]).await
     }
 
     /// Records what has become of a table.
     pub async fn set_table_stage(&self, claim: &Claim, definition: &TableDefinition, stage: TableStage) -> Result<()> {
         let statement =
-            format!("UPDATE {} SET stage=? WHERE task=? AND source_database=? AND source_table=?", self.table("table_state"));
+            sql!("UPDATE {} SET stage=? WHERE task=? AND source_database=? AND source_table=?", self.table("table_state"));
         self.change(claim, statement, self.table_values(vec![stage.number().into()], definition)).await
     }
 
@@ -591,13 +595,13 @@ impl Record {
 
     /// Records that a table is copied and forgets its chunks.
     pub async fn finish_copy(&self, claim: &Claim, definition: &TableDefinition, rows: u64, bytes: u64) -> Result<()> {
-        let statement = format!(
+        let statement = sql!(
             "UPDATE {} SET stage=?, copied_rows=?, copied_bytes=? WHERE task=? AND source_database=? AND source_table=?",
             self.table("table_state")
         );
         let values = self.table_values(vec![TableStage::Copied.number().into(), rows.into(), bytes.into()], definition);
         self.change(claim, statement, values).await?;
-        let statement = format!("DELETE FROM {} WHERE task=? AND source_database=? AND source_table=?", self.table("chunk"));
+        let statement = sql!("DELETE FROM {} WHERE task=? AND source_database=? AND source_table=?", self.table("chunk"));
         self.change(claim, statement, self.table_values(vec![], definition)).await
     }
 
@@ -608,47 +612,47 @@ impl Record {
         rows: u64,
         bytes: u64,
         valid_from: Option<&Position>,
-    ) -> Result<Vec<u8>> {
-        let mut sql = format!(
-            "UPDATE {} SET stage={}, copied_rows={rows}, copied_bytes={bytes}",
+    ) -> Result<Sql> {
+        let mut sql = sql!(
+            "UPDATE {} SET stage={}, copied_rows={}, copied_bytes={}",
             self.table("table_state"),
-            TableStage::Copied.number()
-        )
-        .into_bytes();
+            TableStage::Copied.number(),
+            rows,
+            bytes
+        );
         if let Some(position) = valid_from {
-            sql.extend_from_slice(b",valid_from=");
-            push_quoted(&mut sql, &to_json(position)?);
+            sql.push(",valid_from=");
+            sql.push_string(&to_json(position)?);
         }
-        sql.extend_from_slice(b" WHERE task=_utf8mb4");
-        push_quoted(&mut sql, self.task.as_bytes());
-        sql.extend_from_slice(b" AND source_database=_utf8mb4");
-        push_quoted(&mut sql, definition.database.as_bytes());
-        sql.extend_from_slice(b" AND source_table=_utf8mb4");
-        push_quoted(&mut sql, definition.table.as_bytes());
+        sql.push(" WHERE task=_utf8mb4");
+        sql.push_string(self.task.as_bytes());
+        sql.push(" AND source_database=_utf8mb4");
+        sql.push_string(definition.database.as_bytes());
+        sql.push(" AND source_table=_utf8mb4");
+        sql.push_string(definition.table.as_bytes());
         Ok(sql)
     }
 
     /// The statement that records a copied chunk; runs in the transaction of its rows.
-    pub fn chunk_statement(&self, definition: &TableDefinition, chunk: &SavedChunk) -> Vec<u8> {
-        let mut sql = format!(
+    pub fn chunk_statement(&self, definition: &TableDefinition, chunk: &SavedChunk) -> Sql {
+        let mut sql = sql!(
             "INSERT INTO {} (task, source_database, source_table, number, low, high, copied_rows, copied_bytes) VALUES (_utf8mb4",
             self.table("chunk")
-        )
-        .into_bytes();
-        push_quoted(&mut sql, self.task.as_bytes());
-        sql.extend_from_slice(b",_utf8mb4");
-        push_quoted(&mut sql, definition.database.as_bytes());
-        sql.extend_from_slice(b",_utf8mb4");
-        push_quoted(&mut sql, definition.table.as_bytes());
-        sql.extend_from_slice(format!(",{}", chunk.number).as_bytes());
+        );
+        sql.push_string(self.task.as_bytes());
+        sql.push(",_utf8mb4");
+        sql.push_string(definition.database.as_bytes());
+        sql.push(",_utf8mb4");
+        sql.push_string(definition.table.as_bytes());
+        sql.add(&sql!(",{}", chunk.number));
         for bound in [&chunk.low, &chunk.high] {
-            sql.push(b',');
+            sql.push(",");
             match bound {
-                Some(row) => push_quoted(&mut sql, row.as_bytes()),
-                None => sql.extend_from_slice(b"NULL"),
+                Some(row) => sql.push_string(row.as_bytes()),
+                None => sql.push("NULL"),
             }
         }
-        sql.extend_from_slice(format!(",{},{})", chunk.rows, chunk.bytes).as_bytes());
+        sql.add(&sql!(",{},{})", chunk.rows, chunk.bytes));
         sql
     }
 
@@ -657,7 +661,7 @@ impl Record {
         let mut conn = self.conn().await?;
         let rows: Vec<SqlRow> = conn
             .exec(
-                format!(
+                sql!(
                     "SELECT number, low, high, copied_rows, copied_bytes FROM {} \
                      WHERE task=:task AND source_database=:database AND source_table=:table ORDER BY number",
                     self.table("chunk")

@@ -7,19 +7,18 @@
 //! the destination have these settings, whatever they do, and those at the source keep the source's own: they must not leave
 //! an open table behind with which the application would compute something else.
 
-use mysql_async::prelude::Queryable;
-
 use super::connection::{Connector, Role};
 use super::error::{Context, Result};
 use super::plan::Plan;
 use super::schema::definition::Generated;
-use super::schema::edit::quote_string;
+use crate::engine::sql::{Queries, Quoted, Sql};
+use crate::sql;
 
 /// The source's global settings as a statement for sessions at the destination; None: nothing is computed.
 ///
 /// # Errors
 /// When the source cannot be asked.
-pub async fn settings(source: &Connector, plan: &Plan) -> Result<Option<String>> {
+pub async fn settings(source: &Connector, plan: &Plan) -> Result<Option<Sql>> {
     if !computes(plan) {
         return Ok(None);
     }
@@ -29,10 +28,12 @@ pub async fn settings(source: &Connector, plan: &Plan) -> Result<Option<String>>
         conn.query_first(asked).await.context("reading what generated columns depend on")?;
     let _ = conn.disconnect().await;
     Ok(found.map(|(division, week, names)| {
-        format!(
-            "SET SESSION div_precision_increment={division}, default_week_format={week}, lc_time_names={}",
-            quote_string(&names)
-        )
+        let mut statement = Sql::new("SET SESSION div_precision_increment=");
+        statement.push_number(division.as_bytes());
+        statement.push(", default_week_format=");
+        statement.push_number(week.as_bytes());
+        statement.add(&sql!(", lc_time_names={}", Quoted(&names)));
+        statement
     }))
 }
 

@@ -9,15 +9,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 
 use crate::api::TlsMode;
 use crate::engine::error::{Error, Result};
 use crate::engine::source::binlog::LARGEST_EVENT;
 use crate::engine::source::dump::{Dump, Plain, PublicKey, gate};
+use crate::engine::sql::{Queries, Sql};
 use crate::engine::tls;
 use crate::manifest::{ResolvedEndpoint, ResolvedTls};
+use crate::sql;
 
 /// What a connection is for; decides the session's settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +96,7 @@ pub struct Connector {
     address: String,
     side: &'static str,
     /// What sessions compute generated columns with.
-    computing: Option<Arc<str>>,
+    computing: Option<Arc<Sql>>,
     /// What the engine may spend on one event of the log.
     largest_event: usize,
 }
@@ -145,8 +146,8 @@ impl Connector {
 
     /// The same, with a statement that sets what generated columns are computed with ([`super::computing`]).
     #[must_use]
-    pub fn computing(mut self, settings: Option<String>) -> Self {
-        self.computing = settings.map(Into::into);
+    pub fn computing(mut self, settings: Option<Sql>) -> Self {
+        self.computing = settings.map(Arc::new);
         self
     }
 
@@ -243,11 +244,11 @@ impl Connector {
         let mut conn = self.open(by_driver).await?;
         // First: a server may be set to answer no query with a row.
         for statement in common_settings(role) {
-            conn.query_drop(statement.as_str()).await.map_err(|e| self.about(&statement, e))?;
+            conn.query_drop(&statement).await.map_err(|e| self.about(&statement, e))?;
         }
         let info = server_info(&mut conn).await?;
         for statement in flavor_settings(role, &info) {
-            conn.query_drop(statement.as_str()).await.map_err(|e| self.about(&statement, e))?;
+            conn.query_drop(&statement).await.map_err(|e| self.about(&statement, e))?;
         }
         if let Some(statement) = self.computing.as_deref() {
             conn.query_drop(statement).await.map_err(|e| self.about(statement, e))?;
@@ -285,7 +286,7 @@ impl Connector {
         is_loopback(self.opts.ip_or_hostname())
     }
 
-    fn about(&self, statement: &str, error: mysql_async::Error) -> Error {
+    fn about(&self, statement: &Sql, error: mysql_async::Error) -> Error {
         Error::from(error).context(format!("{} {}: {statement}", self.side, self.address))
     }
 
@@ -341,7 +342,7 @@ pub const LENIENT_SQL_MODE: &str = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
 
 /// The statements that make a session on any server independent of the server's defaults. What generated columns are computed with is
 /// left as it is, or is the source's: see [`super::computing`].
-fn common_settings(role: Role) -> Vec<String> {
+fn common_settings(role: Role) -> Vec<Sql> {
     let sql_mode = match role {
         // Zero and invalid dates that the source holds must be accepted as they are; everything else that does not fit is an error.
         Role::Write | Role::Metadata => STRICT_SQL_MODE,
@@ -352,63 +353,63 @@ fn common_settings(role: Role) -> Vec<String> {
         Role::Read | Role::Write => "binary",
     };
     // The log waits while a transaction of any size is applied.
-    let patience = if role == Role::Dump { 86_400 } else { 3600 };
+    let patience = if role == Role::Dump { 86_400u32 } else { 3600 };
     vec![
-        format!("SET NAMES {names}"),
-        format!(
-            "SET SESSION sql_mode='{sql_mode}', time_zone='+00:00', autocommit=1, sql_auto_is_null=0, sql_safe_updates=0, \
+        sql!("SET NAMES {}", names),
+        sql!(
+            "SET SESSION sql_mode='{}', time_zone='+00:00', autocommit=1, sql_auto_is_null=0, sql_safe_updates=0, \
              sql_select_limit=18446744073709551615, sql_big_selects=1, sql_buffer_result=0, completion_type=0, \
-             sql_quote_show_create=1, net_write_timeout={patience}, net_read_timeout=3600, wait_timeout=28800, \
-             lc_messages='en_US', group_concat_max_len=1048576"
+             sql_quote_show_create=1, net_write_timeout={}, net_read_timeout=3600, wait_timeout=28800, \
+             lc_messages='en_US', group_concat_max_len=1048576",
+            sql_mode,
+            patience
         ),
     ]
 }
 
 /// The same, of what only some servers have.
-fn flavor_settings(role: Role, info: &ServerInfo) -> Vec<String> {
+fn flavor_settings(role: Role, info: &ServerInfo) -> Vec<Sql> {
     let mut settings = vec![match info.flavor {
-        Flavor::MySql => "SET SESSION max_execution_time=0".to_owned(),
+        Flavor::MySql => Sql::new("SET SESSION max_execution_time=0"),
         // A snapshot and a large transaction wait for the other end; with sql_if_exists a CREATE … IF NOT EXISTS fails (11.4).
-        Flavor::MariaDb => "SET SESSION max_statement_time=0, idle_transaction_timeout=0, idle_readonly_transaction_timeout=0, \
-             idle_write_transaction_timeout=0, sql_if_exists=0"
-            .to_owned(),
+        Flavor::MariaDb => Sql::new(
+            "SET SESSION max_statement_time=0, idle_transaction_timeout=0, idle_readonly_transaction_timeout=0, \
+             idle_write_transaction_timeout=0, sql_if_exists=0",
+        ),
     }];
     match role {
         Role::Write => {
-            settings.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());
+            settings.push(Sql::new("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"));
             if info.is_mariadb() {
                 // Rows that break a CHECK, written where it was off, arrive as they are. MySQL has NOT ENFORCED for that.
-                settings.push("SET SESSION check_constraint_checks=0".into());
+                settings.push(Sql::new("SET SESSION check_constraint_checks=0"));
             }
             // Every warning of a statement is counted and shown: each may stand for a value that was altered.
-            settings.push(
-                "SET SESSION foreign_key_checks=0, unique_checks=1, innodb_lock_wait_timeout=50, sql_notes=1, max_error_count=65535"
-                    .into(),
-            );
+            settings.push(Sql::new("SET SESSION foreign_key_checks=0, unique_checks=1, innodb_lock_wait_timeout=50, sql_notes=1, max_error_count=65535"));
         }
         Role::Metadata => {
-            settings.push("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".into());
-            settings.push("SET SESSION foreign_key_checks=0, unique_checks=1".into());
+            settings.push(Sql::new("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"));
+            settings.push(Sql::new("SET SESSION foreign_key_checks=0, unique_checks=1"));
             if info.is_mariadb() {
                 // An ALTER that copies the table would look at its CHECKs again.
-                settings.push("SET SESSION check_constraint_checks=0".into());
+                settings.push(Sql::new("SET SESSION check_constraint_checks=0"));
             }
             if info.is_mysql_since(8, 0, 30) {
                 // A generated key is shown. That none is generated takes a privilege that a reading account lacks; sessions
                 // that create tables see to it (`schema::apply`).
-                settings.push("SET SESSION show_gipk_in_create_table_and_information_schema=1".into());
+                settings.push(Sql::new("SET SESSION show_gipk_in_create_table_and_information_schema=1"));
             }
         }
         Role::Read => {
-            settings.push("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ".into());
+            settings.push(Sql::new("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"));
             if info.is_mysql_since(8, 0, 3) {
                 // Or FORCE INDEX does not find a key that was made invisible (error 1176; 8.0.15 does not either way, 9.7 does).
-                settings.push("SET SESSION optimizer_switch='use_invisible_indexes=on'".into());
+                settings.push(Sql::new("SET SESSION optimizer_switch='use_invisible_indexes=on'"));
             }
             // One letter for each value of a JSON document (`value::json_types`).
-            settings.push("SET SESSION group_concat_max_len=1073741824".into());
+            settings.push(Sql::new("SET SESSION group_concat_max_len=1073741824"));
             if info.is_mysql_since(8, 0, 4) && !info.is_mysql_since(8, 0, 21) {
-                settings.push(STATEMENTS_OF_TEXT.into());
+                settings.push(Sql::new(STATEMENTS_OF_TEXT));
             }
         }
         Role::Dump => {}

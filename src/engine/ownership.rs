@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 
-use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Value};
 
 use super::error::{Context, Error, Result};
 use super::plan::TableName;
+use crate::engine::sql::{Queries, Sql};
+use crate::sql;
 
 /// Name of the record table.
 pub const TABLE: &str = "destination_table";
@@ -26,11 +27,11 @@ const BATCH: usize = 200;
 pub const REMEDY: &str = "stop the other task (desiredState: Stopped; where its resource is gone, create it again with that), or choose other names with \
                           renameTo";
 
-/// The record tables, as they stand in SQL.
+/// The record tables.
 #[derive(Debug, Clone, Copy)]
 pub struct Tables<'a> {
-    pub owners: &'a str,
-    pub tasks: &'a str,
+    pub owners: &'a TableName,
+    pub tasks: &'a TableName,
 }
 
 /// Enters the task's tables, within the transaction that records it (READ COMMITTED).
@@ -45,20 +46,20 @@ pub async fn take(conn: &mut Conn, tables: Tables<'_>, task: &str, names: &[Tabl
     sorted.dedup();
     let mut stages: HashMap<String, Option<String>> = HashMap::new();
     for batch in sorted.chunks(BATCH) {
-        let list = |each: &str| vec![each; batch.len()].join(",");
+        let list = |each: &'static str| Sql::list(batch.iter().map(|_| each));
         let mut values: Vec<Value> = Vec::with_capacity(batch.len() * 3);
         for name in batch {
             values.extend([name.database.as_str().into(), name.table.as_str().into(), task.into()]);
         }
         // Waits for a task that is entering one of them just now.
-        conn.exec_drop(format!("INSERT IGNORE INTO {} VALUES {}", tables.owners, list("(?,?,?)")), Params::Positional(values))
+        conn.exec_drop(sql!("INSERT IGNORE INTO {} VALUES {}", tables.owners, list("(?,?,?)")), Params::Positional(values))
             .await
             .context("recording the destination's tables")?;
         let mut values: Vec<Value> = vec![task.into()];
         values.extend(batch.iter().flat_map(|name| [name.database.as_str().into(), name.table.as_str().into()]));
         let others: Vec<(String, String, String)> = conn
             .exec(
-                format!(
+                sql!(
                     "SELECT destination_database, destination_table, task FROM {} \
                      WHERE task<>? AND (destination_database, destination_table) IN ({}) FOR UPDATE",
                     tables.owners,
@@ -71,7 +72,7 @@ pub async fn take(conn: &mut Conn, tables: Tables<'_>, task: &str, names: &[Tabl
             let stage = match stages.get(&other) {
                 Some(stage) => stage.clone(),
                 None => {
-                    let stage = conn.exec_first(format!("SELECT stage FROM {} WHERE task=?", tables.tasks), (&other,)).await?;
+                    let stage = conn.exec_first(sql!("SELECT stage FROM {} WHERE task=?", tables.tasks), (&other,)).await?;
                     stages.insert(other.clone(), stage.clone());
                     stage
                 }
@@ -82,7 +83,7 @@ pub async fn take(conn: &mut Conn, tables: Tables<'_>, task: &str, names: &[Tabl
                 )));
             }
             conn.exec_drop(
-                format!("UPDATE {} SET task=? WHERE destination_database=? AND destination_table=?", tables.owners),
+                sql!("UPDATE {} SET task=? WHERE destination_database=? AND destination_table=?", tables.owners),
                 (task, &database, &table),
             )
             .await?;

@@ -4,7 +4,7 @@
 //! `cargo test --test binlog -- --ignored` (see e2e/lab/README.md).
 
 // Helpers of tests are tests.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod cases;
 mod json;

@@ -9,10 +9,12 @@ use godwit::engine::schema::definition::{Column, Generated, Index, IndexPart, Ki
 use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
 use godwit::engine::source::position::Position;
 use godwit::engine::source::stream::{Follow, LogStream};
+use godwit::engine::sql::Name;
 use godwit::engine::value::json_types::JsonServer;
 use godwit::engine::value::read::{push_document, push_value, select_expression};
 use godwit::engine::value::{Row, RowBuilder};
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
+use godwit::sql;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 
@@ -282,7 +284,8 @@ pub async fn select(connection: &mut Conn, definition: &TableDefinition) -> Vec<
     let mut list: Vec<String> = Vec::new();
     for column in &definition.columns {
         list.push(format!("{} AS `{}`", select_expression(&column.name, &column.kind), column.name));
-        list.extend(json.types_expression(&format!("`{}`", column.name)).filter(|_| column.kind == Kind::Json));
+        let types = json.types_expression(&sql!("{}", Name(&column.name))).filter(|_| column.kind == Kind::Json);
+        list.extend(types.map(|types| types.to_string()));
     }
     let sql = format!("SELECT {} FROM d.`{}` ORDER BY {}", list.join(", "), definition.table, definition.columns[0].name);
     let rows: Vec<mysql_async::Row> = connection.exec(sql, ()).await.unwrap();

@@ -1,7 +1,7 @@
 //! The command line as scripts see it: exit codes, what stands on standard output and standard error, and what never stands there.
 
 // Clippy spares #[test] functions by itself, not what they call.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 mod engine;
 #[path = "../support/pod.rs"]

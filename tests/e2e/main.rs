@@ -2,7 +2,7 @@
 //!
 //! `cargo test --test e2e`; `cargo test --test e2e migrate::` and so on for a part.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod cascades;
 mod commands;

@@ -4,7 +4,7 @@
 //! `cargo test --test kubernetes -- --nocapture` prints what the user sees. Needs root. `GODWIT_TEST_IMAGE` names an archive
 //! made by image/build.sh before; otherwise it is built here.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod cluster;
 mod migrate;

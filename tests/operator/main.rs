@@ -3,7 +3,7 @@
 //! One cluster, one hollow kubelet; every case has a namespace of its own. First come the cases that share one operator, many at once; then, one
 //! by one, those that kill it, start several, or stand between it and the API server. `cargo test --test operator -- PART` runs the cases whose name
 //! contains PART. The cases end the processes that they started, so this has its own `main` instead of the usual harness, which could not clean up.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod cases;
 #[path = "../../e2e/hollow/mod.rs"]

@@ -2,7 +2,7 @@
 //!
 //! `cargo test --test schema_real -- --ignored` (needs what e2e/lab/README.md says).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod fuzz;
 mod lab;

@@ -1,6 +1,6 @@
 //! Cutting a table along its key, and the statements that read the pieces.
 //!
-//! Pure functions from a [`TablePlan`] to SQL bytes, and [`RowReader`], which runs such a statement. A piece
+//! Pure functions from a [`TablePlan`] to SQL, and [`RowReader`], which runs such a statement. A piece
 //! is half open, `(lo, hi]`, in the *server's* order: bounds are values the server returned, never computed
 //! here, of all key columns. Statements are bytes, not text: literals
 //! hold values in the column's own character set (sessions run `SET NAMES binary`).
@@ -8,17 +8,17 @@
 //! Rows are read through the binary protocol, one at a time: memory holds one row per reader, and a slow
 //! consumer slows the server down.
 
-use mysql_async::prelude::Queryable;
 use mysql_async::{BinaryProtocol, Conn, QueryResult, Value};
 
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{ColumnPlan, TableName, TablePlan};
-use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::Kind;
+use crate::engine::sql::{Name, Queries, Sql};
 use crate::engine::value::json_types::JsonServer;
 use crate::engine::value::literal::push_compare_literal;
 use crate::engine::value::read::{push_document, push_value, select_expression};
 use crate::engine::value::{CellRef, Row, RowBuilder};
+use crate::sql;
 
 /// Whose names a statement uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +79,8 @@ pub fn range_places(table: &TablePlan) -> &[usize] {
     &table.key[..table.range_columns.min(table.key.len())]
 }
 
-fn push_name(out: &mut Vec<u8>, column: &ColumnPlan, side: Side) {
-    out.extend_from_slice(quote_identifier(side.column_name(column)).as_bytes());
+fn push_name(out: &mut Sql, column: &ColumnPlan, side: Side) {
+    out.push_name(side.column_name(column));
 }
 
 /// The number by which an ENUM's value travels.
@@ -90,39 +90,39 @@ fn number_of(cell: &[u8]) -> Option<usize> {
 
 /// `name IN (3,4)` for `name>2`: servers find single numbers of an ENUM in an index, and no range of them. 0 is the value that was
 /// refused without strict mode.
-fn push_numbers(out: &mut Vec<u8>, column: &ColumnPlan, side: Side, operator: &str, number: usize, labels: usize) {
+fn push_numbers(out: &mut Sql, column: &ColumnPlan, side: Side, operator: &'static str, number: usize, labels: usize) {
     let numbers = match operator {
         ">" => number + 1..labels + 1,
         "<" => 0..number,
         _ => 0..number + 1,
     };
     if numbers.is_empty() {
-        out.extend_from_slice(b"FALSE");
+        out.push("FALSE");
         return;
     }
     push_name(out, column, side);
     for (place, number) in numbers.enumerate() {
-        out.extend_from_slice(if place == 0 { b" IN (".as_slice() } else { b",".as_slice() });
-        out.extend_from_slice(number.to_string().as_bytes());
+        out.push(if place == 0 { " IN (" } else { "," });
+        out.add(&number);
     }
-    out.push(b')');
+    out.push(")");
 }
 
 /// `name OPERATOR literal`.
-fn push_comparison(out: &mut Vec<u8>, column: &ColumnPlan, side: Side, operator: &str, cell: CellRef<'_>) {
+fn push_comparison(out: &mut Sql, column: &ColumnPlan, side: Side, operator: &'static str, cell: CellRef<'_>) {
     if let (Kind::Enum { labels }, Some(number), true) = (&column.column.kind, cell.and_then(number_of), operator != "=") {
         push_numbers(out, column, side, operator, number, labels.len());
         return;
     }
     if matches!(column.column.kind, Kind::Set { .. }) && cell.is_some() {
         // Compared with a number a SET may become a double, which has no 64 bits.
-        out.extend_from_slice(b"CAST(");
+        out.push("CAST(");
         push_name(out, column, side);
-        out.extend_from_slice(b" AS UNSIGNED)");
+        out.push(" AS UNSIGNED)");
     } else {
         push_name(out, column, side);
     }
-    out.extend_from_slice(operator.as_bytes());
+    out.push(operator);
     push_compare_literal(out, &column.column, cell);
 }
 
@@ -131,36 +131,36 @@ type Part<'a> = (&'a ColumnPlan, CellRef<'a>);
 /// `(a>1 OR (a=1 AND (b>2 OR (b=2 AND c>3))))`: the form the range optimizer understands, which a row
 /// comparison is not (MySQL manual, "Range Optimization of Row Constructor Expressions"). `last` is the
 /// operator of the innermost comparison.
-fn push_expanded(out: &mut Vec<u8>, side: Side, parts: &[Part<'_>], strict: &str, last: &str) {
+fn push_expanded(out: &mut Sql, side: Side, parts: &[Part<'_>], strict: &'static str, last: &'static str) {
     let Some(((column, cell), rest)) = parts.split_first() else { return };
     if rest.is_empty() {
         push_comparison(out, column, side, last, *cell);
         return;
     }
-    out.push(b'(');
+    out.push("(");
     push_comparison(out, column, side, strict, *cell);
-    out.extend_from_slice(b" OR (");
+    out.push(" OR (");
     push_comparison(out, column, side, "=", *cell);
-    out.extend_from_slice(b" AND ");
+    out.push(" AND ");
     push_expanded(out, side, rest, strict, last);
-    out.extend_from_slice(b"))");
+    out.push("))");
 }
 
 /// The condition for the keys in `(lo, hi]`; empty when both are open.
 ///
 /// Leading columns on which both bounds agree become plain equalities.
-pub fn range_condition(table: &TablePlan, side: Side, lo: Option<&KeyBound>, hi: Option<&KeyBound>) -> Vec<u8> {
+pub fn range_condition(table: &TablePlan, side: Side, lo: Option<&KeyBound>, hi: Option<&KeyBound>) -> Sql {
     fn parts<'a>(table: &'a TablePlan, bound: Option<&'a KeyBound>) -> Vec<Part<'a>> {
         let Some(bound) = bound else { return Vec::new() };
         range_places(table).iter().map(|&place| &table.columns[place]).zip(bound.0.cells()).collect()
     }
     let (lo, hi) = (parts(table, lo), parts(table, hi));
-    let mut out = Vec::with_capacity(256);
+    let mut out = Sql::with_capacity(256);
     let mut common = 0;
     // The last column stays: (x, x] is empty, and `a>x AND a<=x` says so.
     while common + 1 < lo.len().min(hi.len()) && lo[common].1 == hi[common].1 {
         if common > 0 {
-            out.extend_from_slice(b" AND ");
+            out.push(" AND ");
         }
         push_comparison(&mut out, lo[common].0, side, "=", lo[common].1);
         common += 1;
@@ -168,7 +168,7 @@ pub fn range_condition(table: &TablePlan, side: Side, lo: Option<&KeyBound>, hi:
     for (rest, strict, last) in [(lo.get(common..), ">", ">"), (hi.get(common..), "<", "<=")] {
         let Some(rest) = rest.filter(|rest| !rest.is_empty()) else { continue };
         if !out.is_empty() {
-            out.extend_from_slice(b" AND ");
+            out.push(" AND ");
         }
         push_expanded(&mut out, side, rest, strict, last);
     }
@@ -177,17 +177,17 @@ pub fn range_condition(table: &TablePlan, side: Side, lo: Option<&KeyBound>, hi:
 
 /// The condition for rows whose key equals one of `keys` (all key columns, in key order) by the server's
 /// own comparison: under a case-insensitive collation that is more than byte equality.
-pub fn keys_condition<'a>(table: &TablePlan, side: Side, keys: impl IntoIterator<Item = &'a Row>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024);
+pub fn keys_condition<'a>(table: &TablePlan, side: Side, keys: impl IntoIterator<Item = &'a Row>) -> Sql {
+    let mut out = Sql::with_capacity(1024);
     for key in keys {
-        out.extend_from_slice(if out.is_empty() { b"(" } else { b" OR (" });
+        out.push(if out.is_empty() { "(" } else { " OR (" });
         for (number, (&place, cell)) in table.key.iter().zip(key.cells()).enumerate() {
             if number > 0 {
-                out.extend_from_slice(b" AND ");
+                out.push(" AND ");
             }
             push_comparison(&mut out, &table.columns[place], side, "=", cell);
         }
-        out.push(b')');
+        out.push(")");
     }
     out
 }
@@ -224,26 +224,25 @@ pub fn batches<'a>(
 }
 
 /// `` `database`.`table` `` with the hint that keeps the server on the key's index.
-pub fn table_expression(table: &TablePlan, side: Side, force_index: bool) -> String {
+pub fn table_expression(table: &TablePlan, side: Side, force_index: bool) -> Sql {
     let name = side.table_name(table);
-    let mut out = name.quoted();
-    if let Some(index) = table.key_index.as_deref().filter(|_| force_index) {
-        out.push_str(&format!(" FORCE INDEX ({})", quote_identifier(index)));
+    match table.key_index.as_deref().filter(|_| force_index) {
+        Some(index) => sql!("{} FORCE INDEX ({})", name, Name(index)),
+        None => sql!("{}", name),
     }
-    out
 }
 
-fn push_order(out: &mut Vec<u8>, table: &TablePlan, side: Side, places: &[usize]) {
+fn push_order(out: &mut Sql, table: &TablePlan, side: Side, places: &[usize]) {
     for (number, &place) in places.iter().enumerate() {
-        out.extend_from_slice(if number == 0 { b" ORDER BY " } else { b"," });
+        out.push(if number == 0 { " ORDER BY " } else { "," });
         push_name(out, &table.columns[place], side);
     }
 }
 
-fn push_where(out: &mut Vec<u8>, condition: &[u8]) {
+fn push_where(out: &mut Sql, condition: &Sql) {
     if !condition.is_empty() {
-        out.extend_from_slice(b" WHERE ");
-        out.extend_from_slice(condition);
+        out.push(" WHERE ");
+        out.add(condition);
     }
 }
 
@@ -259,24 +258,24 @@ pub struct SelectOptions {
 }
 
 /// Reads all columns of the plan, in its order, so that [`RowReader`] makes canonical rows of them.
-pub fn select_statement(table: &TablePlan, side: Side, condition: &[u8], options: SelectOptions) -> Vec<u8> {
-    let mut out = b"SELECT ".to_vec();
+pub fn select_statement(table: &TablePlan, side: Side, condition: &Sql, options: SelectOptions) -> Sql {
+    let mut out = Sql::new("SELECT ");
     for (number, column) in table.columns.iter().enumerate() {
         if number > 0 {
-            out.push(b',');
+            out.push(",");
         }
         let name = side.column_name(column);
-        out.extend_from_slice(select_expression(name, &column.column.kind).as_bytes());
+        out.add(&select_expression(name, &column.column.kind));
         if column.column.kind == Kind::Json
             && options.json_types
-            && let Some(types) = side.json(column).types_expression(&quote_identifier(name))
+            && let Some(types) = side.json(column).types_expression(&sql!("{}", Name(name)))
         {
-            out.push(b',');
-            out.extend_from_slice(types.as_bytes());
+            out.push(",");
+            out.add(&types);
         }
     }
-    out.extend_from_slice(b" FROM ");
-    out.extend_from_slice(table_expression(table, side, options.force_index).as_bytes());
+    out.push(" FROM ");
+    out.add(&table_expression(table, side, options.force_index));
     push_where(&mut out, condition);
     if options.ordered {
         push_order(&mut out, table, side, &table.key);
@@ -286,28 +285,28 @@ pub fn select_statement(table: &TablePlan, side: Side, condition: &[u8], options
 
 /// Reads the range columns of the row that stands `offset` rows after the first one behind `lo`:
 /// offset `n - 1` gives the `hi` of a chunk of n rows, no row says that fewer are left.
-pub fn boundary_statement(table: &TablePlan, side: Side, lo: Option<&KeyBound>, offset: u64, force_index: bool) -> Vec<u8> {
+pub fn boundary_statement(table: &TablePlan, side: Side, lo: Option<&KeyBound>, offset: u64, force_index: bool) -> Sql {
     let places = range_places(table);
-    let mut out = b"SELECT ".to_vec();
+    let mut out = Sql::new("SELECT ");
     for (number, &place) in places.iter().enumerate() {
         if number > 0 {
-            out.push(b',');
+            out.push(",");
         }
         let column = &table.columns[place];
-        out.extend_from_slice(select_expression(side.column_name(column), &column.column.kind).as_bytes());
+        out.add(&select_expression(side.column_name(column), &column.column.kind));
     }
-    out.extend_from_slice(b" FROM ");
-    out.extend_from_slice(table_expression(table, side, force_index).as_bytes());
+    out.push(" FROM ");
+    out.add(&table_expression(table, side, force_index));
     push_where(&mut out, &range_condition(table, side, lo, None));
     push_order(&mut out, table, side, places);
-    out.extend_from_slice(format!(" LIMIT 1 OFFSET {offset}").as_bytes());
+    out.add(&sql!(" LIMIT 1 OFFSET {}", offset));
     out
 }
 
 /// Counts the rows of a piece.
-pub fn count_statement(table: &TablePlan, side: Side, condition: &[u8], force_index: bool) -> Vec<u8> {
-    let mut out = b"SELECT COUNT(*) FROM ".to_vec();
-    out.extend_from_slice(table_expression(table, side, force_index).as_bytes());
+pub fn count_statement(table: &TablePlan, side: Side, condition: &Sql, force_index: bool) -> Sql {
+    let mut out = Sql::new("SELECT COUNT(*) FROM ");
+    out.add(&table_expression(table, side, force_index));
     push_where(&mut out, condition);
     out
 }
@@ -328,7 +327,7 @@ impl<'a> RowReader<'a> {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn start(conn: &'a mut Conn, statement: &[u8], table: &'a TablePlan) -> Result<Self> {
+    pub async fn start(conn: &'a mut Conn, statement: &Sql, table: &'a TablePlan) -> Result<Self> {
         Self::start_columns(conn, statement, table, (0..table.columns.len()).collect()).await
     }
 
@@ -336,8 +335,8 @@ impl<'a> RowReader<'a> {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn start_columns(conn: &'a mut Conn, statement: &[u8], table: &'a TablePlan, places: Vec<usize>) -> Result<Self> {
-        let result = conn.exec_iter(statement.to_vec(), ()).await?;
+    pub async fn start_columns(conn: &'a mut Conn, statement: &Sql, table: &'a TablePlan, places: Vec<usize>) -> Result<Self> {
+        let result = conn.exec_rows(statement).await?;
         Ok(Self { result, table, places, builder: RowBuilder::default(), scratch: Vec::new() })
     }
 
@@ -382,7 +381,7 @@ impl<'a> RowReader<'a> {
 /// Those of the server and of the sink; the connection is unusable after one of the sink.
 pub async fn read_rows(
     conn: &mut Conn,
-    statement: &[u8],
+    statement: &Sql,
     table: &TablePlan,
     mut sink: impl FnMut(Row) -> Result<()>,
 ) -> Result<()> {

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +15,9 @@ use crate::engine::connection::Role;
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::replicate::dispatch::ChunkTicket;
 use crate::engine::source::visibility::{self, Visibility};
+use crate::engine::sql::{Queries, Sql};
 use crate::engine::value::Row;
+use crate::sql;
 
 /// A chunk that grows beyond this is cut where it stands.
 const LIMIT_BYTES: u64 = 2 * CHUNK_BYTES;
@@ -126,7 +127,7 @@ impl Reader {
         let mut statement = select_statement(table, Side::Source, &condition, options);
         if let Some(most) = range.most_rows.filter(|_| range.can_split()) {
             // One more shows that there is a rest.
-            statement.extend_from_slice(format!(" LIMIT {}", most.saturating_add(1)).as_bytes());
+            statement.add(&sql!(" LIMIT {}", most.saturating_add(1)));
         }
         let Some(dispatcher) = &self.context.dispatcher else {
             let (range, rows, bytes) = self.read_rows(conn, job, range, &statement).await?;
@@ -147,7 +148,7 @@ impl Reader {
                 let snapshot = visibility::open_snapshot_at_least(conn, &from).await?;
                 end = Some((snapshot.file, snapshot.offset));
             }
-            Visibility::LockingReads => statement.extend_from_slice(b" LOCK IN SHARE MODE"),
+            Visibility::LockingReads => statement.push(" LOCK IN SHARE MODE"),
         }
         let (range, rows, bytes) = self.read_rows(conn, job, range, &statement).await?;
         // C3: whatever the SELECT saw lies before this end.
@@ -163,7 +164,7 @@ impl Reader {
     }
 
     /// The rows of a range. A range that holds far more than was expected is cut; the rest goes back to the cutter.
-    async fn read_rows(&self, conn: &mut Conn, job: &Arc<Job>, range: Range, statement: &[u8]) -> Result<(Range, Vec<Row>, u64)> {
+    async fn read_rows(&self, conn: &mut Conn, job: &Arc<Job>, range: Range, statement: &Sql) -> Result<(Range, Vec<Row>, u64)> {
         let table = &job.table;
         let mut rows: Vec<Row> = Vec::new();
         let (mut bytes, mut largest) = (0u64, 0u64);
@@ -211,7 +212,7 @@ impl Reader {
         let mut new = self.context.source.connect(Role::Read).await?;
         if busy {
             let id = conn.id();
-            if let Err(error) = new.query_drop(format!("KILL {id}")).await {
+            if let Err(error) = new.query_drop(sql!("KILL {}", id)).await {
                 tracing::debug!(%error, "an abandoned statement could not be ended");
             }
         }

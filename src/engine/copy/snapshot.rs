@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +26,9 @@ use crate::engine::plan::{TableName, TablePlan};
 use crate::engine::progress::TableState;
 use crate::engine::source::position::{GtidPosition, Position};
 use crate::engine::source::visibility::{self, Visibility};
+use crate::engine::sql::{Queries, Sql};
 use crate::engine::value::Row;
+use crate::sql;
 
 /// The limits on reading are asked after so many rows, or so many bytes of them.
 const PAY_ROWS: u64 = 100;
@@ -106,8 +107,12 @@ async fn copy(
         }
     };
     let mode = if table.has_key() { OnDuplicate::Replace } else { OnDuplicate::Fail };
-    let statement =
-        select_statement(table, Side::Source, b"", SelectOptions { force_index: false, ordered: false, json_types: true });
+    let statement = select_statement(
+        table,
+        Side::Source,
+        &Sql::default(),
+        SelectOptions { force_index: false, ordered: false, json_types: true },
+    );
     let (mut total_rows, mut total_bytes) = (0u64, 0u64);
     let mut rows: Vec<Row> = Vec::new();
     let mut bytes = 0u64;
@@ -150,10 +155,10 @@ async fn copy(
 /// Rows that an earlier, interrupted run has written go. That they are its own is recorded before the first is written:
 /// a table must be empty then, whatever `conflictPolicy` says of rows that can be told from the source's.
 async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkWriter, stage: TableStage) -> Result<()> {
-    let name = table.destination.quoted();
+    let name = &table.destination;
     loop {
         let mut conn = context.destination.connect(Role::Read).await?;
-        let found: Option<u8> = conn.query_first(format!("SELECT 1 FROM {name} LIMIT 1")).await?;
+        let found: Option<u8> = conn.query_first(sql!("SELECT 1 FROM {} LIMIT 1", name)).await?;
         let _ = conn.disconnect().await;
         if found.is_none() {
             break;
@@ -166,8 +171,8 @@ async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut Chunk
                 table.destination, table.source
             )));
         }
-        let delete = format!("DELETE FROM {name} LIMIT 100000");
-        writer.write(table, &Arc::new(Vec::new()), OnDuplicate::Fail, Some(delete.as_bytes())).await?;
+        let delete = sql!("DELETE FROM {} LIMIT 100000", name);
+        writer.write(table, &Arc::new(Vec::new()), OnDuplicate::Fail, Some(&delete)).await?;
     }
     if stage < TableStage::Copying {
         context.record.set_table_stage(&context.claim, &table.definition, TableStage::Copying).await?;
@@ -202,15 +207,16 @@ async fn open_snapshot(context: &CopyContext, table: &TablePlan, conn: &mut Conn
 /// without a trace in the log: nothing of them is under way then.
 async fn open_locked(context: &CopyContext, table: &TablePlan, conn: &mut Conn) -> Result<Position> {
     let above = context.cascades.above(table.id).into_iter().filter_map(|id| context.plan.tables.get(id as usize));
-    let mut names: Vec<String> = above.map(|parent| parent.source.quoted()).collect();
-    names.extend(context.cascades.strangers_above(table.id).into_iter().map(TableName::quoted));
-    names.push(table.source.quoted());
+    let mut names: Vec<&TableName> = above.map(|parent| &parent.source).collect();
+    names.extend(context.cascades.strangers_above(table.id));
+    names.push(&table.source);
     let mut locker = context.source.connect(Role::Read).await?;
-    let locks: Vec<String> = names.iter().map(|name| format!("{name} READ")).collect();
-    locker.query_drop(format!("LOCK TABLES {}", locks.join(","))).await.context(format_args!(
+    let locks = Sql::list(names.iter().map(|name| sql!("{} READ", *name)));
+    let shown: Vec<String> = names.iter().map(|name| name.quoted()).collect();
+    locker.query_drop(sql!("LOCK TABLES {}", locks)).await.context(format_args!(
         "opening an exact snapshot of a busy table without a usable key needs LOCK TABLES on it and on the tables whose foreign keys \
          change it (GRANT SELECT, LOCK TABLES ON their databases TO the source account): {}",
-        names.join(", ")
+        shown.join(", ")
     ))?;
     conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let gtid = match context.visibility {

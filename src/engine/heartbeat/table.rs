@@ -3,8 +3,9 @@
 //! One row a task and destination, so that tasks share it. `at` is for people; the engine reads `run` and `beat` only.
 
 use crate::engine::plan::select::HEARTBEAT_TABLE;
-use crate::engine::quote::{quote_identifier, quote_qualified};
 use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
+use crate::engine::sql::{Name, Qualified, Sql};
+use crate::sql;
 
 /// Places of the columns in the row image.
 pub const RUN: usize = 2;
@@ -27,39 +28,39 @@ impl HeartbeatTable {
         format!("{}.{HEARTBEAT_TABLE}", self.database)
     }
 
-    fn quoted(&self) -> String {
-        quote_qualified(&self.database, HEARTBEAT_TABLE)
+    fn name(&self) -> Qualified<'_> {
+        Qualified { database: &self.database, object: HEARTBEAT_TABLE }
     }
 
     /// Makes the database.
-    pub fn create_database(&self) -> String {
-        format!("CREATE DATABASE IF NOT EXISTS {}", quote_identifier(&self.database))
+    pub fn create_database(&self) -> Sql {
+        sql!("CREATE DATABASE IF NOT EXISTS {}", Name(&self.database))
     }
 
     /// Makes the table. Nothing is left to the server's defaults; the key takes 2600 bytes of the 3072 that DYNAMIC has.
-    pub fn create_table(&self) -> String {
-        format!(
+    pub fn create_table(&self) -> Sql {
+        sql!(
             "CREATE TABLE IF NOT EXISTS {} (\
              task VARCHAR(320) NOT NULL, destination VARCHAR(330) NOT NULL, run BIGINT UNSIGNED NOT NULL, beat BIGINT UNSIGNED NOT NULL, \
              at DATETIME(6) NOT NULL COMMENT 'UTC', PRIMARY KEY (task, destination)\
              ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \
              COMMENT='Heartbeats of Godwit; may be dropped when no task has spec.heartbeat on'",
-            self.quoted()
+            self.name()
         )
     }
 
     /// Takes the row over from whoever had it. Parameters: task, destination, run, beat.
-    pub fn take(&self) -> String {
-        format!(
+    pub fn take(&self) -> Sql {
+        sql!(
             "INSERT INTO {} (task, destination, run, beat, at) VALUES (?, ?, ?, ?, UTC_TIMESTAMP(6)) \
              ON DUPLICATE KEY UPDATE run=VALUES(run), beat=VALUES(beat), at=VALUES(at)",
-            self.quoted()
+            self.name()
         )
     }
 
     /// Beats, if the row still is this run's. Parameters: beat, task, destination, run.
-    pub fn beat(&self) -> String {
-        format!("UPDATE {} SET beat=?, at=UTC_TIMESTAMP(6) WHERE task=? AND destination=? AND run=?", self.quoted())
+    pub fn beat(&self) -> Sql {
+        sql!("UPDATE {} SET beat=?, at=UTC_TIMESTAMP(6) WHERE task=? AND destination=? AND run=?", self.name())
     }
 }
 
@@ -107,11 +108,11 @@ mod tests {
     fn names_are_quoted_and_columns_stand_where_they_are_read() {
         let table = HeartbeatTable::new("od`d");
         for statement in [table.create_table(), table.take(), table.beat()] {
-            assert!(statement.contains("`od``d`.`godwit_heartbeat`"), "{statement}");
+            assert!(statement.to_string().contains("`od``d`.`godwit_heartbeat`"), "{statement}");
         }
         let definition = definition();
         assert_eq!((&*definition.columns[RUN].name, &*definition.columns[BEAT].name), ("run", "beat"));
-        let statement = table.create_table();
+        let statement = table.create_table().to_string();
         let places: Vec<_> = definition
             .columns
             .iter()

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 use tokio_util::sync::CancellationToken;
 
 use super::{Beats, HeartbeatTable};
@@ -13,6 +12,8 @@ use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Class, Context, Error, Result};
 use crate::engine::progress::Progress;
 use crate::engine::replicate::dispatch::Dispatcher;
+use crate::engine::sql::Queries;
+use crate::sql;
 
 /// Locks of the source (a backup's, an ALTER's) are waited for this long; the server ends the statement then, so that no session of ours
 /// stays behind in its queue.
@@ -95,7 +96,8 @@ impl Writer {
     /// Connects, takes the row and beats, until something fails. `number`: of the last beat; `said`: what was reported as being in the way.
     async fn session(&self, number: &mut u64, said: &mut Option<String>) -> std::result::Result<std::convert::Infallible, Error> {
         let mut conn = self.source.connect(Role::Metadata).await?;
-        conn.query_drop(format!("SET SESSION lock_wait_timeout={LOCK_SECONDS}, innodb_lock_wait_timeout={LOCK_SECONDS}")).await?;
+        conn.query_drop(sql!("SET SESSION lock_wait_timeout={}, innodb_lock_wait_timeout={}", LOCK_SECONDS, LOCK_SECONDS))
+            .await?;
         let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut has_row = false;

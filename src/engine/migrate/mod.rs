@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +41,7 @@ use super::source::stream::replica_id;
 use super::source::visibility::{self, Visibility};
 use super::verify::{self, Hooks, Mode, VerifyOptions};
 use crate::api::{ConflictPolicy, Phase, STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
+use crate::engine::sql::Queries;
 use crate::manifest::{resume_changes, resume_fingerprint};
 use additions::{finish_table, while_changes_wait};
 

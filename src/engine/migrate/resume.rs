@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use mysql_async::prelude::Queryable;
-
 use super::{Attempt, CASCADES, LOGGED, cascades, lower_case_table_names, mode};
 use crate::engine::checkpoint::{Record, Saved, SavedTable};
 use crate::engine::connection::{self, Connector, Role, ServerInfo};
@@ -18,6 +16,7 @@ use crate::engine::source::position::{GtidPosition, MariaGtid, Position};
 use crate::engine::source::same_log::{self, Found};
 use crate::engine::source::stream::replica_id;
 use crate::engine::source::visibility;
+use crate::engine::sql::Queries;
 
 /// A replica id of its own for the look at the log. Those of the dumps end in other bits.
 pub(super) const LOOKING: u32 = 0xfe;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::context::{Constraint, ExistingColumn, ExistingTable};
 use super::finding::some;
@@ -14,10 +13,10 @@ use crate::engine::error::{Context, Error, Result};
 use crate::engine::ownership;
 use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::{Plan, TableName};
-use crate::engine::quote::quote_qualified;
 use crate::engine::schema::column_type::parse_column_type;
-use crate::engine::schema::edit::quote_string;
 use crate::engine::schema::read::indexes_of;
+use crate::engine::sql::{Qualified, Queries, Quoted};
+use crate::sql;
 
 /// Tables and views of the planned names. Those that the task made itself are not looked into: after a restart there may be
 /// 10,000 of them.
@@ -44,9 +43,9 @@ pub async fn existing(
     let mut found = BTreeMap::new();
     for database in databases {
         let listed: Vec<(String, String, Option<String>)> = conn
-            .query(format!(
+            .query(sql!(
                 "SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = {}",
-                quote_string(database)
+                Quoted(database)
             ))
             .await
             .context("reading the destination's tables")?;
@@ -72,10 +71,11 @@ pub async fn constraints(conn: &mut Conn, plan: &Plan) -> Result<Vec<Constraint>
     let mut found = Vec::new();
     for database in databases {
         let rows: Vec<(String, String, String)> = conn
-            .query(format!(
+            .query(sql!(
                 "SELECT CONSTRAINT_NAME, TABLE_NAME, CONSTRAINT_TYPE FROM information_schema.TABLE_CONSTRAINTS \
-                 WHERE CONSTRAINT_SCHEMA = {0} AND TABLE_SCHEMA = {0} AND CONSTRAINT_TYPE IN ('FOREIGN KEY', 'CHECK')",
-                quote_string(database)
+                 WHERE CONSTRAINT_SCHEMA = {} AND TABLE_SCHEMA = {} AND CONSTRAINT_TYPE IN ('FOREIGN KEY', 'CHECK')",
+                Quoted(database),
+                Quoted(database)
             ))
             .await
             .context("reading the destination's constraints")?;
@@ -94,8 +94,8 @@ pub async fn constraints(conn: &mut Conn, plan: &Plan) -> Result<Vec<Constraint>
 /// # Errors
 /// When the connection is lost.
 pub async fn owners(conn: &mut Conn, records: &str, plan: &Plan, names: NameRules) -> Result<BTreeMap<TableName, String>> {
-    let table = |name: &str| quote_qualified(records, name);
-    let statement = format!(
+    let table = |object: &'static str| Qualified { database: records, object };
+    let statement = sql!(
         "SELECT owner.destination_database, owner.destination_table, owner.task, recorded.stage FROM {} AS owner JOIN {} AS recorded \
          ON recorded.task = owner.task",
         table(ownership::TABLE),
@@ -140,11 +140,13 @@ pub async fn still_fit(conn: &mut Conn, info: &ServerInfo, plan: &Plan, names: N
 type ColumnRow = (String, String, String, Option<String>, String, Option<String>, Option<String>);
 
 async fn fill(conn: &mut Conn, info: &ServerInfo, name: &TableName, existing: &mut ExistingTable) -> Result<()> {
-    let (database, table) = (quote_string(&name.database), quote_string(&name.table));
+    let (database, table) = (Quoted(&name.database), Quoted(&name.table));
     let columns: Vec<ColumnRow> = conn
-        .query(format!(
+        .query(sql!(
             "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, CHARACTER_SET_NAME, COLLATION_NAME \
-             FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {database} AND TABLE_NAME = {table} ORDER BY ORDINAL_POSITION"
+             FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} ORDER BY ORDINAL_POSITION",
+            database,
+            table
         ))
         .await
         .context("reading the destination's columns")?;
@@ -173,13 +175,15 @@ async fn fill(conn: &mut Conn, info: &ServerInfo, name: &TableName, existing: &m
     let mut indexes = indexes_of(conn, info, &name.database, &HashSet::from([name.table.clone()])).await?;
     existing.indexes = indexes.remove(&name.table).unwrap_or_default();
     existing.triggers = conn
-        .query(format!(
-            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {database} AND EVENT_OBJECT_TABLE = {table}"
+        .query(sql!(
+            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {} AND EVENT_OBJECT_TABLE = {}",
+            database,
+            table
         ))
         .await
         .context("reading the destination's triggers")?;
     // A table that may not be read counts as one with rows.
-    let first = permitted::<u8>(conn, &format!("SELECT 1 FROM {} LIMIT 1", name.quoted())).await?;
+    let first = permitted::<u8>(conn, &sql!("SELECT 1 FROM {} LIMIT 1", name)).await?;
     existing.has_rows = first.is_none_or(|rows| !rows.is_empty());
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use mysql_async::prelude::{FromRow, Queryable};
+use mysql_async::prelude::FromRow;
 use mysql_async::{Conn, Row};
 
 use super::context::{self, LogStatus, ManagedRetention, Product, Server};
@@ -11,6 +11,8 @@ use super::grants::Grants;
 use crate::api::Flavor;
 use crate::engine::connection::{Connector, Role, ServerInfo, server_info};
 use crate::engine::error::{Error, Result};
+use crate::engine::sql::{Queries, Statement};
+use std::fmt::Display;
 
 /// A connection and how it is.
 pub struct Link {
@@ -139,7 +141,7 @@ pub async fn is_replica(conn: &mut Conn, info: &ServerInfo) -> Result<Option<boo
 
 /// Replicas that are registered, as far as the server says; they only serve to choose another server id. On a connection of
 /// its own: a replica that registers without a UUID makes MySQL send a row that lacks a column, which ends the connection.
-async fn replicas(connector: &Connector, statement: &str) -> Vec<Row> {
+async fn replicas(connector: &Connector, statement: &'static str) -> Vec<Row> {
     let Ok(mut conn) = connector.connect(Role::Metadata).await else { return Vec::new() };
     let rows = conn.query(statement).await.unwrap_or_default();
     let _ = conn.disconnect().await;
@@ -150,8 +152,11 @@ async fn replicas(connector: &Connector, statement: &str) -> Vec<Row> {
 ///
 /// # Errors
 /// When the connection is lost.
-pub async fn permitted<T: FromRow + Send + 'static>(conn: &mut Conn, statement: &str) -> Result<Option<Vec<T>>> {
-    match conn.query::<T, _>(statement).await {
+pub async fn permitted<T: FromRow + Send + 'static>(
+    conn: &mut Conn,
+    statement: impl Statement + Display + Sync,
+) -> Result<Option<Vec<T>>> {
+    match conn.query::<T>(&statement).await {
         Ok(rows) => Ok(Some(rows)),
         Err(mysql_async::Error::Server(error)) if !Error::from(mysql_async::Error::Server(error.clone())).is_retryable() => {
             Ok(None)

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::context::SourceObjects;
 use crate::engine::connection::ServerInfo;
@@ -12,12 +11,13 @@ use crate::engine::plan::resolve::{Catalog, CatalogDatabase, CatalogView};
 use crate::engine::plan::select::Selection;
 use crate::engine::plan::{Plan, TableName};
 use crate::engine::schema::definition::TableDefinition;
-use crate::engine::schema::edit::quote_string;
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::schema::read::{ObjectKind, list_databases, list_tables, read_database, read_tables};
 use crate::engine::schema::read_views::read_views;
 use crate::engine::schema::statement::{Statement, classify};
 use crate::engine::schema::view_session::ViewSession;
+use crate::engine::sql::{Queries, Quoted};
+use crate::sql;
 
 /// Reads the definitions of everything that is covered.
 ///
@@ -101,11 +101,9 @@ async fn databases_and_views(conn: &mut Conn, selection: &Selection) -> Result<C
 pub async fn objects(conn: &mut Conn, info: &ServerInfo, plan: &Plan) -> Result<SourceObjects> {
     let mut found = SourceObjects { merges: merges(conn, plan).await?, ..SourceObjects::default() };
     for database in &plan.databases {
-        let name = quote_string(&database.source);
+        let name = Quoted(&database.source);
         let triggers: Vec<(String, String)> = conn
-            .query(format!(
-                "SELECT EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {name} ORDER BY TRIGGER_NAME"
-            ))
+            .query(sql!("SELECT EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {} ORDER BY TRIGGER_NAME", name))
             .await
             .context("reading triggers")?;
         found.triggers.extend(
@@ -117,14 +115,15 @@ pub async fn objects(conn: &mut Conn, info: &ServerInfo, plan: &Plan) -> Result<
         let qualified =
             |names: Vec<String>| names.into_iter().map(|object| format!("{}.{object}", database.source)).collect::<Vec<_>>();
         let routines: Vec<String> = conn
-            .query(format!(
-                "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {name} ORDER BY ROUTINE_NAME"
+            .query(sql!(
+                "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {} ORDER BY ROUTINE_NAME",
+                name
             ))
             .await
             .context("reading routines")?;
         found.routines.extend(qualified(routines));
         let events: Vec<String> = conn
-            .query(format!("SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {name} ORDER BY EVENT_NAME"))
+            .query(sql!("SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {} ORDER BY EVENT_NAME", name))
             .await
             .context("reading events")?;
         found.events.extend(qualified(events));
@@ -152,7 +151,7 @@ async fn merges(conn: &mut Conn, plan: &Plan) -> Result<Vec<(TableName, Vec<Tabl
             continue;
         }
         let shown: Option<(String, String)> = conn
-            .query_first(format!("SHOW CREATE TABLE {}", merge.quoted()))
+            .query_first(sql!("SHOW CREATE TABLE {}", merge))
             .await
             .context(format_args!("reading what the MERGE table {merge} consists of"))?;
         let text = shown.map(|(_, text)| text).unwrap_or_default();

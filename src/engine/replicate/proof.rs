@@ -4,12 +4,13 @@
 //! foreign keys and stored functions. The source is asked for them. What the account may not see is not taken for absent.
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::guard::Doubt;
 use crate::engine::connection::ServerInfo;
 use crate::engine::error::Result;
 use crate::engine::plan::TableName;
+use crate::engine::sql::{Queries, Sql};
+use crate::sql;
 
 /// So many names are looked up for one statement; one with more is not proven.
 const NAMES: usize = 1000;
@@ -50,27 +51,28 @@ async fn leads_on(conn: &mut Conn, table: &TableName, deletes: bool) -> Result<O
         None => return Ok(Some(format!("{table} is not there any more, or the account may not see it (GRANT SELECT)"))),
     }
     // Without the privilege triggers are not shown.
-    let grantee = format!("{OF_ACCOUNT} AND privilege_type='TRIGGER'");
-    let global: Option<u64> = conn.query_first(format!("{COUNT}user_privileges WHERE {grantee}")).await?;
+    let grantee = sql!("{} AND privilege_type='TRIGGER'", OF_ACCOUNT);
+    let global: Option<u64> = conn.query_first(sql!("{}user_privileges WHERE {}", COUNT, grantee)).await?;
     let of_database: Option<u64> =
-        conn.exec_first(format!("{COUNT}schema_privileges WHERE {grantee} AND ? LIKE table_schema"), (names.0,)).await?;
+        conn.exec_first(sql!("{}schema_privileges WHERE {} AND ? LIKE table_schema", COUNT, grantee), (names.0,)).await?;
     let of_table: Option<u64> =
-        conn.exec_first(format!("{COUNT}table_privileges WHERE {grantee} AND table_schema=? AND table_name=?"), names).await?;
+        conn.exec_first(sql!("{}table_privileges WHERE {} AND table_schema=? AND table_name=?", COUNT, grantee), names).await?;
     if [global, of_database, of_table].into_iter().flatten().sum::<u64>() == 0 {
         return Ok(Some(format!("the account may not see the triggers of {table} (GRANT TRIGGER ON it)")));
     }
     // A server's own DELETE, by which it tells that a MEMORY table is empty after its restart, cannot be told from a session's.
     let fired = if deletes { " AND event_manipulation='DELETE'" } else { "" };
     let triggers: Option<u64> =
-        conn.exec_first(format!("{COUNT}triggers WHERE event_object_schema=? AND event_object_table=?{fired}"), names).await?;
+        conn.exec_first(sql!("{}triggers WHERE event_object_schema=? AND event_object_table=?{}", COUNT, fired), names).await?;
     if triggers != Some(0) {
         return Ok(Some(format!("{table} has triggers")));
     }
     let acting: Option<u64> = conn
         .exec_first(
-            format!(
-                "{COUNT}referential_constraints WHERE unique_constraint_schema=? AND referenced_table_name=? \
-                 AND (delete_rule IN ('CASCADE','SET NULL') OR update_rule IN ('CASCADE','SET NULL'))"
+            sql!(
+                "{}referential_constraints WHERE unique_constraint_schema=? AND referenced_table_name=? \
+                 AND (delete_rule IN ('CASCADE','SET NULL') OR update_rule IN ('CASCADE','SET NULL'))",
+                COUNT
             ),
             names,
         )
@@ -85,10 +87,11 @@ async fn view_among(conn: &mut Conn, names: &[String]) -> Result<Option<String>>
     if names.is_empty() {
         return Ok(None);
     }
-    let places = vec!["?"; names.len()].join(",");
-    let statement = format!(
-        "SELECT CONCAT(table_schema,'.',table_name) FROM information_schema.views WHERE LOWER(table_name) IN ({places}) \
-         AND table_schema NOT IN ('sys','mysql','information_schema','performance_schema') LIMIT 1"
+    let places = Sql::list(names.iter().map(|_| "?"));
+    let statement = sql!(
+        "SELECT CONCAT(table_schema,'.',table_name) FROM information_schema.views WHERE LOWER(table_name) IN ({}) \
+         AND table_schema NOT IN ('sys','mysql','information_schema','performance_schema') LIMIT 1",
+        places
     );
     Ok(conn.exec_first(statement, names.to_vec()).await?)
 }
@@ -97,9 +100,10 @@ async fn calls_stored_function(conn: &mut Conn, info: &ServerInfo, names: &[Stri
     if names.is_empty() {
         return Ok(None);
     }
-    let places = vec!["?"; names.len()].join(",");
-    let statement = format!(
-        "SELECT routine_name FROM information_schema.routines WHERE routine_type='FUNCTION' AND LOWER(routine_name) IN ({places}) LIMIT 1"
+    let places = Sql::list(names.iter().map(|_| "?"));
+    let statement = sql!(
+        "SELECT routine_name FROM information_schema.routines WHERE routine_type='FUNCTION' AND LOWER(routine_name) IN ({}) LIMIT 1",
+        places
     );
     let found: Option<String> = conn.exec_first(statement, names.to_vec()).await?;
     if let Some(name) = found {
@@ -107,15 +111,15 @@ async fn calls_stored_function(conn: &mut Conn, info: &ServerInfo, names: &[Stri
     }
     // Functions that the account may not see are not listed.
     let global: Option<u64> = conn
-        .query_first(format!("{COUNT}user_privileges WHERE {OF_ACCOUNT} AND privilege_type IN ('SELECT','SHOW_ROUTINE')"))
+        .query_first(sql!("{}user_privileges WHERE {} AND privilege_type IN ('SELECT','SHOW_ROUTINE')", COUNT, OF_ACCOUNT))
         .await?;
     let of_mysql: Option<u64> = match info.is_mysql_since(8, 0, 0) {
         true => None,
         false => {
             let of_database = "schema_privileges WHERE privilege_type='SELECT' AND 'mysql' LIKE table_schema";
             let of_table = "table_privileges WHERE privilege_type='SELECT' AND table_schema='mysql' AND table_name='proc'";
-            let both = [of_database, of_table].map(|which| format!("({COUNT}{which} AND {OF_ACCOUNT})"));
-            conn.query_first(format!("SELECT {}", both.join("+"))).await?
+            let [database, table] = [of_database, of_table].map(|which| sql!("({}{} AND {})", COUNT, which, OF_ACCOUNT));
+            conn.query_first(sql!("SELECT {}+{}", database, table)).await?
         }
     };
     if [global, of_mysql].into_iter().flatten().sum::<u64>() == 0 && !names.iter().all(|name| is_native(name)) {

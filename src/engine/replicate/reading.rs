@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use crate::engine::connection::{Connector, Role, ServerInfo};
 use crate::engine::error::Result;
@@ -16,6 +15,9 @@ use crate::engine::schema::charset::{MultiByte, in_utf8, names_beyond_ascii};
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::schema::statement::{Ddl, DdlKind, Statement, classify};
 use crate::engine::source::binlog::{Event, Query};
+use crate::engine::sql::words::word;
+use crate::engine::sql::{Hex, Queries};
+use crate::sql;
 
 /// Translations are remembered up to this number.
 const KEPT: usize = 10_000;
@@ -99,10 +101,10 @@ impl Readings {
         let hex: String = name.iter().map(|byte| format!("{byte:02X}")).collect();
         let conn = connected(conn, source).await?;
         // There and back again: what is no character of the set becomes a question mark, NULL, or an error.
-        let asked = format!(
-            "SELECT CONVERT(_{charset} X'{hex}' USING utf8mb4), HEX(CONVERT(CONVERT(_{charset} X'{hex}' USING utf8mb4) USING {charset}))"
-        );
-        let text = match conn.query_first::<(Option<String>, Option<String>), _>(asked).await {
+        let (set, bytes) = (word(charset, "a character set of the source")?, Hex(name));
+        let text = sql!("CONVERT(_{} {} USING utf8mb4)", set, bytes);
+        let asked = sql!("SELECT {}, HEX(CONVERT({} USING {}))", text, text, set);
+        let text = match conn.query_first::<(Option<String>, Option<String>)>(asked).await {
             Ok(Some((Some(text), Some(back)))) if back.eq_ignore_ascii_case(&hex) => Some(text),
             Ok(_) | Err(mysql_async::Error::Server(_)) => None,
             Err(error) => return Err(error.into()),

@@ -4,22 +4,21 @@
 //! one of those that exists already is taken as made. What an ALTER adds is looked for before it is added.
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use crate::engine::connection::{STRICT_SQL_MODE, ServerInfo, server_info};
 use crate::engine::error::{Class, Context, Error, Result};
 use crate::engine::plan::{DatabasePlan, TableName, TablePlan};
-use crate::engine::quote::quote_identifier;
 use crate::engine::schema::adapt::adapt_for;
 use crate::engine::schema::collation::destination_collation;
 use crate::engine::schema::definition::{Index, TableDefinition};
-use crate::engine::schema::edit::quote_string;
 use crate::engine::schema::names::PlanNames;
 use crate::engine::schema::read::rows;
 use crate::engine::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, TableRewrite, rewrite_create_table};
 use crate::engine::schema::view_session::{CreateError, ViewSession, create_in_session};
 use crate::engine::sql::single::Single;
 use crate::engine::sql::words::word;
+use crate::engine::sql::{Name, Queries, Quoted, Sql};
+use crate::sql;
 
 /// Settings that some servers lack and some accounts may not change; each has its own statement.
 const WHERE_POSSIBLE: &[&str] = &[
@@ -48,12 +47,12 @@ pub async fn prepare_session(conn: &mut Conn) -> Result<ServerInfo> {
     let info = server_info(conn).await?;
     // Definitions are taken as they are or refused: nothing is shortened or substituted silently, and zero and invalid dates, which
     // older tables have for defaults, are taken.
-    let always = format!("SET NAMES utf8mb4;SET SESSION sql_mode='{STRICT_SQL_MODE}', foreign_key_checks=0, unique_checks=1");
-    for statement in always.split(';') {
-        conn.query_drop(statement).await.context(statement)?;
+    let mode = sql!("SET SESSION sql_mode='{}', foreign_key_checks=0, unique_checks=1", STRICT_SQL_MODE);
+    for statement in [Sql::new("SET NAMES utf8mb4"), mode] {
+        conn.query_drop(&statement).await.context(statement)?;
     }
     for setting in WHERE_POSSIBLE {
-        match conn.query_drop(format!("SET SESSION {setting}")).await {
+        match conn.query_drop(sql!("SET SESSION {}", *setting)).await {
             Ok(()) | Err(mysql_async::Error::Server(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -104,12 +103,20 @@ fn cascade_indexes(definition: &TableDefinition) -> Vec<String> {
 ///
 /// # Errors
 /// Definite when the destination has no such collation.
-pub fn create_database_statement(database: &DatabasePlan, destination: &ServerInfo) -> Result<String> {
+pub fn create_database_statement(database: &DatabasePlan, destination: &ServerInfo) -> Result<Sql> {
+    let options = database_options(database, destination)?;
+    Ok(sql!("CREATE DATABASE IF NOT EXISTS {}{}", Name(&database.destination), options))
+}
+
+/// The character set and the collation of a database, as its CREATE says them.
+///
+/// # Errors
+/// Definite when the destination has no such collation.
+pub fn database_options(database: &DatabasePlan, destination: &ServerInfo) -> Result<Sql> {
     let collation = destination_collation(&database.collation, destination).context(format!("database {}", database.source))?;
-    let name = quote_identifier(&database.destination);
     let character_set = word(&database.character_set, "a character set")?;
     let collation = word(&collation, "a collation")?;
-    Ok(format!("CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET {character_set} COLLATE {collation}"))
+    Ok(sql!(" CHARACTER SET {} COLLATE {}", character_set, collation))
 }
 
 /// Creates a database unless it exists.
@@ -189,19 +196,18 @@ pub async fn run_deferred(conn: &mut Conn, deferred: &Deferred) -> Result<Made> 
 /// Names of a table's indexes or foreign keys. Not from SHOW CREATE TABLE, where MariaDB prints backticks in
 /// constraint names unescaped.
 async fn existing_names(conn: &mut Conn, table: &TableName, kind: DeferredKind) -> Result<Vec<String>> {
-    let place =
-        |schema: &str| format!("{schema} = {} AND table_name = {}", quote_string(&table.database), quote_string(&table.table));
+    let place = |schema: &'static str| sql!("{} = {} AND table_name = {}", schema, Quoted(&table.database), Quoted(&table.table));
     let tables: Vec<String> =
-        rows(conn, &format!("SELECT table_name FROM information_schema.tables WHERE {}", place("table_schema"))).await?;
+        rows(conn, &sql!("SELECT table_name FROM information_schema.tables WHERE {}", place("table_schema"))).await?;
     if tables.is_empty() {
         return Err(Error::definite(format!("{table} is gone at the destination; copy the table again")));
     }
     let statement = match kind {
         DeferredKind::ForeignKeys => {
-            format!("SELECT constraint_name FROM information_schema.referential_constraints WHERE {}", place("constraint_schema"))
+            sql!("SELECT constraint_name FROM information_schema.referential_constraints WHERE {}", place("constraint_schema"))
         }
         DeferredKind::Indexes | DeferredKind::SingleIndex => {
-            format!("SELECT DISTINCT index_name FROM information_schema.statistics WHERE {}", place("table_schema"))
+            sql!("SELECT DISTINCT index_name FROM information_schema.statistics WHERE {}", place("table_schema"))
         }
     };
     rows(conn, &statement).await
@@ -265,7 +271,7 @@ mod tests {
             collation: "utf8mb4_0900_ai_ci".into(),
             whole: true,
         };
-        let at = |version: &str| create_database_statement(&database, &ServerInfo::parse(version)).unwrap();
+        let at = |version: &str| create_database_statement(&database, &ServerInfo::parse(version)).unwrap().to_string();
         assert_eq!(at("9.7.4"), "CREATE DATABASE IF NOT EXISTS `d``x` CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci");
         assert!(at("11.4.5-MariaDB").ends_with("COLLATE utf8mb4_uca1400_nopad_ai_ci"));
     }

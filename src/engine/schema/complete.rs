@@ -7,16 +7,16 @@
 //! [`TableDefinition::unread`], and the precheck refuses to create such a table.
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TableName;
-use crate::engine::quote::{quote_identifier, quote_qualified};
 use crate::engine::schema::create::{CreateTable, ItemKind};
 use crate::engine::schema::definition::{Column, Kind, TableDefinition};
 use crate::engine::schema::edit::{Edits, quote_string};
 use crate::engine::schema::exact::{decode, hex, is_utf8_name, literal_bytes, unhex};
 use crate::engine::schema::lexer::TokenKind;
+use crate::engine::sql::{Name, Queries, Sql};
+use crate::sql;
 
 /// Asks for what `definition` shows in part only, and puts it there.
 ///
@@ -105,16 +105,21 @@ fn as_shown(text: &str) -> String {
 
 /// Labels by their numbers, as far as the server tells them.
 async fn labels_by_number(conn: &mut Conn, name: &TableName, column: &str, numbers: &[u64]) -> Result<Vec<(u64, String)>> {
-    let table = quote_qualified(&name.database, &name.table);
-    let asked: Vec<String> = numbers.iter().map(|number| format!("SELECT {number} AS k")).collect();
-    let statement = format!(
-        "WITH RECURSIVE x AS (SELECT 0 AS n, MAX({column}) AS c FROM {table} WHERE FALSE UNION ALL \
-         SELECT d.k, d.k FROM x JOIN ({numbers}) d WHERE x.n = 0) \
+    let table = name.name();
+    let mut asked = Sql::default();
+    for number in numbers {
+        asked.push(if asked.is_empty() { "" } else { " UNION ALL " });
+        asked.add(&sql!("SELECT {} AS k", *number));
+    }
+    let statement = sql!(
+        "WITH RECURSIVE x AS (SELECT 0 AS n, MAX({}) AS c FROM {} WHERE FALSE UNION ALL \
+         SELECT d.k, d.k FROM x JOIN ({}) d WHERE x.n = 0) \
          SELECT CAST(n AS UNSIGNED), HEX(CONVERT(c USING utf8mb4)) FROM x WHERE n > 0 AND c + 0 = n",
-        column = quote_identifier(column),
-        numbers = asked.join(" UNION ALL "),
+        Name(column),
+        table,
+        asked
     );
-    match conn.query::<(u64, Option<String>), _>(statement).await {
+    match conn.query::<(u64, Option<String>)>(statement).await {
         Ok(rows) => Ok(rows.into_iter().filter_map(|(number, text)| Some((number, utf8(&text?)?))).collect()),
         // MySQL 5.7 has no CTE.
         Err(mysql_async::Error::Server(_)) => Ok(Vec::new()),
@@ -128,12 +133,16 @@ fn utf8(hexadecimal: &str) -> Option<String> {
 
 /// A label from a row that has it, if one is found within two seconds.
 async fn label_in_rows(conn: &mut Conn, name: &TableName, column: &str, number: u64, is_set: bool) -> Result<Option<String>> {
-    let table = quote_qualified(&name.database, &name.table);
-    let column = quote_identifier(column);
-    let condition = if is_set { format!("{column} & {number}") } else { format!("{column} = {number}") };
-    let statement = format!(
-        "SELECT /*+ MAX_EXECUTION_TIME(2000) */ CAST({column} + 0 AS UNSIGNED), HEX(CONVERT({column} USING utf8mb4)) \
-         FROM {table} WHERE {condition} LIMIT 1"
+    let table = name.name();
+    let column = Name(column);
+    let condition = sql!("{} {} {}", column, if is_set { "&" } else { "=" }, number);
+    let statement = sql!(
+        "SELECT /*+ MAX_EXECUTION_TIME(2000) */ CAST({} + 0 AS UNSIGNED), HEX(CONVERT({} USING utf8mb4)) \
+         FROM {} WHERE {} LIMIT 1",
+        column,
+        column,
+        table,
+        condition
     );
     let row: Option<(u64, Option<String>)> = match conn.query_first(statement).await {
         Ok(row) => row,
@@ -211,10 +220,10 @@ fn is_default_doubtful(create: &CreateTable, column: &Column, token: usize) -> b
 
 /// A column's default, in its character set.
 async fn default_bytes(conn: &mut Conn, name: &TableName, column: &str) -> Result<Option<Vec<u8>>> {
-    let table = quote_qualified(&name.database, &name.table);
-    let column = quote_identifier(column);
-    let statement = format!("SELECT HEX(DEFAULT(t.{column})) FROM (SELECT 1) d LEFT JOIN {table} t ON FALSE");
-    match conn.query_first::<Option<String>, _>(&statement).await {
+    let table = name.name();
+    let column = Name(column);
+    let statement = sql!("SELECT HEX(DEFAULT(t.{})) FROM (SELECT 1) d LEFT JOIN {} t ON FALSE", column, table);
+    match conn.query_first::<Option<String>>(&statement).await {
         Ok(found) => Ok(found.flatten().as_deref().and_then(unhex)),
         Err(mysql_async::Error::Server(_)) => Ok(None),
         Err(error) => Err(Error::from(error)).context(statement),

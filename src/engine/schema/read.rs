@@ -6,20 +6,21 @@
 //! tables. Writes nothing: statistics are read past the server's cache, which would be refreshed otherwise.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 
-use mysql_async::prelude::{FromRow, Queryable};
+use mysql_async::prelude::FromRow;
 use mysql_async::{Conn, Value};
 
 use crate::engine::connection::{ServerInfo, server_info};
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TableName;
-use crate::engine::quote::quote_qualified;
 use crate::engine::schema::column_type::parse_column_type;
 use crate::engine::schema::complete::complete;
 use crate::engine::schema::create::{CreateTable, ItemKind};
 use crate::engine::schema::definition::{Column, ForeignKey, Generated, Index, IndexPart, TableDefinition};
-use crate::engine::schema::edit::quote_string;
 use crate::engine::schema::exact::{ExactText, exact_text};
+use crate::engine::sql::{Qualified, Queries, Quoted, Sql, Statement};
+use crate::sql;
 
 /// Up to this many tables of a database are asked for by name; MySQL 5.7 opens every table of the database for
 /// a longer list anyway.
@@ -62,7 +63,7 @@ pub async fn prepare_session(conn: &mut Conn) -> Result<ServerInfo> {
         }
     }
     for setting in settings {
-        conn.query_drop(format!("SET SESSION {setting}")).await.context(format!("SET SESSION {setting}"))?;
+        conn.query_drop(sql!("SET SESSION {}", setting)).await.context(format!("SET SESSION {setting}"))?;
     }
     Ok(info)
 }
@@ -182,8 +183,8 @@ fn order_as_shown(indexes: &mut [Index], create_statement: &str) {
 
 /// `SHOW CREATE TABLE`, as it is sent; None when the table is gone.
 async fn show_create_table(conn: &mut Conn, name: &TableName) -> Result<Option<Vec<u8>>> {
-    let statement = format!("SHOW CREATE TABLE {}", quote_qualified(&name.database, &name.table));
-    match conn.query_first::<mysql_async::Row, _>(statement).await {
+    let statement = sql!("SHOW CREATE TABLE {}", Qualified { database: &name.database, object: &name.table });
+    match conn.query_first::<mysql_async::Row>(statement).await {
         Ok(row) => Ok(row.and_then(|row| bytes_at(&row, 1))),
         Err(mysql_async::Error::Server(error)) if ABSENT.contains(&error.code) => Ok(None),
         Err(error) => Err(Error::from(error).context(format!("SHOW CREATE TABLE {name}"))),
@@ -198,26 +199,29 @@ pub(super) fn bytes_at(row: &mysql_async::Row, place: usize) -> Option<Vec<u8>> 
 }
 
 /// `WHERE` of an `information_schema` query: the database, and the tables when they are few.
-fn condition(schema_column: &str, table_column: &str, database: &str, wanted: &HashSet<String>) -> String {
-    let mut condition = format!("{schema_column} = {}", quote_string(database));
+fn condition(schema_column: &'static str, table_column: &'static str, database: &str, wanted: &HashSet<String>) -> Sql {
+    let mut condition = sql!("{} = {}", schema_column, Quoted(database));
     if wanted.len() <= BY_NAME {
-        let names: Vec<String> = wanted.iter().map(|name| quote_string(name)).collect();
-        match names.as_slice() {
-            [name] => condition.push_str(&format!(" AND {table_column} = {name}")),
-            names => condition.push_str(&format!(" AND {table_column} IN ({})", names.join(","))),
-        }
+        let names = Sql::list(wanted.iter().map(|name| Quoted(name)));
+        condition.add(&match wanted.len() {
+            1 => sql!(" AND {} = {}", table_column, names),
+            _ => sql!(" AND {} IN ({})", table_column, names),
+        });
     }
     condition
 }
 
 /// Rows of a query; an unexpected NULL or type is an error, not a panic.
-pub(super) async fn rows<T: FromRow + Send + 'static>(conn: &mut Conn, statement: &str) -> Result<Vec<T>> {
-    let raw: Vec<mysql_async::Row> = conn.query(statement).await.context(statement)?;
+pub(super) async fn rows<T: FromRow + Send + 'static>(
+    conn: &mut Conn,
+    statement: impl Statement + Display + Sync,
+) -> Result<Vec<T>> {
+    let raw: Vec<mysql_async::Row> = conn.query(&statement).await.context(&statement)?;
     let typed = raw.into_iter().map(|row| mysql_async::from_row_opt(row).map_err(|error| Error::definite(error.to_string())));
     typed.collect::<Result<Vec<T>>>().context(statement)
 }
 
-async fn query<T: FromRow + Send + 'static>(conn: &mut Conn, wanted: &HashSet<String>, statement: String) -> Result<Vec<T>> {
+async fn query<T: FromRow + Send + 'static>(conn: &mut Conn, wanted: &HashSet<String>, statement: Sql) -> Result<Vec<T>> {
     if wanted.is_empty() { Ok(Vec::new()) } else { rows(conn, &statement).await }
 }
 
@@ -225,9 +229,10 @@ type TableRow = (String, String, u64, u64);
 
 async fn tables_of(conn: &mut Conn, database: &str, wanted: &HashSet<String>) -> Result<Vec<TableRow>> {
     let condition = condition("table_schema", "table_name", database, wanted);
-    let statement = format!(
+    let statement = sql!(
         "SELECT table_name, IFNULL(engine, ''), CAST(IFNULL(table_rows, 0) AS UNSIGNED), CAST(IFNULL(avg_row_length, 0) AS UNSIGNED) \
-         FROM information_schema.tables WHERE {condition} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+         FROM information_schema.tables WHERE {} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+        condition
     );
     let rows: Vec<TableRow> = query(conn, wanted, statement).await?;
     // Names compare in any case there; the file system may not.
@@ -238,9 +243,10 @@ type ColumnRow = (String, String, String, Option<String>, Option<String>, String
 
 async fn columns_of(conn: &mut Conn, database: &str, wanted: &HashSet<String>) -> Result<HashMap<String, Vec<Column>>> {
     let condition = condition("table_schema", "table_name", database, wanted);
-    let statement = format!(
+    let statement = sql!(
         "SELECT table_name, column_name, column_type, character_set_name, collation_name, is_nullable, extra \
-         FROM information_schema.columns WHERE {condition} ORDER BY table_name, ordinal_position"
+         FROM information_schema.columns WHERE {} ORDER BY table_name, ordinal_position",
+        condition
     );
     let rows: Vec<ColumnRow> = query(conn, wanted, statement).await?;
     let mut columns: HashMap<String, Vec<Column>> = HashMap::new();
@@ -296,9 +302,12 @@ pub async fn indexes_of(
         true if info.version >= (10, 6, 0) => "ignored='YES'",
         _ => "''",
     };
-    let statement = format!(
-        "SELECT table_name, index_name, CAST(non_unique AS SIGNED), {column}, CAST(sub_part AS UNSIGNED), IFNULL(nullable, ''), index_type \
-         FROM information_schema.statistics WHERE {condition} ORDER BY table_name, {hidden}, index_name, seq_in_index"
+    let statement = sql!(
+        "SELECT table_name, index_name, CAST(non_unique AS SIGNED), {}, CAST(sub_part AS UNSIGNED), IFNULL(nullable, ''), index_type \
+         FROM information_schema.statistics WHERE {} ORDER BY table_name, {}, index_name, seq_in_index",
+        column,
+        condition,
+        hidden
     );
     let rows: Vec<IndexRow> = query(conn, wanted, statement).await?;
     let mut indexes: HashMap<String, Vec<Index>> = HashMap::new();
@@ -322,19 +331,21 @@ type RuleRow = (String, String, String, String);
 
 async fn foreign_keys_of(conn: &mut Conn, database: &str, wanted: &HashSet<String>) -> Result<HashMap<String, Vec<ForeignKey>>> {
     let rules_condition = condition("constraint_schema", "table_name", database, wanted);
-    let statement = format!(
+    let statement = sql!(
         "SELECT table_name, constraint_name, delete_rule, update_rule FROM information_schema.referential_constraints \
-         WHERE {rules_condition} ORDER BY table_name, constraint_name"
+         WHERE {} ORDER BY table_name, constraint_name",
+        rules_condition
     );
     let rules: Vec<RuleRow> = query(conn, wanted, statement).await?;
     if rules.is_empty() {
         return Ok(HashMap::new());
     }
     let keys_condition = condition("table_schema", "table_name", database, wanted);
-    let statement = format!(
+    let statement = sql!(
         "SELECT table_name, constraint_name, column_name, referenced_table_schema, referenced_table_name, referenced_column_name \
-         FROM information_schema.key_column_usage WHERE {keys_condition} AND referenced_table_name IS NOT NULL \
-         ORDER BY table_name, constraint_name, ordinal_position"
+         FROM information_schema.key_column_usage WHERE {} AND referenced_table_name IS NOT NULL \
+         ORDER BY table_name, constraint_name, ordinal_position",
+        keys_condition
     );
     let keys: Vec<KeyRow> = query(conn, wanted, statement).await?;
     let mut parts: HashMap<(String, String), Vec<KeyRow>> = HashMap::new();
@@ -395,9 +406,9 @@ pub fn is_system_database(name: &str) -> bool {
 /// # Errors
 /// From the server.
 pub async fn list_tables(conn: &mut Conn, database: &str) -> Result<Vec<ListedTable>> {
-    let statement = format!(
+    let statement = sql!(
         "SELECT table_name, table_type, table_schema FROM information_schema.tables WHERE table_schema = {}",
-        quote_string(database)
+        Quoted(database)
     );
     let found: Vec<(String, String, String)> = rows(conn, &statement).await?;
     let kind = |text: &str| match text {
@@ -418,9 +429,9 @@ pub async fn list_tables(conn: &mut Conn, database: &str) -> Result<Vec<ListedTa
 /// # Errors
 /// From the server.
 pub async fn read_database(conn: &mut Conn, database: &str) -> Result<Option<(String, String)>> {
-    let statement = format!(
+    let statement = sql!(
         "SELECT schema_name, default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = {}",
-        quote_string(database)
+        Quoted(database)
     );
     let found: Vec<(String, String, String)> = rows(conn, &statement).await?;
     Ok(found.into_iter().find(|row| row.0 == database).map(|row| (row.1, row.2)))

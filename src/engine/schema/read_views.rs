@@ -1,14 +1,14 @@
 //! Views, read from a server.
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TableName;
-use crate::engine::quote::quote_qualified;
 use crate::engine::schema::apply::ObjectFailure;
 use crate::engine::schema::read::{ObjectKind, bytes_at, list_tables, prepare_session};
 use crate::engine::schema::view_session::{ViewSession, decode_view};
+use crate::engine::sql::{Qualified, Queries};
+use crate::sql;
 
 /// A view as the server shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +34,11 @@ pub async fn read_views(conn: &mut Conn, database: &str) -> Result<(Vec<ViewDefi
     let mut failures = Vec::new();
     for listed in list_tables(conn, database).await?.into_iter().filter(|table| table.kind == ObjectKind::View) {
         let name = TableName { database: database.to_owned(), table: listed.name };
-        let statement = format!("SHOW CREATE VIEW {}", quote_qualified(&name.database, &name.table));
-        let row: Option<mysql_async::Row> = match conn.query_first(statement.as_str()).await {
+        let statement = sql!("SHOW CREATE VIEW {}", Qualified { database: &name.database, object: &name.table });
+        let row: Option<mysql_async::Row> = match conn.query_first(&statement).await {
             Ok(row) => row,
             Err(mysql_async::Error::Server(error)) => {
-                failures.push(ObjectFailure { object: name, statement, error: error.to_string() });
+                failures.push(ObjectFailure { object: name, statement: statement.to_string(), error: error.to_string() });
                 continue;
             }
             Err(error) => return Err(Error::from(error)).context(statement),
@@ -49,7 +49,7 @@ pub async fn read_views(conn: &mut Conn, database: &str) -> Result<(Vec<ViewDefi
         let session = ViewSession { character_set_client: text(2), collation_connection: text(3) };
         match decode_view(conn, &bytes(1), &session).await? {
             Ok(create_statement) => views.push(ViewDefinition { name, create_statement, session }),
-            Err(error) => failures.push(ObjectFailure { object: name, statement, error }),
+            Err(error) => failures.push(ObjectFailure { object: name, statement: statement.to_string(), error }),
         }
     }
     Ok((views, failures))

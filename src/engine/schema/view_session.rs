@@ -6,7 +6,6 @@
 //! way back proves that nothing changed.
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 use serde::Serialize;
 
 use crate::engine::connection::{Flavor, ServerInfo};
@@ -15,6 +14,9 @@ use crate::engine::plan::TableName;
 use crate::engine::schema::collation::destination_collation;
 use crate::engine::schema::exact::{ExactText, exact_text, hex, introduced_as_hex, is_utf8_name, unhex};
 use crate::engine::sql::single::Single;
+use crate::engine::sql::words::Word;
+use crate::engine::sql::{Hex, Queries};
+use crate::sql;
 
 /// `character_set_client` and `collation_connection` of a view.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -88,10 +90,10 @@ pub(super) async fn decode_view(
         return Ok(if doubts.is_empty() { Ok(text) } else { Err(doubts.join("; ")) });
     }
     let prepared = if hides_quotes(client) { shown.to_vec() } else { introduced_as_hex(shown) };
+    let Some(set) = Word::of(client) else { return Ok(Err(UNKNOWN.into())) };
     let bytes = hex(&prepared);
-    let statement = format!(
-        "SELECT HEX(CONVERT(_{client} 0x{bytes} USING utf8mb4)), HEX(CONVERT(CONVERT(_{client} 0x{bytes} USING utf8mb4) USING {client}))"
-    );
+    let text = sql!("CONVERT(_{} {} USING utf8mb4)", set, Hex(&prepared));
+    let statement = sql!("SELECT HEX({}), HEX(CONVERT({} USING {}))", text, text, set);
     let unreadable =
         |why: &str| Ok(Err(format!("its text cannot be read from {client}, the character set of the client that made it{why}")));
     let (text, back): (Option<String>, Option<String>) = match conn.query_first(statement).await {
@@ -111,20 +113,23 @@ pub(super) async fn decode_view(
     }
 }
 
+const UNKNOWN: &str = "the session that made the view is not known";
+
 /// The bytes of a statement for a client of this character set.
-async fn encode(conn: &mut Conn, statement: &str, client: &str) -> Result<Vec<u8>> {
-    if statement.is_ascii() || is_plain(client) {
+async fn encode(conn: &mut Conn, statement: &str, client: Word<'_>) -> Result<Vec<u8>> {
+    if statement.is_ascii() || is_plain(client.as_str()) {
         return Ok(statement.as_bytes().to_vec());
     }
     let bytes = hex(statement.as_bytes());
-    let converted = format!("CONVERT(_utf8mb4 0x{bytes} USING {client})");
+    let converted = sql!("CONVERT(_utf8mb4 {} USING {})", Hex(statement.as_bytes()), client);
     let row: Option<(Option<String>, Option<String>)> =
-        conn.query_first(format!("SELECT HEX({converted}), HEX(CONVERT({converted} USING utf8mb4))")).await?;
+        conn.query_first(sql!("SELECT HEX({}), HEX(CONVERT({} USING utf8mb4))", converted, converted)).await?;
     let found = row.filter(|(_, back)| back.as_deref() == Some(bytes.as_str())).and_then(|(there, _)| unhex(&there?));
     found.ok_or_else(|| {
         Error::definite(format!(
-            "the view was made by a client of character set {client}, which cannot say its text with the destination's names; create it \
-             again at the source in a session with SET NAMES utf8mb4"
+            "the view was made by a client of character set {}, which cannot say its text with the destination's names; create it \
+             again at the source in a session with SET NAMES utf8mb4",
+            client.as_str()
         ))
     })
 }
@@ -141,12 +146,11 @@ pub async fn create_in_session(
 ) -> std::result::Result<(), CreateError> {
     let single = Single::parse(statement, name).map_err(CreateError::Other)?;
     let ViewSession { character_set_client: client, collation_connection: collation } = session;
-    let name_is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if client.is_empty() || !name_is_plain(client) || !name_is_plain(collation) {
-        return Err(CreateError::Other(Error::definite("the session that made the view is not known")));
-    }
+    let (Some(client), Some(collation)) = (Word::of(client), Word::of(collation)) else {
+        return Err(CreateError::Other(Error::definite(UNKNOWN)));
+    };
     let bytes = encode(conn, statement, client).await.map_err(CreateError::Other)?;
-    conn.query_drop(format!("SET SESSION character_set_client={client}, collation_connection={collation}")).await?;
+    conn.query_drop(sql!("SET SESSION character_set_client={}, collation_connection={}", client, collation)).await?;
     let made = single.run_encoded(conn, &bytes).await;
     conn.query_drop("SET NAMES utf8mb4").await?;
     Ok(made?)

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::binlog::{Decoder, Event, TransactionStart};
 use super::position::{GtidPosition, GtidSet, Position, TransactionId};
@@ -17,6 +16,7 @@ use crate::engine::connection::{Connector, Role, ServerInfo};
 use crate::engine::error::Result;
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::schema::statement::{Statement, classify};
+use crate::engine::sql::Queries;
 
 /// Most are decided within milliseconds; the others are looked for in the log.
 const DECIDED_WITHIN: Duration = Duration::from_secs(1);

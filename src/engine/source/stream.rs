@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use mysql_async::prelude::Queryable;
 use mysql_common::packets::BinlogDumpFlags;
 use mysql_common::packets::binlog_request::BinlogRequest;
 
@@ -11,6 +10,8 @@ use super::dump::{Dump, LogEvent};
 use super::position::{GtidPosition, GtidSet, Position};
 use crate::engine::connection::{Connector, Role, ServerInfo};
 use crate::engine::error::{Context, Error, Result};
+use crate::engine::sql::{Queries, Quoted, Sql};
+use crate::sql;
 
 /// The source sends a heartbeat when it has nothing else to say for this long. Not less than a second: MySQL 5.7 and 8.0 compare
 /// whole seconds, and would send one for every event that they pass by (seen on 5.7.22 and 8.0.15: 1.4 million of them).
@@ -64,10 +65,10 @@ impl LogStream {
         // Without a UUID SHOW REPLICAS breaks for everybody on the source, as long as this stream is registered.
         let uuid = replica_uuid(server_id);
         for statement in [
-            format!("SET @master_heartbeat_period={nanoseconds}, @source_heartbeat_period={nanoseconds}"),
-            format!("SET @slave_uuid='{uuid}', @replica_uuid='{uuid}'"),
+            sql!("SET @master_heartbeat_period={}, @source_heartbeat_period={}", nanoseconds, nanoseconds),
+            sql!("SET @slave_uuid={}, @replica_uuid={}", Quoted(&uuid), Quoted(&uuid)),
             // Or the source takes this replica for one that does not know of checksums, and sends no log that has them.
-            "SET @master_binlog_checksum=@@GLOBAL.binlog_checksum, @source_binlog_checksum=@@GLOBAL.binlog_checksum".to_owned(),
+            Sql::new("SET @master_binlog_checksum=@@GLOBAL.binlog_checksum, @source_binlog_checksum=@@GLOBAL.binlog_checksum"),
         ] {
             dump.execute(&statement).await?;
         }
@@ -83,7 +84,7 @@ impl LogStream {
             // The exact place, where it is this server's.
             GtidPosition::MariaDb(_) if position.goes_by_place() => by_place(request, position),
             GtidPosition::MariaDb(gtid) => {
-                dump.execute(&format!("SET @slave_connect_state='{gtid}'")).await?;
+                dump.execute(sql!("SET @slave_connect_state={}", Quoted(&gtid.to_string()))).await?;
                 request
             }
             GtidPosition::None => by_place(request, position),
@@ -145,10 +146,14 @@ fn sent_from(position: &Position) -> u32 {
 /// `purged ⊆ position ⊆ executed`: nothing is missing between, and the source is the one (or a copy of the
 /// one) that the task has followed so far.
 async fn check_position(connector: &Connector, set: &GtidSet) -> Result<()> {
+    let shown = set.to_string();
+    let text = Quoted(&shown);
     let mut conn = connector.connect(Role::Metadata).await?;
     let purged_and_executed: Option<(u8, u8, String)> = conn
-        .query_first(format!(
-            "SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, '{set}'), GTID_SUBSET('{set}', @@GLOBAL.gtid_executed), @@GLOBAL.gtid_purged"
+        .query_first(sql!(
+            "SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, {}), GTID_SUBSET({}, @@GLOBAL.gtid_executed), @@GLOBAL.gtid_purged",
+            text,
+            text
         ))
         .await?;
     let _ = conn.disconnect().await;

@@ -12,12 +12,13 @@
 
 use std::time::Duration;
 
-use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row as SqlRow};
 
 use super::position::{GtidPosition, Position};
 use crate::engine::connection::ServerInfo;
 use crate::engine::error::{Error, Result};
+use crate::engine::sql::{Queries, Quoted};
+use crate::sql;
 
 /// What the source offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +115,7 @@ pub async fn wait_visible(conn: &mut Conn, position: &Position) -> Result<()> {
     let deadline = tokio::time::Instant::now() + VISIBLE_WITHIN;
     let mut pause = Duration::from_micros(200);
     loop {
-        let visible: Option<u8> = conn.query_first(format!("SELECT GTID_SUBSET('{text}', @@GLOBAL.gtid_executed)")).await?;
+        let visible: Option<u8> = conn.query_first(sql!("SELECT GTID_SUBSET({}, @@GLOBAL.gtid_executed)", Quoted(&text))).await?;
         if visible == Some(1) {
             return Ok(());
         }

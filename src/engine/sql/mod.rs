@@ -4,12 +4,18 @@
 //! or as a *single statement* that was taken apart and is of the expected kind about the expected object ([`single`]). Definitions are
 //! run by `PREPARE`, which takes one statement and no more, whatever the session allows ([`single::Single::run`]).
 //!
+//! [`Sql`] is the text of every statement that is sent, and [`Queries`] the only way to send one.
+//!
 //! [`words`] holds the grammars: of numbers, and of names that stand without quotes (character sets, collations).
 
+mod queries;
 pub mod single;
+mod text;
+mod tokens;
 pub mod words;
 
-mod tokens;
+pub use queries::{Queries, Statement};
+pub use text::{Hex, Mark, Name, Part, Qualified, Quoted, Sql, places};
 
 #[cfg(test)]
 mod tests;

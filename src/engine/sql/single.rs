@@ -6,12 +6,13 @@
 //! server (DATA DIRECTORY, CONNECTION, FEDERATED, CONNECT, SPIDER, S3 …).
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::tokens::Text;
 use crate::engine::error::Result;
 use crate::engine::plan::TableName;
 use crate::engine::schema::lexer::TokenKind;
+use crate::engine::sql::{Hex, Queries};
+use crate::sql;
 
 /// One statement about one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,12 +193,12 @@ impl Single {
     /// # Errors
     /// The server's.
     pub async fn run_encoded(&self, conn: &mut Conn, encoded: &[u8]) -> mysql_async::Result<()> {
-        let mut sql = b"SET @godwit=0x".to_vec();
-        for byte in encoded {
-            sql.extend_from_slice(format!("{byte:02x}").as_bytes());
-        }
-        sql.extend_from_slice(b";PREPARE godwit FROM @godwit;EXECUTE godwit;DEALLOCATE PREPARE godwit;SET @godwit=NULL");
-        conn.query_drop(sql).await
+        let text = Hex(encoded);
+        conn.query_drop(sql!(
+            "SET @godwit={};PREPARE godwit FROM @godwit;EXECUTE godwit;DEALLOCATE PREPARE godwit;SET @godwit=NULL",
+            text
+        ))
+        .await
     }
 }
 

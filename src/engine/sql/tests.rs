@@ -10,8 +10,10 @@ use crate::engine::quote::{quote_identifier, quote_qualified};
 use crate::engine::schema::definition::Kind;
 use crate::engine::schema::edit::quote_string;
 use crate::engine::schema::lexer::{LexMode, TokenKind, tokens};
+use crate::engine::sql::{Name, Qualified, Quoted, Sql};
 use crate::engine::value::json_types::JsonServer;
 use crate::engine::value::literal::{push_compare_literal, push_identity, push_insert_literal};
+use crate::sql;
 
 fn object() -> TableName {
     TableName { database: "d".into(), table: "t".into() }
@@ -214,18 +216,20 @@ proptest! {
             column.character_set = Some(text.clone());
             let json = JsonSides { source: server, destination: server };
             let planned = ColumnPlan { image: 0, destination_name: text.clone(), write: true, column, json };
-            let mut inserted = Vec::new();
+            let mut inserted = Sql::default();
             push_insert_literal(&mut inserted, &planned, Some(&bytes));
-            let mut compared = Vec::new();
+            let mut compared = Sql::default();
             push_compare_literal(&mut compared, &planned.column, Some(&bytes));
             for literal in [inserted, compared] {
-                prop_assert!(is_one_statement("INSERT INTO t VALUES (", &literal, ") END_OF_STATEMENT"), "{literal:?}");
+                prop_assert!(is_one_statement("INSERT INTO t VALUES (", literal.as_bytes(), ") END_OF_STATEMENT"), "{literal:?}");
             }
-            let mut condition = Vec::new();
+            let mut condition = Sql::default();
             push_identity(&mut condition, &planned, Some(&bytes));
-            prop_assert!(is_one_statement("DELETE FROM t WHERE ", &condition, " END_OF_STATEMENT"), "{condition:?}");
+            prop_assert!(is_one_statement("DELETE FROM t WHERE ", condition.as_bytes(), " END_OF_STATEMENT"), "{condition:?}");
         }
-        for name in [quote_identifier(&text), quote_qualified(&text, &text), quote_string(&text)] {
+        let sent = [sql!("{}", Name(&text)), sql!("{}", Qualified { database: &text, object: &text }), sql!("{}", Quoted(&text))];
+        let shown = [quote_identifier(&text), quote_qualified(&text, &text), quote_string(&text)];
+        for name in sent.iter().map(Sql::to_string).chain(shown) {
             prop_assert!(is_one_statement("SELECT ", name.as_bytes(), " END_OF_STATEMENT"), "{name}");
         }
     }

@@ -31,13 +31,29 @@ pub fn is_word(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
+/// A name that may stand without quotes ([`is_word`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word<'a>(&'a str);
+
+impl<'a> Word<'a> {
+    /// None: it is no word.
+    pub fn of(name: &'a str) -> Option<Self> {
+        is_word(name).then_some(Self(name))
+    }
+
+    /// Its letters.
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
 /// A name that stands without quotes; `what` is what it names, for the error.
 ///
 /// # Errors
 /// Definite when it is none.
-pub fn word<'a>(name: &'a str, what: &str) -> Result<&'a str> {
-    if is_word(name) {
-        return Ok(name);
+pub fn word<'a>(name: &'a str, what: &str) -> Result<Word<'a>> {
+    if let Some(word) = Word::of(name) {
+        return Ok(word);
     }
     let shown: String = name.chars().take(64).flat_map(char::escape_default).collect();
     Err(Error::definite(format!(

@@ -7,8 +7,9 @@
 use std::borrow::Cow;
 
 use super::json_types::{JsonServer, MARK, is_typed, number_end, plain, skip_string};
-use super::literal::push_quoted;
+use crate::engine::sql::Sql;
 use crate::engine::sql::words::{is_exact_number, is_number};
+use crate::sql;
 
 /// The text of a SELECT as MySQL 8.0 and later would print the same document, where 5.7 prints it otherwise: the line breaks
 /// of long binary values, which are no JSON, and the double -0, which a parser would take for the integer 0.
@@ -79,17 +80,16 @@ pub fn printed(document: &[u8], server: JsonServer) -> Cow<'_, [u8]> {
 }
 
 /// Appends the document as an expression of type JSON, or a string that converts to it.
-pub fn push_json(out: &mut Vec<u8>, document: &[u8], server: JsonServer) {
+pub fn push_json(out: &mut Sql, document: &[u8], server: JsonServer) {
     if is_typed(document) && server != JsonServer::Text {
-        let mut built = Vec::with_capacity(document.len() + document.len() / 4);
+        let mut built = Sql::with_capacity(document.len() + document.len() / 4);
         let mut builder = Builder { text: document, server };
         if builder.value(&mut built, 1) == Some(document.len()) {
-            out.extend_from_slice(&built);
-            return;
+            return out.add(&built);
         }
     }
-    out.extend_from_slice(b"_utf8mb4");
-    push_quoted(out, &plain(document));
+    out.push("_utf8mb4");
+    out.push_string(&plain(document));
 }
 
 /// Why a document cannot be written with the types it has; [`push_json`] would send its text.
@@ -113,7 +113,7 @@ pub fn refusal(document: &[u8], server: JsonServer) -> Option<String> {
         }
     }
     let mut builder = Builder { text: document, server };
-    let end = builder.value(&mut Vec::with_capacity(document.len() + document.len() / 4), 1);
+    let end = builder.value(&mut Sql::with_capacity(document.len() + document.len() / 4), 1);
     (end != Some(document.len())).then(|| "a JSON document that is not in the form that documents travel in".to_owned())
 }
 
@@ -175,44 +175,51 @@ fn bytes_of(string: &[u8]) -> Option<(u8, Vec<u8>)> {
 /// An expression whose value a document takes over as bytes of this type. Its type follows from the greatest length that an
 /// expression can have; from a derived table's column; or from a column of JSON_TABLE, to which the second part of a recursive
 /// query is converted.
-fn bytes_expression(field_type: u8, bytes: &[u8], server: JsonServer) -> Option<Vec<u8>> {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+fn bytes_expression(field_type: u8, bytes: &[u8], server: JsonServer) -> Option<Sql> {
+    let mut literal = Sql::new("x'");
+    literal.push_hex(bytes);
+    literal.push("'");
     let is_57 = matches!(server, JsonServer::MySql57 { .. });
-    let up_to = |length: usize| format!("IF(1,x'{hex}',REPEAT(x'00',{length}))");
-    let column = |declaration: String| {
+    let up_to = |length: usize| sql!("IF(1,{},REPEAT(x'00',{}))", literal, length);
+    let column = |declaration: Sql| {
         (server == JsonServer::MySql8021).then(|| {
-            format!(
-                "(WITH RECURSIVE godwit_c AS (SELECT 0 godwit_n,godwit_v FROM JSON_TABLE(_utf8mb4'{{}}',_utf8mb4'$' COLUMNS \
-                 (godwit_v {declaration} PATH _utf8mb4'$.x')) godwit_t UNION ALL SELECT 1,x'{hex}' FROM godwit_c WHERE godwit_n=0) \
-                 SELECT godwit_v FROM godwit_c WHERE godwit_n=1)"
+            sql!(
+                "(WITH RECURSIVE godwit_c AS (SELECT 0 godwit_n,godwit_v FROM JSON_TABLE(_utf8mb4'{}',_utf8mb4'$' COLUMNS \
+                 (godwit_v {} PATH _utf8mb4'$.x')) godwit_t UNION ALL SELECT 1,{} FROM godwit_c WHERE godwit_n=0) \
+                 SELECT godwit_v FROM godwit_c WHERE godwit_n=1)",
+                EMPTY,
+                declaration,
+                literal
             )
         })
     };
-    let expression = match field_type {
+    match field_type {
         15 if is_57 => {
-            let mut literal = b"_binary".to_vec();
-            push_quoted(&mut literal, bytes);
-            return Some(literal);
+            let mut literal = Sql::new("_binary");
+            literal.push_string(bytes);
+            Some(literal)
         }
-        15 if bytes.len() < 65_536 => format!("x'{hex}'"),
-        16 if is_57 => format!("x'{hex}'"),
-        16 if (1..=8).contains(&bytes.len()) => column(format!("BIT({})", 8 * bytes.len()))?,
-        250 if bytes.len() <= 70_000 => up_to(70_000),
-        250 if bytes.len() < 1 << 24 => format!("x'{hex}'"),
-        251 if bytes.len() < 1 << 24 => up_to(1 << 24),
+        15 if bytes.len() < 65_536 => Some(literal),
+        16 if is_57 => Some(literal),
+        16 if (1..=8).contains(&bytes.len()) => column(sql!("BIT({})", 8 * bytes.len())),
+        250 if bytes.len() <= 70_000 => Some(up_to(70_000)),
+        250 if bytes.len() < 1 << 24 => Some(literal),
+        251 if bytes.len() < 1 << 24 => Some(up_to(1 << 24)),
         252 if bytes.len() <= 60_000 => {
-            format!("(SELECT godwit_b FROM (SELECT {} godwit_b FROM DUAL LIMIT 1) godwit_t)", up_to(60_000))
+            Some(sql!("(SELECT godwit_b FROM (SELECT {} godwit_b FROM DUAL LIMIT 1) godwit_t)", up_to(60_000)))
         }
-        254 if bytes.len() <= 255 && !bytes.is_empty() => column(format!("BINARY({})", bytes.len()))?,
-        _ => return None,
-    };
-    Some(expression.into_bytes())
+        254 if bytes.len() <= 255 && !bytes.is_empty() => column(sql!("BINARY({})", bytes.len())),
+        _ => None,
+    }
 }
+
+/// A document without members.
+const EMPTY: &str = "{}";
 
 /// Appends a TIME. Where a value becomes part of a document, 5.7 and 8.0.15 read its hours as those of a day and days of 32 hours, and
 /// count 24 for each: 838 becomes 630. Up to 31 they agree with others; beyond, the hours that become the wanted ones are given to a
 /// server that turns out to do so.
-fn push_time(out: &mut Vec<u8>, text: &[u8]) {
+fn push_time(out: &mut Sql, text: &[u8]) {
     let hours = text.strip_prefix(b"-").unwrap_or(text);
     let end = hours.iter().position(|byte| *byte == b':').unwrap_or(hours.len());
     let (number, rest) = hours.split_at(end);
@@ -222,18 +229,17 @@ fn push_time(out: &mut Vec<u8>, text: &[u8]) {
         let days = hours / 24;
         [days, days.saturating_sub(1)].into_iter().map(|days| 32 * days + hours - 24 * days).find(|given| *given <= 838)
     });
-    let mut literal = b"TIME".to_vec();
-    push_quoted(&mut literal, text);
-    let Some(given) = given else {
-        out.extend_from_slice(&literal);
-        return;
-    };
-    let sign = if text.len() > hours.len() { "-" } else { "" };
-    out.extend_from_slice(b"IF(CAST(CAST(TIME'838:00:00' AS JSON) AS CHAR) LIKE _utf8mb4'%838:%',");
-    out.extend_from_slice(&literal);
-    out.extend_from_slice(format!(",TIME'{sign}{given}").as_bytes());
-    out.extend_from_slice(rest);
-    out.extend_from_slice(b"')");
+    let mut literal = Sql::new("TIME");
+    literal.push_string(text);
+    let Some(given) = given else { return out.add(&literal) };
+    let mut other = if text.len() > hours.len() { b"-".to_vec() } else { Vec::new() };
+    other.extend_from_slice(given.to_string().as_bytes());
+    other.extend_from_slice(rest);
+    out.push("IF(CAST(CAST(TIME'838:00:00' AS JSON) AS CHAR) LIKE _utf8mb4'%838:%',");
+    out.add(&literal);
+    out.push(",TIME");
+    out.push_string(&other);
+    out.push(")");
 }
 
 struct Builder<'a> {
@@ -243,13 +249,13 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// Appends the value at `place` as an expression of type JSON, and returns where it ends; None when the form is not canonical.
-    fn value(&mut self, out: &mut Vec<u8>, place: usize) -> Option<usize> {
+    fn value(&mut self, out: &mut Sql, place: usize) -> Option<usize> {
         match *self.text.get(place)? {
             MARK => {
                 // A document of its own: the value converts to JSON with its type.
-                out.extend_from_slice(b"CAST(");
+                out.push("CAST(");
                 let end = self.marked(out, place)?;
-                out.extend_from_slice(b" AS JSON)");
+                out.push(" AS JSON)");
                 Some(end)
             }
             _ => self.part(out, place),
@@ -257,7 +263,7 @@ impl Builder<'_> {
     }
 
     /// Appends a value as an argument of JSON_ARRAY or JSON_OBJECT.
-    fn part(&mut self, out: &mut Vec<u8>, place: usize) -> Option<usize> {
+    fn part(&mut self, out: &mut Sql, place: usize) -> Option<usize> {
         match *self.text.get(place)? {
             MARK => self.marked(out, place),
             open @ (b'{' | b'[') => {
@@ -273,8 +279,8 @@ impl Builder<'_> {
                 if self.text[place..end].contains(&b'\\') {
                     self.parsed(out, place, end);
                 } else {
-                    out.extend_from_slice(b"_utf8mb4");
-                    push_quoted(out, self.text.get(place + 1..end - 1)?);
+                    out.push("_utf8mb4");
+                    out.push_string(self.text.get(place + 1..end - 1)?);
                 }
                 Some(end)
             }
@@ -285,8 +291,8 @@ impl Builder<'_> {
             }
             _ => {
                 let rest = &self.text[place..];
-                let word = [b"true".as_slice(), b"false", b"null"].into_iter().find(|word| rest.starts_with(word))?;
-                out.extend_from_slice(word);
+                let word = ["true", "false", "null"].into_iter().find(|word| rest.starts_with(word.as_bytes()))?;
+                out.push(word);
                 Some(place + word.len())
             }
         }
@@ -294,7 +300,7 @@ impl Builder<'_> {
 
     /// Digits without a point are an INTEGER to the server, others a DECIMAL unless there is an exponent. From 2^32 on a parser, whose type
     /// a number without a mark has, makes an UNSIGNED INTEGER.
-    fn number(&self, out: &mut Vec<u8>, start: usize, end: usize) -> Option<()> {
+    fn number(&self, out: &mut Sql, start: usize, end: usize) -> Option<()> {
         let number = &self.text[start..end];
         // Two signs would begin a comment.
         if !is_number(number) {
@@ -302,40 +308,40 @@ impl Builder<'_> {
         }
         let has = |wanted: &[u8]| number.iter().any(|byte| wanted.contains(byte));
         if has(b"eE") {
-            out.extend_from_slice(number);
+            out.push_number(number);
         } else if has(b".") {
-            out.extend_from_slice(number);
-            out.extend_from_slice(b"e0");
+            out.push_number(number);
+            out.push("e0");
         } else if number.len() <= 9 {
-            out.extend_from_slice(number);
+            out.push_number(number);
         } else {
             self.parsed(out, start, end);
         }
         Some(())
     }
 
-    fn parsed(&self, out: &mut Vec<u8>, start: usize, end: usize) {
-        out.extend_from_slice(b"CAST(_utf8mb4");
-        push_quoted(out, &self.text[start..end]);
-        out.extend_from_slice(b" AS JSON)");
+    fn parsed(&self, out: &mut Sql, start: usize, end: usize) {
+        out.push("CAST(_utf8mb4");
+        out.push_string(&self.text[start..end]);
+        out.push(" AS JSON)");
     }
 
     /// Appends the value behind a mark, as the type that the mark says.
-    fn marked(&self, out: &mut Vec<u8>, place: usize) -> Option<usize> {
+    fn marked(&self, out: &mut Sql, place: usize) -> Option<usize> {
         let letter = *self.text.get(place + 1)?;
         let start = place + 2;
         if matches!(letter, b'D' | b'U' | b'I') {
             let end = number_end(self.text, start);
             let number = self.text.get(start..end).filter(|number| is_exact_number(number))?;
             if letter == b'U' {
-                out.extend_from_slice(b"CAST(");
-                out.extend_from_slice(number);
-                out.extend_from_slice(b" AS UNSIGNED)");
+                out.push("CAST(");
+                out.push_number(number);
+                out.push(" AS UNSIGNED)");
                 return Some(end);
             }
-            out.extend_from_slice(number);
+            out.push_number(number);
             if letter == b'D' && !number.contains(&b'.') {
-                out.push(b'.');
+                out.push(".");
             }
             return Some(end);
         }
@@ -343,41 +349,41 @@ impl Builder<'_> {
         let string = self.text.get(start..end)?;
         let inside = string.get(1..string.len().checked_sub(1)?)?;
         match letter {
-            b'd' => out.extend_from_slice(b"DATE"),
+            b'd' => out.push("DATE"),
             b't' => {
                 push_time(out, inside);
                 return Some(end);
             }
-            b'm' => out.extend_from_slice(b"TIMESTAMP"),
+            b'm' => out.push("TIMESTAMP"),
             b's' => {
-                out.extend_from_slice(
-                    b"(WITH RECURSIVE godwit_c AS (SELECT 0 godwit_n,godwit_v FROM JSON_TABLE(_utf8mb4'{}',_utf8mb4'$' COLUMNS (godwit_v \
+                out.push(
+                    "(WITH RECURSIVE godwit_c AS (SELECT 0 godwit_n,godwit_v FROM JSON_TABLE(_utf8mb4'{}',_utf8mb4'$' COLUMNS (godwit_v \
                       TIMESTAMP(6) PATH _utf8mb4'$.x')) godwit_t UNION ALL SELECT 1,TIMESTAMP",
                 );
-                push_quoted(out, inside);
-                out.extend_from_slice(b" FROM godwit_c WHERE godwit_n=0) SELECT godwit_v FROM godwit_c WHERE godwit_n=1)");
+                out.push_string(inside);
+                out.push(" FROM godwit_c WHERE godwit_n=0) SELECT godwit_v FROM godwit_c WHERE godwit_n=1)");
                 return Some(end);
             }
             b'b' => {
                 let (field_type, bytes) = bytes_of(string)?;
-                out.extend_from_slice(&bytes_expression(field_type, &bytes, self.server)?);
+                out.add(&bytes_expression(field_type, &bytes, self.server)?);
                 return Some(end);
             }
             _ => return None,
         }
-        push_quoted(out, inside);
+        out.push_string(inside);
         Some(end)
     }
 
-    fn members(&mut self, out: &mut Vec<u8>, start: usize, keyed: bool) -> Option<usize> {
-        let (call, close): (&[u8], u8) = if keyed { (b"JSON_OBJECT(", b'}') } else { (b"JSON_ARRAY(", b']') };
-        out.extend_from_slice(call);
+    fn members(&mut self, out: &mut Sql, start: usize, keyed: bool) -> Option<usize> {
+        let (call, close) = if keyed { ("JSON_OBJECT(", b'}') } else { ("JSON_ARRAY(", b']') };
+        out.push(call);
         let mut place = start + 1;
         let mut first = true;
         while *self.text.get(place)? != close {
             if !first {
                 place += self.text.get(place..)?.starts_with(b", ").then_some(2)?;
-                out.push(b',');
+                out.push(",");
             }
             first = false;
             if keyed {
@@ -385,19 +391,19 @@ impl Builder<'_> {
                 let key = self.text.get(place..end)?;
                 // JSON_OBJECT wants the key as a string, not as a JSON value.
                 if key.contains(&b'\\') {
-                    out.extend_from_slice(b"JSON_UNQUOTE(_utf8mb4");
-                    push_quoted(out, key);
-                    out.push(b')');
+                    out.push("JSON_UNQUOTE(_utf8mb4");
+                    out.push_string(key);
+                    out.push(")");
                 } else {
-                    out.extend_from_slice(b"_utf8mb4");
-                    push_quoted(out, key.get(1..key.len().checked_sub(1)?)?);
+                    out.push("_utf8mb4");
+                    out.push_string(key.get(1..key.len().checked_sub(1)?)?);
                 }
-                out.push(b',');
+                out.push(",");
                 place = end + self.text.get(end..)?.starts_with(b": ").then_some(2)?;
             }
             place = self.part(out, place)?;
         }
-        out.push(b')');
+        out.push(")");
         Some(place + 1)
     }
 
@@ -430,9 +436,9 @@ mod tests {
     use super::*;
 
     fn sql(text: &str) -> String {
-        let mut out = Vec::new();
+        let mut out = Sql::default();
         push_json(&mut out, text.as_bytes(), JsonServer::MySql8021);
-        String::from_utf8(out).unwrap()
+        out.to_string()
     }
 
     #[test]
@@ -441,9 +447,9 @@ mod tests {
             sql(r#"{"a": 1, "b": 1.5, "c": "1.10", "d": 1e20}"#),
             r#"_utf8mb4'{"a": 1, "b": 1.5, "c": "1.10", "d": 1e20}'"#
         );
-        let mut out = Vec::new();
+        let mut out = Sql::default();
         push_json(&mut out, b"#[#D1.50]", JsonServer::Text);
-        assert_eq!(out, b"_utf8mb4'[1.50]'");
+        assert_eq!(out.to_string(), "_utf8mb4'[1.50]'");
     }
 
     #[test]
@@ -472,16 +478,16 @@ mod tests {
         assert_eq!(sql("##D-1.50"), "CAST(-1.50 AS JSON)");
         assert_eq!(
             sql(r##"#[#d"2024-01-02", #t"-01:02:03.500000", #m"2024-01-02 03:04:05.000000", #b"base64:type15:AP8="]"##),
-            "JSON_ARRAY(DATE'2024-01-02',TIME'-01:02:03.500000',TIMESTAMP'2024-01-02 03:04:05.000000',x'00ff')"
+            "JSON_ARRAY(DATE'2024-01-02',TIME'-01:02:03.500000',TIMESTAMP'2024-01-02 03:04:05.000000',x'00FF')"
         );
     }
 
     #[test]
     fn hours_that_old_servers_count_otherwise() {
         let time = |text: &str| {
-            let mut out = Vec::new();
+            let mut out = Sql::default();
             push_time(&mut out, text.as_bytes());
-            String::from_utf8(out).unwrap()
+            out.to_string()
         };
         assert_eq!(time("31:59:59.000000"), "TIME'31:59:59.000000'");
         assert!(time("-630:59:59.500000").ends_with("'%838:%',TIME'-630:59:59.500000',TIME'-838:59:59.500000')"));

@@ -21,6 +21,8 @@ use std::borrow::Cow;
 
 use crate::engine::connection::{Flavor, ServerInfo};
 use crate::engine::error::{Error, Result};
+use crate::engine::sql::{Quoted, Sql};
+use crate::sql;
 
 /// Begins a document with types, and each of its values that has one. No JSON text holds it outside strings.
 pub const MARK: u8 = b'#';
@@ -57,21 +59,25 @@ impl JsonServer {
     }
 
     /// What to select beside a document; `column` is its quoted name. None: the text is all there is.
-    pub fn types_expression(self, column: &str) -> Option<String> {
+    pub fn types_expression(self, column: &Sql) -> Option<Sql> {
         match self {
             Self::Text => None,
             Self::MySql57 { measures } => Some(types_of_57(column, measures)),
             Self::MySql80 | Self::MySql8021 => {
                 // 8.0.15 takes a path in the character set of the session's statements only, which must be one of text.
                 let text = if self == Self::MySql8021 { "_utf8mb4" } else { "" };
-                let below = |path: &str| {
-                    let letter = letter_of("godwit_v", LETTERS);
-                    format!(
-                        "COALESCE((SELECT GROUP_CONCAT({letter} ORDER BY godwit_n SEPARATOR '') FROM JSON_TABLE({column},{text}'{path}' \
-                         COLUMNS (godwit_n FOR ORDINALITY,godwit_v JSON PATH {text}'$')) godwit_t),'')"
+                let below = |path: &'static str| {
+                    sql!(
+                        "COALESCE((SELECT GROUP_CONCAT({} ORDER BY godwit_n SEPARATOR '') FROM JSON_TABLE({},{}'{}' \
+                         COLUMNS (godwit_n FOR ORDINALITY,godwit_v JSON PATH {}'$')) godwit_t),'')",
+                        letter_of(&Sql::new("godwit_v"), LETTERS),
+                        column,
+                        text,
+                        path,
+                        text
                     )
                 };
-                Some(format!("CONCAT({},{},{})", letter_of(column, LETTERS), below("$**.*"), below("$**[*]")))
+                Some(sql!("CONCAT({},{},{})", letter_of(column, LETTERS), below("$**.*"), below("$**[*]")))
             }
         }
     }
@@ -106,51 +112,58 @@ const LETTERS_57: &[(&str, char)] = &[
     ("GEOMETRY", 'b'),
 ];
 
-fn letter_of(value: &str, letters: &[(&str, char)]) -> String {
-    let names: Vec<String> = letters.iter().map(|(name, _)| format!("_utf8mb4'{name}'")).collect();
-    let all: String = letters.iter().map(|(_, letter)| *letter).collect();
-    format!("SUBSTRING(_utf8mb4'.{all}',1+COALESCE(FIELD(JSON_TYPE({value}),{}),0),1)", names.join(","))
+fn letter_of(value: &Sql, letters: &[(&'static str, char)]) -> Sql {
+    let names = Sql::list(letters.iter().map(|(name, _)| sql!("_utf8mb4{}", Quoted(name))));
+    let all: String = std::iter::once('.').chain(letters.iter().map(|(_, letter)| *letter)).collect();
+    sql!("SUBSTRING(_utf8mb4{},1+COALESCE(FIELD(JSON_TYPE({}),{}),0),1)", Quoted(&all), value, names)
 }
 
 /// Values in an array or object tree of 5.7 at most, ten to the power of this.
 const DIGITS_57: usize = 4;
 
 /// Each of the values below the root is taken out of the array of all of them, by its number.
-fn types_of_57(column: &str, measures: bool) -> String {
-    let below = |path: &str| {
-        let all = format!("JSON_EXTRACT({column},_utf8mb4'{path}')");
-        let digits = "SELECT 0 godwit_d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 \
-                      UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9";
-        let (mut tables, mut conditions, mut number) = (Vec::new(), Vec::new(), Vec::new());
-        for digit in (0..DIGITS_57).rev() {
-            tables.push(format!("({digits}) godwit_{digit}"));
-            number.push(format!("{}*godwit_{digit}.godwit_d", 10u32.pow(u32::try_from(digit).unwrap_or_default())));
-            // The join stops at the last value's number, at every digit.
-            conditions.push(format!("{}<JSON_LENGTH({all})", number.join("+")));
-        }
-        let number = number.join("+");
-        let letter = letter_of(&format!("JSON_EXTRACT({all},CONCAT(_utf8mb4'$[',{number},_utf8mb4']'))"), LETTERS_57);
-        format!(
-            "COALESCE((SELECT GROUP_CONCAT({letter} ORDER BY {number} SEPARATOR '') FROM {} WHERE {}),'')",
-            tables.join(" STRAIGHT_JOIN "),
-            conditions.join(" AND ")
-        )
-    };
-    let slow = format!("CONCAT({},{},{})", letter_of(column, LETTERS_57), below("$**.*"), below("$**[*]"));
-    let text = format!("CAST({column} AS CHAR CHARACTER SET utf8mb4)");
+fn types_of_57(column: &Sql, measures: bool) -> Sql {
+    let slow = sql!("CONCAT({},{},{})", letter_of(column, LETTERS_57), below_57(column, "$**.*"), below_57(column, "$**[*]"));
+    let text = sql!("CAST({} AS CHAR CHARACTER SET utf8mb4)", column);
     // What text loses changes the size, and always in one direction once these are not there: bytes, dates and times, which
     // grow when they become strings; numbers with a fraction, of which a DECIMAL may have any size; and numbers beyond 32 bits,
     // which take as much as a DOUBLE.
-    let same_size = format!("JSON_STORAGE_SIZE({column})=JSON_STORAGE_SIZE(CAST({text} AS JSON))");
     let quick = if measures {
-        format!(
-            "{text} NOT LIKE _utf8mb4'%base64:type%' AND {text} NOT LIKE _utf8mb4'%____-__-__%' \
-             AND {text} NOT REGEXP _utf8mb4'[0-9][.][0-9]|[0-9]{{10}}' AND {same_size}"
+        sql!(
+            "{} NOT LIKE _utf8mb4'%base64:type%' AND {} NOT LIKE _utf8mb4'%____-__-__%' AND {} NOT REGEXP _utf8mb4{} \
+             AND JSON_STORAGE_SIZE({})=JSON_STORAGE_SIZE(CAST({} AS JSON))",
+            text,
+            text,
+            text,
+            "'[0-9][.][0-9]|[0-9]{10}'",
+            column,
+            text
         )
     } else {
-        format!("{text} NOT REGEXP _utf8mb4'[0-9]' AND {text} NOT LIKE _utf8mb4'%base64:type%'")
+        sql!("{} NOT REGEXP _utf8mb4'[0-9]' AND {} NOT LIKE _utf8mb4'%base64:type%'", text, text)
     };
-    format!("CASE WHEN {column} IS NULL THEN '.' WHEN {quick} THEN '.' ELSE {slow} END")
+    sql!("CASE WHEN {} IS NULL THEN '.' WHEN {} THEN '.' ELSE {} END", column, quick, slow)
+}
+
+fn below_57(column: &Sql, path: &'static str) -> Sql {
+    let all = sql!("JSON_EXTRACT({},_utf8mb4'{}')", column, path);
+    let digits = "(SELECT 0 godwit_d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 \
+                  UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
+    let (mut tables, mut conditions, mut number) = (Sql::default(), Sql::default(), Sql::default());
+    for digit in (0..DIGITS_57).rev() {
+        if !tables.is_empty() {
+            tables.push(" STRAIGHT_JOIN ");
+            conditions.push(" AND ");
+            number.push("+");
+        }
+        let place = u32::try_from(digit).unwrap_or_default();
+        tables.add(&sql!("{} godwit_{}", digits, place));
+        number.add(&sql!("{}*godwit_{}.godwit_d", 10u32.pow(place), place));
+        // The join stops at the last value's number, at every digit.
+        conditions.add(&sql!("{}<JSON_LENGTH({})", number, all));
+    }
+    let letter = letter_of(&sql!("JSON_EXTRACT({},CONCAT(_utf8mb4'$[',{},_utf8mb4']'))", all, number), LETTERS_57);
+    sql!("COALESCE((SELECT GROUP_CONCAT({} ORDER BY {} SEPARATOR '') FROM {} WHERE {}),'')", letter, number, tables, conditions)
 }
 
 /// Whether a canonical document holds types that its text does not tell.

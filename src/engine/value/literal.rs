@@ -7,67 +7,27 @@ use super::CellRef;
 use super::json_sql;
 use super::json_types::{self, JsonServer};
 use crate::engine::plan::ColumnPlan;
-use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::{Column, Kind};
-use crate::engine::sql::words::{is_number, is_word};
+use crate::engine::sql::words::{Word, is_word};
+use crate::engine::sql::{Name, Sql};
+use crate::sql;
 
-/// Values from this size on are measured before they are written.
-const LARGE: usize = 1 << 20;
-
-/// What else stands in a statement with a large value, most of the time.
-const REST_OF_STATEMENT: usize = 16 << 10;
-
-/// Appends `'…'` with the bytes escaped for a session without NO_BACKSLASH_ESCAPES.
-pub fn push_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
-    if bytes.len() > LARGE {
-        // Exactly: growing by doubling would take twice the room of a value that is large already.
-        let escapes = bytes.iter().filter(|byte| matches!(byte, 0 | b'\'' | b'\\')).count();
-        out.reserve_exact(bytes.len() + escapes + REST_OF_STATEMENT);
-    } else {
-        out.reserve(bytes.len() + 2);
-    }
-    out.push(b'\'');
-    let mut start = 0;
-    for (place, &byte) in bytes.iter().enumerate() {
-        let escape = match byte {
-            0 => b'0',
-            b'\'' => b'\'',
-            b'\\' => b'\\',
-            _ => continue,
-        };
-        out.extend_from_slice(&bytes[start..place]);
-        out.push(b'\\');
-        out.push(escape);
-        start = place + 1;
-    }
-    out.extend_from_slice(&bytes[start..]);
-    out.push(b'\'');
-}
-
-/// Appends the value as BIT's number.
-fn push_bits(out: &mut Vec<u8>, bytes: &[u8]) {
-    let number = bytes.iter().take(8).fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));
-    super::read::push_u64(out, number);
-}
-
-/// Appends the value of a numeric column. Only a number stands without quotes; whatever else came for one is text, which strict mode refuses.
-fn push_number(out: &mut Vec<u8>, bytes: &[u8]) {
-    if is_number(bytes) { out.extend_from_slice(bytes) } else { push_quoted(out, bytes) }
+/// The value of a BIT column as a number.
+fn bits(bytes: &[u8]) -> u64 {
+    bytes.iter().take(8).fold(0, |sum, &byte| sum << 8 | u64::from(byte))
 }
 
 /// Appends the literal that stores this value in the column at the destination.
-pub fn push_insert_literal(out: &mut Vec<u8>, column: &ColumnPlan, cell: CellRef<'_>) {
+pub fn push_insert_literal(out: &mut Sql, column: &ColumnPlan, cell: CellRef<'_>) {
     match (&column.column.kind, cell) {
         (Kind::Json, Some(document)) => json_sql::push_json(out, document, column.json.destination),
         _ => push_literal(out, &column.column, cell),
     }
 }
 
-fn push_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
-    let Some(bytes) = cell else {
-        out.extend_from_slice(b"NULL");
-        return;
-    };
+fn push_literal(out: &mut Sql, column: &Column, cell: CellRef<'_>) {
+    let Some(bytes) = cell else { return out.push("NULL") };
+    // What came for a number and is none is text, which strict mode refuses.
     match &column.kind {
         Kind::TinyInt { .. }
         | Kind::SmallInt { .. }
@@ -79,12 +39,12 @@ fn push_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
         | Kind::Double
         | Kind::Year
         | Kind::Enum { .. }
-        | Kind::Set { .. } => push_number(out, bytes),
-        Kind::Bit { .. } => push_bits(out, bytes),
+        | Kind::Set { .. } => out.push_number(bytes),
+        Kind::Bit { .. } => out.add(&bits(bytes)),
         Kind::Json => json_sql::push_json(out, bytes, JsonServer::Text),
         Kind::Uuid | Kind::Inet4 | Kind::Inet6 => {
-            out.extend_from_slice(b"_latin1");
-            push_quoted(out, bytes);
+            out.push("_latin1");
+            out.push_string(bytes);
         }
         Kind::Date
         | Kind::Time { .. }
@@ -97,7 +57,7 @@ fn push_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
         | Kind::VarBinary
         | Kind::Blob
         | Kind::Geometry
-        | Kind::Vector => push_quoted(out, bytes),
+        | Kind::Vector => out.push_string(bytes),
     }
 }
 
@@ -105,65 +65,62 @@ fn push_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
 ///
 /// The introducer gives the bytes the column's character set and leaves the collation to the column
 /// (a literal is coercible; MySQL manual, "Collation Coercibility in Expressions").
-pub fn push_compare_literal(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
+pub fn push_compare_literal(out: &mut Sql, column: &Column, cell: CellRef<'_>) {
     match (&column.kind, cell, &column.character_set) {
         // Definitions with another name than a word are refused where they are read.
         (Kind::Char | Kind::Varchar | Kind::Text, Some(bytes), Some(character_set)) if is_word(character_set) => {
-            out.push(b'_');
-            out.extend_from_slice(character_set.as_bytes());
-            push_quoted(out, bytes);
+            if let Some(word) = Word::of(character_set) {
+                out.push("_");
+                out.add(&word);
+            }
+            out.push_string(bytes);
         }
         // Sessions that read rows may have another character set than bytes.
         (Kind::Binary { .. } | Kind::VarBinary | Kind::Blob | Kind::Geometry | Kind::Vector, Some(bytes), _) => {
-            out.extend_from_slice(b"_binary");
-            push_quoted(out, bytes);
+            out.push("_binary");
+            out.push_string(bytes);
         }
         _ => push_literal(out, column, cell),
     }
 }
 
 /// Appends a condition that holds for exactly the same stored value, byte for byte, NULL included.
-pub fn push_identity(out: &mut Vec<u8>, planned: &ColumnPlan, cell: CellRef<'_>) {
+pub fn push_identity(out: &mut Sql, planned: &ColumnPlan, cell: CellRef<'_>) {
     let column = &planned.column;
-    let quoted = quote_identifier(&planned.destination_name);
+    let name = Name(&planned.destination_name);
     let Some(bytes) = cell else {
-        out.extend_from_slice(format!("{quoted} IS NULL").as_bytes());
-        return;
+        return out.add(&sql!("{} IS NULL", name));
     };
     match &column.kind {
         Kind::Char | Kind::Varchar | Kind::Text => {
             // The first half can use an index, the second tells 'a' from 'A'.
-            out.extend_from_slice(format!("({quoted}=").as_bytes());
+            out.add(&sql!("({}=", name));
             push_compare_literal(out, column, cell);
-            out.extend_from_slice(format!(" AND CAST({quoted} AS BINARY)=").as_bytes());
-            push_quoted(out, bytes);
-            out.push(b')');
+            out.add(&sql!(" AND CAST({} AS BINARY)=", name));
+            out.push_string(bytes);
+            out.push(")");
         }
         Kind::Json => {
-            out.extend_from_slice(
-                format!("CAST({quoted} AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_bin=_utf8mb4").as_bytes(),
-            );
-            push_quoted(out, &json_sql::printed(bytes, planned.json.destination));
+            out.add(&sql!("CAST({} AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_bin=_utf8mb4", name));
+            out.push_string(&json_sql::printed(bytes, planned.json.destination));
         }
         // As a number, and as an exact one: MariaDB compares a SET with a number beyond 63 bits as doubles.
         Kind::Enum { .. } | Kind::Set { .. } => {
-            out.extend_from_slice(format!("CAST({quoted} AS UNSIGNED)=").as_bytes());
-            push_number(out, bytes);
+            out.add(&sql!("CAST({} AS UNSIGNED)=", name));
+            out.push_number(bytes);
         }
         Kind::Geometry | Kind::Vector => {
-            out.extend_from_slice(format!("HEX({quoted})='").as_bytes());
-            for byte in bytes {
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-            }
-            out.push(b'\'');
+            out.add(&sql!("HEX({})='", name));
+            out.push_hex(bytes);
+            out.push("'");
         }
         // 0 and -0 are equal. A comparison with `=` would be no help to ATAN2: servers put the constant in the column's place then.
         Kind::Float | Kind::Double if is_zero(bytes) => {
-            let sign = if bytes.starts_with(b"-") { '<' } else { '>' };
-            out.extend_from_slice(format!("({quoted}>=0e0 AND {quoted}<=0e0 AND ATAN2({quoted},-1){sign}0)").as_bytes());
+            let sign = if bytes.starts_with(b"-") { "<" } else { ">" };
+            out.add(&sql!("({}>=0e0 AND {}<=0e0 AND ATAN2({},-1){}0)", name, name, name, sign));
         }
         _ => {
-            out.extend_from_slice(format!("{quoted}=").as_bytes());
+            out.add(&sql!("{}=", name));
             push_compare_literal(out, column, cell);
         }
     }
@@ -173,8 +130,6 @@ pub fn push_identity(out: &mut Vec<u8>, planned: &ColumnPlan, cell: CellRef<'_>)
 fn is_zero(text: &[u8]) -> bool {
     std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok()) == Some(0.0)
 }
-
-const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Whether LOAD DATA can carry the value; the rest goes through INSERT.
 pub fn fits_load_data(column: &Column, cell: CellRef<'_>) -> bool {
@@ -200,7 +155,7 @@ pub fn push_load_field(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
         return;
     };
     if let Kind::Bit { .. } = column.kind {
-        push_bits(out, bytes);
+        super::read::push_u64(out, bits(bytes));
         return;
     }
     let mut start = 0;
@@ -222,13 +177,13 @@ pub fn push_load_field(out: &mut Vec<u8>, column: &Column, cell: CellRef<'_>) {
 
 /// How LOAD DATA assigns a column that cannot take its field as it stands: the expression over the
 /// user variable.
-pub fn load_expression(kind: &Kind, variable: &str) -> Option<String> {
+pub fn load_expression(kind: &Kind, variable: &Sql) -> Option<Sql> {
     match kind {
-        Kind::Enum { .. } | Kind::Set { .. } | Kind::Bit { .. } => Some(format!("CAST({variable} AS UNSIGNED)")),
-        Kind::Json => Some(format!("CONVERT({variable} USING utf8mb4)")),
-        Kind::Uuid | Kind::Inet4 | Kind::Inet6 => Some(format!("CONVERT({variable} USING latin1)")),
+        Kind::Enum { .. } | Kind::Set { .. } | Kind::Bit { .. } => Some(sql!("CAST({} AS UNSIGNED)", variable)),
+        Kind::Json => Some(sql!("CONVERT({} USING utf8mb4)", variable)),
+        Kind::Uuid | Kind::Inet4 | Kind::Inet6 => Some(sql!("CONVERT({} USING latin1)", variable)),
         // The text "0" would be read as the year 2000.
-        Kind::Year => Some(format!("CAST({variable} AS UNSIGNED)")),
+        Kind::Year => Some(sql!("CAST({} AS UNSIGNED)", variable)),
         _ => None,
     }
 }
@@ -241,10 +196,10 @@ mod tests {
     #[test]
     fn zeros_are_told_apart_by_their_sign() {
         let identity = |kind: Kind, text: &str| {
-            let mut sql = Vec::new();
+            let mut sql = Sql::default();
             let table = table_plan(definition("d", "t", vec![column("d", kind)]));
             push_identity(&mut sql, &table.columns[0], Some(text.as_bytes()));
-            String::from_utf8(sql).unwrap()
+            sql.to_string()
         };
         for kind in [Kind::Float, Kind::Double] {
             assert_eq!(identity(kind.clone(), "0e0"), "(`d`>=0e0 AND `d`<=0e0 AND ATAN2(`d`,-1)>0)");

@@ -9,17 +9,18 @@ use super::json_sql::mended;
 use super::json_types::typed;
 use super::{RowBuilder, float_text};
 use crate::engine::error::{Error, Result};
-use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::{Column, Kind};
 use crate::engine::sql::words::is_exact_number;
+use crate::engine::sql::{Name, Sql};
+use crate::sql;
 
 /// What to select for a column so that [`push_value`] can read it: ENUM and SET travel as numbers.
-pub fn select_expression(name: &str, kind: &Kind) -> String {
-    let quoted = quote_identifier(name);
+pub fn select_expression(name: &str, kind: &Kind) -> Sql {
+    let name = Name(name);
     match kind {
-        Kind::Enum { .. } | Kind::Set { .. } => format!("CAST({quoted} AS UNSIGNED)"),
-        Kind::Uuid | Kind::Inet4 | Kind::Inet6 => format!("CAST({quoted} AS CHAR CHARACTER SET latin1)"),
-        _ => quoted,
+        Kind::Enum { .. } | Kind::Set { .. } => sql!("CAST({} AS UNSIGNED)", name),
+        Kind::Uuid | Kind::Inet4 | Kind::Inet6 => sql!("CAST({} AS CHAR CHARACTER SET latin1)", name),
+        _ => sql!("{}", name),
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use mysql_async::prelude::Queryable;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -20,6 +19,7 @@ use crate::engine::copy::range::{KeyBound, Side, read_boundary};
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::schema::definition::Kind;
+use crate::engine::sql::Queries;
 
 /// Rows in a piece at most.
 const PIECE_ROWS: u64 = 100_000;

@@ -5,14 +5,16 @@
 //! wrongly makes pieces overlap, and never leaves rows between them.
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use crate::engine::copy::range::{KeyBound, range_places};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::schema::definition::{Column, Kind};
+use crate::engine::sql::words::Word;
+use crate::engine::sql::{Hex, Queries, Sql};
 use crate::engine::value::CellRef;
 use crate::engine::value::literal::push_compare_literal;
+use crate::sql;
 
 /// A column of the destination as information_schema has it.
 pub struct DestinationColumn {
@@ -60,22 +62,22 @@ impl Order {
     /// What the server says.
     pub async fn greater(&self, conn: &mut Conn, table: &TablePlan, known: Option<KeyBound>, new: &KeyBound) -> Result<KeyBound> {
         let Some(known) = known else { return Ok(new.clone()) };
-        let mut sql = b"SELECT CONCAT(".to_vec();
+        let mut sql = Sql::new("SELECT CONCAT(");
         let columns = range_places(table).iter().map(|&place| &table.columns[place].column);
         for (number, ((column, text), (left, right))) in
             columns.zip(&self.0).zip(new.row().cells().zip(known.row().cells())).enumerate()
         {
-            sql.extend_from_slice(if number == 0 { b"(".as_slice() } else { b",(".as_slice() });
+            sql.push(if number == 0 { "(" } else { ",(" });
             push_literal(&mut sql, column, text.as_ref(), left);
-            sql.push(b'>');
+            sql.push(">");
             push_literal(&mut sql, column, text.as_ref(), right);
-            sql.extend_from_slice(b")-(");
+            sql.push(")-(");
             push_literal(&mut sql, column, text.as_ref(), left);
-            sql.push(b'<');
+            sql.push("<");
             push_literal(&mut sql, column, text.as_ref(), right);
-            sql.extend_from_slice(b")+1");
+            sql.push(")+1");
         }
-        sql.push(b')');
+        sql.push(")");
         // A digit a column: 0 less, 1 equal, 2 greater.
         let digits: Option<String> = conn.query_first(sql).await?;
         let digits = digits.ok_or_else(|| Error::transient("two bounds could not be compared"))?;
@@ -98,18 +100,14 @@ fn text(is_text: bool, character_set: Option<&str>, collation: Option<&str>) -> 
     Some(Text { character_set: character_set.to_owned(), collation })
 }
 
-fn push_literal(sql: &mut Vec<u8>, column: &Column, text: Option<&Text>, cell: CellRef<'_>) {
-    let hex = |sql: &mut Vec<u8>| {
-        let digits = cell.unwrap_or_default().iter().map(|byte| format!("{byte:02x}"));
-        sql.extend_from_slice(format!("X'{}'", digits.collect::<String>()).as_bytes());
-    };
+fn push_literal(sql: &mut Sql, column: &Column, text: Option<&Text>, cell: CellRef<'_>) {
+    let hex = Hex(cell.unwrap_or_default());
     match text {
         Some(text) => {
-            sql.extend_from_slice(format!("(_{} ", text.character_set).as_bytes());
-            hex(sql);
-            sql.extend_from_slice(format!(" COLLATE {})", text.collation).as_bytes());
+            let of = |name| Word::of(name).map_or_else(Sql::default, |word| sql!("{}", word));
+            sql.add(&sql!("(_{} {} COLLATE {})", of(&text.character_set), hex, of(&text.collation)));
         }
-        None if matches!(column.kind, Kind::Binary { .. } | Kind::VarBinary | Kind::Blob) => hex(sql),
+        None if matches!(column.kind, Kind::Binary { .. } | Kind::VarBinary | Kind::Blob) => sql.add(&hex),
         None => push_compare_literal(sql, column, cell),
     }
 }

@@ -1,11 +1,11 @@
 //! Where the source's log stood, for the report.
 
-use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
 
 use crate::api::status::Position;
 use crate::engine::connection::{Connector, Role, is_access_denied, server_info};
 use crate::engine::error::Result;
+use crate::engine::sql::Queries;
 
 /// The source's position: GTID set first, then file and offset. None when the account may not see it or
 /// there is no binary log.

@@ -7,7 +7,6 @@
 use std::collections::{HashMap, HashSet};
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::Context;
 use super::run::TableRun;
@@ -15,12 +14,13 @@ use super::session::{Patience, Session, Sessions};
 use super::settle::{Candidate, Found, fetch_rows, look};
 use crate::engine::connection::STATEMENTS_OF_TEXT;
 use crate::engine::copy::range::{CONDITION_BYTES, Side, batches, keys_condition};
-use crate::engine::destination::mysql::refusal;
+use crate::engine::destination::mysql::{column_list, refusal};
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::TablePlan;
-use crate::engine::quote::quote_identifier;
+use crate::engine::sql::{Queries, Sql};
 use crate::engine::value::Row;
 use crate::engine::value::literal::{push_identity, push_insert_literal};
+use crate::sql;
 
 /// Writes rows that differ.
 pub struct Repairer {
@@ -103,7 +103,7 @@ impl Repairer {
         let writer = self.writer.get().await?;
         writer.query_drop("START TRANSACTION").await?;
         let mut locking = run.select(Side::Destination, &keys_condition(table, Side::Destination, &keys));
-        locking.extend_from_slice(b" FOR UPDATE");
+        locking.push(" FOR UPDATE");
         let too_large = || Error::definite("the rows are too large to be repaired together");
         writer.query_drop(STATEMENTS_OF_TEXT).await?;
         let held = fetch_rows(run, writer, &locking, &keys).await;
@@ -160,11 +160,11 @@ fn refused(run: &TableRun, error: &Error) -> Result<()> {
     Ok(())
 }
 
-fn delete_statement(table: &TablePlan, key: &Row) -> Vec<u8> {
-    let mut sql = format!("DELETE FROM {} WHERE ", table.destination.quoted()).into_bytes();
+fn delete_statement(table: &TablePlan, key: &Row) -> Sql {
+    let mut sql = sql!("DELETE FROM {} WHERE ", table.destination);
     for (number, (&place, cell)) in table.key.iter().zip(key.cells()).enumerate() {
         if number > 0 {
-            sql.extend_from_slice(b" AND ");
+            sql.push(" AND ");
         }
         let column = &table.columns[place];
         push_identity(&mut sql, column, cell);
@@ -172,17 +172,15 @@ fn delete_statement(table: &TablePlan, key: &Row) -> Vec<u8> {
     sql
 }
 
-fn insert_statement(table: &TablePlan, row: &Row) -> Vec<u8> {
-    let names: Vec<String> =
-        table.columns.iter().filter(|column| column.write).map(|column| quote_identifier(&column.destination_name)).collect();
-    let mut sql = format!("INSERT INTO {} ({}) VALUES (", table.destination.quoted(), names.join(",")).into_bytes();
+fn insert_statement(table: &TablePlan, row: &Row) -> Sql {
+    let mut sql = sql!("INSERT INTO {} ({}) VALUES (", table.destination, column_list(table));
     let written = table.columns.iter().zip(row.cells()).filter(|(column, _)| column.write);
     for (number, (column, cell)) in written.enumerate() {
         if number > 0 {
-            sql.push(b',');
+            sql.push(",");
         }
         push_insert_literal(&mut sql, column, cell);
     }
-    sql.push(b')');
+    sql.push(")");
     sql
 }

@@ -15,6 +15,7 @@ use super::order::Order;
 use super::progress::{Counts, TableProgress, bound_text};
 use crate::engine::copy::range::{KeyBound, SelectOptions, Side, select_statement};
 use crate::engine::plan::TablePlan;
+use crate::engine::sql::Sql;
 use crate::engine::value::json_types::plain;
 use crate::engine::value::{CellRef, Row, RowBuilder};
 
@@ -84,7 +85,7 @@ impl TableRun {
     }
 
     /// The statement that reads the rows under a condition.
-    pub fn select(&self, side: Side, condition: &[u8]) -> Vec<u8> {
+    pub fn select(&self, side: Side, condition: &Sql) -> Sql {
         let force_index = self.plan.has_key() && self.force_index(side);
         // Where JSON meets text, only texts can be compared.
         let json_types = self.shape.mixed_json.is_empty();

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::still::Still;
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
+use crate::engine::sql::Queries;
+use crate::sql;
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -44,7 +45,7 @@ impl Session {
     /// table to its end in the background.
     pub fn abort(&mut self) {
         let Some(conn) = self.conn.take() else { return };
-        let kill = format!("KILL {}", conn.id());
+        let kill = sql!("KILL {}", conn.id());
         let connector = self.connector.clone();
         drop(conn);
         tokio::spawn(async move {

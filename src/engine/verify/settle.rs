@@ -19,6 +19,7 @@ use super::session::{Patience, Session, Sessions};
 use super::{Context, text};
 use crate::engine::copy::range::{CONDITION_BYTES, RowReader, Side, batches, keys_condition};
 use crate::engine::error::{Class, Result};
+use crate::engine::sql::Sql;
 use crate::engine::value::Row;
 
 /// Keys of one statement.
@@ -244,7 +245,7 @@ async fn fetch(run: &TableRun, session: &mut Session, side: Side, keys: &[Row]) 
 pub async fn fetch_rows(
     run: &TableRun,
     conn: &mut mysql_async::Conn,
-    statement: &[u8],
+    statement: &Sql,
     keys: &[Row],
 ) -> Result<Option<HashMap<Row, Row>>> {
     let wanted: HashSet<&Row> = keys.iter().collect();

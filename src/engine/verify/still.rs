@@ -5,14 +5,13 @@
 
 use std::time::Duration;
 
-use mysql_async::prelude::Queryable;
-
 use super::options::Recheck;
 use super::session::Session;
 use crate::engine::checkpoint::Record;
 use crate::engine::connection::{ServerInfo, server_info};
 use crate::engine::error::Result;
 use crate::engine::source::position::GtidPosition;
+use crate::engine::sql::Queries;
 
 /// The first pause where positions can tell. MariaDB lists transactions a moment before they are visible, so one look is not
 /// enough.

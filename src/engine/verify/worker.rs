@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use mysql_async::prelude::Queryable;
 use tokio::sync::{Mutex, mpsc};
 
 use super::Context;
@@ -15,6 +14,7 @@ use super::settle::{Candidate, counts_under};
 use super::streams::compare_keyed;
 use crate::engine::copy::range::{Side, count_statement};
 use crate::engine::error::{Class, Error, Result};
+use crate::engine::sql::{Queries, Sql};
 
 /// One worker.
 pub struct Worker {
@@ -98,7 +98,7 @@ impl Work {
 }
 
 async fn count_rows(session: &mut Session, ticket: &Ticket, side: Side) -> Result<u64> {
-    let statement = count_statement(&ticket.run.plan, side, b"", false);
+    let statement = count_statement(&ticket.run.plan, side, &Sql::default(), false);
     let conn = session.get().await?;
     let rows: Option<u64> = conn.query_first(statement).await?;
     rows.ok_or_else(|| Error::transient("COUNT(*) returned nothing"))

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::cascade::{Carrier, Step};
 use super::long;
@@ -21,11 +20,12 @@ use crate::engine::replicate::cascade::{Applied, Cascades};
 use crate::engine::replicate::change::{ChangeKind, NetChanges};
 use crate::engine::schema::definition::Kind;
 use crate::engine::source::position::Position;
+use crate::engine::sql::{Queries, Sql};
 use crate::engine::value::Row;
 
 /// Ends the packet, and with it the transaction, when the statement before it gave a warning: error 1690 (a DOUBLE out of
 /// range). It has no table, so that it leaves the diagnostics as they are (MySQL manual, "SHOW WARNINGS Statement").
-const NO_WARNINGS: &[u8] = b";SELECT EXP(1000*@@warning_count)";
+const NO_WARNINGS: &str = ";SELECT EXP(1000*@@warning_count)";
 
 /// What stands around a statement in a packet, at most.
 const AROUND_BYTES: usize = 64;
@@ -134,13 +134,13 @@ impl Applier {
         mark: Option<(&Position, Option<&Position>)>,
         done: &mut Vec<Arc<Applied>>,
     ) -> Result<()> {
-        let mut packet = Vec::new();
+        let mut packet = Sql::default();
         if !self.open {
-            packet.extend_from_slice(b"START TRANSACTION;");
+            packet.push("START TRANSACTION;");
             // The fence comes first: its lock is what a new engine waits for.
-            packet.extend_from_slice(&self.fence.statement(mark)?);
+            packet.add(&self.fence.statement(mark)?);
         } else if mark.is_some() {
-            packet.extend_from_slice(&self.fence.statement(mark)?);
+            packet.add(&self.fence.statement(mark)?);
         }
         self.open = true;
         for step in steps {
@@ -166,7 +166,7 @@ impl Applier {
                 if statement.sql.len() + AROUND_BYTES > joined {
                     self.limits.check(&plan.tables[statement.table as usize], statement)?;
                     // Not copied into a packet with others: it may hold a row of any size.
-                    if let Err(error) = self.conn.query_drop(statement.sql.as_slice()).await {
+                    if let Err(error) = self.conn.query_drop(&statement.sql).await {
                         return Err(self.explain(plan, error, steps).await);
                     }
                     let table = &plan.tables[statement.table as usize];
@@ -174,19 +174,19 @@ impl Applier {
                     continue;
                 }
                 if !packet.is_empty() {
-                    packet.push(b';');
+                    packet.push(";");
                 }
-                packet.extend_from_slice(&statement.sql);
+                packet.add(&statement.sql);
                 if statement.warnings == Warnings::Errors {
-                    packet.extend_from_slice(NO_WARNINGS);
+                    packet.push(NO_WARNINGS);
                 }
             }
         }
         if mark.is_some() {
             if !packet.is_empty() {
-                packet.push(b';');
+                packet.push(";");
             }
-            packet.extend_from_slice(b"COMMIT");
+            packet.push("COMMIT");
         }
         self.send(plan, &mut packet, steps).await?;
         self.open = mark.is_none();
@@ -205,7 +205,7 @@ impl Applier {
         self.open
     }
 
-    async fn send(&mut self, plan: &Plan, packet: &mut Vec<u8>, steps: &[Step]) -> Result<()> {
+    async fn send(&mut self, plan: &Plan, packet: &mut Sql, steps: &[Step]) -> Result<()> {
         if packet.is_empty() {
             return Ok(());
         }
@@ -267,7 +267,7 @@ impl Applier {
                 |statement: &&Statement| statement.lenient.is_empty() && statement.long.is_empty() && statement.refused.is_none();
             for statement in statements.iter().filter(can_run) {
                 let table = &plan.tables[statement.table as usize];
-                let refused = match self.conn.query_drop(statement.sql.as_slice()).await {
+                let refused = match self.conn.query_drop(&statement.sql).await {
                     Ok(()) => refuse_warnings(&mut self.conn, statement).await.err(),
                     Err(error) if is_other_row(table, self.limits, &error) => return Some(other_row(table, statement)),
                     Err(error) => Some(Error::of_rows(error)),

@@ -7,17 +7,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::statement::{Limits, Warnings, refuse_warnings_of};
 use crate::engine::copy::range::{CONDITION_BYTES, RowReader, SelectOptions, Side, batches, select_statement};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{Plan, TablePlan};
-use crate::engine::quote::quote_identifier;
 use crate::engine::replicate::cascade::{Applied, Cascade, Cascades, DEEPEST, Effect, Link, Rule};
 use crate::engine::schema::definition::Kind;
+use crate::engine::sql::{Name, Queries, Sql};
 use crate::engine::value::literal::{push_compare_literal, push_insert_literal};
 use crate::engine::value::{Row, RowBuilder};
+use crate::sql;
 
 /// What a lane's window consists of.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl<'a> Carrier<'a> {
     }
 
     /// The values that others reference, of the rows that a step is about to change.
-    async fn referenced(&self, conn: &mut Conn, table: &TablePlan, condition: &[u8]) -> Result<Vec<Row>> {
+    async fn referenced(&self, conn: &mut Conn, table: &TablePlan, condition: &Sql) -> Result<Vec<Row>> {
         let statement = select_statement(
             table,
             Side::Destination,
@@ -173,61 +173,59 @@ fn set(before: &Row, referenced: &[usize], cells: &[(usize, Option<Vec<u8>>)]) -
     after.finish()
 }
 
-fn name(table: &TablePlan, place: usize) -> String {
-    table.columns.get(place).map(|column| quote_identifier(&column.destination_name)).unwrap_or_default()
+fn name(table: &TablePlan, place: usize) -> Name<'_> {
+    Name(&table.columns[place].destination_name)
 }
 
 /// `a IN (…)`, or `(a=… AND b=…) OR …`.
-fn condition(table: &TablePlan, columns: &[usize], keys: &[Row]) -> Vec<u8> {
-    let mut sql = Vec::new();
+fn condition(table: &TablePlan, columns: &[usize], keys: &[Row]) -> Sql {
+    let mut sql = Sql::default();
     if let [place] = columns {
-        sql.extend_from_slice(name(table, *place).as_bytes());
+        sql.add(&name(table, *place));
         for (number, key) in keys.iter().enumerate() {
-            sql.extend_from_slice(if number == 0 { b" IN (" } else { b"," });
+            sql.push(if number == 0 { " IN (" } else { "," });
             push_compare_literal(&mut sql, &table.columns[*place].column, key.cells().next().flatten());
         }
-        sql.push(b')');
+        sql.push(")");
         return sql;
     }
     for (number, key) in keys.iter().enumerate() {
-        sql.extend_from_slice(if number == 0 { b"(" } else { b" OR (" });
+        sql.push(if number == 0 { "(" } else { " OR (" });
         for (number, (place, cell)) in columns.iter().zip(key.cells()).enumerate() {
             if number > 0 {
-                sql.extend_from_slice(b" AND ");
+                sql.push(" AND ");
             }
-            sql.extend_from_slice(name(table, *place).as_bytes());
-            sql.push(b'=');
+            sql.add(&name(table, *place));
+            sql.push("=");
             push_compare_literal(&mut sql, &table.columns[*place].column, cell);
         }
-        sql.push(b')');
+        sql.push(")");
     }
     sql
 }
 
-fn delete(table: &TablePlan, condition: &[u8]) -> Vec<u8> {
-    let mut sql = format!("DELETE FROM {} WHERE ", table.destination.quoted()).into_bytes();
-    sql.extend_from_slice(condition);
-    sql
+fn delete(table: &TablePlan, condition: &Sql) -> Sql {
+    sql!("DELETE FROM {} WHERE {}", table.destination, condition)
 }
 
-fn update(table: &TablePlan, cells: &[(usize, Option<Vec<u8>>)], condition: &[u8]) -> Vec<u8> {
-    let mut sql = format!("UPDATE {} SET ", table.destination.quoted()).into_bytes();
+fn update(table: &TablePlan, cells: &[(usize, Option<Vec<u8>>)], condition: &Sql) -> Sql {
+    let mut sql = sql!("UPDATE {} SET ", table.destination);
     for (number, (place, value)) in cells.iter().enumerate() {
         if number > 0 {
-            sql.push(b',');
+            sql.push(",");
         }
-        sql.extend_from_slice(format!("{}=", name(table, *place)).as_bytes());
+        sql.add(&sql!("{}=", name(table, *place)));
         push_insert_literal(&mut sql, &table.columns[*place], value.as_deref());
     }
     // A cascade leaves ON UPDATE CURRENT_TIMESTAMP alone.
     for (place, column) in table.columns.iter().enumerate() {
         let is_time = matches!(column.column.kind, Kind::Timestamp { .. } | Kind::DateTime { .. });
         if is_time && column.write && cells.iter().all(|(set, _)| *set != place) {
-            let name = quote_identifier(&column.destination_name);
-            sql.extend_from_slice(format!(",{name}={name}").as_bytes());
+            let name = Name(&column.destination_name);
+            sql.add(&sql!(",{}={}", name, name));
         }
     }
-    sql.extend_from_slice(b" WHERE ");
-    sql.extend_from_slice(condition);
+    sql.push(" WHERE ");
+    sql.add(condition);
     sql
 }

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row as SqlRow};
 
 use super::apply::LOCK_TRIES;
@@ -25,10 +24,11 @@ use crate::engine::checkpoint::{Fence, fenced_error};
 use crate::engine::connection::{Connector, Role};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::TablePlan;
-use crate::engine::quote::quote_identifier;
+use crate::engine::sql::{Name, Queries, Sql};
 use crate::engine::text::Text;
 use crate::engine::value::Row;
 use crate::engine::value::literal::{fits_load_data, load_expression, push_load_field};
+use crate::sql;
 
 /// Size of the pieces in which LOAD DATA is sent.
 const PIECE_BYTES: usize = 256 << 10;
@@ -56,7 +56,7 @@ impl ChunkWriter {
         table: &Arc<TablePlan>,
         rows: &Arc<Vec<Row>>,
         on_duplicate: OnDuplicate,
-        record: Option<&[u8]>,
+        record: Option<&Sql>,
     ) -> Result<()> {
         let mut tries = 0;
         loop {
@@ -72,7 +72,7 @@ impl ChunkWriter {
         table: &Arc<TablePlan>,
         rows: &Arc<Vec<Row>>,
         on_duplicate: OnDuplicate,
-        record: Option<&[u8]>,
+        record: Option<&Sql>,
     ) -> Result<()> {
         let mode = if table.has_key() { on_duplicate } else { OnDuplicate::Fail };
         let mut written = self.write_open(table, rows, mode, false).await;
@@ -94,19 +94,19 @@ impl ChunkWriter {
             let _ = self.conn.query_drop("ROLLBACK").await;
             return Err(error);
         }
-        let mut tail = record.map(<[u8]>::to_vec).unwrap_or_default();
+        let mut tail = record.cloned().unwrap_or_default();
         if !tail.is_empty() {
-            tail.push(b';');
+            tail.push(";");
         }
-        tail.extend_from_slice(b"COMMIT");
+        tail.push("COMMIT");
         self.conn.query_drop(tail).await?;
         Ok(())
     }
 
     /// Opens the transaction and writes the rows; the number of rows that went for them. `anew`: what has their keys goes first.
     async fn write_open(&mut self, table: &Arc<TablePlan>, rows: &Arc<Vec<Row>>, mode: OnDuplicate, anew: bool) -> Result<u64> {
-        let mut head = b"START TRANSACTION;".to_vec();
-        head.extend_from_slice(&self.fence.statement(None)?);
+        let mut head = Sql::new("START TRANSACTION;");
+        head.add(&self.fence.statement(None)?);
         self.conn.query_drop(head).await.map_err(fenced_error)?;
         if anew {
             let keys: Vec<Row> = rows.iter().map(|row| row.project(&table.key)).collect();
@@ -161,8 +161,8 @@ impl ChunkWriter {
         if has_text_key(table) {
             return Ok(false);
         }
-        let name = table.destination.quoted();
-        let parts: Vec<SqlRow> = self.conn.query(format!("SHOW INDEX FROM {name} WHERE Non_unique=0")).await?;
+        let name = &table.destination;
+        let parts: Vec<SqlRow> = self.conn.query(sql!("SHOW INDEX FROM {} WHERE Non_unique=0", table.destination)).await?;
         let mut columns: HashMap<String, Vec<String>> = HashMap::new();
         for mut part in parts {
             let (index, column) = (part.take::<String, _>("Key_name"), part.take::<Option<String>, _>("Column_name").flatten());
@@ -287,28 +287,32 @@ fn next_piece(table: &TablePlan, rows: &[Row], loadable: &[bool], start: Place) 
     (!piece.is_empty()).then(|| (Bytes::from(piece), place))
 }
 
-fn load_statement(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
-    let mut fields = Vec::new();
-    let mut assignments = Vec::new();
+fn load_statement(table: &TablePlan, on_duplicate: OnDuplicate) -> Sql {
+    let (mut fields, mut assignments) = (Vec::new(), Vec::new());
     for (place, column) in table.columns.iter().enumerate().filter(|(_, column)| column.write) {
-        let name = quote_identifier(&column.destination_name);
-        let variable = format!("@godwit_{place}");
+        let name = Name(&column.destination_name);
+        let variable = sql!("@godwit_{}", place);
         match load_expression(&column.column.kind, &variable) {
-            None => fields.push(name),
+            None => fields.push(sql!("{}", name)),
             Some(expression) => {
                 fields.push(variable);
-                assignments.push(format!("{name}={expression}"));
+                assignments.push(sql!("{}={}", name, expression));
             }
         }
     }
     let replace = if on_duplicate == OnDuplicate::Replace { "REPLACE " } else { "" };
-    let set = if assignments.is_empty() { String::new() } else { format!(" SET {}", assignments.join(",")) };
-    format!(
-        "LOAD DATA LOCAL INFILE 'godwit' {replace}INTO TABLE {} CHARACTER SET binary FIELDS TERMINATED BY '\\t' \
-         ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({}){set}",
-        table.destination.quoted(),
-        fields.join(",")
-    )
+    let mut statement = sql!(
+        "LOAD DATA LOCAL INFILE 'godwit' {}INTO TABLE {} CHARACTER SET binary FIELDS TERMINATED BY '\\t' \
+         ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({})",
+        replace,
+        table.destination,
+        Sql::list(fields)
+    );
+    if !assignments.is_empty() {
+        statement.push(" SET ");
+        statement.add_list(assignments);
+    }
+    statement
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@
 //! a binary string like the literal it stands for.
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::TablePlan;
 use crate::engine::schema::definition::Kind;
+use crate::engine::sql::{Queries, Sql};
 use crate::engine::value::Row;
-use crate::engine::value::literal::push_quoted;
+use crate::sql;
 
 /// Values from this size on are sent ahead.
 pub const LONG_BYTES: usize = 4 << 20;
@@ -77,10 +77,10 @@ fn places_from(table: &TablePlan, row: &Row, least: usize) -> Vec<usize> {
 }
 
 /// The variable that holds a value.
-pub fn variable(image: Image, place: usize) -> String {
+pub fn variable(image: Image, place: usize) -> Sql {
     match image {
-        Image::Before => format!("@godwit_old_{place}"),
-        Image::After => format!("@godwit_new_{place}"),
+        Image::Before => sql!("@godwit_old_{}", place),
+        Image::After => sql!("@godwit_new_{}", place),
     }
 }
 
@@ -102,7 +102,7 @@ pub fn raise_packet(bytes: usize) -> String {
     format!("raise it there (SET GLOBAL max_allowed_packet = {})", (2 * bytes).next_power_of_two().min(1 << 30))
 }
 
-async fn send_value(conn: &mut Conn, variable: &str, value: &[u8], packet_bytes: usize) -> Result<()> {
+async fn send_value(conn: &mut Conn, variable: &Sql, value: &[u8], packet_bytes: usize) -> Result<()> {
     let too_large = || {
         let bytes = value.len();
         let what =
@@ -115,19 +115,19 @@ async fn send_value(conn: &mut Conn, variable: &str, value: &[u8], packet_bytes:
     let mut sent = 0;
     // With all bytes escaped a piece takes half of a packet.
     for piece in value.chunks(PIECE_BYTES.min(packet_bytes / 4).max(1)) {
-        let mut sql = format!("SET {variable}=").into_bytes();
+        let mut sql = sql!("SET {}=", variable);
         if sent > 0 {
-            sql.extend_from_slice(format!("CONCAT({variable},").as_bytes());
+            sql.add(&sql!("CONCAT({},", variable));
         }
-        push_quoted(&mut sql, piece);
+        sql.push_string(piece);
         if sent > 0 {
-            sql.push(b')');
+            sql.push(")");
         }
         conn.query_drop(sql).await?;
         sent += piece.len();
     }
     // CONCAT beyond max_allowed_packet gives NULL and a warning.
-    let held: Option<Option<u64>> = conn.query_first(format!("SELECT LENGTH({variable})")).await?;
+    let held: Option<Option<u64>> = conn.query_first(sql!("SELECT LENGTH({})", variable)).await?;
     if held.flatten() == Some(value.len() as u64) { Ok(()) } else { too_large() }
 }
 
@@ -136,10 +136,10 @@ async fn send_value(conn: &mut Conn, variable: &str, value: &[u8], packet_bytes:
 /// # Errors
 /// The server's.
 pub async fn forget(conn: &mut Conn, rows: &[LongRow]) -> Result<()> {
-    let names = rows.iter().flat_map(|long| long.places.iter().map(|place| format!("{}=NULL", variable(long.image, *place))));
-    let names: Vec<String> = names.collect();
+    let names = rows.iter().flat_map(|long| long.places.iter().map(|place| sql!("{}=NULL", variable(long.image, *place))));
+    let names = Sql::list(names);
     if !names.is_empty() {
-        conn.query_drop(format!("SET {}", names.join(","))).await?;
+        conn.query_drop(sql!("SET {}", names)).await?;
     }
     Ok(())
 }

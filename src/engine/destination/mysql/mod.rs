@@ -6,4 +6,4 @@ pub mod chunk;
 mod long;
 mod statement;
 
-pub use statement::{Limits, OnDuplicate, SMALL_BYTES, Statement, refusal};
+pub use statement::{Limits, OnDuplicate, SMALL_BYTES, Statement, column_list, refusal};

@@ -1,21 +1,21 @@
-//! Statements that write rows. Pure: rows and a table in, SQL bytes out.
+//! Statements that write rows. Pure: rows and a table in, SQL out.
 
 use std::borrow::Cow;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::long::{self, Image, LongRow, long_places};
 use crate::engine::connection::{LENIENT_SQL_MODE, STRICT_SQL_MODE};
 use crate::engine::copy::range::{Side, batches, keys_condition};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{ColumnPlan, TablePlan};
-use crate::engine::quote::quote_identifier;
 use crate::engine::schema::definition::Kind;
+use crate::engine::sql::{Name, Queries, Sql};
 use crate::engine::text::Text;
 use crate::engine::value::json_sql;
-use crate::engine::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal, push_quoted};
+use crate::engine::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal};
 use crate::engine::value::{CellRef, Row, RowBuilder};
+use crate::sql;
 
 /// How large statements may get.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +89,7 @@ pub enum Warnings {
 #[derive(Debug)]
 pub struct Statement {
     pub table: u32,
-    pub sql: Vec<u8>,
+    pub sql: Sql,
     /// Keys (or whole rows, for tables without a key) in the order they stand in the statement.
     pub subjects: Vec<Row>,
     /// The number of rows that the statement must find; None: any.
@@ -122,7 +122,7 @@ pub async fn run(conn: &mut Conn, table: &TablePlan, statement: &Statement, limi
     if !statement.lenient.is_empty() {
         return run_lenient(conn, statement).await;
     }
-    conn.query_drop(statement.sql.as_slice()).await.map_err(Error::of_rows)?;
+    conn.query_drop(&statement.sql).await.map_err(Error::of_rows)?;
     let found = conn.affected_rows();
     refuse_warnings(conn, statement).await?;
     Ok(found)
@@ -178,12 +178,12 @@ fn unexpected(warnings: Vec<(String, u16, String)>, meaning: Warnings, lenient: 
 /// # Errors
 /// The server's; definite for any warning that another value caused.
 async fn run_lenient(conn: &mut Conn, statement: &Statement) -> Result<u64> {
-    conn.query_drop(format!("SET SESSION sql_mode='{LENIENT_SQL_MODE}'")).await?;
-    let result = conn.query_drop(statement.sql.as_slice()).await;
+    conn.query_drop(sql!("SET SESSION sql_mode='{}'", LENIENT_SQL_MODE)).await?;
+    let result = conn.query_drop(&statement.sql).await;
     let found = conn.affected_rows();
     let warnings: Vec<(String, u16, String)> = if result.is_ok() { conn.query("SHOW WARNINGS").await? } else { Vec::new() };
     // Before anything else: the session may be used again after a lock conflict.
-    conn.query_drop(format!("SET SESSION sql_mode='{STRICT_SQL_MODE}'")).await?;
+    conn.query_drop(sql!("SET SESSION sql_mode='{}'", STRICT_SQL_MODE)).await?;
     result.map_err(Error::of_rows)?;
     unexpected(warnings, statement.warnings, &statement.lenient)?;
     Ok(found)
@@ -217,45 +217,49 @@ pub fn refusal(table: &TablePlan, row: &Row) -> Option<String> {
     })
 }
 
-fn column_list(table: &TablePlan) -> String {
-    let names: Vec<String> = table.columns.iter().filter(|c| c.write).map(|c| quote_identifier(&c.destination_name)).collect();
-    names.join(",")
+/// The columns that are written, with commas between them.
+pub fn column_list(table: &TablePlan) -> Sql {
+    Sql::list(table.columns.iter().filter(|column| column.write).map(|column| Name(&column.destination_name)))
 }
 
-fn insert_head(table: &TablePlan, on_duplicate: OnDuplicate) -> String {
+fn insert_head(table: &TablePlan, on_duplicate: OnDuplicate) -> Sql {
     let verb = match on_duplicate {
         OnDuplicate::Replace => "REPLACE INTO",
         OnDuplicate::Keep => "INSERT IGNORE INTO",
         OnDuplicate::Update | OnDuplicate::Fail => "INSERT INTO",
     };
-    format!("{verb} {} ({}) VALUES ", table.destination.quoted(), column_list(table))
+    sql!("{} {} ({}) VALUES ", verb, table.destination, column_list(table))
 }
 
 /// The row alias of [`Limits::row_alias`].
 const NEW_ROW: &str = "`godwit new`";
 
-fn insert_tail(table: &TablePlan, on_duplicate: OnDuplicate, limits: Limits) -> String {
+fn insert_tail(table: &TablePlan, on_duplicate: OnDuplicate, limits: Limits) -> Sql {
+    let mut tail = Sql::default();
     if on_duplicate != OnDuplicate::Update {
-        return String::new();
+        return tail;
     }
-    let value = |name: &str| if limits.row_alias { format!("{NEW_ROW}.{name}") } else { format!("VALUES({name})") };
-    let mut assignments = Vec::new();
-    for column in guarded_key(table, limits) {
-        let name = quote_identifier(&column.destination_name);
-        let own = format!("{}.{name}", table.destination.quoted());
+    if limits.row_alias {
+        tail.add(&sql!(" AS {}", NEW_ROW));
+    }
+    tail.push(" ON DUPLICATE KEY UPDATE ");
+    let value = |name: Name<'_>| if limits.row_alias { sql!("{}.{}", NEW_ROW, name) } else { sql!("VALUES({})", name) };
+    let guards = guarded_key(table, limits).map(|column| {
+        let name = Name(&column.destination_name);
+        let own = sql!("{}.{}", table.destination, name);
         let same = match is_exact(column, limits) {
-            true => format!("CAST({own} AS BINARY)=CAST({} AS BINARY)", value(&name)),
-            false => format!("{own}={}", value(&name)),
+            true => sql!("CAST({} AS BINARY)=CAST({} AS BINARY)", own, value(name)),
+            false => sql!("{}={}", own, value(name)),
         };
-        assignments.push(format!("{name}=IF({same},{own},NULL)"));
-    }
+        sql!("{}=IF({},{},NULL)", name, same, own)
+    });
     // Key columns too: under a case-insensitive collation 'a' may have become 'A'.
-    for column in table.columns.iter().filter(|column| column.write) {
-        let name = quote_identifier(&column.destination_name);
-        assignments.push(format!("{name}={}", value(&name)));
-    }
-    let alias = if limits.row_alias { format!(" AS {NEW_ROW}") } else { String::new() };
-    format!("{alias} ON DUPLICATE KEY UPDATE {}", assignments.join(","))
+    let values = table.columns.iter().filter(|column| column.write).map(|column| {
+        let name = Name(&column.destination_name);
+        sql!("{}={}", name, value(name))
+    });
+    tail.add_list(guards.chain(values));
+    tail
 }
 
 /// Key columns that are set to NULL, which they refuse, when the duplicate is another row: one that holds a unique value of
@@ -303,23 +307,23 @@ pub fn is_other_row(table: &TablePlan, limits: Limits, error: &mysql_async::Erro
 }
 
 /// Appends `(v1,v2,…)`; the values at `long` are variables.
-fn push_values(sql: &mut Vec<u8>, table: &TablePlan, row: &Row, long: &[usize]) {
-    sql.push(b'(');
+fn push_values(sql: &mut Sql, table: &TablePlan, row: &Row, long: &[usize]) {
+    sql.push("(");
     let mut first = true;
     for (place, (column, cell)) in table.columns.iter().zip(row.cells()).enumerate() {
         if column.write {
             if !first {
-                sql.push(b',');
+                sql.push(",");
             }
             first = false;
             if long.contains(&place) {
-                sql.extend_from_slice(long::variable(Image::After, place).as_bytes());
+                sql.add(&long::variable(Image::After, place));
             } else {
                 push_insert_literal(sql, column, cell);
             }
         }
     }
-    sql.push(b')');
+    sql.push(")");
 }
 
 /// Bytes of a value that a message can show.
@@ -359,15 +363,15 @@ pub fn inserts<'a>(
         let (lenient, long) = (lenient_columns(table, &row), long_places(table, &row, limits.packet_bytes));
         let refused = refusal(table, &row);
         if !lenient.is_empty() || !long.is_empty() || refused.is_some() {
-            let mut sql = head.clone().into_bytes();
+            let mut sql = head.clone();
             push_values(&mut sql, table, &row, &long);
-            sql.extend_from_slice(tail.as_bytes());
+            sql.add(&tail);
             let subjects = vec![subject(table, &row)];
             let long = LongRow::new(row.into_owned(), Image::After, long).into_iter().collect();
             statements.push(Statement { table: table.id, sql, subjects, must_find: None, lenient, long, warnings, refused });
             continue;
         }
-        let begin = |sql: Vec<u8>| Statement {
+        let begin = |sql: Sql| Statement {
             table: table.id,
             sql,
             subjects: Vec::new(),
@@ -377,20 +381,20 @@ pub fn inserts<'a>(
             warnings,
             refused: None,
         };
-        let mut statement = open.take().unwrap_or_else(|| begin(head.clone().into_bytes()));
-        let before = statement.sql.len();
+        let mut statement = open.take().unwrap_or_else(|| begin(head.clone()));
+        let before = statement.sql.mark();
         if !statement.subjects.is_empty() {
-            statement.sql.push(b',');
+            statement.sql.push(",");
         }
-        let values = statement.sql.len();
+        let values = statement.sql.mark();
         push_values(&mut statement.sql, table, &row, &[]);
         // What a row takes is known when it stands there.
         let full = statement.subjects.len() >= limits.rows || statement.sql.len() + tail.len() > limits.statement_bytes;
         if full && !statement.subjects.is_empty() {
-            let mut next = begin(head.clone().into_bytes());
-            next.sql.extend_from_slice(&statement.sql[values..]);
-            statement.sql.truncate(before);
-            statement.sql.extend_from_slice(tail.as_bytes());
+            let mut next = begin(head.clone());
+            next.sql.add(&statement.sql.cut(values));
+            statement.sql.cut(before);
+            statement.sql.add(&tail);
             statements.push(statement);
             statement = next;
         }
@@ -398,7 +402,7 @@ pub fn inserts<'a>(
         open = Some(statement);
     }
     if let Some(mut statement) = open {
-        statement.sql.extend_from_slice(tail.as_bytes());
+        statement.sql.add(&tail);
         statements.push(statement);
     }
     statements
@@ -406,45 +410,44 @@ pub fn inserts<'a>(
 
 /// `k IN (…)` for a key of one column, which servers turn into one range scan; OR-ed conjunctions else. Keys are told apart by their
 /// bytes where [`is_exact`] says so.
-fn push_key_condition(sql: &mut Vec<u8>, table: &TablePlan, keys: &[Row], limits: Limits) {
+fn push_key_condition(sql: &mut Sql, table: &TablePlan, keys: &[Row], limits: Limits) {
     let single = match table.key.as_slice() {
         [place] => Some(&table.columns[*place]).filter(|column| !matches!(column.column.kind, Kind::Set { .. })),
         _ => None,
     };
     if let Some(column) = single {
-        let name = quote_identifier(&column.destination_name);
-        push_list(sql, &name, keys, |sql, cell| push_compare_literal(sql, &column.column, cell));
+        let name = Name(&column.destination_name);
+        push_list(sql, &sql!("{}", name), keys, |sql, cell| push_compare_literal(sql, &column.column, cell));
         if is_exact(column, limits) {
-            sql.extend_from_slice(b" AND ");
-            push_list(sql, &format!("CAST({name} AS BINARY)"), keys, |sql, cell| push_quoted(sql, cell.unwrap_or_default()));
+            sql.push(" AND ");
+            push_list(sql, &sql!("CAST({} AS BINARY)", name), keys, |sql, cell| sql.push_string(cell.unwrap_or_default()));
         }
         return;
     }
     for (number, key) in keys.iter().enumerate() {
-        sql.extend_from_slice(if number == 0 { b"(" } else { b" OR (" });
-        sql.extend_from_slice(&keys_condition(table, Side::Destination, [key]));
+        sql.push(if number == 0 { "(" } else { " OR (" });
+        sql.add(&keys_condition(table, Side::Destination, [key]));
         for (&place, cell) in table.key.iter().zip(key.cells()) {
             let column = &table.columns[place];
             if is_exact(column, limits) {
-                let name = quote_identifier(&column.destination_name);
-                sql.extend_from_slice(format!(" AND CAST({name} AS BINARY)=").as_bytes());
-                push_quoted(sql, cell.unwrap_or_default());
+                sql.add(&sql!(" AND CAST({} AS BINARY)=", Name(&column.destination_name)));
+                sql.push_string(cell.unwrap_or_default());
             }
         }
-        sql.push(b')');
+        sql.push(")");
     }
 }
 
 /// `name IN (…)` with the first cell of each key.
-fn push_list(sql: &mut Vec<u8>, name: &str, keys: &[Row], literal: impl Fn(&mut Vec<u8>, CellRef<'_>)) {
-    sql.extend_from_slice(name.as_bytes());
-    let mut separator: &[u8] = b" IN (";
+fn push_list(sql: &mut Sql, name: &Sql, keys: &[Row], literal: impl Fn(&mut Sql, CellRef<'_>)) {
+    sql.add(name);
+    let mut separator = " IN (";
     for key in keys {
-        sql.extend_from_slice(separator);
-        separator = b",";
+        sql.push(separator);
+        separator = ",";
         literal(sql, key.cells().next().flatten());
     }
-    sql.push(b')');
+    sql.push(")");
 }
 
 /// Deletes rows by key.
@@ -452,7 +455,7 @@ pub fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement
     // A key stands there twice where its bytes count.
     batches(table, &table.key, keys, limits.rows.min(1000), limits.statement_bytes / 2)
         .map(|keys| {
-            let mut sql = format!("DELETE FROM {} WHERE ", table.destination.quoted()).into_bytes();
+            let mut sql = sql!("DELETE FROM {} WHERE ", table.destination);
             push_key_condition(&mut sql, table, keys, limits);
             Statement {
                 table: table.id,
@@ -469,28 +472,28 @@ pub fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement
 }
 
 /// Appends `WHERE …` for one row like this; the values at `long` are variables.
-fn push_identities(sql: &mut Vec<u8>, table: &TablePlan, row: &Row, long: &[usize]) {
+fn push_identities(sql: &mut Sql, table: &TablePlan, row: &Row, long: &[usize]) {
     let mut first = true;
     for (place, (column, cell)) in table.columns.iter().zip(row.cells()).enumerate() {
         if !column.write {
             continue;
         }
-        sql.extend_from_slice(if first { b" WHERE " } else { b" AND " });
+        sql.push(if first { " WHERE " } else { " AND " });
         first = false;
         if long.contains(&place) {
-            let (name, variable) = (quote_identifier(&column.destination_name), long::variable(Image::Before, place));
+            let (name, variable) = (Name(&column.destination_name), long::variable(Image::Before, place));
             // Without an index of its own: no key holds a value as long as this.
-            sql.extend_from_slice(format!("CAST({name} AS BINARY)={variable}").as_bytes());
+            sql.add(&sql!("CAST({} AS BINARY)={}", name, variable));
         } else {
             push_identity(sql, column, cell);
         }
     }
-    sql.extend_from_slice(b" LIMIT 1");
+    sql.push(" LIMIT 1");
 }
 
 /// Takes one row like this away.
 pub fn remove_one(table: &TablePlan, row: Row, limits: Limits) -> Statement {
-    let mut sql = format!("DELETE FROM {}", table.destination.quoted()).into_bytes();
+    let mut sql = sql!("DELETE FROM {}", table.destination);
     let long = long_places(table, &row, limits.packet_bytes);
     push_identities(&mut sql, table, &row, &long);
     let subjects = vec![subject(table, &row)];
@@ -503,18 +506,18 @@ pub fn remove_one(table: &TablePlan, row: Row, limits: Limits) -> Statement {
 pub fn replace_one(table: &TablePlan, before: Row, after: Row, limits: Limits) -> Statement {
     let half = limits.packet_bytes / 2;
     let (long_before, long_after) = (long_places(table, &before, half), long_places(table, &after, half));
-    let mut sql = format!("UPDATE {} SET ", table.destination.quoted()).into_bytes();
+    let mut sql = sql!("UPDATE {} SET ", table.destination);
     let mut first = true;
     for (place, (column, cell)) in table.columns.iter().zip(after.cells()).enumerate() {
         if column.write {
             if !first {
-                sql.push(b',');
+                sql.push(",");
             }
             first = false;
-            sql.extend_from_slice(quote_identifier(&column.destination_name).as_bytes());
-            sql.push(b'=');
+            sql.push_name(&column.destination_name);
+            sql.push("=");
             if long_after.contains(&place) {
-                sql.extend_from_slice(long::variable(Image::After, place).as_bytes());
+                sql.add(&long::variable(Image::After, place));
             } else {
                 push_insert_literal(&mut sql, column, cell);
             }

@@ -19,8 +19,8 @@ fn limits() -> Limits {
     Limits::of(SMALL_BYTES, false, false)
 }
 
-fn text(sql: &[u8]) -> String {
-    String::from_utf8(sql.to_vec()).unwrap()
+fn text(sql: &Sql) -> String {
+    sql.to_string()
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn what_no_packet_takes_is_refused_by_name() {
     let table = text_keyed();
     let mut statement = inserts(&table, [Cow::Owned(row(&[b"a", b"1", b"x"]))], OnDuplicate::Fail, limits()).remove(0);
     assert!(limits().check(&table, &statement).is_ok());
-    statement.sql.resize(SMALL_BYTES, b' ');
+    statement.sql.push_string(&vec![b'x'; SMALL_BYTES]);
     let error = limits().check(&table, &statement).unwrap_err();
     assert!(!error.is_retryable());
     assert!(error.to_string().contains("d.t") && error.to_string().contains("max_allowed_packet"), "{error}");

@@ -8,15 +8,14 @@
 use std::collections::BTreeMap;
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 
 use super::super::context::Context;
 use crate::engine::connection::{Connector, Role, is_access_denied};
 use crate::engine::error::{Context as _, Error, Result};
 use crate::engine::plan::select::{TRIAL_PREFIX, is_trial_database};
-use crate::engine::quote::{quote_identifier, quote_qualified};
 use crate::engine::schema::apply;
-use crate::engine::schema::edit::quote_string;
+use crate::engine::sql::{Name, Qualified, Queries, Quoted, Sql};
+use crate::sql;
 
 /// What the account must be allowed to do in such a database.
 const TABLES: [&str; 6] = ["SELECT", "CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"];
@@ -105,7 +104,7 @@ impl Scratch {
     ///
     /// # Errors
     /// What may pass by itself.
-    pub async fn open(destination: &Connector, databases: BTreeMap<String, String>) -> Result<Opened> {
+    pub async fn open(destination: &Connector, databases: BTreeMap<String, Sql>) -> Result<Opened> {
         let mut conn = destination.connect(Role::Metadata).await?;
         apply::prepare_session(&mut conn).await?;
         not_logged(&mut conn).await?;
@@ -132,15 +131,13 @@ impl Scratch {
         }
     }
 
-    async fn make(&mut self, databases: &BTreeMap<String, String>) -> mysql_async::Result<()> {
+    async fn make(&mut self, databases: &BTreeMap<String, Sql>) -> mysql_async::Result<()> {
         for (destination, options) in databases {
             let Some(name) = self.names.of(destination).cloned() else { continue };
-            self.conn.query_drop(format!("CREATE DATABASE {}{options}", quote_identifier(&name))).await?;
+            self.conn.query_drop(sql!("CREATE DATABASE {}{}", Name(&name), options)).await?;
             self.made.push(name.clone());
-            let table = quote_qualified(&name, &name);
-            self.conn
-                .query_drop(format!("CREATE TABLE {table} (id INT PRIMARY KEY) COMMENT = {}", quote_string(&mark(&name))))
-                .await?;
+            let table = Qualified { database: &name, object: &name };
+            self.conn.query_drop(sql!("CREATE TABLE {} (id INT PRIMARY KEY) COMMENT = {}", table, Quoted(&mark(&name)))).await?;
         }
         Ok(())
     }
@@ -161,7 +158,7 @@ impl Scratch {
     /// When the session that holds them was lost: what was refused says nothing then.
     pub async fn still_ours(&mut self) -> Result<()> {
         let held: Option<Option<bool>> =
-            self.conn.query_first(format!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", quote_string(&self.name))).await?;
+            self.conn.query_first(sql!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", Quoted(&self.name))).await?;
         match held.flatten() {
             Some(true) => Ok(()),
             _ => Err(Error::transient("the session of the trial of the definitions was lost")),
@@ -174,7 +171,7 @@ impl Scratch {
     /// When the server does not drop one, with its name.
     pub async fn close(mut self) -> Result<()> {
         for name in &self.made {
-            let statement = format!("DROP DATABASE IF EXISTS {}", quote_identifier(name));
+            let statement = sql!("DROP DATABASE IF EXISTS {}", Name(name));
             self.conn.query_drop(&statement).await.context(statement)?;
         }
         let _ = self.conn.disconnect().await;
@@ -191,12 +188,12 @@ pub async fn not_logged(conn: &mut Conn) -> Result<()> {
 }
 
 async fn lock(conn: &mut Conn, trial: &str) -> Result<bool> {
-    let got: Option<Option<bool>> = conn.query_first(format!("SELECT GET_LOCK({}, 0)", quote_string(trial))).await?;
+    let got: Option<Option<bool>> = conn.query_first(sql!("SELECT GET_LOCK({}, 0)", Quoted(trial))).await?;
     Ok(got.flatten() == Some(true))
 }
 
 async fn unlock(conn: &mut Conn, trial: &str) -> Result<()> {
-    Ok(conn.query_drop(format!("DO RELEASE_LOCK({})", quote_string(trial))).await?)
+    Ok(conn.query_drop(sql!("DO RELEASE_LOCK({})", Quoted(trial))).await?)
 }
 
 /// The trial of a database.
@@ -206,17 +203,17 @@ fn trial_of(database: &str) -> &str {
 
 /// Drops the databases of trials that were interrupted; gives those that are empty, which cannot be told from somebody else's.
 async fn sweep(conn: &mut Conn) -> Result<Vec<String>> {
-    let like = quote_string(&format!("{}%", TRIAL_PREFIX.replace('_', "\\_")));
+    let like = format!("{}%", TRIAL_PREFIX.replace('_', "\\_"));
     let databases: Vec<String> =
-        conn.query(format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE {like}")).await?;
+        conn.query(sql!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE {}", Quoted(&like))).await?;
     let mut unmarked = Vec::new();
     for database in databases.into_iter().filter(|name| is_trial_database(name)) {
         if !lock(conn, trial_of(&database)).await? {
             continue;
         }
-        let place = quote_string(&database);
+        let place = Quoted(&database);
         let tables: Vec<(String, String)> = conn
-            .query(format!("SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = {place}"))
+            .query(sql!("SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = {}", place))
             .await?;
         if tables.iter().any(|(table, comment)| *table == database && *comment == mark(&database)) {
             tracing::info!(%database, "dropping what an interrupted trial of definitions left");
@@ -230,7 +227,7 @@ async fn sweep(conn: &mut Conn) -> Result<Vec<String>> {
 }
 
 async fn drop_leftover(conn: &mut Conn, database: &str) -> Result<()> {
-    match conn.query_drop(format!("DROP DATABASE {}", quote_identifier(database))).await {
+    match conn.query_drop(sql!("DROP DATABASE {}", Name(database))).await {
         Ok(()) => Ok(()),
         Err(mysql_async::Error::Server(error)) if error.code == NO_SUCH_DATABASE || error.code == 1008 => Ok(()),
         // Of another account: it is no obstacle.

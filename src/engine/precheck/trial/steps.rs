@@ -11,10 +11,11 @@ use super::scratch::ScratchNames;
 use crate::engine::error::Result;
 use crate::engine::plan::statements::Statements;
 use crate::engine::plan::{Plan, TableName, TablePlan, ViewPlan};
-use crate::engine::schema::apply::{ViewStatement, create_database_statement};
+use crate::engine::schema::apply::{ViewStatement, database_options};
 use crate::engine::schema::names::{NameMap, PlanNames};
 use crate::engine::schema::rewrite::{Deferred, DeferredKind};
 use crate::engine::schema::view::view_references;
+use crate::engine::sql::Sql;
 use crate::engine::sql::single::Single;
 
 /// One table.
@@ -49,7 +50,7 @@ fn is_made(context: &Context, destination: &TableName) -> bool {
 }
 
 /// The destination databases that something is made in, with the options of their CREATE DATABASE.
-pub fn databases(context: &Context) -> BTreeMap<String, String> {
+pub fn databases(context: &Context) -> BTreeMap<String, Sql> {
     let plan = &context.plan;
     let tables = plan.tables.iter().map(|table| &table.destination);
     let objects = tables.chain(plan.views.iter().map(|view| &view.destination)).filter(|name| is_made(context, name));
@@ -57,8 +58,7 @@ pub fn databases(context: &Context) -> BTreeMap<String, String> {
     let options = |name: &str| {
         let database = plan.databases.iter().find(|database| database.destination == name)?;
         // One without a counterpart is the item CharacterSets; tables say their own.
-        let statement = create_database_statement(database, &context.destination.info).ok()?;
-        statement.split_once(" CHARACTER SET ").map(|(_, options)| format!(" CHARACTER SET {options}"))
+        database_options(database, &context.destination.info).ok()
     };
     wanted.into_iter().map(|name| (name.to_owned(), options(name).unwrap_or_default())).collect()
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
 
 use super::Failure;
@@ -14,10 +13,11 @@ use super::steps::{Step, Steps};
 use crate::engine::connection::{Connector, Role, is_access_denied};
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::TableName;
-use crate::engine::quote::quote_identifier;
 use crate::engine::schema::apply::{self, ViewStatement};
 use crate::engine::schema::view_session::{CreateError, create_in_session};
 use crate::engine::sql::single::Single;
+use crate::engine::sql::{Name, Queries};
+use crate::sql;
 
 /// Sessions at once: DDL of several sessions waits for the same locks of the dictionary, so more gain nothing.
 const SESSIONS: usize = 4;
@@ -132,9 +132,9 @@ impl Act<'_> {
     async fn run(self, conn: &mut Conn) -> mysql_async::Result<()> {
         match self {
             Self::Define(single) => single.run(conn).await,
-            Self::Drop(table) => conn.query_drop(format!("DROP TABLE IF EXISTS {}", table.quoted())).await,
-            Self::DropTemporary(table) => conn.query_drop(format!("DROP TEMPORARY TABLE {}", table.quoted())).await,
-            Self::Use(database) => conn.query_drop(format!("USE {}", quote_identifier(database))).await,
+            Self::Drop(table) => conn.query_drop(sql!("DROP TABLE IF EXISTS {}", table)).await,
+            Self::DropTemporary(table) => conn.query_drop(sql!("DROP TEMPORARY TABLE {}", table)).await,
+            Self::Use(database) => conn.query_drop(sql!("USE {}", Name(database))).await,
         }
     }
 }

@@ -35,6 +35,7 @@ use login::{Socket, login, receive, server_error, unexpected};
 use packet::{EOF, ERR, OK, Packets};
 
 use crate::engine::error::{Context, Error, Result};
+use crate::engine::sql::Statement;
 
 /// Without anything for this long the connection is dead, whatever TCP thinks. Heartbeats come more often.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -77,9 +78,9 @@ impl Dump {
     ///
     /// # Errors
     /// The server's, or a lost connection.
-    pub async fn execute(&mut self, sql: &str) -> DriverResult<()> {
+    pub async fn execute(&mut self, statement: impl Statement) -> DriverResult<()> {
         let mut command = vec![Command::COM_QUERY as u8];
-        command.extend_from_slice(sql.as_bytes());
+        command.extend_from_slice(statement.bytes());
         self.command(&command).await
     }
 
