@@ -147,7 +147,7 @@ impl Metrics<'_> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 
@@ -156,8 +156,9 @@ mod tests {
         let progress = Progress::new("a:3306".into(), "b:3306".into());
         progress.set_phase(Phase::Replicating);
         progress.add_applied(3, 2, 1, 4);
-        progress.record_latency(Duration::from_millis(3));
-        progress.record_latency(Duration::from_secs(7200));
+        let now = SystemTime::now();
+        progress.applied(now - Duration::from_millis(3), now);
+        progress.applied(now - Duration::from_secs(7200), now);
         assert!(!encode(progress.clone()).unwrap().contains("\ngodwit_latency_seconds"));
         progress.set_latency(Some(Duration::from_millis(250)));
         progress.set_heartbeat(Some(Duration::from_millis(125)), Duration::ZERO);

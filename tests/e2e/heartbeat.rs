@@ -198,6 +198,7 @@ async fn refused_while_it_runs() {
     // The task goes on: changes arrive, the latency is told as it is without a heartbeat.
     source.run(&["UPDATE shop.customers SET name='Ada' ORDER BY id LIMIT 1"]).await;
     running.until("the change", WITHIN, |report| report["incremental"]["updates"].as_u64() >= Some(1)).await;
+    running.until("when it was committed", WITHIN, |report| report["incremental"]["lastCommitAt"].is_string()).await;
     sleep(3.0).await;
     assert!(latency(&running.report()) < 2);
     source.run(&["GRANT UPDATE ON `beats`.* TO 'reader'@'%'"]).await;

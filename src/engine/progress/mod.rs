@@ -12,7 +12,7 @@ mod tables;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -72,6 +72,8 @@ struct Hot {
     transactions: AtomicU64,
     log_bytes: AtomicU64,
     latency_micros: AtomicU64,
+    /// When the newest transaction that is applied was committed at the source, in microseconds since 1970; 0: none is applied.
+    committed_micros: AtomicU64,
     /// An attempt has ended since the latency was measured.
     is_interrupted: AtomicBool,
     /// What the newest heartbeat took, or takes.
@@ -110,7 +112,6 @@ struct Recorded {
     schema: Option<SchemaStatus>,
     position: Option<Position>,
     last_ddl: Option<LastDdl>,
-    last_commit: Option<Timestamp>,
     /// What was committed on the source before this moment is applied.
     synced_at: Option<Instant>,
     retry: Option<RetryStatus>,
@@ -146,7 +147,6 @@ impl Progress {
             schema: None,
             position: None,
             last_ddl: None,
-            last_commit: None,
             synced_at: None,
             retry: None,
             failed: None,
@@ -211,11 +211,6 @@ impl Progress {
     pub fn message(&self, message: impl Into<String>) {
         let message = message.into();
         self.record(|facts| facts.message = Some(message));
-    }
-
-    /// When the task first started, as its record at the destination says.
-    pub fn set_started_at(&self, at: Timestamp) {
-        self.record(|facts| facts.started_at = at);
     }
 
     /// Outcome of the precheck.
@@ -313,14 +308,12 @@ impl Progress {
         self.record(|facts| facts.position = Some(Position { gtid_set: gtid, file, offset }));
     }
 
-    /// Counts one transaction's latency for the metrics.
-    pub fn record_latency(&self, latency: Duration) {
-        self.0.latencies.record(latency);
-    }
-
-    /// Commit time at the source of the newest transaction that is applied.
-    pub fn set_last_commit(&self, at: Timestamp) {
-        self.record(|facts| facts.last_commit = Some(at));
+    /// A transaction that the source committed at this time is applied now.
+    pub fn applied(&self, committed_at: SystemTime, now: SystemTime) {
+        self.0.latencies.record(now.duration_since(committed_at).unwrap_or_default());
+        let since = committed_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // Lanes commit in an order of their own.
+        self.0.hot.committed_micros.fetch_max(u64::try_from(since.as_micros()).unwrap_or_default(), Relaxed);
     }
 
     /// Row changes that are now committed at the destination.
@@ -444,6 +437,7 @@ impl Progress {
             latency: self.latency(),
             heartbeat_latency: latency::known(&hot.heartbeat_micros),
             latencies: self.0.latencies.snapshot(),
+            last_commit: last_commit(hot.committed_micros.load(Relaxed)),
             recorded: lock(&self.0.facts).clone(),
         };
         if snapshot.phase().is_final() || matches!(snapshot.phase(), Phase::Paused | Phase::Failed) {
@@ -498,6 +492,11 @@ fn shorten(statement: &str) -> String {
         Some((end, _)) => format!("{}…", &statement[..end]),
         None => statement.to_owned(),
     }
+}
+
+/// None: nothing is applied.
+fn last_commit(micros: u64) -> Option<Timestamp> {
+    i64::try_from(micros).ok().filter(|micros| *micros > 0).and_then(|micros| Timestamp::from_microsecond(micros).ok())
 }
 
 /// Times in status have no fractions.

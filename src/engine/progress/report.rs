@@ -158,7 +158,7 @@ fn incremental_status(snapshot: &Snapshot) -> IncrementalStatus {
         ddl: counters.ddl,
         ddl_skipped: counters.ddl_skipped,
         last_ddl: snapshot.recorded.last_ddl.clone(),
-        last_commit_at: snapshot.recorded.last_commit.map(whole_second),
+        last_commit_at: snapshot.last_commit.map(whole_second),
         ..IncrementalStatus::default()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::rate::Rates;
 use super::{HistogramSnapshot, Recorded, TableSnapshot, TableState};
 use crate::api::{MigrationTaskStatus, Phase};
@@ -53,6 +55,8 @@ pub struct Snapshot {
     /// What the newest heartbeat took; None: there is none, or it is not known.
     pub heartbeat_latency: Option<Duration>,
     pub latencies: HistogramSnapshot,
+    /// When the newest transaction that is applied was committed at the source.
+    pub(super) last_commit: Option<Timestamp>,
     pub(super) recorded: Recorded,
 }
 

@@ -216,3 +216,16 @@ fn latency_goes_on_growing_between_attempts() {
     progress.set_latency(Some(Duration::ZERO));
     assert_eq!(progress.status().latency_seconds, Some(0));
 }
+
+#[test]
+fn the_newest_commit_is_told_whatever_lane_is_done_last() {
+    let progress = progress();
+    progress.set_phase(Phase::Replicating);
+    assert_eq!(progress.status().incremental.and_then(|incremental| incremental.last_commit_at), None);
+    let (now, newest) = (SystemTime::now(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    for before in [3, 0, 7] {
+        progress.applied(newest - Duration::from_secs(before), now);
+    }
+    let told = progress.status().incremental.and_then(|incremental| incremental.last_commit_at).unwrap();
+    assert_eq!(told.0.as_second(), 1_700_000_000);
+}

@@ -179,7 +179,7 @@ impl Lane {
             self.dispatcher.applied(self.number, mark.sequence);
             let now = SystemTime::now();
             for committed_at in marks.iter().filter_map(|mark| mark.committed_at) {
-                self.progress.record_latency(now.duration_since(committed_at).unwrap_or_default());
+                self.progress.applied(committed_at, now);
             }
         }
         drop(permits);
