@@ -7,9 +7,10 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 export GODWIT_LAB_CACHE ?= $(CURDIR)/.cache/lab
 TOOLS := $(CURDIR)/.cache/tools
 DENY_VERSION := 0.20.2
+SHELLCHECK := /usr/bin/shellcheck
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: build tools test test-unit test-integration test-scale test-packaging test-chaos test-model test-fuzz lint fmt clippy deny image cluster demo bench crds clean help
+.PHONY: build tools test test-unit test-integration test-scale test-packaging test-chaos test-model test-fuzz lint fmt clippy doc shell deny image cluster demo bench crds clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
@@ -41,7 +42,7 @@ test-fuzz: ## the fuzzers, with new seeds for GODWIT_FUZZ_MINUTES (60)
 	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test e2e --locked -- --nocapture families::cascades_beside_snapshots fuzz_keys::
 	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test schema_real --locked definitions_survive -- --nocapture
 
-lint: fmt clippy deny ## formatting, clippy, licences and banned crates
+lint: fmt clippy doc shell deny ## formatting, clippy, links of the documentation, shellcheck, licences and banned crates
 
 fmt:
 	cargo fmt --check
@@ -49,9 +50,20 @@ fmt:
 clippy:
 	cargo clippy --all-targets --locked -- --deny warnings
 
+# Links to what is private are for whoever reads the source.
+doc:
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --lib --no-deps --document-private-items --locked --quiet
+
+shell: $(SHELLCHECK)
+	$(SHELLCHECK) --severity=warning $$(git ls-files '*.sh') .ci/run
+
 deny: $(DENY)
 	cargo fetch --locked --quiet
 	$(DENY) --offline check bans licenses sources
+
+$(SHELLCHECK):
+	apt-get -qq -y --no-install-recommends install shellcheck >/dev/null || \
+		{ apt-get -qq update && apt-get -qq -y --no-install-recommends install shellcheck >/dev/null; }
 
 # Built once a machine: about one minute on two cores.
 $(DENY):

@@ -62,9 +62,9 @@ compare_apply() {
 }
 
 await_replica() {
-  local done
-  done=$(sql replica "SELECT WAIT_FOR_EXECUTED_GTID_SET('$(sql src "SELECT @@GLOBAL.gtid_executed" | tr -d '\n\\n')', 1200)")
-  [[ $done == 0 ]] || { sql replica "SHOW REPLICA STATUS\G" >&2; return 1; }
+  local awaited
+  awaited=$(sql replica "SELECT WAIT_FOR_EXECUTED_GTID_SET('$(sql src "SELECT @@GLOBAL.gtid_executed" | tr -d '\n\\n')', 1200)")
+  [[ $awaited == 0 ]] || { sql replica "SHOW REPLICA STATUS\G" >&2; return 1; }
 }
 replica_catches_up() { sql replica "START REPLICA" && await_replica; }
 

@@ -235,7 +235,7 @@ impl Connector {
     /// A connection with the role's session settings.
     ///
     /// # Errors
-    /// Says side and address; class [`Class::Connection`] when the server cannot be reached.
+    /// Says side and address; class [`crate::engine::error::Class::Connection`] when the server cannot be reached.
     pub async fn connect(&self, role: Role) -> Result<Conn> {
         self.talk(self.connect_unguarded(role)).await
     }

@@ -2,7 +2,7 @@
 //!
 //! The driver asks any server for its public key and sends the password encrypted with it, and it answers a request for another plugin
 //! whatever that is. So at addresses where somebody can stand between, it does not log in: it is connected to a socket of this process,
-//! knows no password, and is told what the server said once [`super::login`] has logged in by its rules. From then on bytes are passed on
+//! knows no password, and is told what the server said once [`login()`](super::login()) has logged in by its rules. From then on bytes are passed on
 //! in both directions.
 //!
 //! The socket has no file (Linux, "abstract"): a pod's file system may be read-only. Only this process is let in.
