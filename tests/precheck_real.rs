@@ -302,6 +302,18 @@ async fn definitions_that_the_destination_refuses(pair: &Pair<'_>) {
     only(&pair.check(OBJECTS).await, "Trial", Verdict::Warning);
     source.sql(&["DROP VIEW shop_eu.hashes, shop_eu.of_view", "DROP TABLE shop_eu.parts, shop_eu.slices, shop_eu.packed"]).await;
 
+    // A client of latin1 cannot say a name in Cyrillic letters.
+    let narrow = "CREATE VIEW shop_eu.narrow AS SELECT HEX('é') AS h FROM shop_eu.customers";
+    source.sql(&["SET NAMES latin1", narrow]).await;
+    assert_eq!(item(&pair.check(OBJECTS).await, "Views").verdict, Verdict::Passed);
+    let renamed = pair.check("objects: [{database: shop_eu, renameTo: лавка}]\nprecheck: {trial: false}").await;
+    let found = item(&renamed, "Views");
+    assert!(
+        found.verdict == Verdict::Warning && found.seen.contains("shop_eu.narrow") && found.seen.contains("latin1"),
+        "{found:?}"
+    );
+    source.sql(&["DROP VIEW shop_eu.narrow"]).await;
+
     // What an interrupted trial left goes; what only has the name does not, nor what somebody is at.
     let trial = |digit: &str| format!("godwit_trial_{}_0000", digit.repeat(32));
     let (left, bare, taken, foreign) = (trial("a"), trial("b"), trial("c"), trial("d"));
@@ -413,6 +425,18 @@ async fn mariadb_to_itself_and_a_managed_surface() {
     source.sql(&["DROP SEQUENCE shop_eu.numbers", "CREATE TABLE shop_eu.past (id INT PRIMARY KEY) WITH SYSTEM VERSIONING"]).await;
     only(&pair.check(renamed).await, "SystemVersioning", Verdict::Failed);
     source.sql(&["DROP TABLE shop_eu.past"]).await;
+    // MariaDB takes what it prints of this, as a table that is no temporary one, and refuses to open it.
+    let mixed = "CREATE TABLE shop_eu.mixed (id INT PRIMARY KEY, s VARCHAR(20), c VARCHAR(40) AS (IF(s = 'Zé', _utf8mb4'b', _latin1 0xB66C)) STORED) \
+                 DEFAULT CHARSET=utf16";
+    source.sql(&["SET NAMES utf8mb4", mixed]).await;
+    only(&pair.check(renamed).await, "Trial", Verdict::Failed);
+    let found = item(&pair.check(renamed).await, "Trial");
+    assert!(found.seen.contains("shop_eu.mixed: Illegal mix") && found.remedy.contains("without an introducer"), "{found:?}");
+    // Its rows get another text than SHOW CREATE says.
+    let said = "CREATE TABLE shop_eu.said (id INT PRIMARY KEY, d VARCHAR(9) DEFAULT (CONCAT(_latin1 0xE9, 'a')))";
+    source.sql(&["DROP TABLE shop_eu.mixed", said]).await;
+    only(&pair.check(renamed).await, "Definitions", Verdict::Failed);
+    source.sql(&["DROP TABLE shop_eu.said"]).await;
 
     // The table by which Aurora and RDS are known.
     let managed = Server::start("mysql97", "managed", &[]);

@@ -435,7 +435,18 @@ async fn definitions(server: &Server, kind: &str) {
     let mut conn = server.conn().await;
     databases(&mut conn).await;
     for database in ["src", "dst"] {
-        run(&mut conn, &format!("CREATE TABLE {database}.p (id INT PRIMARY KEY) ENGINE=InnoDB;\nCREATE TABLE {database}.t (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, a VARCHAR(20) NOT NULL, b INT, d INT, c INT AS (d+1) STORED, e ENUM('x','y'), KEY a (a(5)), UNIQUE KEY b (b,e), CONSTRAINT fk_{database} FOREIGN KEY (b) REFERENCES {database}.p (id) ON DELETE CASCADE);\nCREATE VIEW {database}.v AS SELECT id FROM {database}.p;\nCREATE TABLE {database}.w (id INT PRIMARY KEY, a VARCHAR(20) DEFAULT '😀é', g VARCHAR(40) AS (CONCAT(a,'😀')) STORED, e ENUM('é','ü'), n INT COMMENT 'é', v VARBINARY(3) DEFAULT 0x00FF, k INT) CHARSET=utf8mb4 COMMENT='é';\nCREATE VIEW {database}.x AS SELECT 'é' = 'e' AS eq;\nCREATE VIEW {database}.y AS SELECT 'a' = 'A' AS eq")).await;
+        run(&mut conn, &format!("CREATE TABLE {database}.p (id INT PRIMARY KEY) ENGINE=InnoDB;\nCREATE TABLE {database}.t (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, a VARCHAR(20) NOT NULL, b INT, d INT, c INT AS (d+1) STORED, e ENUM('x','y'), KEY a (a(5)), UNIQUE KEY b (b,e), CONSTRAINT fk_{database} FOREIGN KEY (b) REFERENCES {database}.p (id) ON DELETE CASCADE);\nCREATE VIEW {database}.v AS SELECT id FROM {database}.p;\nCREATE TABLE {database}.w (id INT PRIMARY KEY, a VARCHAR(20) DEFAULT '😀é', g VARCHAR(40) AS (CONCAT(a,'😀')) STORED, e ENUM('é','ü'), n INT COMMENT 'é', v VARBINARY(3) DEFAULT 0x00FF, k INT) CHARSET=utf8mb4 COMMENT='é';\nCREATE TABLE {database}.q (id INT NOT NULL, s VARCHAR(9) CHARACTER SET utf8mb4, PRIMARY KEY (id), KEY ks (s) COMMENT 'é') PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (5), PARTITION p1 VALUES LESS THAN (9));\nCREATE VIEW {database}.x AS SELECT 'é' = 'e' AS eq;\nCREATE VIEW {database}.y AS SELECT 'a' = 'A' AS eq")).await;
+    }
+    // MySQL takes CHECKs from 8.0.16 on.
+    let checks = kind != "mysql80";
+    if checks {
+        for database in ["src", "dst"] {
+            run(
+                &mut conn,
+                &format!("ALTER TABLE {database}.q ADD CONSTRAINT small CHECK (id < 100), ADD CONSTRAINT gone CHECK (s <> 'é')"),
+            )
+            .await;
+        }
     }
     let mut plan = plan(server, "src", "dst").await;
     let (views, failures) = read_views(&mut conn, "src").await.unwrap();
@@ -450,6 +461,20 @@ async fn definitions(server: &Server, kind: &str) {
     let report = compare(server, server, &plan, schema.clone()).await;
     assert!(report.equal, "{kind}: {:?}", report.schema);
     run(&mut conn, "ALTER TABLE dst.t DROP FOREIGN KEY fk_dst, DROP KEY a, ADD KEY a (a(6)), MODIFY a VARCHAR(21) NULL, ADD extra INT, MODIFY e ENUM('x','z');\nDROP VIEW dst.v;\nSET NAMES utf8mb4;\nALTER TABLE dst.w MODIFY a VARCHAR(20) DEFAULT '😁é', MODIFY e ENUM('é','u'), MODIFY n INT COMMENT 'e', MODIFY v VARBINARY(3) DEFAULT 0x003F, MODIFY k INT DEFAULT 7, COMMENT='e';\nALTER TABLE dst.w MODIFY g VARCHAR(40) AS (CONCAT(a,'😁')) STORED;\nCREATE OR REPLACE VIEW dst.x AS SELECT 'é' = 'f' AS eq;\nSET NAMES utf8mb4 COLLATE utf8mb4_bin;\nCREATE OR REPLACE VIEW dst.y AS SELECT 'a' = 'A' AS eq").await;
+    run(
+        &mut conn,
+        "ALTER TABLE dst.q REORGANIZE PARTITION p1 INTO (PARTITION p1 VALUES LESS THAN (10));\nALTER TABLE dst.q DROP KEY ks, ADD KEY ks (s) COMMENT 'e'",
+    )
+    .await;
+    let mut planted = vec![("table dst.q", "table: partitions"), ("table dst.q", "index ks: comment")];
+    if checks {
+        run(&mut conn, "ALTER TABLE dst.q DROP CONSTRAINT small, DROP CONSTRAINT gone;\nALTER TABLE dst.q ADD CONSTRAINT small CHECK (id > 100), ADD CONSTRAINT more CHECK (id <> 7)").await;
+        planted.extend([
+            ("table dst.q", "check small: expression"),
+            ("table dst.q", "check gone"),
+            ("table dst.q", "check more"),
+        ]);
+    }
     let report = compare(server, server, &plan, schema).await;
     let what: BTreeSet<&str> = report.schema.iter().map(|difference| difference.what.as_str()).collect();
     for (object, wanted) in [
@@ -462,7 +487,10 @@ async fn definitions(server: &Server, kind: &str) {
         ("table dst.w", "table: comment"),
         ("view dst.x", "text"),
         ("view dst.y", "collation_connection"),
-    ] {
+    ]
+    .into_iter()
+    .chain(planted)
+    {
         let named = report.schema.iter().any(|difference| difference.object == object && difference.what == wanted);
         assert!(named, "{kind}: {object}, {wanted}: {:#?}", report.schema);
     }

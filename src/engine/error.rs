@@ -68,6 +68,11 @@ impl Error {
         matches!(self.code, Some(1213 | 1205))
     }
 
+    /// A server said it of a statement, and will say it again.
+    pub fn is_refusal(&self) -> bool {
+        self.class == Class::Definite && self.code.is_some()
+    }
+
     /// The server does not take the account or its password (ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR).
     pub fn is_login_refused(&self) -> bool {
         matches!(self.code, Some(1045 | 1698))

@@ -1,9 +1,10 @@
 //! Definitions with letters of every plane wherever a literal may stand: made at a real source, migrated to real
 //! destinations, held against each other as bytes of SHOW CREATE and by the values of a row.
 //!
-//! A few rounds run with the other cases, one of them always the same; `GODWIT_FUZZ_MINUTES` makes it go on. A problem says
-//! its seed; `GODWIT_FUZZ_SEED` repeats it.
+//! A few rounds, always the same, run with the other cases; `GODWIT_FUZZ_MINUTES` makes it go on with new ones, without the other cases. A
+//! problem says its seed; `GODWIT_FUZZ_SEED` repeats it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use godwit::engine::connection::{Flavor, ServerInfo};
@@ -11,11 +12,13 @@ use godwit::engine::plan::TableName;
 use godwit::engine::schema::adapt::adapt_for;
 use godwit::engine::schema::apply::{self, ViewStatement, create_views};
 use godwit::engine::schema::compare_texts::{same_view, text_differences};
+use godwit::engine::schema::definition::TableDefinition;
 use godwit::engine::schema::names::NameMap;
 use godwit::engine::schema::read::{self, read_tables};
 use godwit::engine::schema::read_views::read_views;
 use godwit::engine::schema::rewrite::{Engine, TableRewrite, rewrite_create_table};
 use godwit::engine::schema::view::{Definer, rewrite_view};
+use godwit::engine::sql::single::Single;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
@@ -126,8 +129,11 @@ fn table(random: &mut Random, name: &str, info: &ServerInfo) -> String {
                 format!("{column} VARCHAR(40) AS (IF(`s` = {}, {}, {})) STORED", texts[0], texts[1], texts[2])
             }
             _ if mysql8 || info.flavor == Flavor::MariaDb => {
-                // MariaDB's INSERT knows `_latin1 0xE9` in a default; SHOW CREATE, information_schema and DEFAULT() say 'xE9'.
-                let first = if info.flavor == Flavor::MariaDb { quote(&random.text(letters)) } else { literal(random, letters) };
+                let mut first = literal(random, letters);
+                // MariaDB loses a backslash of a literal with an introducer, and nothing shows it (docs/compatibility.md).
+                while info.flavor == Flavor::MariaDb && first.starts_with('_') && first.contains('\\') {
+                    first = literal(random, letters);
+                }
                 format!("{column} VARCHAR(40) DEFAULT (CONCAT({first}, {}))", quote(&random.text(letters)))
             }
             _ => format!("{column} VARCHAR(20) COMMENT {}", quote(&random.text(PLANE))),
@@ -182,42 +188,71 @@ impl NameMap for Names {
     }
 }
 
-/// The pairs of servers in which definitions can be migrated: (source, destination), by place.
+/// Rounds that run with the other cases.
+const ROUNDS: u32 = 3;
+/// Problems after which there is no use in looking for more.
+const ENOUGH: usize = 20;
+
+/// Whether nothing else was asked for.
+pub fn is_alone() -> bool {
+    ["GODWIT_FUZZ_MINUTES", "GODWIT_FUZZ_SEED"].iter().any(|name| std::env::var(name).is_ok())
+}
+
+/// What became of the definitions.
+#[derive(Debug, Default)]
+struct Tally {
+    carried: usize,
+    /// Refused by name before anything is written, by kind.
+    refused: BTreeMap<String, usize>,
+    problems: Vec<String>,
+}
+
+impl Tally {
+    fn refuse(&mut self, kind: impl ToString) {
+        *self.refused.entry(kind.to_string()).or_default() += 1;
+    }
+}
+
+/// Servers, each with the places of those that its definitions can go to.
 pub async fn run(servers: &[(&Server, &[usize])]) -> Vec<String> {
     let until = std::env::var("GODWIT_FUZZ_MINUTES").ok().map(|minutes| {
         Instant::now() + Duration::from_secs_f64(minutes.parse::<f64>().expect("GODWIT_FUZZ_MINUTES is a number") * 60.0)
     });
     let given = std::env::var("GODWIT_FUZZ_SEED").ok().map(|seed| seed.parse::<u64>().expect("GODWIT_FUZZ_SEED is a number"));
-    // It finds more than is mended yet (docs/compatibility.md): a target of its own, `make test-fuzz`, until a round is clean.
-    if until.is_none() && given.is_none() {
-        return Vec::new();
-    }
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let mut seed = given.unwrap_or(1);
-    let mut problems = Vec::new();
-    let (mut rounds, mut carried) = (0u32, 0usize);
+    let mut seed = given.unwrap_or(if until.is_some() { now.as_nanos() as u64 } else { 1 });
+    let mut tally = Tally::default();
+    let mut rounds = 0;
     loop {
         for (source, destinations) in servers {
+            let before = tally.problems.len();
             let all: Vec<&Server> = destinations.iter().map(|&at| servers[at].0).collect();
-            match round(seed, source, &all).await {
-                Ok(tables) => carried += tables,
-                Err(found) => problems.extend(found.into_iter().map(|problem| format!("seed {seed}: {problem}"))),
+            round(seed, source, &all, &mut tally).await;
+            for problem in &mut tally.problems[before..] {
+                *problem = format!("seed {seed}: {problem}");
+                if is_alone() {
+                    eprintln!("{problem}");
+                }
             }
         }
         rounds += 1;
-        let goes_on = until.is_some_and(|until| Instant::now() < until) || (until.is_none() && rounds < 2);
-        if given.is_some() || !goes_on || problems.len() > 20 {
+        let goes_on = until.map_or(rounds < ROUNDS, |until| Instant::now() < until);
+        if given.is_some() || !goes_on || tally.problems.len() > ENOUGH {
             break;
         }
-        // The first round is always the same, the others never are.
-        seed = Random(if rounds == 1 { now.as_nanos() as u64 } else { seed }).next();
+        seed = Random(seed).next();
     }
-    eprintln!("{rounds} rounds, {carried} tables and views carried, the last seed {seed}");
-    problems
+    eprintln!(
+        "{rounds} rounds, {} tables and views carried, refused by name {:?}, {} problems, the last seed {seed}",
+        tally.carried,
+        tally.refused,
+        tally.problems.len()
+    );
+    tally.problems
 }
 
-/// Some tables and views of one source, to all its destinations: how many arrived.
-async fn round(seed: u64, source: &Server, destinations: &[&Server]) -> Result<usize, Vec<String>> {
+/// Some tables and views of one source, to all its destinations.
+async fn round(seed: u64, source: &Server, destinations: &[&Server], tally: &mut Tally) {
     let mut random = Random(seed);
     let mut conn = source.conn().await;
     let info = read::prepare_session(&mut conn).await.unwrap();
@@ -225,13 +260,20 @@ async fn round(seed: u64, source: &Server, destinations: &[&Server]) -> Result<u
     for statement in ["DROP DATABASE IF EXISTS fz", "CREATE DATABASE fz CHARACTER SET utf8mb4", "USE fz"] {
         conn.query_drop(statement).await.unwrap();
     }
-    // What the source itself refuses (no such letter, no such conversion) is no definition.
+    // What the source itself refuses (no such letter, no such conversion), or takes and cannot open again, is no definition.
     let mut made = Vec::new();
     while made.len() < TABLES {
-        let name = format!("t{}", made.len());
-        if conn.query_drop(table(&mut random, &name, &info)).await.is_ok() {
-            made.push(TableName { database: SOURCE.into(), table: name });
+        let name = TableName { database: SOURCE.into(), table: format!("t{}", made.len()) };
+        if conn.query_drop(table(&mut random, &name.table, &info)).await.is_err() {
+            continue;
         }
+        conn.query_drop("FLUSH TABLES").await.unwrap();
+        if read_tables(&mut conn, std::slice::from_ref(&name)).await.is_ok() {
+            made.push(name);
+        } else {
+            conn.query_drop(format!("DROP TABLE {}", name.table)).await.unwrap();
+        }
+        conn.query_drop("SET NAMES utf8mb4").await.unwrap();
     }
     for at in 0..3 {
         let (session, statement) = view(&mut random, &format!("v{at}"));
@@ -239,34 +281,28 @@ async fn round(seed: u64, source: &Server, destinations: &[&Server]) -> Result<u
         let _ = conn.query_drop(statement).await;
         conn.query_drop("SET NAMES utf8mb4").await.unwrap();
     }
-    let mut carried = 0;
-    let mut problems = Vec::new();
     for destination in destinations {
         let names = Names { destination: format!("fz_{}", random.below(1_000_000)) };
-        carried += tables(&mut conn, &info, destination, &made, &names, &mut problems).await;
-        carried += views(&mut conn, &info, destination, &names, &mut problems).await;
+        tables(&mut conn, &info, destination, &made, &names, tally).await;
+        views(&mut conn, &info, destination, &names, tally).await;
         let mut other = destination.conn().await;
         other.query_drop(format!("DROP DATABASE {}", names.destination)).await.unwrap();
     }
-    if problems.is_empty() { Ok(carried) } else { Err(problems) }
 }
 
-async fn tables(
-    conn: &mut Conn,
-    info: &ServerInfo,
-    destination: &Server,
-    made: &[TableName],
-    names: &Names,
-    problems: &mut Vec<String>,
-) -> usize {
+/// One of the servers of a pair, with a table.
+struct Place<'a> {
+    conn: &'a mut Conn,
+    name: &'a TableName,
+    info: &'a ServerInfo,
+}
+
+async fn tables(conn: &mut Conn, info: &ServerInfo, destination: &Server, made: &[TableName], names: &Names, tally: &mut Tally) {
     let mut other = destination.conn().await;
     let other_info = apply::prepare_session(&mut other).await.unwrap();
     other.query_drop(format!("CREATE DATABASE {} CHARACTER SET utf8mb4", names.destination)).await.unwrap();
     let label = format!("{} -> {}", info.version_text, other_info.version_text);
-    let mut carried = 0;
     for definition in read_tables(conn, made).await.unwrap() {
-        // Labels with a ? may be others where no way tells: named, not carried.
-        let is_refused = !definition.unread.is_empty();
         let source = TableName { database: SOURCE.into(), table: definition.table.clone() };
         let target = names.table(&source).unwrap();
         let rules = TableRewrite {
@@ -278,86 +314,105 @@ async fn tables(
             defer_indexes: false,
             names,
         };
-        // MariaDB has no indexes on expressions.
-        let Ok(adapted) = adapt_for(&definition.create_statement, info, &other_info) else { continue };
-        if is_refused {
+        // The item Definitions: what MariaDB does not have, and labels with a ? that may be others where no way tells.
+        if let Some(unread) = definition.unread.first() {
+            tally.refuse(unread.split_once(": ").map_or("", |(_, why)| why).split_inclusive(' ').take(4).collect::<String>());
             continue;
         }
+        let Ok(adapted) = adapt_for(&definition.create_statement, info, &other_info) else {
+            tally.refuse("no counterpart");
+            continue;
+        };
         let rewritten = rewrite_create_table(&adapted.create, &rules).unwrap();
         apply::prepare_session(&mut other).await.unwrap();
-        if let Err(error) = other.query_drop(&rewritten.create).await {
-            // Said aloud, before a row is written; between versions and families a server may take less than another.
-            let may =
-                info != &other_info && matches!(&error, mysql_async::Error::Server(error) if REFUSALS.contains(&error.code));
-            if !may {
-                problems.push(format!("{label}: {error}\n{}\n{}", definition.create_statement, rewritten.create));
+        // The item Trial: between versions and families a server may take less than another.
+        if let Err(error) = made_and_opened(&mut other, &target, &rewritten.create).await {
+            match &error {
+                mysql_async::Error::Server(refusal) if may_refuse(conn, &source, info, &other_info, refusal.code).await => {
+                    tally.refuse(refusal.code);
+                }
+                _ => tally.problems.push(format!("{label}: {error}\n{}\n{}", definition.create_statement, rewritten.create)),
             }
             continue;
         }
-        let shown = [
-            show(conn, &source).await.unwrap(),
-            match show(&mut other, &target).await {
-                Ok(shown) => shown,
-                // MariaDB takes some definitions that it refuses to open: nobody can write a row there either.
-                Err(mysql_async::Error::Server(error))
-                    if other_info.flavor == Flavor::MariaDb && REFUSALS.contains(&error.code) =>
-                {
-                    continue;
-                }
-                Err(error) => {
-                    problems.push(format!("{label}: {error}\n{}", rewritten.create));
-                    continue;
-                }
-            },
-        ];
-        carried += 1;
-        if info == &other_info && shown[0] != shown[1] {
-            problems.push(format!("{label}: SHOW CREATE\n{}\n{}", shown[0].escape_ascii(), shown[1].escape_ascii()));
-        }
+        tally.carried += 1;
         let own = read_tables(&mut other, std::slice::from_ref(&target)).await.unwrap().remove(0);
         let differing = text_differences(&definition, info, &own, &other_info, names);
         if !differing.is_empty() {
-            problems.push(format!("{label}: {differing:#?}\n{}\n{}", definition.create_statement, own.create_statement));
+            tally.problems.push(format!("{label}: {differing:#?}\n{}\n{}", definition.create_statement, own.create_statement));
         }
-        let columns: Vec<String> = definition.columns.iter().map(|column| format!("'{0}', HEX(`{0}`)", column.name)).collect();
-        let mut rows = Vec::new();
-        for (conn, name) in [(&mut *conn, &source), (&mut other, &target)] {
-            conn.query_drop("SET NAMES utf8mb4").await.unwrap();
-            // MariaDB reads what it keeps when it opens a table, and until then goes by what was said.
-            conn.query_drop("FLUSH TABLES").await.unwrap();
-            let place = format!("`{}`.`{}`", name.database, name.table);
-            // A row that the source refuses (a CHECK, a conversion) is refused there, too.
-            let outcome = conn.query_drop(format!("REPLACE INTO {place} (id, s) VALUES (1, 'a')")).await;
-            let row: Option<String> =
-                conn.query_first(format!("SELECT CONCAT_WS(',', {}) FROM {place}", columns.join(","))).await.unwrap();
-            rows.push((outcome.is_ok(), row));
-        }
-        if rows[0] != rows[1] {
-            problems.push(format!(
-                "{label}: values\n{:?}\n{:?}\n{}\n{}",
-                rows[0], rows[1], definition.create_statement, own.create_statement
-            ));
-        }
+        let places =
+            [Place { conn: &mut *conn, name: &source, info }, Place { conn: &mut other, name: &target, info: &other_info }];
+        tally.problems.extend(compared(places, &definition).await.into_iter().map(|what| format!("{label}: {what}")));
     }
-    carried
+}
+
+/// Makes a table and opens it, as a trial does.
+async fn made_and_opened(conn: &mut Conn, name: &TableName, create: &str) -> mysql_async::Result<()> {
+    Single::parse(create, name).unwrap().run(conn).await?;
+    conn.query_drop(format!("SELECT 1 FROM {} LIMIT 0", name.quoted())).await
+}
+
+/// SHOW CREATE TABLE of equal versions, and the values of a row.
+async fn compared([mut here, mut there]: [Place<'_>; 2], definition: &TableDefinition) -> Vec<String> {
+    let mut problems = Vec::new();
+    let shown = [show(&mut here).await, show(&mut there).await];
+    if here.info == there.info && shown[0] != shown[1] {
+        problems.push(format!("SHOW CREATE\n{}\n{}", shown[0].escape_ascii(), shown[1].escape_ascii()));
+    }
+    let columns: Vec<String> = definition.columns.iter().map(|column| format!("'{0}', HEX(`{0}`)", column.name)).collect();
+    let mut rows = Vec::new();
+    for Place { conn, name, .. } in [&mut here, &mut there] {
+        conn.query_drop("SET NAMES utf8mb4").await.unwrap();
+        // MariaDB reads what it keeps when it opens a table, and until then goes by what was said.
+        conn.query_drop("FLUSH TABLES").await.unwrap();
+        let place = name.quoted();
+        // A row that the source refuses (a CHECK, a conversion) is refused there, too.
+        let outcome = conn.query_drop(format!("REPLACE INTO {place} (id, s) VALUES (1, 'a')")).await;
+        let row: Option<String> =
+            conn.query_first(format!("SELECT CONCAT_WS(',', {}) FROM {place}", columns.join(","))).await.unwrap();
+        rows.push((outcome.is_ok(), row));
+    }
+    if rows[0] != rows[1] {
+        let shown = shown.map(|shown| shown.escape_ascii().to_string());
+        problems.push(format!("values\n{:?}\n{:?}\n{}", rows[0], rows[1], shown.join("\n")));
+    }
+    problems
 }
 
 /// Collations that do not go together, bytes that are no text, letters that a character set lacks.
 const REFUSALS: &[u16] = &[1267, 1270, 1300, 1366, 1918, 3854];
 
-async fn show(conn: &mut Conn, name: &TableName) -> Result<Vec<u8>, mysql_async::Error> {
-    conn.query_drop("SET character_set_results=NULL").await?;
-    let row: Option<mysql_async::Row> =
-        conn.query_first(format!("SHOW CREATE TABLE `{}`.`{}`", name.database, name.table)).await?;
-    Ok(row.unwrap().get(1).unwrap())
+/// Whether a destination may refuse what the source has: it is another version or family, or MariaDB, which prints literals of other
+/// character sets without their character set. A default that a column cannot hold (1067) is refused by MariaDB when the table is made and by
+/// MySQL with every row that needs it.
+async fn may_refuse(conn: &mut Conn, table: &TableName, source: &ServerInfo, destination: &ServerInfo, code: u16) -> bool {
+    if code == 1067 && source.flavor == Flavor::MySql && destination.flavor == Flavor::MariaDb {
+        conn.query_drop("SET NAMES utf8mb4").await.unwrap();
+        conn.query_drop("SET SESSION sql_mode='STRICT_ALL_TABLES'").await.unwrap();
+        let taken = conn.query_drop(format!("REPLACE INTO {} (id, s) VALUES (2, 'a')", table.quoted())).await;
+        read::prepare_session(conn).await.unwrap();
+        return taken.is_err();
+    }
+    (source != destination || destination.flavor == Flavor::MariaDb) && REFUSALS.contains(&code)
 }
 
-async fn views(conn: &mut Conn, info: &ServerInfo, destination: &Server, names: &Names, problems: &mut Vec<String>) -> usize {
+async fn show(place: &mut Place<'_>) -> Vec<u8> {
+    place.conn.query_drop("SET character_set_results=NULL").await.unwrap();
+    let row: Option<mysql_async::Row> =
+        place.conn.query_first(format!("SHOW CREATE TABLE {}", place.name.quoted())).await.unwrap();
+    row.unwrap().get(1).unwrap()
+}
+
+async fn views(conn: &mut Conn, info: &ServerInfo, destination: &Server, names: &Names, tally: &mut Tally) {
     let mut other = destination.conn().await;
     let other_info = apply::prepare_session(&mut other).await.unwrap();
     let label = format!("{} -> {}", info.version_text, other_info.version_text);
     // A view that the server cannot show itself (MySQL escapes bytes inside of letters) is named.
-    let (found, _) = read_views(conn, SOURCE).await.unwrap();
+    let (found, unshown) = read_views(conn, SOURCE).await.unwrap();
+    for failure in unshown {
+        tally.refuse(failure.error.chars().take(70).collect::<String>());
+    }
     let mut statements = Vec::new();
     for view in &found {
         let statement = rewrite_view(&view.create_statement, &view.name, names, Definer::Invoker).unwrap();
@@ -365,29 +420,27 @@ async fn views(conn: &mut Conn, info: &ServerInfo, destination: &Server, names: 
         statements.push(ViewStatement { name: names.table(&view.name).unwrap(), statement, session });
     }
     let failures = create_views(&mut other, &statements, |_| false).await.unwrap();
-    problems.extend(failures.iter().map(|failure| format!("{label}: {failure:#?}")));
+    tally.problems.extend(failures.iter().map(|failure| format!("{label}: {failure:#?}")));
     let (own, unreadable) = read_views(&mut other, &names.destination).await.unwrap();
-    problems.extend(unreadable.iter().map(|failure| format!("{label}: {failure:#?}")));
-    let mut carried = 0;
+    tally.problems.extend(unreadable.iter().map(|failure| format!("{label}: {failure:#?}")));
     for view in &found {
         let Some(twin) = own.iter().find(|own| own.name.table == view.name.table) else { continue };
-        carried += 1;
+        tally.carried += 1;
         let expected = rewrite_view(&view.create_statement, &view.name, names, Definer::Keep).unwrap();
         if !same_view(&expected, info, &twin.create_statement, &other_info)
             || twin.session != view.session.at(&other_info).unwrap()
         {
-            problems.push(format!("{label}: {view:#?}\n{twin:#?}"));
+            tally.problems.push(format!("{label}: {view:#?}\n{twin:#?}"));
         }
         let mut rows = Vec::new();
         for (conn, name) in [(&mut *conn, &view.name), (&mut other, &twin.name)] {
             conn.query_drop("SET NAMES utf8mb4").await.unwrap();
-            let statement = format!("SELECT CONCAT_WS(',', HEX(a), h, e, i) FROM `{}`.`{}`", name.database, name.table);
+            let statement = format!("SELECT CONCAT_WS(',', HEX(a), h, e, i) FROM {}", name.quoted());
             let row: Result<Option<String>, String> = conn.query_first(statement).await.map_err(|error| error.to_string());
             rows.push(row.map_err(|_| ()));
         }
         if rows[0] != rows[1] {
-            problems.push(format!("{label}: {rows:?}\n{view:#?}"));
+            tally.problems.push(format!("{label}: {rows:?}\n{view:#?}"));
         }
     }
-    carried
 }

@@ -12,7 +12,7 @@ use godwit::engine::connection::{Flavor, ServerInfo};
 use godwit::engine::plan::{DatabasePlan, TableName};
 use godwit::engine::schema::adapt::adapt_for;
 use godwit::engine::schema::apply::{
-    self, Made, ObjectFailure, ViewStatement, create_database, create_object, create_views, run_deferred,
+    self, Made, ObjectFailure, ViewStatement, create_database, create_object, create_views, run_deferred, says_conversions,
 };
 use godwit::engine::schema::compare::differences;
 use godwit::engine::schema::compare_texts::text_differences;
@@ -123,7 +123,9 @@ fn is_refused(source: &ServerInfo, destination: &ServerInfo, table: &str) -> boo
     // foreign keys unescaped; MySQL 8.0.15 takes no partitions and keys that others take.
     let unlike = to_mariadb && ["func", "mvi", "vec", "defx", "letters8f"].contains(&table);
     let misprinted = source.flavor == Flavor::MariaDb && table == "child";
-    unlike || misprinted
+    // 8.0.15 prints a conversion that it carries out; said, it has another collation in MariaDB than the column beside it.
+    let converted = to_mariadb && source.is_mysql_since(8, 0, 0) && !source.is_mysql_since(9, 0, 0) && table == "converts";
+    unlike || misprinted || converted
 }
 
 async fn migrate(source: &Source<'_>, destination: &Server, names: Names) -> Vec<String> {
@@ -161,7 +163,7 @@ async fn migrate(source: &Source<'_>, destination: &Server, names: Names) -> Vec
             key_index: table.row_key().map(|index| index.name.clone()),
             engine: Engine::AsSource,
             needed: Vec::new(),
-            defer_indexes: true,
+            defer_indexes: !says_conversions(table, &info),
             names: &mapping,
         };
         let rewritten = adapt_for(&table.create_statement, &source.info, &info)
@@ -343,32 +345,41 @@ fn lines(create: &str) -> Vec<String> {
     create.lines().map(plain).collect()
 }
 
+/// Everything in `sql`, on all pairs of servers.
+async fn corpora(mysql57: &Server, mysql80: &Server, mysql97: &Server, mariadb: &Server) -> Vec<String> {
+    let from57 = load(mysql57, &["common", "mysql"]).await;
+    let from80 = load(mysql80, &["common", "mysql", "mysql80"]).await;
+    let from97 = load(mysql97, &["common", "mysql", "mysql80", "mysql97"]).await;
+    let from_mariadb = load(mariadb, &["common", "mariadb114"]).await;
+    let mut problems = Vec::new();
+    for names in [Names::Kept, Names::Changed, Names::Fewer] {
+        for (source, destination) in [
+            (&from57, mysql57),
+            (&from57, mysql80),
+            (&from57, mysql97),
+            (&from80, mysql80),
+            (&from80, mysql97),
+            (&from97, mysql97),
+            (&from57, mariadb),
+            (&from80, mariadb),
+            (&from97, mariadb),
+            (&from_mariadb, mariadb),
+        ] {
+            problems.extend(migrate(source, destination, names).await);
+        }
+    }
+    problems
+}
+
 #[tokio::test]
 async fn definitions_survive_the_way() {
     let mysql57 = Server::start("mysql57");
     let mysql80 = Server::start("mysql80");
     let mysql97 = Server::start("mysql97");
     let mariadb = Server::start("mariadb114");
-    let from57 = load(&mysql57, &["common", "mysql"]).await;
-    let from80 = load(&mysql80, &["common", "mysql", "mysql80"]).await;
-    let from97 = load(&mysql97, &["common", "mysql", "mysql80", "mysql97"]).await;
-    let from_mariadb = load(&mariadb, &["common", "mariadb114"]).await;
     let mut problems = Vec::new();
-    for names in [Names::Kept, Names::Changed, Names::Fewer] {
-        for (source, destination) in [
-            (&from57, &mysql57),
-            (&from57, &mysql80),
-            (&from57, &mysql97),
-            (&from80, &mysql80),
-            (&from80, &mysql97),
-            (&from97, &mysql97),
-            (&from57, &mariadb),
-            (&from80, &mariadb),
-            (&from97, &mariadb),
-            (&from_mariadb, &mariadb),
-        ] {
-            problems.extend(migrate(source, destination, names).await);
-        }
+    if !fuzz::is_alone() {
+        problems.extend(corpora(&mysql57, &mysql80, &mysql97, &mariadb).await);
     }
     // Each with the places of the servers that its definitions can go to.
     let pairs: [(&Server, &[usize]); 4] =

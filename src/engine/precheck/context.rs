@@ -32,6 +32,8 @@ pub struct Context {
     pub owned: BTreeSet<TableName>,
     /// Destination tables that another task writes, with its name.
     pub in_use: BTreeMap<TableName, String>,
+    /// Views, by their names at the source, that their clients' character sets cannot say with the destination's names.
+    pub unsayable: BTreeMap<TableName, String>,
     /// What the destination said to the definitions.
     pub trial: Trial,
 }

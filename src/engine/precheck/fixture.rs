@@ -38,6 +38,7 @@ pub fn context() -> Context {
         constraints: Vec::new(),
         owned: BTreeSet::new(),
         in_use: BTreeMap::new(),
+        unsayable: BTreeMap::new(),
         trial: Trial::default(),
     }
 }

@@ -77,6 +77,7 @@ pub async fn gather(
         constraints: Vec::new(),
         owned: own.tables,
         in_use: BTreeMap::new(),
+        unsayable: BTreeMap::new(),
         trial: Trial::default(),
     };
     match source.talk(resolve_objects(spec, names, &mut source_conn.conn)).await {
@@ -108,6 +109,11 @@ pub async fn gather(
             }
             context.selection = selection;
             context.plan = plan;
+            if context.schema() {
+                let unsayable = read_destination::unsayable_views(&mut destination_conn.conn, &context);
+                let unsayable = destination.talk(unsayable).await?;
+                context.unsayable = unsayable;
+            }
             if trials == Trials::Made && context.schema() && spec.precheck.trial {
                 context.trial = trial::run(destination, &context).await?;
             }

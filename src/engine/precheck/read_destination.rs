@@ -12,9 +12,11 @@ use crate::engine::connection::ServerInfo;
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::ownership;
 use crate::engine::plan::mapping::NameRules;
+use crate::engine::plan::statements::Statements;
 use crate::engine::plan::{Plan, TableName};
 use crate::engine::schema::column_type::parse_column_type;
 use crate::engine::schema::read::indexes_of;
+use crate::engine::schema::view_session::unsayable;
 use crate::engine::sql::{Qualified, Queries, Quoted};
 use crate::sql;
 
@@ -84,6 +86,24 @@ pub async fn constraints(conn: &mut Conn, plan: &Plan) -> Result<Vec<Constraint>
             table: TableName { database: database.to_owned(), table },
             foreign_key: kind == "FOREIGN KEY",
         }));
+    }
+    Ok(found)
+}
+
+/// The views that cannot be said in the character sets of the clients that made them once the names are the destination's: the server
+/// that will make them knows those character sets.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn unsayable_views(conn: &mut Conn, context: &super::context::Context) -> Result<BTreeMap<TableName, String>> {
+    let statements = Statements::new(&context.spec, &context.plan, &context.source.info, &context.destination.info);
+    let mut found = BTreeMap::new();
+    for (view, statement) in statements.of_views(&context.plan.views) {
+        // One that cannot be written at all is told as such.
+        let Ok(statement) = statement else { continue };
+        if let Some(why) = unsayable(conn, &statement).await? {
+            found.insert(view.source, why);
+        }
     }
     Ok(found)
 }

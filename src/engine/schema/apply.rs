@@ -10,7 +10,10 @@ use crate::engine::error::{Class, Context, Error, Result};
 use crate::engine::plan::{DatabasePlan, TableName, TablePlan};
 use crate::engine::schema::adapt::adapt_for;
 use crate::engine::schema::collation::destination_collation;
-use crate::engine::schema::definition::{Index, TableDefinition};
+use crate::engine::schema::compare_texts::generated_of;
+use crate::engine::schema::create::CreateTable;
+use crate::engine::schema::definition::{Generated, Index, TableDefinition};
+use crate::engine::schema::lexer::TokenKind;
 use crate::engine::schema::names::PlanNames;
 use crate::engine::schema::read::rows;
 use crate::engine::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, TableRewrite, rewrite_create_table};
@@ -78,12 +81,35 @@ pub fn table_statements(
         key_index: table.key_index.clone(),
         engine: engine.clone(),
         needed: if source.logs_cascades(None) { Vec::new() } else { cascade_indexes(&table.definition) },
-        defer_indexes: true,
+        defer_indexes: !says_conversions(&table.definition, destination),
         names,
     };
     let mut rewritten = rewrite_create_table(&adapted.create, &rules)?;
     rewritten.notes.splice(0..0, adapted.notes);
     Ok(rewritten)
+}
+
+/// Whether an ALTER TABLE would say the definition in other words, or not take it any more.
+///
+/// Before MySQL 9, and in MariaDB, the conversions between character sets that a server carries out in an expression are printed into it, by
+/// some with the CREATE and by 5.7 with any ALTER. A conversion that is said has the character set's default collation, and beside a column of
+/// another one the server refuses its own words with the next ALTER (1267; measured on 5.7, 8.0.15 and MariaDB 11.4). So a table whose
+/// generated columns read text gets its indexes at once; foreign keys still come later.
+pub fn says_conversions(definition: &TableDefinition, destination: &ServerInfo) -> bool {
+    let generates = definition.columns.iter().any(|column| column.generated != Generated::No);
+    if !generates || destination.is_mysql_since(9, 0, 0) {
+        return false;
+    }
+    // What cannot be read is the item Definitions.
+    let Ok(create) = CreateTable::parse(&definition.create_statement) else { return false };
+    let is_text = |name: &str| {
+        let column = definition.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
+        column.is_some_and(|column| column.character_set.as_deref().is_some_and(|set| set != "binary"))
+    };
+    create.items.iter().filter_map(|item| generated_of(&create, item)).flatten().any(|at| {
+        create.tokens.get(at).is_some_and(|token| token.kind == TokenKind::Quoted)
+            && create.name_at(at).is_some_and(|name| is_text(&name))
+    })
 }
 
 /// The indexes by which the children of a foreign key that acts are found: cascades are carried out while rows are copied.
@@ -261,6 +287,27 @@ pub async fn create_views(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::fixture;
+    use crate::engine::schema::definition::{Column, Kind};
+
+    #[test]
+    fn indexes_that_come_at_once() {
+        let text = Column { character_set: Some("latin1".into()), ..fixture::column("s", Kind::Varchar) };
+        let number = fixture::column("n", Kind::Int { unsigned: false });
+        let generated = Column { generated: Generated::Stored, ..fixture::column("g", Kind::Varchar) };
+        let of = |expression: &str, version: &str| {
+            let create = format!(
+                "CREATE TABLE `t` (\n  `s` varchar(9) COMMENT '`s`',\n  `n` int,\n  `g` varchar(9) GENERATED ALWAYS AS ({expression}) STORED\n)"
+            );
+            let columns = vec![text.clone(), number.clone(), generated.clone()];
+            let definition = TableDefinition { create_statement: create, ..fixture::definition("d", "t", columns) };
+            says_conversions(&definition, &ServerInfo::parse(version))
+        };
+        for version in ["5.7.22", "8.0.15", "8.4.3", "11.4.5-MariaDB"] {
+            assert!(of("concat(`S`,hex(`n`))", version) && !of("concat(`n`,'s')", version), "{version}");
+        }
+        assert!(!of("concat(`s`,hex(`n`))", "9.7.4"));
+    }
 
     #[test]
     fn database_statement() {

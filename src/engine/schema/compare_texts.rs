@@ -10,12 +10,12 @@ use std::ops::Range;
 use crate::engine::connection::ServerInfo;
 use crate::engine::plan::TableName;
 use crate::engine::schema::adapt::adapt_for;
-use crate::engine::schema::compare::normal_collation;
+use crate::engine::schema::compare_words::{Strictness, Word, same_words, words};
 use crate::engine::schema::complete::default_of;
 use crate::engine::schema::create::{CreateTable, Item, ItemKind};
 use crate::engine::schema::definition::TableDefinition;
-use crate::engine::schema::exact::{decode, hex, introducer, is_utf8_name, literal_bytes};
-use crate::engine::schema::lexer::{LexMode, Token, TokenKind, tokens};
+use crate::engine::schema::exact::{hex, literal_bytes};
+use crate::engine::schema::lexer::{LexMode, TokenKind, tokens};
 use crate::engine::schema::names::NameMap;
 use crate::engine::schema::rewrite::{Engine, TableRewrite, rewrite_create_table};
 
@@ -26,19 +26,6 @@ pub struct TextDifference {
     pub what: String,
     pub source: Option<String>,
     pub destination: Option<String>,
-}
-
-/// How much of two texts has to be the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Strictness {
-    /// Every token.
-    Words,
-    /// Every token, but for conversions: a newer version of a server says them where an older one made them silently.
-    Converted,
-    /// Literals and names, in any order.
-    Written,
-    /// Literals and numbers.
-    Bounds,
 }
 
 /// What the destination's text says otherwise than the source's, seen through the names of a task.
@@ -128,6 +115,7 @@ impl Texts<'_> {
                 _ => {}
             }
         }
+        self.extra_checks(&mut found);
         let comment = |create: &CreateTable| comment_of(create, &(create.options.start..partitions_of(create).start));
         push(&mut found, "table", "comment", comment(&self.expected), comment(&self.actual));
         let partitions = |create: &CreateTable| vec![partitions_of(create)];
@@ -165,8 +153,24 @@ impl Texts<'_> {
             |create: &CreateTable, item: &Item| -> Vec<Range<usize>> { generated_of(create, item).into_iter().collect() };
         self.expressions(&what, "expression", &generated(&self.expected, item), &generated(&self.actual, own), found);
         // MariaDB keeps a column's own check in the column, and makes one for MySQL's JSON.
-        if self.of_one_family() {
-            self.expressions(&what, "check", &check_of(&self.expected, item), &check_of(&self.actual, own), found);
+        let checks = check_of(&self.actual, own);
+        let is_of_json =
+            checks.first().is_some_and(|range| range.clone().take(2).any(|at| self.actual.any_word(at, &["json_valid"])));
+        if self.of_one_family() || !is_of_json {
+            self.expressions(&what, "check", &check_of(&self.expected, item), &checks, found);
+        }
+    }
+
+    /// Checks that the source does not have refuse rows that it takes.
+    fn extra_checks(&self, found: &mut Vec<TextDifference>) {
+        for item in &self.actual.items {
+            let ItemKind::Check { name } = &item.kind else { continue };
+            let name = name.as_deref().unwrap_or_default();
+            let same =
+                |other: &Item| matches!(&other.kind, ItemKind::Check { name: Some(other) } if other.eq_ignore_ascii_case(name));
+            if !self.expected.items.iter().any(same) {
+                found.push(TextDifference { what: format!("check {name}"), source: None, destination: Some("present".into()) });
+            }
         }
     }
 
@@ -180,6 +184,7 @@ impl Texts<'_> {
                     create.group(item.tokens.start, item.tokens.end).into_iter().collect()
                 };
                 self.expressions(&what, "expression", &group(&self.expected, item), &group(&self.actual, own), found);
+                push(found, &what, "enforced", enforced(&self.expected, item), enforced(&self.actual, own));
             }
             None => found.push(TextDifference { what, source: Some("present".into()), destination: None }),
         }
@@ -223,6 +228,12 @@ impl Texts<'_> {
     }
 }
 
+/// `NOT ENFORCED`, which only MySQL has.
+fn enforced(create: &CreateTable, item: &Item) -> Option<String> {
+    let says = |at: usize| create.any_word(at, &["NOT"]) && create.any_word(at + 1, &["ENFORCED"]);
+    item.tokens.clone().any(says).then(|| "NOT ENFORCED".to_owned())
+}
+
 fn push(found: &mut Vec<TextDifference>, object: &str, facet: &str, source: Option<String>, destination: Option<String>) {
     if source != destination {
         found.push(TextDifference { what: format!("{object}: {facet}"), source, destination });
@@ -257,130 +268,6 @@ fn without_databases(list: Vec<Word>) -> Vec<Word> {
         at += 1;
     }
     kept
-}
-
-/// What a literal says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Said {
-    Text(String),
-    /// Text of a character set that is not decoded here.
-    Unknown,
-    /// No text.
-    Bytes,
-}
-
-/// A token, without what is spelled otherwise by another version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Word {
-    Literal(Vec<u8>, Said),
-    Name(String),
-    Number(String),
-    Other(String),
-}
-
-fn words(sql: &[u8], list: &[Token], range: Range<usize>) -> Vec<Word> {
-    let mut found = Vec::with_capacity(range.len());
-    for at in range {
-        let Some(token) = list.get(at) else { break };
-        let is_literal = |token: &Token| matches!(token.kind, TokenKind::String | TokenKind::HexOrBit);
-        let word = match token.kind {
-            TokenKind::ExecOpen | TokenKind::ExecClose => continue,
-            TokenKind::Word if list.get(at + 1).is_some_and(is_literal) && introducer(sql, list, at + 1).is_some() => continue,
-            TokenKind::Number => Word::Number(String::from_utf8_lossy(token.bytes(sql)).into_owned()),
-            TokenKind::Quoted => Word::Name(token.name(sql).unwrap_or_default().to_lowercase()),
-            _ => match literal_bytes(token, sql) {
-                Some(value) => {
-                    let character_set = introducer(sql, list, at);
-                    // A plain hexadecimal literal is bytes; all else is text, in UTF-8 unless it says otherwise.
-                    let said = match (character_set.as_deref(), token.kind) {
-                        (None, TokenKind::HexOrBit) | (Some("binary"), _) => Said::Bytes,
-                        (character_set, _) => {
-                            decode(&value, character_set.unwrap_or("utf8mb4")).map_or(Said::Unknown, Said::Text)
-                        }
-                    };
-                    Word::Literal(value, said)
-                }
-                None => {
-                    let text = String::from_utf8_lossy(token.bytes(sql)).to_lowercase();
-                    Word::Other(if is_utf8_name(&text) && text != "utf8mb4" { "utf8mb3".into() } else { normal_collation(&text) })
-                }
-            },
-        };
-        found.push(word);
-    }
-    found
-}
-
-/// `convert(X using utf8mb4)` as X.
-fn without_conversions(mut list: Vec<Word>) -> Vec<Word> {
-    let is = |word: Option<&Word>, text: &str| matches!(word, Some(Word::Other(other)) if other == text);
-    let mut at = 0;
-    while at < list.len() {
-        if is(list.get(at), "convert")
-            && is(list.get(at + 1), "(")
-            && let Some(end) = closing(&list, at + 1)
-            && is(list.get(end - 2), "using")
-        {
-            list.drain(end - 2..=end);
-            list.drain(at..at + 2);
-        } else {
-            at += 1;
-        }
-    }
-    list
-}
-
-/// The place of the parenthesis that closes the one at `open`.
-fn closing(list: &[Word], open: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, word) in list.iter().enumerate().skip(open) {
-        match word {
-            Word::Other(text) if text == "(" => depth += 1,
-            Word::Other(text) if text == ")" => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some(at);
-        }
-    }
-    None
-}
-
-fn same_words(mut source: Vec<Word>, mut destination: Vec<Word>, strictness: Strictness) -> bool {
-    if strictness == Strictness::Converted {
-        source = without_conversions(source);
-        destination = without_conversions(destination);
-    }
-    if strictness == Strictness::Bounds {
-        for list in [&mut source, &mut destination] {
-            list.retain(|word| matches!(word, Word::Literal(..) | Word::Number(_)));
-        }
-    }
-    if strictness == Strictness::Written {
-        for list in [&mut source, &mut destination] {
-            list.retain(|word| matches!(word, Word::Literal(..) | Word::Name(_)));
-            // What has text is compared by it, so it is ordered by it.
-            list.sort_by_key(|word| match word {
-                Word::Literal(_, Said::Text(text)) => (0, text.clone().into_bytes()),
-                Word::Literal(value, _) => (0, value.clone()),
-                Word::Name(name) => (1, name.clone().into_bytes()),
-                Word::Number(_) | Word::Other(_) => (2, Vec::new()),
-            });
-        }
-        // A name may be said once more or less often (`using`, `order by 1`).
-        let is_name = |word: &Word| matches!(word, Word::Name(_));
-        source.dedup_by(|a, b| is_name(a) && a == b);
-        destination.dedup_by(|a, b| is_name(a) && a == b);
-    }
-    let same = |(a, b): (&Word, &Word)| match (a, b) {
-        (Word::Literal(value, said), Word::Literal(other, other_said)) => {
-            // A newer version says the text of a literal in the character set of what it is used for.
-            let is_unknown = *said == Said::Unknown || *other_said == Said::Unknown;
-            value == other || is_unknown || (*said != Said::Bytes && said == other_said)
-        }
-        _ => a == b,
-    };
-    source.len() == destination.len() && source.iter().zip(&destination).all(same)
 }
 
 /// What a column has without a value.
@@ -428,7 +315,7 @@ fn default_text(create: &CreateTable, item: &Item) -> Option<ColumnDefault> {
 }
 
 /// The expression of a generated column.
-fn generated_of(create: &CreateTable, item: &Item) -> Option<Range<usize>> {
+pub(super) fn generated_of(create: &CreateTable, item: &Item) -> Option<Range<usize>> {
     let at = item.tokens.clone().find(|&at| create.any_word(at, &["GENERATED"]) && create.any_word(at + 1, &["ALWAYS"]))?;
     create.group(at, item.tokens.end)
 }

@@ -42,6 +42,8 @@ fn each_planted_difference_is_named() {
         ("lower", "upper", "index f: expression"),
         ("> 0", "> 1", "check c: expression"),
         (",\n  CONSTRAINT `c` CHECK ((`b` > 0))", "", "check c"),
+        ("CHECK ((`b` > 0))", "CHECK ((`b` > 0)) /*!80016 NOT ENFORCED */", "check c: enforced"),
+        ("  CONSTRAINT `c`", "  CONSTRAINT `d` CHECK ((`b` > 0)),\n  CONSTRAINT `c`", "check d"),
         ("'of t'", "'of u'", "table: comment"),
         ("(1,2)", "(1,3)", "table: partitions"),
         ("'of p'", "'of q'", "table: partitions"),
@@ -67,6 +69,50 @@ fn families_are_compared_by_what_was_written() {
         0
     );
     assert_eq!(compared("concat(`a`,_utf8mb4'é')", "concat(`a`,'e')"), 1);
+    assert_eq!(compared("if((`a` > 1),2,3)", "if(`a` < 1,2,3)"), 1);
+    assert_eq!(compared("if((`a` > 1),2,3)", "if(`a` > 1,2,4)"), 1);
+    assert_eq!(compared("if((`a` > 1),2,3)", "if(`a` >= 1,2,3)"), 1);
+}
+
+/// As MySQL 5.7 or 8.0, MySQL 9.7 and MariaDB 11.4 print the same condition.
+#[test]
+fn conditions_that_servers_print_otherwise() {
+    let (old, new, mariadb) = (ServerInfo::parse("8.0.15"), ServerInfo::parse("9.7.4"), ServerInfo::parse("11.4.5-MariaDB"));
+    let view = |condition: &str| format!("CREATE VIEW `d`.`v` AS select 1 AS `x` from `d`.`t` where {condition}");
+    for (eight, nine, other) in [
+        ("isnull(`t`.`a`)", "(`t`.`a` is null)", "`t`.`a` is null"),
+        ("(not((`t`.`s` like 'b%')))", "(not((`t`.`s` like 'b%')))", "`t`.`s`  not like 'b%'"),
+        ("regexp_like(`t`.`s`,'^a')", "regexp_like(`t`.`s`,'^a')", "`t`.`s` regexp '^a'"),
+        ("((`t`.`a` % 3) = 1)", "((`t`.`a` % 3) = 1)", "`t`.`a` MOD 3 = 1"),
+        ("(-(`t`.`a`) < 5)", "(-(`t`.`a`) < 5)", "-`t`.`a` < 5"),
+        ("((`t`.`a` << 2) >= 1)", "((`t`.`a` << 2) >= 1)", "`t`.`a` << 2 >= 1"),
+        ("(`t`.`a` xor `t`.`b`)", "((0 <> `t`.`a`) xor (0 <> `t`.`b`))", "`t`.`a` xor `t`.`b`"),
+        ("(`t`.`a` or `t`.`b`)", "((0 <> `t`.`a`) or (0 <> `t`.`b`))", "`t`.`a` <> 0 or `t`.`b` <> 0"),
+        (
+            "((`t`.`a` and `t`.`b`) or (not(`t`.`b`)))",
+            "(((0 <> `t`.`a`) and (0 <> `t`.`b`)) or (0 = `t`.`b`))",
+            "`t`.`a` <> 0 and `t`.`b` <> 0 or `t`.`b` = 0",
+        ),
+        ("(`t`.`a` <=> `t`.`b`)", "(`t`.`a` <=> `t`.`b`)", "`t`.`a` <=> `t`.`b`"),
+        ("(`t`.`a` > TRUE)", "(`t`.`a` > true)", "`t`.`a` > 1"),
+        ("(`t`.`a` = FALSE)", "(`t`.`a` = false)", "`t`.`a` = 0"),
+        ("(`t`.`a` is true)", "((0 <> `t`.`a`) is true)", "`t`.`a` is true"),
+        ("(0x41 = `t`.`s`)", "(0x41 = `t`.`s`)", "X'41' = `t`.`s`"),
+        ("(length(`t`.`s`) > 3)", "(length(`t`.`s`) > 3)", "octet_length(`t`.`s`) > 3"),
+        ("(count(0) > 3)", "(count(0) > 3)", "count(*) > 3"),
+        (
+            "((`t`.`d` + interval 1 day) > '2020-01-01')",
+            "((`t`.`d` + interval 1 day) > '2020-01-01')",
+            "`t`.`d` + interval 1 day > '2020-01-01'",
+        ),
+    ] {
+        for (condition, server) in [(nine, &new), (other, &mariadb)] {
+            assert!(same_view(&view(eight), &old, &view(condition), server), "{eight}, {condition}");
+        }
+        let planted = nine.replace('5', "6").replace('3', "4").replace("or", "and").replace("> ", "<= ").replace("'b%'", "'c%'");
+        let is_planted = planted != nine;
+        assert_eq!(!same_view(&view(eight), &old, &view(&planted), &new), is_planted, "{planted}");
+    }
 }
 
 #[test]

@@ -8,12 +8,13 @@
 
 use mysql_async::Conn;
 
+use crate::engine::connection::ServerInfo;
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::plan::TableName;
 use crate::engine::schema::create::{CreateTable, ItemKind};
 use crate::engine::schema::definition::{Column, Kind, TableDefinition};
 use crate::engine::schema::edit::{Edits, quote_string};
-use crate::engine::schema::exact::{decode, hex, is_utf8_name, literal_bytes, unhex};
+use crate::engine::schema::exact::{decode, hex, introducer, is_utf8_name, literal_bytes, unhex};
 use crate::engine::schema::lexer::TokenKind;
 use crate::engine::sql::{Name, Queries, Sql};
 use crate::sql;
@@ -22,7 +23,7 @@ use crate::sql;
 ///
 /// # Errors
 /// From the connection.
-pub async fn complete(conn: &mut Conn, definition: &mut TableDefinition) -> Result<()> {
+pub async fn complete(conn: &mut Conn, info: &ServerInfo, definition: &mut TableDefinition) -> Result<()> {
     let name = TableName { database: definition.database.clone(), table: definition.table.clone() };
     for at in 0..definition.columns.len() {
         let doubtful = doubtful_labels(&definition.columns[at]);
@@ -31,6 +32,9 @@ pub async fn complete(conn: &mut Conn, definition: &mut TableDefinition) -> Resu
         }
     }
     let Ok(create) = CreateTable::parse(&definition.create_statement) else { return Ok(()) };
+    if info.is_mariadb() {
+        definition.unread.extend(misprinted_defaults(&create));
+    }
     let mut edits = label_edits(&create, &definition.columns);
     for (column, token) in shown_defaults(&create, &definition.columns) {
         let shown = create.tokens[token];
@@ -179,6 +183,68 @@ fn label_edits(create: &CreateTable, columns: &[Column]) -> Edits {
     edits
 }
 
+/// Defaults that MariaDB may show otherwise than rows get them.
+///
+/// It keeps a byte of a literal that has a character set of its own as `\xE9` and a backslash as one backslash, and reads that as `xE9` and as
+/// nothing. What it shows, DEFAULT() as well, is the latter. But a default that depends on no column was computed once, when the table
+/// was made, and rows get that: the letter that was meant (measured on MariaDB 11.4).
+fn misprinted_defaults(create: &CreateTable) -> Vec<String> {
+    let sql = create.sql.as_bytes();
+    let mut found = Vec::new();
+    for item in &create.items {
+        let ItemKind::Column { name, .. } = &item.kind else { continue };
+        let Some(range) = default_expression(create, &item.tokens) else { continue };
+        if range.clone().any(|at| create.tokens[at].kind == TokenKind::Quoted) {
+            continue;
+        }
+        let is_doubtful = |at: &usize| {
+            let token = create.tokens[*at];
+            token.kind == TokenKind::String && (shows_bytes(token.bytes(sql)) || introducer(sql, &create.tokens, *at).is_some())
+        };
+        if let Some(at) = range.clone().find(is_doubtful) {
+            found.push(format!(
+                "column {name}: the default holds {}, which MariaDB shows for other texts of a literal with a character set (_latin1 0xE9), too; say \
+                 it at the source without a character set",
+                String::from_utf8_lossy(create.tokens[at].bytes(sql))
+            ));
+        }
+    }
+    found
+}
+
+/// Whether there is an `xE9` in it: two digits of a byte that MariaDB does not print as it is.
+fn shows_bytes(literal: &[u8]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+    literal.windows(3).any(|three| match three {
+        [b'x', first, second] if is_digit(first) && is_digit(second) => {
+            matches!(first, b'0' | b'1' | b'8' | b'9' | b'A'..=b'F') || (*first, *second) == (b'7', b'F')
+        }
+        _ => false,
+    })
+}
+
+/// The tokens of a default that is an expression.
+fn default_expression(create: &CreateTable, item: &std::ops::Range<usize>) -> Option<std::ops::Range<usize>> {
+    let start = default_of(create, item)?;
+    let first = create.tokens.get(start)?;
+    if !first.is_punct(b'(') && first.kind != TokenKind::Word {
+        return None;
+    }
+    let mut depth = 0_usize;
+    let end = (start..item.end).find(|&at| match create.tokens[at].kind {
+        TokenKind::Punct(b'(') => {
+            depth += 1;
+            false
+        }
+        TokenKind::Punct(b')') => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        _ => depth == 0 && create.any_word(at, &["COMMENT", "CHECK", "ON", "INVISIBLE"]),
+    });
+    Some(start..end.unwrap_or(item.end))
+}
+
 /// Literal defaults of columns with text: the column, and the token.
 fn shown_defaults<'a>(create: &CreateTable, columns: &'a [Column]) -> Vec<(&'a Column, usize)> {
     let mut found = Vec::new();
@@ -276,6 +342,24 @@ mod tests {
         assert_eq!(doubtful("utf8mb4"), [true, false, false]);
         assert_eq!(doubtful("cp932"), [true, true, false]);
         assert_eq!(doubtful("latin1"), [false, false, false]);
+    }
+
+    #[test]
+    fn defaults_of_mariadb_that_show_bytes() {
+        for (default, expected) in [
+            ("concat('xE9','a')", true),
+            ("concat('4',concat(_utf16'x00A'))", true),
+            ("concat(_utf8mb4')b','a')", true),
+            ("concat('xE9',_latin1'a',`b`)", false),
+            ("concat('xA','Exe','x41','x5A','xe9')", false),
+            ("'xE9'", false),
+            ("(current_timestamp()) COMMENT 'xE9'", false),
+            ("concat('a') CHECK (`a` <> 'xE9')", false),
+        ] {
+            let sql = format!("CREATE TABLE `t` (\n  `a` varchar(9) DEFAULT {default},\n  `b` varchar(9) DEFAULT 'xE9'\n)");
+            let create = CreateTable::parse(&sql).unwrap();
+            assert_eq!(!misprinted_defaults(&create).is_empty(), expected, "{default}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod collation;
 pub mod column_type;
 pub mod compare;
 pub mod compare_texts;
+mod compare_words;
 mod complete;
 pub mod create;
 pub mod definition;

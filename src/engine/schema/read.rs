@@ -102,7 +102,11 @@ async fn read_database_tables(
     let mut pending: HashSet<String> = tables.iter().map(|table| (*table).to_owned()).collect();
     let mut done = Vec::with_capacity(pending.len());
     for attempt in 0..TRIES {
-        for definition in read_once(conn, info, database, &pending).await? {
+        let definitions = match read_once(conn, info, database, &pending).await {
+            Ok(definitions) => definitions,
+            Err(error) => return Err(blamed(conn, info, database, &pending, error).await),
+        };
+        for definition in definitions {
             let stale = attempt + 1 < TRIES && !agrees(&definition);
             if !stale {
                 pending.remove(&definition.table);
@@ -119,6 +123,23 @@ async fn read_database_tables(
     let mut names: Vec<_> = pending.into_iter().collect();
     names.sort();
     Err(Error::transient(format!("the definitions keep changing while they are read: {}", names.join(", "))))
+}
+
+/// The error with the table that it is about: one that the server cannot open spoils the answer about all.
+async fn blamed(conn: &mut Conn, info: &ServerInfo, database: &str, wanted: &HashSet<String>, error: Error) -> Error {
+    if !error.is_refusal() {
+        return error;
+    }
+    let mut names: Vec<&String> = wanted.iter().collect();
+    names.sort_unstable();
+    for table in names {
+        if let Err(error) = read_once(conn, info, database, &HashSet::from([table.clone()])).await {
+            return error.context(format!(
+                "the server does not show {database}.{table}; repair the table or leave it out with excludeTables"
+            ));
+        }
+    }
+    error
 }
 
 /// Whether `information_schema` and SHOW CREATE TABLE saw the same columns. A text that cannot be taken apart
@@ -161,7 +182,7 @@ async fn read_once(conn: &mut Conn, info: &ServerInfo, database: &str, wanted: &
             average_row_bytes,
             unread,
         };
-        complete(conn, &mut definition).await?;
+        complete(conn, info, &mut definition).await?;
         definition.check_words()?;
         definitions.push(definition);
     }

@@ -9,8 +9,9 @@ use mysql_async::Conn;
 use serde::Serialize;
 
 use crate::engine::connection::{Flavor, ServerInfo};
-use crate::engine::error::{Error, Result};
+use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::TableName;
+use crate::engine::schema::apply::ViewStatement;
 use crate::engine::schema::collation::destination_collation;
 use crate::engine::schema::exact::{ExactText, exact_text, hex, introduced_as_hex, is_utf8_name, unhex};
 use crate::engine::sql::single::Single;
@@ -114,6 +115,19 @@ pub(super) async fn decode_view(
 }
 
 const UNKNOWN: &str = "the session that made the view is not known";
+
+/// Why a view cannot be said in the character set of its client, with the destination's names; None: it can.
+///
+/// # Errors
+/// What may pass by itself.
+pub async fn unsayable(conn: &mut Conn, view: &ViewStatement) -> Result<Option<String>> {
+    let Some(client) = Word::of(&view.session.character_set_client) else { return Ok(Some(UNKNOWN.into())) };
+    match encode(conn, &view.statement, client).await {
+        Ok(_) => Ok(None),
+        Err(error) if error.class() == Class::Definite => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
 
 /// The bytes of a statement for a client of this character set.
 async fn encode(conn: &mut Conn, statement: &str, client: Word<'_>) -> Result<Vec<u8>> {

@@ -193,13 +193,24 @@ impl Single {
     /// # Errors
     /// The server's.
     pub async fn run_encoded(&self, conn: &mut Conn, encoded: &[u8]) -> mysql_async::Result<()> {
-        let text = Hex(encoded);
+        let text = whole_characters(encoded);
         conn.query_drop(sql!(
             "SET @godwit={};PREPARE godwit FROM @godwit;EXECUTE godwit;DEALLOCATE PREPARE godwit;SET @godwit=NULL",
-            text
+            Hex(&text)
         ))
         .await
     }
+}
+
+/// The text with blanks behind it, so that PREPARE takes it as it is.
+///
+/// MySQL does that with a binary string whose length is a multiple of the shortest character of `collation_connection`, which is two bytes in
+/// ucs2 and utf16 and four in utf32; any other it turns into that character set, and then nobody can read it (1064). A blank is one byte in
+/// every character set that a client can have.
+pub(super) fn whole_characters(encoded: &[u8]) -> Vec<u8> {
+    let mut text = encoded.to_vec();
+    text.resize(encoded.len().next_multiple_of(4), b' ');
+    text
 }
 
 /// `` CREATE TABLE `d`.`t` (items) options ``

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::single::Single;
+use super::single::{Single, whole_characters};
 use super::words::{is_exact_number, is_number, is_word};
 use crate::engine::fixture;
 use crate::engine::plan::{ColumnPlan, JsonSides, TableName};
@@ -117,6 +117,14 @@ fn a_view_is_one_query_over_tables_that_are_named() {
     assert!(parse("CREATE VIEW `d`.`other` AS select 1").is_err());
     assert!(parse("CREATE VIEW `d`.`t`").is_err());
     assert!(parse("CREATE DATABASE x; CREATE VIEW `d`.`t` AS select 1").is_err());
+}
+
+#[test]
+fn what_is_prepared_is_a_whole_number_of_characters_everywhere() {
+    for text in ["select 1", "select 11", "select 111", "select 1111"] {
+        let whole = String::from_utf8(whole_characters(text.as_bytes())).unwrap();
+        assert!(whole.len().is_multiple_of(4) && whole.trim_end() == text && whole.len() < text.len() + 4, "{whole}");
+    }
 }
 
 #[test]

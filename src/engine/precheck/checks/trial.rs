@@ -74,6 +74,11 @@ fn remedy(code: u16) -> &'static str {
         1071 | 1709 => "shorten the index or give it a prefix at the source, or choose ROW_FORMAT=DYNAMIC there",
         // ER_UNKNOWN_COLLATION, ER_UNKNOWN_CHARACTER_SET, ER_COLLATION_CHARSET_MISMATCH.
         1273 | 1115 | 1253 => "change the collation at the source to one that both servers have",
+        // ER_INVALID_DEFAULT, ER_CANT_AGGREGATE_2COLLATIONS and its kin, ER_TRUNCATED_WRONG_VALUE_FOR_FIELD, MariaDB's 1918.
+        1067 => "give the column a default at the source that its character set and its type can hold",
+        1267 | 1270 | 1271 | 1366 | 1918 | 3854 => {
+            "say the literals of the expression at the source in the character set of the columns that they stand with, without an introducer"
+        }
         // ER_FK_DUP_NAME, ER_CHECK_CONSTRAINT_DUP_NAME, ER_DUP_KEY.
         1826 | 3822 | 1022 => "give the constraint another name at the source; the item NameCollisions names both owners",
         // ER_PARSE_ERROR.
@@ -114,5 +119,6 @@ mod tests {
         assert_eq!(found.verdict, Verdict::Failed);
         assert!(found.seen.contains("shop.a") && found.seen.contains("shop.v"), "{found:?}");
         assert!(found.remedy.matches("TEXT or BLOB").count() == 1 && found.remedy.contains("replace the function"), "{found:?}");
+        assert!(remedy(1067).contains("default") && remedy(1267).contains("introducer"));
     }
 }

@@ -23,6 +23,8 @@ pub fn check(context: &Context) -> Option<Finding> {
             problems.push(error.to_string());
         } else if let Err(error) = view.session.at(&context.destination.info) {
             problems.push(format!("{}: made with a collation of its own: {error}", view.source));
+        } else if let Some(why) = context.unsayable.get(&view.source) {
+            problems.push(format!("{}: {why}", view.source));
         }
     }
     if problems.is_empty() {
@@ -30,8 +32,10 @@ pub fn check(context: &Context) -> Option<Finding> {
     }
     Some(Finding::warning(
         some(&problems),
-        "these views will be missing at the destination: they read what is not selected, or are broken at the source already",
-        "select what they read, DROP VIEW … at the source, leave them out with excludeTables, or ignore this item",
+        "these views will be missing at the destination: they read what is not selected, are broken at the source already, or were made in a \
+         session whose character set or collation the destination or its names do not fit",
+        "select what they read, create them again at the source in a session with SET NAMES utf8mb4, DROP VIEW … there, leave them out with \
+         excludeTables, or ignore this item",
     ))
 }
 
@@ -54,6 +58,9 @@ mod tests {
         assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
         context.destination.info = ServerInfo::parse("11.4.5-MariaDB");
         assert!(check(&context).unwrap().seen.contains("utf8mb4_ja_0900_as_cs_ks"));
+        context.plan.views[0].session.collation_connection = "utf8mb4_bin".into();
+        context.unsayable.insert(context.plan.views[0].source.clone(), "latin1 cannot say it".into());
+        assert!(check(&context).unwrap().seen.contains("shop.totals: latin1 cannot say it"));
         context.plan.views[0].create_statement.clear();
         assert!(check(&context).unwrap().seen.contains("shop.totals"));
     }

@@ -123,6 +123,8 @@ type Answer = std::result::Result<(), mysql_async::ServerError>;
 #[derive(Debug, Clone, Copy)]
 enum Act<'a> {
     Define(&'a Single),
+    /// MariaDB takes some expressions that it cannot read when it opens the table (collations that do not go together).
+    Open(&'a TableName),
     Drop(&'a TableName),
     DropTemporary(&'a TableName),
     Use(&'a str),
@@ -132,6 +134,7 @@ impl Act<'_> {
     async fn run(self, conn: &mut Conn) -> mysql_async::Result<()> {
         match self {
             Self::Define(single) => single.run(conn).await,
+            Self::Open(table) => conn.query_drop(sql!("SELECT 1 FROM {} LIMIT 0", table)).await,
             Self::Drop(table) => conn.query_drop(sql!("DROP TABLE IF EXISTS {}", table)).await,
             Self::DropTemporary(table) => conn.query_drop(sql!("DROP TEMPORARY TABLE {}", table)).await,
             Self::Use(database) => conn.query_drop(sql!("USE {}", Name(database))).await,
@@ -169,9 +172,14 @@ async fn make(destination: &Connector, conn: &mut Conn, step: &Step) -> Result<A
         return Ok(Ok(()));
     }
     let drop = Act::Drop(&step.table);
-    for single in std::iter::once(&step.create).chain(&step.alters) {
-        if let Err(error) = taken(conn, Act::Define(single)).await? {
-            let error = named(destination, &step.table.database, single, error).await?;
+    let open = (!step.is_merge).then_some(Act::Open(&step.table));
+    let acts = std::iter::once(Act::Define(&step.create)).chain(open).chain(step.alters.iter().map(Act::Define));
+    for act in acts {
+        if let Err(error) = taken(conn, act).await? {
+            let error = match act {
+                Act::Define(single) => named(destination, &step.table.database, single, error).await?,
+                _ => error,
+            };
             if let Err(error) = taken(conn, drop).await? {
                 return Ok(Err(error));
             }
