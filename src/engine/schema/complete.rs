@@ -33,6 +33,7 @@ pub async fn complete(conn: &mut Conn, info: &ServerInfo, definition: &mut Table
     }
     let Ok(create) = CreateTable::parse(&definition.create_statement) else { return Ok(()) };
     if info.is_mariadb() {
+        definition.unread.extend(misprinted_literals(&create));
         definition.unread.extend(misprinted_defaults(&create));
     }
     let mut edits = label_edits(&create, &definition.columns);
@@ -181,6 +182,33 @@ fn label_edits(create: &CreateTable, columns: &[Column]) -> Edits {
         }
     }
     edits
+}
+
+/// Literals that MariaDB would read otherwise than it shows them: a byte that is no letter as `\x08`, which is `x08` for every reader.
+fn misprinted_literals(create: &CreateTable) -> Vec<String> {
+    let sql = create.sql.as_bytes();
+    let tokens = create.items.iter().flat_map(|item| item.tokens.clone()).filter_map(|at| create.tokens.get(at));
+    let misprinted = tokens.filter(|token| token.kind == TokenKind::String && escapes_bytes(token.bytes(sql)));
+    let named = misprinted.map(|token| {
+        format!(
+            "an expression holds {}, which MariaDB shows for a byte and reads as text; say it at the source as CONVERT(0x… USING …)",
+            String::from_utf8_lossy(token.bytes(sql))
+        )
+    });
+    named.collect()
+}
+
+/// Whether there is a `\xE9` in it, the backslash not escaped itself.
+fn escapes_bytes(literal: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(offset) = literal.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\')) {
+        let escaped = literal.get(at + offset + 1..).unwrap_or_default();
+        if matches!(escaped, [b'x', first, second, ..] if first.is_ascii_hexdigit() && second.is_ascii_hexdigit()) {
+            return true;
+        }
+        at += offset + 2;
+    }
+    false
 }
 
 /// Defaults that MariaDB may show otherwise than rows get them.
@@ -342,6 +370,25 @@ mod tests {
         assert_eq!(doubtful("utf8mb4"), [true, false, false]);
         assert_eq!(doubtful("cp932"), [true, true, false]);
         assert_eq!(doubtful("latin1"), [false, false, false]);
+    }
+
+    #[test]
+    fn bytes_that_mariadb_shows_as_text() {
+        for (literal, expected) in [
+            (r"'\x08a'", true),
+            (r"'a\\\xE9'", true),
+            (r"'a\\xE9'", false),
+            (r"'xE9'", false),
+            (r"'\n\0'", false),
+            (r"'\'", false),
+        ] {
+            assert_eq!(escapes_bytes(literal.as_bytes()), expected, "{literal}");
+        }
+        let sql = r"CREATE TABLE `t` (
+  `a` varchar(9) GENERATED ALWAYS AS (concat(`b`,_utf8mb4'\x08a')) STORED,
+  CONSTRAINT `c` CHECK (`a` <> 'x08')
+)";
+        assert_eq!(misprinted_literals(&CreateTable::parse(sql).unwrap()).len(), 1);
     }
 
     #[test]
