@@ -109,7 +109,8 @@ fn conditions_that_servers_print_otherwise() {
         for (condition, server) in [(nine, &new), (other, &mariadb)] {
             assert!(same_view(&view(eight), &old, &view(condition), server), "{eight}, {condition}");
         }
-        let planted = nine.replace('5', "6").replace('3', "4").replace("or", "and").replace("> ", "<= ").replace("'b%'", "'c%'");
+        let planted =
+            nine.replace('5', "6").replace('3', "4").replace("or", "and").replace(" > ", " <= ").replace("'b%'", "'c%'");
         let is_planted = planted != nine;
         assert_eq!(!same_view(&view(eight), &old, &view(&planted), &new), is_planted, "{planted}");
     }

@@ -46,7 +46,7 @@ pub fn check(context: &Context) -> Option<Finding> {
             some(&doubtful),
             "the source does not say these texts for certain, and the destination would be created with others",
             "create these tables at the destination by hand and leave Schema out of spec.migrationTypes; for a label, a row that has it is \
-             enough; for an expression, write the literal with its character set at the source (_latin1 0xE9)",
+             enough; for an expression that a session decides about, write the literal with its character set at the source (_latin1 0xE9)",
         ));
     }
     Some(Finding::passed(if notes.is_empty() {
