@@ -18,6 +18,7 @@ pub mod http;
 pub mod listen;
 pub mod manifest;
 pub mod operator;
+pub mod plain;
 pub mod serve;
 pub mod telemetry;
 

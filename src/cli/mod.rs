@@ -26,6 +26,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::engine::error::Error;
 use crate::manifest::ManifestError;
+use crate::plain;
 use crate::telemetry::{self, LogFormat, LogOptions};
 
 /// Migrates live MySQL-family databases: schema, rows, binary log, proof.
@@ -182,8 +183,12 @@ fn block_on_threads<T>(threads: Option<usize>, future: impl Future<Output = Resu
     result
 }
 
-/// Writes to standard output; a reader that went away (`| head`) is no error.
+/// Writes to standard output, without what a terminal would obey; a reader that went away (`| head`) is no error.
 fn print(text: &str) -> Result<(), Failure> {
+    write_out(&plain::lines(text))
+}
+
+fn write_out(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     match out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush()) {
@@ -197,14 +202,14 @@ fn print(text: &str) -> Result<(), Failure> {
 /// Prints a value as indented JSON.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Error::definite(format!("writing JSON: {error}")))?;
-    print(&text)
+    write_out(&plain::json(&text))
 }
 
 /// One sentence about an error, or one a line.
 fn complain(message: &str) {
     let mut err = std::io::stderr().lock();
     for line in message.lines() {
-        let _ = writeln!(err, "error: {line}");
+        let _ = writeln!(err, "error: {}", plain::line(line));
     }
 }
 

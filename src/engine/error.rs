@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::text::Text;
+use crate::plain;
 
 /// What the engine does with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,9 +192,42 @@ impl Error {
                 let said = mysql_async::ServerError { message: message.to_owned(), ..server.clone() };
                 mysql_async::Error::Server(said).to_string()
             }),
-            // The driver says it once for each layer.
-            other => other.to_string().trim_start_matches("Input/output error: ").to_owned().into(),
+            // The driver says it once for each layer, and quotes packets.
+            other => plain::said(other.to_string().trim_start_matches("Input/output error: ")).into(),
         };
         Self { class, text, code }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::text::MOST;
+
+    fn of_server(code: u16, message: String) -> mysql_async::Error {
+        mysql_async::Error::Server(mysql_async::ServerError { code, message, state: "HY\x1b00".into() })
+    }
+
+    #[test]
+    fn what_a_server_says_is_short_and_does_nothing() {
+        let long = format!("\x1b]0;title\x07{}\nERROR forged\u{202e}", "x".repeat(8 << 20));
+        let payload = long.clone().into_bytes();
+        let driver = mysql_async::Error::Driver(mysql_async::DriverError::UnexpectedPacket { payload });
+        let io = mysql_async::Error::Io(mysql_async::IoError::Io(std::io::Error::other(long.clone())));
+        for error in [Error::from(of_server(1105, long.clone())), Error::of_rows(of_server(1105, long)), driver.into(), io.into()]
+        {
+            let error = error.context("copying shop.orders").told(true);
+            for text in [error.to_string(), error.whole().to_owned(), format!("{error:?}")] {
+                assert!(text.len() < 2 * plain::SAID, "{} bytes", text.len());
+                assert_eq!(plain::line(&text), text);
+            }
+        }
+        // A value that is hidden is hidden wherever it was cut.
+        let quoted = format!("Duplicate entry '{}secret{}' for key 'items.u'", "a".repeat(2000), "b".repeat(9));
+        let error = Error::of_rows(of_server(1062, quoted));
+        assert!(error.to_string().contains("Duplicate entry '(hidden)' for key 'items.u'"), "{error}");
+        assert!(error.whole().contains("bbb' for key 'items.u'"), "{}", error.whole());
+        // Our own words around names of any length.
+        assert!(Error::definite("x".repeat(100_000)).context("y".repeat(100_000)).to_string().len() <= MOST);
     }
 }

@@ -12,6 +12,8 @@ pub mod entry;
 pub mod error;
 #[cfg(test)]
 mod fixture;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod heartbeat;
 pub mod live;
 mod migrate;

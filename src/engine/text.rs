@@ -3,8 +3,15 @@
 //! A row's values, its key among them, belong to the database's owner; whoever reads status, events and logs may be somebody else. So
 //! a text knows where such values stand, and shows them only when it was told to (`spec.diagnostics.rowValues`). Names, types, places in
 //! the log and definitions are no row values.
+//!
+//! What others wrote is in it as it may be shown (`crate::plain`), and it is never longer than [`MOST`]: a server may say anything.
 
 use std::fmt;
+
+use crate::plain;
+
+/// Bytes of a text, with everything that was put around it.
+pub const MOST: usize = 4 << 10;
 
 /// What stands in place of a value.
 pub const HIDDEN: &str = "(hidden)";
@@ -20,21 +27,21 @@ pub struct Text {
 impl Text {
     /// A value, or several in one text.
     pub fn of_value(value: impl Into<String>) -> Self {
-        Self { shown: HIDDEN.to_owned(), whole: Some(value.into()) }
+        Self { shown: HIDDEN.to_owned(), whole: Some(shown(value.into())) }
     }
 
     /// Puts words around it.
     #[must_use]
     pub fn map(self, words: impl Fn(&str) -> String) -> Self {
-        Self { shown: words(&self.shown), whole: self.whole.map(|whole| words(&whole)) }
+        Self { shown: shown(words(&self.shown)), whole: self.whole.map(|whole| shown(words(&whole))) }
     }
 
     /// Puts words around two.
     #[must_use]
     pub fn with(self, other: &Self, words: impl Fn(&str, &str) -> String) -> Self {
         let hides = self.whole.is_some() || other.whole.is_some();
-        let whole = hides.then(|| words(self.whole(), other.whole()));
-        Self { shown: words(&self.shown, &other.shown), whole }
+        let whole = hides.then(|| shown(words(self.whole(), other.whole())));
+        Self { shown: shown(words(&self.shown, &other.shown)), whole }
     }
 
     /// With the values: to look at, never to show.
@@ -56,12 +63,14 @@ impl Text {
     /// What a server said. Of its errors some quote a value, and where it stands is known; `strict`: the statement held row values, so that
     /// what else the server may say is not shown either.
     pub fn of_server(code: u16, message: &str, strict: bool) -> Self {
+        let whole = plain::said(message);
         let shown = match quotes_value(code) {
-            Some((before, behind)) => hide_between(message, before, behind),
+            // Of all of it: a place of two that was cut out would let the value through.
+            Some((before, behind)) => plain::said(&hide_between(message, before, behind)),
             None if strict && !NO_VALUES.contains(&code) => HIDDEN.to_owned(),
-            None => return message.into(),
+            None => return whole.into(),
         };
-        Self { shown, whole: Some(message.to_owned()) }
+        Self { shown, whole: Some(whole) }
     }
 }
 
@@ -137,9 +146,17 @@ pub fn without_values(sql: &str) -> String {
     shown
 }
 
+/// As it may be shown.
+fn shown(text: String) -> String {
+    match plain::bounded(&text, MOST) {
+        std::borrow::Cow::Borrowed(_) => text,
+        std::borrow::Cow::Owned(plain) => plain,
+    }
+}
+
 impl From<String> for Text {
-    fn from(shown: String) -> Self {
-        Self { shown, whole: None }
+    fn from(text: String) -> Self {
+        Self { shown: shown(text), whole: None }
     }
 }
 

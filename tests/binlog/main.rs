@@ -8,6 +8,7 @@
 
 mod cases;
 mod json;
+mod seeds;
 mod server;
 mod sessions;
 mod values;

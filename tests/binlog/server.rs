@@ -18,6 +18,8 @@ use godwit::sql;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 
+use super::seeds::Seeds;
+
 /// Stopped, and its data deleted, when it goes out of scope.
 pub struct Server {
     pub kind: &'static str,
@@ -117,6 +119,7 @@ pub struct Log {
     pub maps: Vec<Arc<TableMap>>,
     pub starts: Vec<godwit::engine::source::binlog::TransactionStart>,
     pub positions: Vec<(u8, u32, u32)>,
+    seeds: Seeds,
 }
 
 /// A row event, kept to be decoded when the table's definition is known.
@@ -128,6 +131,7 @@ pub struct Change {
 
 impl Log {
     fn take(&mut self, decoder: &mut Decoder, raw: &RawEvent<'_>) {
+        self.seeds.take(raw);
         self.positions.push((raw.event_type, raw.event_size, raw.log_pos));
         let decoded = decoder.decode(raw).unwrap_or_else(|error| panic!("{error}"));
         let Event::Payload(payload) = &decoded else {

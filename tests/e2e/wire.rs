@@ -19,6 +19,8 @@ struct Lies {
     /// None: each cell is followed by the text.
     from: Option<Vec<u8>>,
     to: Vec<u8>,
+    /// Instead of the whole answer: one packet with this.
+    answer: Option<Vec<u8>>,
 }
 
 /// Statements that were asked, without their numbers.
@@ -98,11 +100,19 @@ async fn pass(client: TcpStream, server: TcpStream, lies: Arc<Mutex<Option<Lies>
         }
     };
     let down = async move {
+        // The rest of an answer that was replaced.
+        let mut swallowing = false;
         loop {
             let (number, payload) = packet(&mut from_server).await?;
             let lies = lies.lock().unwrap().clone();
             let told = statement.lock().unwrap().clone();
+            swallowing &= number > 1;
             let payload = match (lies, told) {
+                (Some(_), Some(_)) if swallowing => continue,
+                (Some(Lies { answer: Some(answer), statement, .. }), Some(told)) if number == 1 && told.contains(&statement) => {
+                    swallowing = true;
+                    answer
+                }
                 // The first packet of an answer holds no text: OK, or the number of columns.
                 (Some(lies), Some(told)) if number != 1 && told.contains(&lies.statement) => edited(&payload, &lies),
                 _ => payload,
@@ -267,7 +277,7 @@ impl Lab {
 }
 
 fn lie(statement: &str, from: &str, to: &str) -> Lies {
-    Lies { statement: statement.into(), from: Some(from.as_bytes().to_vec()), to: to.as_bytes().to_vec() }
+    Lies { statement: statement.into(), from: Some(from.as_bytes().to_vec()), to: to.as_bytes().to_vec(), answer: None }
 }
 
 /// The routes by which a source once ran statements at the destination, and their neighbours.
@@ -312,9 +322,57 @@ async fn known_routes_are_closed() {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n\n"));
+    errors_are_short_and_plain(&lab).await;
     // The same lab, and the truth again.
     lab.destination.run(&["DROP DATABASE IF EXISTS shop", "DROP DATABASE IF EXISTS godwit"]).await;
     lab.migration.arrives(&lab.source, &lab.destination).await;
+}
+
+/// What the first packet of an answer is: an error of 8 MiB with commands to a terminal in it.
+fn loud_error() -> Vec<u8> {
+    let mut text = b"\xff\x51\x04#HY000".to_vec();
+    text.extend_from_slice(b"\x1b]0;owned\x07\x1b[2J\xe2\x80\xae\nERROR forged ");
+    text.resize(8 << 20, b'x');
+    text.extend_from_slice(b"\x1b[8m");
+    text
+}
+
+/// An error of a server is short where it is reported, and nothing in it does anything to a terminal or begins a line of the log.
+async fn errors_are_short_and_plain(lab: &Lab) {
+    for (statement, command) in [
+        // Before the definitions are read, while they are, and in the copy.
+        ("VERSION()", "run"),
+        ("SHOW CREATE TABLE", "run"),
+        ("FROM `shop`.`items`", "run"),
+        ("SHOW CREATE TABLE", "precheck"),
+        ("SHOW CREATE TABLE", "plan"),
+    ] {
+        lab.destination.run(&["DROP DATABASE IF EXISTS shop", "DROP DATABASE IF EXISTS godwit"]).await;
+        lab.proxy.lie(Some(Lies { statement: statement.into(), answer: Some(loud_error()), ..Lies::default() }));
+        let printed = if command == "run" {
+            let mut running = lab.migration.start(&["--log-format", if statement == "VERSION()" { "json" } else { "text" }]);
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while running.ended().is_none() && running.phase() != "Retrying" {
+                assert!(Instant::now() < deadline, "{statement}: {}", running.log());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let report = running.report().to_string();
+            assert!(report.len() < 64 << 10 && report.contains("owned"), "{statement}: {} bytes", report.len());
+            let printed = running.log();
+            running.kill();
+            printed + &report
+        } else {
+            let ended = lab.migration.godwit(&[command]).await;
+            format!("{}{}", ended.out, ended.err)
+        };
+        assert!(printed.contains("\\u{1b}]0;owned") || printed.contains("\\\\u{1b}]0;owned"), "{statement}: {printed:.3000}");
+        let acts = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}');
+        assert!(
+            !printed.contains(acts) && !printed.contains("\nERROR forged") && printed.len() < 64 << 10,
+            "{statement}: {printed:.3000}"
+        );
+    }
+    lab.proxy.lie(None);
 }
 
 /// Into every string of the answer to a statement. What the engine asks is taken from a clean run, so that no statement is forgotten;
@@ -326,7 +384,7 @@ async fn strings_are_not_believed(number: usize) {
     assert!(asked.len() > 20, "{asked:#?}");
     let payload = format!("`'\");*/\n{CRIMES};-- ");
     for statement in asked.iter().step_by(asked.len().div_ceil(number)) {
-        lab.told(Lies { statement: statement.clone(), from: None, to: payload.clone().into_bytes() }).await;
+        lab.told(Lies { statement: statement.clone(), to: payload.clone().into_bytes(), ..Lies::default() }).await;
     }
 }
 

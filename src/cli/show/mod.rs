@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::MigrationTaskStatus;
 use crate::engine::progress::{Counters, Progress};
+use crate::plain;
 use lines::Lines;
 
 /// Bars are drawn anew this often.
@@ -125,7 +126,7 @@ async fn draw(bars: &MultiProgress, progress: &Progress, stop: &CancellationToke
         }
         for (bar, row) in drawn.iter().zip(rows) {
             // One message a row: each setter draws by itself.
-            bar.set_message(format!("\x1b[1m{:11}\x1b[0m {}", row.label, row.text));
+            bar.set_message(format!("\x1b[1m{:11}\x1b[0m {}", row.label, plain::line(&row.text)));
         }
     }
     for bar in drawn {

@@ -1,6 +1,8 @@
 //! What one check found.
 
 use crate::api::{PrecheckItem, Verdict};
+use crate::engine::text::MOST;
+use crate::plain;
 
 /// Verdict, what was seen, why it matters, and the statement that fixes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +29,17 @@ impl Finding {
         Self { verdict: Verdict::Failed, seen: seen.into(), why: why.into(), remedy: remedy.into() }
     }
 
-    /// As it stands in the report.
+    /// As it stands in the report: names and what servers say are in it as they may be shown.
     pub fn item(self, name: &str, ignore: &[String]) -> PrecheckItem {
+        let plain = |text: String| plain::bounded(&text, MOST).into_owned();
         let ignored = self.verdict == Verdict::Warning && ignore.iter().any(|ignored| ignored == name);
         PrecheckItem {
             name: name.to_owned(),
             verdict: self.verdict,
             ignored,
-            seen: self.seen,
-            why: self.why,
-            remedy: self.remedy,
+            seen: plain(self.seen),
+            why: plain(self.why),
+            remedy: plain(self.remedy),
         }
     }
 }

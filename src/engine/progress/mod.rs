@@ -3,6 +3,7 @@
 //! Reporting never waits for a reader: the hot counters are atomics, everything else is one short lock. Under overload readers see fewer
 //! reports, never wrong ones. Nothing here survives a restart: the engine reports again what its own record at the destination says.
 
+mod bounded;
 mod histogram;
 mod latency;
 mod rate;
@@ -395,7 +396,8 @@ impl Progress {
             condition.observed_generation = status.observed_generation;
         }
         facts.conditions.clone_from(&status.conditions);
-        status
+        drop(facts);
+        bounded::bounded(status)
     }
 
     /// Everything at one moment, for reports, metrics and bars.

@@ -29,6 +29,9 @@ mod table_map;
 mod temporal;
 mod transaction;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod bounds_tests;
 #[cfg(test)]

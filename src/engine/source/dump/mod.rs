@@ -11,6 +11,8 @@ pub mod gate;
 mod login;
 mod packet;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 #[cfg(test)]
 mod login_tests;
 #[cfg(test)]
@@ -36,6 +38,7 @@ use packet::{EOF, ERR, OK, Packets};
 
 use crate::engine::error::{Context, Error, Result};
 use crate::engine::sql::Statement;
+use crate::plain;
 
 /// Without anything for this long the connection is dead, whatever TCP thinks. Heartbeats come more often.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -157,7 +160,7 @@ fn explain(error: DriverError) -> Error {
         DriverError::Server(server) if server.code == 1236 => Error::definite(format!(
             "the source cannot send the binary log from where the task stands: {}; if it was purged, the data must be copied \
              again with a longer retention (binlog_expire_logs_seconds)",
-            server.message
+            plain::said(&server.message)
         )),
         _ => Error::from(error).context(READING),
     }
