@@ -10,7 +10,7 @@ DENY_VERSION := 0.20.2
 SHELLCHECK := /usr/bin/shellcheck
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: build tools test test-unit test-integration test-scale test-packaging test-chaos test-model test-fuzz lint fmt clippy doc shell deny image cluster demo bench crds clean help
+.PHONY: build tools test test-unit test-integration test-scale test-packaging test-chaos test-model test-fuzz fuzz lint fmt clippy doc shell deny image cluster demo bench crds clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
@@ -37,6 +37,9 @@ test-chaos: ## the slow tier: an engine killed a hundred times under load
 
 test-model: ## the slow tier of the model: wider bounds
 	cargo --config profile.test.opt-level=3 test --test model --locked -- --ignored
+
+fuzz: ## libFuzzer on everything that reads what others wrote, GODWIT_FUZZ_SECONDS (60) each
+	fuzz/run.sh
 
 test-fuzz: ## the fuzzers, with new seeds for GODWIT_FUZZ_MINUTES (60)
 	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test e2e --locked -- --nocapture families::cascades_beside_snapshots fuzz_keys::
