@@ -23,6 +23,9 @@ pub const VERIFIED: &str = "Verified";
 /// The task has ended for good: finished, stopped or cut over.
 pub const COMPLETE: &str = "Complete";
 
-/// All condition types of a `MigrationTask`, in the order of status.
+/// Only where a connection is not encrypted because the server offers no TLS, and may be listened to: it is False then.
+pub const ENCRYPTED: &str = "Encrypted";
+
+/// All condition types that every `MigrationTask` has, in the order of status.
 pub const ALL: [&str; 9] =
     [READY, RECONCILING, STALLED, PRECHECK_PASSED, SCHEMA_MIGRATED, FULL_COPY_COMPLETE, IN_SYNC, VERIFIED, COMPLETE];

@@ -15,6 +15,7 @@ use crate::api::TlsMode;
 use crate::engine::error::{Error, Result};
 use crate::engine::source::binlog::LARGEST_EVENT;
 use crate::engine::source::dump::{Dump, Plain, PublicKey, gate};
+use crate::engine::sql::no_answer;
 use crate::engine::sql::{Queries, Sql};
 use crate::engine::tls;
 use crate::manifest::{ResolvedEndpoint, ResolvedTls};
@@ -82,6 +83,35 @@ impl ServerInfo {
     }
 }
 
+/// A server, and whether a connection to it is not encrypted because the server, or who answers in its place, offers no TLS. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Link {
+    server: Arc<str>,
+    is_open: Arc<AtomicBool>,
+}
+
+impl Link {
+    /// `server`: side and address.
+    pub fn new(server: &str) -> Self {
+        Self { server: server.into(), is_open: Arc::default() }
+    }
+
+    /// Goes on without encryption; whether that is news.
+    pub fn open(&self) -> bool {
+        !self.is_open.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether somebody did.
+    pub fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Side and address.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+}
+
 /// Makes connections to one endpoint.
 #[derive(Clone)]
 pub struct Connector {
@@ -89,8 +119,8 @@ pub struct Connector {
     mode: TlsMode,
     /// What is done for a password where nothing is encrypted.
     plain: Plain,
-    /// That nothing is encrypted was said.
-    told: Arc<AtomicBool>,
+    /// Whether encryption was wanted and not offered, for the status.
+    link: Link,
     /// The name in the server's certificate, where any will do and it is not the host's.
     name: Arc<OnceLock<String>>,
     address: String,
@@ -109,6 +139,12 @@ impl std::fmt::Debug for Connector {
 
 /// A connection attempt that takes longer has failed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A login and the settings of a session, of which servers answer each at once.
+const SETTLED: Duration = Duration::from_secs(120);
+
+/// All answers of a step of the precheck: the longest are those of information_schema on servers that open every table for it.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 impl Connector {
     /// `side` is `source` or `destination`, for messages.
@@ -135,7 +171,7 @@ impl Connector {
             opts: opts.into(),
             mode: endpoint.tls.mode,
             plain: plain_login(&endpoint.host, &endpoint.tls),
-            told: Arc::default(),
+            link: Link::new(&format!("the {side} {}:{}", endpoint.host, endpoint.port)),
             name: Arc::default(),
             address: format!("{}:{}", endpoint.host, endpoint.port),
             side,
@@ -193,7 +229,7 @@ impl Connector {
             // As the servers' own clients do: Preferred goes without TLS where none is offered. Where it is offered and does not come
             // about, somebody may have seen to that.
             Err(error) if self.mode == TlsMode::Preferred && is_no_tls(&error) => {
-                if !self.is_loopback() && !self.told.swap(true, Ordering::Relaxed) {
+                if !self.is_loopback() && self.link.open() {
                     tracing::warn!(side = self.side, address = %self.address, "the server offers no TLS; the connection is not encrypted");
                 }
                 attempt(OptsBuilder::from_opts(self.opts.clone()).ssl_opts(None).into()).await?
@@ -237,7 +273,7 @@ impl Connector {
     /// # Errors
     /// Says side and address; class [`crate::engine::error::Class::Connection`] when the server cannot be reached.
     pub async fn connect(&self, role: Role) -> Result<Conn> {
-        self.talk(self.connect_unguarded(role)).await
+        self.talk_within(SETTLED, self.connect_unguarded(role)).await
     }
 
     async fn connect_unguarded(&self, role: Role) -> Result<Conn> {
@@ -261,25 +297,38 @@ impl Connector {
     /// # Errors
     /// As [`Connector::connect`].
     pub async fn dump(&self, info: &ServerInfo) -> Result<Dump> {
-        let mut dump = self.talk(self.open(Dump::connect)).await?.with_largest_event(self.largest_event);
+        let mut dump = self.talk_within(SETTLED, self.open(Dump::connect)).await?.with_largest_event(self.largest_event);
         for statement in [common_settings(Role::Dump), flavor_settings(Role::Dump, info)].concat() {
             dump.execute(&statement).await.map_err(|e| self.about(&statement, e))?;
         }
         Ok(dump)
     }
 
-    /// Runs what talks to this server. The driver panics on answers that no server gives: those are errors of this side.
+    /// Runs what asks this server. The driver panics on answers that no server gives, and waits without end for the rest of one: both are
+    /// errors of this side. Not for what servers work on for long, a copy or an index.
     ///
     /// # Errors
-    /// Those of `talking`; definite where it panicked.
+    /// Those of `talking`; definite where it panicked; a lost connection where it takes longer than any answer does.
     pub async fn talk<T>(&self, talking: impl Future<Output = Result<T>>) -> Result<T> {
-        match AssertUnwindSafe(talking).catch_unwind().await {
-            Ok(result) => result,
-            Err(_) => Err(Error::definite(format!(
-                "the {} {} sent what no server of the MySQL family sends: is it one, and does nobody stand between?",
-                self.side, self.address
+        self.talk_within(PATIENCE, talking).await
+    }
+
+    async fn talk_within<T>(&self, patience: Duration, talking: impl Future<Output = Result<T>>) -> Result<T> {
+        let guarded = AssertUnwindSafe(talking).catch_unwind();
+        match tokio::time::timeout(patience, guarded).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(Error::definite(no_answer(self.link.server(), &*panic))),
+            Err(_) => Err(Error::connection(format!(
+                "{} has not answered completely within {} s",
+                self.link.server(),
+                patience.as_secs()
             ))),
         }
+    }
+
+    /// What status tells of the encryption of its connections.
+    pub fn link(&self) -> Link {
+        self.link.clone()
     }
 
     fn is_loopback(&self) -> bool {
@@ -426,6 +475,25 @@ pub fn is_access_denied(error: &mysql_async::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_stalls_or_says_nonsense_is_named() {
+        let endpoint = ResolvedEndpoint {
+            host: "db.example.com".into(),
+            port: 3306,
+            username: "u".into(),
+            password: crate::manifest::SecretText::new("p"),
+            flavor: crate::api::Flavor::Auto,
+            tls: ResolvedTls::default(),
+        };
+        let source = Connector::new(&endpoint, "source");
+        let silent = source.talk_within(Duration::from_millis(20), std::future::pending::<Result<()>>()).await.unwrap_err();
+        assert_eq!(silent.class(), crate::engine::error::Class::Connection);
+        assert!(silent.to_string().contains("the source db.example.com:3306 has not answered completely"), "{silent}");
+        let nonsense = source.talk(async { None::<Result<()>>.expect("no row") }).await.unwrap_err();
+        assert_eq!(nonsense.class(), crate::engine::error::Class::Definite);
+        assert!(nonsense.to_string().contains("the source db.example.com:3306 sent what no server"), "{nonsense}");
+    }
 
     #[test]
     fn loopback_is_what_it_says() {

@@ -21,6 +21,8 @@ struct Lies {
     to: Vec<u8>,
     /// Instead of the whole answer: one packet with this.
     answer: Option<Vec<u8>>,
+    /// In events of the log instead; `to` is as long as what it replaces.
+    log: bool,
 }
 
 /// Statements that were asked, without their numbers.
@@ -82,7 +84,7 @@ async fn pass(client: TcpStream, server: TcpStream, lies: Arc<Mutex<Option<Lies>
     let up = async move {
         loop {
             let (number, payload) = packet(&mut from_client).await?;
-            // Commands begin anew. Of the log nothing is edited, and nothing of the login.
+            // Commands begin anew. Of the login nothing is edited.
             if number == 0 {
                 let text = String::from_utf8_lossy(payload.get(1..).unwrap_or_default()).into_owned();
                 let text: String = text.chars().filter(|c| !c.is_ascii_digit()).take(10_000).collect();
@@ -109,6 +111,7 @@ async fn pass(client: TcpStream, server: TcpStream, lies: Arc<Mutex<Option<Lies>
             swallowing &= number > 1;
             let payload = match (lies, told) {
                 (Some(_), Some(_)) if swallowing => continue,
+                (Some(lies), None) if lies.log => in_event(payload, &lies),
                 (Some(Lies { answer: Some(answer), statement, .. }), Some(told)) if number == 1 && told.contains(&statement) => {
                     swallowing = true;
                     answer
@@ -198,10 +201,22 @@ fn edited(payload: &[u8], lies: &Lies) -> Vec<u8> {
     }
 }
 
+/// An event of the log, where it is one.
+fn in_event(mut payload: Vec<u8>, lies: &Lies) -> Vec<u8> {
+    let from = lies.from.as_deref().unwrap_or_default();
+    assert_eq!(from.len(), lies.to.len());
+    if payload.first() == Some(&0) && payload.len() > 20 {
+        let places: Vec<usize> =
+            payload.windows(from.len()).enumerate().filter(|(_, bytes)| *bytes == from).map(|(place, _)| place).collect();
+        places.into_iter().for_each(|place| payload[place..place + from.len()].copy_from_slice(&lies.to));
+    }
+    payload
+}
+
 /// What a foreign statement would do.
 const CRIMES: &str = "CREATE USER mallory; GRANT ALL ON *.* TO mallory; CREATE DATABASE mallory; DROP DATABASE bystander";
 
-/// Accounts, databases, tables, views and rows of what no task is about.
+/// Accounts and what they may do, databases, tables, views, programs, and rows of what no task is about.
 async fn state(destination: &Server) -> Vec<String> {
     let mut state = destination.list("SELECT CONCAT(user, '@', host) FROM mysql.user ORDER BY 1").await;
     state.extend(destination.databases().await);
@@ -213,7 +228,17 @@ async fn state(destination: &Server) -> Vec<String> {
             )
             .await,
     );
-    state.extend(destination.list("SELECT CONCAT('row ', id) FROM bystander.rows").await);
+    for what in [
+        "CONCAT('may ', grantee, ' ', privilege_type, ' ', is_grantable) FROM information_schema.user_privileges",
+        "CONCAT('may ', grantee, ' ', table_schema, ' ', privilege_type) FROM information_schema.schema_privileges",
+        "CONCAT('may ', grantee, ' ', table_schema, '.', table_name, ' ', privilege_type) FROM information_schema.table_privileges",
+        "CONCAT('routine ', routine_schema, '.', routine_name) FROM information_schema.routines WHERE routine_schema <> 'sys'",
+        "CONCAT('trigger ', trigger_schema, '.', trigger_name) FROM information_schema.triggers WHERE trigger_schema <> 'sys'",
+        "CONCAT('event ', event_schema, '.', event_name) FROM information_schema.events",
+        "CONCAT('row ', id) FROM bystander.rows",
+    ] {
+        state.extend(destination.list(&format!("SELECT {what}")).await);
+    }
     state
 }
 
@@ -227,7 +252,8 @@ struct Lab {
 
 impl Lab {
     async fn start() -> Self {
-        let (source, destination) = (Server::start("mysql97", &[]), Server::start("mysql97", &["--local-infile=OFF"]));
+        let (source, destination) =
+            (Server::start("mysql97", &["--binlog-checksum=NONE"]), Server::start("mysql97", &["--local-infile=OFF"]));
         source
             .run(&[
                 "CREATE DATABASE shop CHARACTER SET latin1",
@@ -252,17 +278,25 @@ impl Lab {
         lab
     }
 
-    /// Begins anew at the destination, and runs with this lie until it ends or tries again. What was said.
+    /// Begins anew at the destination, and runs with this lie until it ends, tries again, or has waited for long: a source may have its log
+    /// waited for. What was said.
     async fn told(&self, lies: Lies) -> String {
         self.destination.run(&["DROP DATABASE IF EXISTS shop", "DROP DATABASE IF EXISTS godwit"]).await;
         self.proxy.lie(Some(lies.clone()));
         let mut running = self.migration.start(&["--until-caught-up"]);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while running.ended().is_none() && running.phase() != "Retrying" {
-            assert!(Instant::now() < deadline, "{}: {}", lies.statement, running.log());
+        let deadline = Instant::now() + WAITED;
+        let mut changed = !lies.log;
+        while running.ended().is_none() && running.phase() != "Retrying" && Instant::now() < deadline {
+            if !changed && running.phase() == "Copying" {
+                changed = true;
+                self.source
+                    .run(&["UPDATE shop.items SET name = REVERSE(name)", "INSERT INTO shop.parts VALUES (UUID(), 2)"])
+                    .await;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let said = running.log();
+        assert!(!said.contains("which is a bug"), "{}: {said}", lies.statement);
         running.kill();
         self.proxy.lie(None);
         let after = state(&self.destination).await;
@@ -276,8 +310,11 @@ impl Lab {
     }
 }
 
+/// A clean run takes two seconds.
+const WAITED: Duration = Duration::from_secs(20);
+
 fn lie(statement: &str, from: &str, to: &str) -> Lies {
-    Lies { statement: statement.into(), from: Some(from.as_bytes().to_vec()), to: to.as_bytes().to_vec(), answer: None }
+    Lies { statement: statement.into(), from: Some(from.as_bytes().to_vec()), to: to.as_bytes().to_vec(), ..Lies::default() }
 }
 
 /// The routes by which a source once ran statements at the destination, and their neighbours.
@@ -376,15 +413,31 @@ async fn errors_are_short_and_plain(lab: &Lab) {
 }
 
 /// Into every string of the answer to a statement. What the engine asks is taken from a clean run, so that no statement is forgotten;
-/// `number` of them, spread evenly.
+/// `number` of them, spread evenly, others each day.
 async fn strings_are_not_believed(number: usize) {
     let _place = place().await;
     let lab = Lab::start().await;
     let asked = lab.proxy.asked();
     assert!(asked.len() > 20, "{asked:#?}");
     let payload = format!("`'\");*/\n{CRIMES};-- ");
-    for statement in asked.iter().step_by(asked.len().div_ceil(number)) {
-        lab.told(Lies { statement: statement.clone(), to: payload.clone().into_bytes(), ..Lies::default() }).await;
+    let step = asked.len().div_ceil(number);
+    let day = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as usize / 86_400;
+    for (place, statement) in asked.iter().enumerate().skip(day % step).step_by(step) {
+        let started = Instant::now();
+        let said = lab.told(Lies { statement: statement.clone(), to: payload.clone().into_bytes(), ..Lies::default() }).await;
+        let end: String = said.chars().rev().take(160).collect::<Vec<_>>().into_iter().rev().collect();
+        println!("{place}/{} {:.1} s {:.60}: {end}", asked.len(), started.elapsed().as_secs_f64(), statement.replace('\n', " "));
+    }
+    // Names, statements, files and values in the events of the log.
+    for (from, to) in [("items", "i`;#s"), ("shop", "s';#"), ("BEGIN", "';\n--"), ("binlog.0", "b';-- `\\"), ("eno", "';#")]
+        .into_iter()
+        .take(number)
+    {
+        let said = lab.told(Lies { log: true, ..lie("", from, to) }).await;
+        println!(
+            "{from} as {to:?} in the log: {:.200}",
+            said.chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect::<String>()
+        );
     }
 }
 

@@ -93,6 +93,7 @@ pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
 /// Of any class; see [`super::entry::run`].
 pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToken) -> Result<Outcome> {
     let (source, destination) = task.connectors()?;
+    progress.watch_links(vec![source.link(), destination.link()]);
     let record = Record::new(destination.clone(), &task.record_database, &task.name());
     let now = resume_fingerprint(task.spec());
     let saved = match record.load().await {

@@ -24,6 +24,7 @@ use crate::api::{
     StatusReport, TaskIdentity, VerificationStatus,
 };
 use crate::conditions::{self, Parts};
+use crate::engine::connection::Link;
 use crate::engine::plan::Plan;
 
 pub use histogram::{BOUNDS, Histogram, HistogramSnapshot};
@@ -120,6 +121,8 @@ struct Recorded {
     verification: Option<VerificationStatus>,
     /// Why no heartbeat is written.
     heartbeat_problem: Option<String>,
+    /// Both servers, and whether a connection to each is not encrypted because none was offered.
+    links: Vec<Link>,
     /// As they were in the last report: the times of their last change come from here.
     conditions: Vec<Condition>,
 }
@@ -153,6 +156,7 @@ impl Progress {
             failed: None,
             verification: None,
             heartbeat_problem: None,
+            links: Vec::new(),
             conditions: Vec::new(),
         };
         Self(Arc::new(Inner {
@@ -176,6 +180,11 @@ impl Progress {
     /// The generation of the resource that the work now follows; the report and its conditions carry it.
     pub fn set_generation(&self, generation: i64) {
         self.record(|facts| facts.generation = Some(generation));
+    }
+
+    /// Whose connections are told of where they are not encrypted although that was wanted.
+    pub fn watch_links(&self, links: Vec<Link>) {
+        self.record(|facts| facts.links = links);
     }
 
     /// Which resource's task this is; reports carry it, so that nobody takes one engine for another.

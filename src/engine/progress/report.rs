@@ -3,10 +3,12 @@
 use std::cmp::Reverse;
 
 use super::{Snapshot, TableSnapshot, TableState, whole_second};
+use crate::api::condition::ENCRYPTED;
 use crate::api::{
     FullStatus, IncrementalStatus, MigrationTaskStatus, Phase, PrecheckItem, PrecheckStatus, STATUS_LIST_LIMIT, TableProgress,
 };
-use crate::conditions::{self, Facts, Finding};
+use crate::conditions::{self, Facts, Finding, Holds};
+use crate::engine::connection::Link;
 
 /// Everything of the status but its conditions.
 pub fn report(snapshot: &Snapshot) -> MigrationTaskStatus {
@@ -42,7 +44,7 @@ fn known(address: &str) -> Option<String> {
 pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let recorded = &snapshot.recorded;
     let message = message(snapshot);
-    conditions::conditions(&Facts {
+    let mut findings = conditions::conditions(&Facts {
         phase: snapshot.phase(),
         stage: snapshot.stage(),
         parts: recorded.parts,
@@ -51,7 +53,20 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
         latency: snapshot.latency,
         verification: recorded.verification.as_ref(),
         message: &message,
-    })
+    });
+    findings.extend(not_encrypted(snapshot).map(|servers| Finding {
+        kind: ENCRYPTED,
+        holds: Holds::False,
+        reason: "NotOffered",
+        message: format!("connections are not encrypted, because the server offers no TLS: {servers}"),
+    }));
+    findings
+}
+
+/// The servers to which connections are not encrypted although tls.mode wants it where it can be had.
+fn not_encrypted(snapshot: &Snapshot) -> Option<String> {
+    let open: Vec<&str> = snapshot.recorded.links.iter().filter(|link| link.is_open()).map(Link::server).collect();
+    (!open.is_empty()).then(|| open.join(" and "))
 }
 
 /// Whether nothing of a precheck stands in the way: what is left are warnings that are ignored by name.
@@ -60,7 +75,7 @@ pub fn precheck_passed(precheck: &PrecheckStatus) -> bool {
 }
 
 /// The sentence for a person: what failed, else what the engine said of this phase, else what the phase means. A heartbeat that cannot be
-/// written is told beside it.
+/// written is told beside it, and so are connections that are not encrypted.
 fn message(snapshot: &Snapshot) -> String {
     let recorded = &snapshot.recorded;
     if let Some(error) = &recorded.failed {
@@ -69,10 +84,14 @@ fn message(snapshot: &Snapshot) -> String {
     if let (Phase::Retrying, Some(retry)) = (snapshot.phase(), &recorded.retry) {
         return format!("{} (tried again, attempt {})", retry.error, retry.attempts);
     }
-    match &recorded.heartbeat_problem {
-        Some(problem) => format!("{}; without a heartbeat: {problem}", doing(snapshot)),
-        None => doing(snapshot),
+    let mut message = doing(snapshot);
+    if let Some(problem) = &recorded.heartbeat_problem {
+        message.push_str(&format!("; without a heartbeat: {problem}"));
     }
+    if let Some(servers) = not_encrypted(snapshot) {
+        message.push_str(&format!("; not encrypted, as no TLS is offered: {servers}"));
+    }
+    message
 }
 
 fn doing(snapshot: &Snapshot) -> String {

@@ -197,6 +197,15 @@ fn a_heartbeat_that_does_not_arrive_is_latency() {
     assert_eq!(message, "following the source's binary log; without a heartbeat: UPDATE command denied");
     progress.heartbeat_problem(None);
     assert_eq!(progress.status().message.as_deref(), Some("following the source's binary log"));
+    // The destination's server has not offered TLS.
+    let links = ["the source a:3306", "the destination b:3306"].map(Link::new);
+    links[1].open();
+    progress.watch_links(links.to_vec());
+    let status = progress.status();
+    let sentence = "following the source's binary log; not encrypted, as no TLS is offered: the destination b:3306";
+    assert_eq!((status.message.as_deref(), condition(&status, "Encrypted").as_str()), (Some(sentence), "False"));
+    progress.watch_links(Vec::new());
+    assert!(progress.status().conditions.iter().all(|condition| condition.type_ != "Encrypted"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod text;
 mod tokens;
 pub mod words;
 
-pub use queries::{Queries, Statement};
+pub use queries::{Queries, Statement, no_answer};
 pub use text::{Hex, Mark, Name, Part, Qualified, Quoted, Sql, places};
 
 #[cfg(test)]
