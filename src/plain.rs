@@ -130,7 +130,7 @@ mod tests {
     fn what_is_long_keeps_its_beginning_and_its_end() {
         let said = said(&format!("Duplicate entry '{}' for key 'items.u'", "ä\x1b".repeat(4 << 20)));
         assert!(said.len() <= SAID && said.starts_with("Duplicate entry 'ä") && said.ends_with("' for key 'items.u'"), "{said}");
-        assert!(said.contains("(12582949 bytes in all)") && !said.contains('\x1b'), "{said}");
+        assert!(said.contains("(12582948 bytes in all)") && !said.contains('\x1b'), "{said}");
         assert_eq!(cut("short", 5), "short");
         assert_eq!(cut("much too long", 4), "much");
         assert_eq!(cut("größer", 3), "gr");

@@ -233,7 +233,7 @@ mod tests {
         let columns = |count: u64| vec![[&[0xfe], count.to_le_bytes().as_slice()].concat()];
         for answer in [columns(1 << 62), row(&[0xfb])] {
             let (mut conn, port) = session(answer.clone()).await;
-            let error = Error::from(conn.query::<String>("SELECT x").await.unwrap_err());
+            let error = Error::from(Queries::query::<String>(&mut conn, "SELECT x").await.unwrap_err());
             assert_eq!(error.class(), Class::Definite);
             assert!(
                 error.to_string().contains(&format!("the server 127.0.0.1:{port} sent what no server")),
@@ -243,7 +243,7 @@ mod tests {
         // What the driver itself refuses, or takes: no panic comes out.
         for answer in [row(b"\x01a\x01b"), row(b""), row(b"\x05a"), vec![Vec::new()], vec![vec![0xfc]]] {
             let (mut conn, _) = session(answer).await;
-            let asking = conn.query_first::<String>("SELECT x");
+            let asking = Queries::query_first::<String>(&mut conn, "SELECT x");
             let _ = tokio::time::timeout(std::time::Duration::from_secs(1), asking).await;
         }
     }

@@ -61,22 +61,6 @@ fn a_table_has_no_more_columns_than_a_server_allows() {
 }
 
 #[test]
-fn rows_without_columns_have_an_end() {
-    for kind in [30u8, 31] {
-        let mut decoder = Decoder::new();
-        decoder.decode(&event(19, &map(&[], &[], &[]))).unwrap();
-        let body = [vec![5, 0, 0, 0, 0, 0, 0, 0, 2, 0], lenenc(0), vec![7, 7]].concat();
-        let raw = event(kind, &body);
-        let Event::Rows(rows) = decoder.decode(&raw).unwrap() else { panic!() };
-        let row_decoder = RowDecoder::new(&definition(Vec::new()), &rows.table, &[], &[]).unwrap();
-        refused(row_decoder.decode_rows(&rows, &mut |_, _| Ok(())), "rows without columns");
-        let mut own = rows.into_owned();
-        let more = std::ops::ControlFlow::Continue(());
-        refused(row_decoder.next_rows(&mut own, &mut |_, _| Ok(more)), "rows without columns");
-    }
-}
-
-#[test]
 fn labels_take_no_more_than_their_bytes_stand_for() {
     let labels = |columns: usize, count: u64| {
         let one = [lenenc(count), vec![0; count as usize]].concat();

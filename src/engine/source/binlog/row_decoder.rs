@@ -132,10 +132,8 @@ impl RowDecoder {
         let after_present = self.present(rows, &rows.after_present)?;
         while !pass.input.is_empty() {
             number += 1;
-            let left = pass.input.rest().len();
             let images = pass.row(rows.kind, (&self.before, &before_present), (&self.after, &after_present));
             let (before, after) = images.context(format_args!("row {number} of an event for {}", self.table))?;
-            self.moves_on(left, pass.input.rest().len())?;
             if sink(before, after)?.is_break() {
                 break;
             }
@@ -154,7 +152,6 @@ impl RowDecoder {
         let mut memory = Front { bytes: std::mem::take(&mut rows.rows).into_owned(), start };
         while !memory.rest().is_empty() {
             number += 1;
-            let left = memory.rest().len();
             let mut image = |selection, present| {
                 let mut pass = self.pass(memory.rest(), rows);
                 let row =
@@ -165,7 +162,6 @@ impl RowDecoder {
             };
             let before = image(&self.before, &before_present)?;
             let after = image(&self.after, &after_present)?;
-            self.moves_on(left, memory.rest().len())?;
             if sink(Some(before), Some(after))?.is_break() {
                 break;
             }
@@ -173,11 +169,6 @@ impl RowDecoder {
         rows.read = (memory.start, number);
         rows.rows = Cow::Owned(memory.bytes);
         Ok(())
-    }
-
-    /// A row without columns takes no bytes: there would be no end of them.
-    fn moves_on(&self, before: usize, after: usize) -> Result<()> {
-        if before == after { Err(malformed(format!("rows without columns in an event for {}", self.table))) } else { Ok(()) }
     }
 
     fn pass<'a>(&'a self, input: &'a [u8], rows: &RowsEvent<'_>) -> Pass<'a> {
