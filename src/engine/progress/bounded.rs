@@ -55,8 +55,20 @@ fn mend(value: &mut Value, field: &str, most: usize) -> bool {
                 true
             }
         },
-        Value::Array(list) => list.iter_mut().fold(false, |changed, value| mend(value, field, most) || changed),
-        Value::Object(fields) => fields.iter_mut().fold(false, |changed, (name, value)| mend(value, name, most) || changed),
+        Value::Array(list) => {
+            let mut changed = false;
+            for value in list {
+                changed |= mend(value, field, most);
+            }
+            changed
+        }
+        Value::Object(fields) => {
+            let mut changed = false;
+            for (name, value) in fields {
+                changed |= mend(value, name, most);
+            }
+            changed
+        }
         _ => false,
     }
 }
