@@ -18,8 +18,11 @@ pub use crate::engine::source::binlog::fuzz::{events, framed, json, payload};
 pub use crate::engine::source::dump::fuzz::{dump, login};
 use crate::engine::source::position::{GtidSet, MariaGtidPosition, Position};
 
+/// Reads bytes, whatever they are.
+pub type Target = fn(&[u8]);
+
 /// All entry points, by the names of their targets.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("login", login),
     ("dump", dump),
     ("events", events),
