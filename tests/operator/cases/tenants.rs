@@ -74,7 +74,11 @@ pub async fn the_sample_policy_holds_on_the_api_server(world: Arc<World>) {
     let (bound, free) =
         (world.labelled_namespace("bound", &json!({"godwit.dev/tenant": "shop"})).await, world.namespace("free").await);
     let sample = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config/policies/tenants.yaml")).unwrap();
-    world.kubectl.apply(&sample.replace("namespace: shop", &format!("namespace: {bound}"))).await;
+    let sample = sample.replace("namespace: shop", &format!("namespace: {bound}"));
+    // The quota comes later: until it is counted, nothing at all can be made.
+    let (policy, quota) = sample.rsplit_once("\n---\n").unwrap();
+    assert!(quota.contains("kind: ResourceQuota"), "{quota}");
+    world.kubectl.apply(policy).await;
     let with = |namespace: &str, patch: Value| {
         let mut object = manifest(namespace, &world.unique("policy"));
         // Nobody works on it.
@@ -126,6 +130,7 @@ pub async fn the_sample_policy_holds_on_the_api_server(world: Arc<World>) {
     let said = world.kubectl.run(&["patch", "mt", &task.name, "-n", &bound, "--type=merge", "-p", patch]).await;
     assert!(!said.success && said.err.contains("spec.destination.mysql.host"), "{}", said.err);
     // And no more tasks than the quota gives, once the controllers have counted them.
+    world.kubectl.apply(quota).await;
     eventually("counted", || async {
         let quota = world.kubectl.out(&["get", "quota", "godwit-tasks", "-n", &bound, "-o", "jsonpath={.status.used}"]).await;
         if quota.contains("migrationtasks") { Ok(()) } else { Err(quota) }
