@@ -10,7 +10,7 @@ DENY_VERSION := 0.20.2
 SHELLCHECK := /usr/bin/shellcheck
 DENY := $(TOOLS)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: build tools test test-unit test-integration test-scale test-packaging test-chaos test-model test-fuzz fuzz lint fmt clippy doc shell deny image cluster demo bench crds clean help
+.PHONY: build tools test test-unit test-integration test-scale test-packaging test-chaos test-model test-fuzz fuzz lint fmt clippy doc shell deny advisories image cluster demo bench crds clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -ts $$'\t'
@@ -45,7 +45,7 @@ test-fuzz: ## the fuzzers, with new seeds for GODWIT_FUZZ_MINUTES (60)
 	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test e2e --locked -- --nocapture families::cascades_beside_snapshots fuzz_keys::
 	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test schema_real --locked definitions_survive -- --nocapture
 
-lint: fmt clippy doc shell deny ## formatting, clippy, links of the documentation, shellcheck, licences and banned crates
+lint: fmt clippy doc shell deny advisories ## formatting, clippy, links of the documentation, shellcheck, licences, banned crates, advisories where they can be had
 
 fmt:
 	cargo fmt --check
@@ -67,6 +67,9 @@ deny: $(DENY)
 $(SHELLCHECK):
 	apt-get -qq -y --no-install-recommends install shellcheck >/dev/null || \
 		{ apt-get -qq update && apt-get -qq -y --no-install-recommends install shellcheck >/dev/null; }
+
+advisories: $(DENY)
+	e2e/advisories.sh $(DENY)
 
 # Built once a machine: about one minute on two cores.
 $(DENY):

@@ -37,7 +37,7 @@ render() {
   { header; rendered crds.yaml; } >"$out/config/crd/crds.yaml"
   { header; rendered serviceaccount.yaml; rendered rbac.yaml; } >"$out/config/rbac/operator.yaml"
   { header; rendered rbac-users.yaml; } >"$out/config/rbac/users.yaml"
-  { header; rendered deployment.yaml; rendered service.yaml; } >"$out/config/manager/operator.yaml"
+  { header; rendered deployment.yaml; rendered service.yaml; rendered networkpolicy.yaml; } >"$out/config/manager/operator.yaml"
 }
 
 # The Lua files as values of argocd-cm.

@@ -9,7 +9,7 @@ use crate::api::condition::{
     COMPLETE, Condition, FULL_COPY_COMPLETE, IN_SYNC, PRECHECK_PASSED, READY, RECONCILING, SCHEMA_MIGRATED, STALLED, Time,
     VERIFIED,
 };
-use crate::api::{Phase, VerificationState, VerificationStatus};
+use crate::api::{Phase, PrecheckItem, PrecheckStatus, Verdict, VerificationState, VerificationStatus};
 
 /// A follower that is at most this far behind counts as in sync: on a busy source something is always on its way.
 pub const IN_SYNC_WITHIN: Duration = Duration::from_secs(5);
@@ -33,6 +33,8 @@ pub struct Facts<'a> {
     pub parts: Option<Parts>,
     /// None until the precheck has run.
     pub precheck_passed: Option<bool>,
+    /// What it found, to name what stands in the way.
+    pub precheck: Option<&'a PrecheckStatus>,
     /// Objects that could not be created.
     pub schema_failures: u64,
     /// None while it is not known.
@@ -120,12 +122,52 @@ fn reason(phase: Phase, follows: bool) -> &'static str {
     }
 }
 
+/// Items of a failed precheck that are named where people look first; the rest is counted.
+const NAMED: usize = 3;
+/// Bytes of what was seen, and of the remedy, in that sentence.
+const PART: usize = 240;
+
+/// What stands in the way, with its remedy: the first items, and how many more there are.
+pub fn precheck_sentence(precheck: Option<&PrecheckStatus>) -> String {
+    let items: Vec<_> = precheck.into_iter().flat_map(|found| &found.items).filter(|item| item.stands_in_the_way()).collect();
+    if items.is_empty() {
+        return "the precheck failed; status.precheck has the items and their remedies".to_owned();
+    }
+    let named: Vec<String> = items.iter().take(NAMED).map(|item| item_sentence(item)).collect();
+    let more = items.len().saturating_sub(NAMED);
+    let rest = if more > 0 { format!("; and {more} more in status.precheck") } else { String::new() };
+    format!("the precheck failed: {}{rest}", named.join("; "))
+}
+
+fn item_sentence(item: &PrecheckItem) -> String {
+    let mut text = item.name.clone();
+    if !item.seen.is_empty() {
+        text.push_str(&format!(": {}", part(&item.seen)));
+    }
+    if !item.remedy.is_empty() {
+        text.push_str(&format!(" (to mend it: {})", part(&item.remedy)));
+    }
+    if item.verdict == Verdict::Warning {
+        text.push_str(&format!(" (or ignore it: add {} to spec.precheck.ignore)", item.name));
+    }
+    text
+}
+
+/// A text of any length as a part of a sentence: on one line, and not too long.
+fn part(text: &str) -> String {
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.len() > PART {
+        let end = (0..=PART).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+        line.truncate(end);
+        line.push('…');
+    }
+    line.trim_end_matches(';').to_owned()
+}
+
 fn precheck_passed(facts: &Facts<'_>) -> Finding {
     match facts.precheck_passed {
         Some(true) => Finding::new(PRECHECK_PASSED, true, "Passed", "every check passed or is ignored by name"),
-        Some(false) => {
-            Finding::new(PRECHECK_PASSED, false, "ItemsFailed", "see status.precheck for the items and their remedies")
-        }
+        Some(false) => Finding::new(PRECHECK_PASSED, false, "ItemsFailed", precheck_sentence(facts.precheck)),
         None if past(facts.stage, Phase::PrecheckFailed) => {
             Finding::new(PRECHECK_PASSED, true, "PassedEarlier", "passed when the task first started")
         }
@@ -260,6 +302,7 @@ mod tests {
             stage: phase,
             parts: Some(EVERYTHING),
             precheck_passed: Some(true),
+            precheck: None,
             schema_failures: 0,
             latency: None,
             verification: None,
@@ -390,5 +433,36 @@ mod tests {
         let second = with_times(conditions(&failed), &first, &at(20));
         let time = |kind: &str| second.iter().find(|c| c.type_ == kind).unwrap().last_transition_time.clone();
         assert_eq!((time(READY), time(STALLED), time(RECONCILING)), (at(10), at(20), at(20)));
+    }
+
+    #[test]
+    fn a_failed_precheck_names_its_first_items_with_their_remedies() {
+        let item = |name: &str, verdict: Verdict, ignored: bool| PrecheckItem {
+            name: name.into(),
+            verdict,
+            ignored,
+            seen: format!("{name} is\noff"),
+            why: String::new(),
+            remedy: format!("SET GLOBAL {name} = ON;"),
+        };
+        let items = vec![
+            item("fine", Verdict::Passed, false),
+            item("ignored", Verdict::Warning, true),
+            item("a", Verdict::Failed, false),
+            item("b", Verdict::Warning, false),
+            item("c", Verdict::Failed, false),
+            item("d", Verdict::Failed, false),
+            item("e", Verdict::Failed, false),
+        ];
+        let text = precheck_sentence(Some(&PrecheckStatus { items, ..PrecheckStatus::default() }));
+        assert_eq!(
+            text,
+            "the precheck failed: a: a is off (to mend it: SET GLOBAL a = ON); b: b is off (to mend it: SET GLOBAL b = ON) (or ignore it: add b to \
+             spec.precheck.ignore); c: c is off (to mend it: SET GLOBAL c = ON); and 2 more in status.precheck"
+        );
+        let long = PrecheckItem { seen: "ü".repeat(5000), ..item("a", Verdict::Failed, false) };
+        let text = precheck_sentence(Some(&PrecheckStatus { items: vec![long], ..PrecheckStatus::default() }));
+        assert!(text.len() < 400 && text.contains("ü…"), "{text}");
+        assert!(precheck_sentence(None).contains("status.precheck"));
     }
 }

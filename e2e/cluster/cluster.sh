@@ -250,6 +250,19 @@ cmd_kill() {
   end_process "$dir/pid/$2"
 }
 
+# Whether a component that was just started ends because its address is in use.
+ports_taken() {
+  local dir=$1 component=$2 i
+  for ((i = 0; i < 20; i++)); do
+    if ! alive "$dir/pid/$component"; then
+      tail -n 20 "$dir/log/$component.log" | grep -q 'address already in use'
+      return
+    fi
+    sleep 0.1
+  done
+  return 1
+}
+
 cmd_restart() {
   (($# == 2)) || usage
   local dir component=$2
@@ -257,6 +270,14 @@ cmd_restart() {
   component_of "$dir" "$component"
   end_process "$dir/pid/$component"
   launch "$dir" "$component"
+  # What the killed one listened at, or somebody in between, may keep the port for a moment.
+  local try
+  for ((try = 0; try < 20; try++)); do
+    ports_taken "$dir" "$component" || break
+    sleep 0.5
+    end_process "$dir/pid/$component"
+    launch "$dir" "$component"
+  done
   case $component in
     etcd | kube-apiserver) wait_for "$dir" "$component" "$READY_SECONDS" api_says "$dir" /readyz ;;
     containerd) wait_for "$dir" containerd "$READY_SECONDS" images_listed "$dir" ;;

@@ -94,7 +94,7 @@ need_go() {
 # kept: modules and the build cache are shared with all else that Go builds here.
 go_build() {
   env -u GOFLAGS GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=0 GOOS=linux GO111MODULE=on \
-    nice -n 10 "$GO" build -mod=readonly -buildvcs=false -trimpath -tags notest,grpcnotrace "$@" >&2
+    "$GO" build -mod=readonly -buildvcs=false -trimpath -tags notest,grpcnotrace "$@" >&2
 }
 
 # The version is not in the sources: releases are built with it in these variables.

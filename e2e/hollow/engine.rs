@@ -20,11 +20,12 @@ use super::script::{self, Course, Script};
 #[derive(Debug)]
 pub struct Engine {
     task: String,
-    mode: EngineMode,
     plan: Mutex<Arc<EnginePlan>>,
     script: Mutex<Script>,
     records: Records,
     started: Instant,
+    /// Since when it works in the mode of its plan.
+    mode_since: Mutex<Instant>,
     since: Time,
     before: Duration,
     fenced: bool,
@@ -42,8 +43,8 @@ impl Engine {
         let engine = Arc::new(Self {
             before: records.get(&task).worked,
             fenced: records.get(&task).fenced,
-            mode,
             plan: Mutex::new(Arc::new(plan)),
+            mode_since: Mutex::new(Instant::now()),
             script: Mutex::new(script),
             records,
             started: Instant::now(),
@@ -66,8 +67,8 @@ impl Engine {
 
     /// What it says at this moment.
     pub fn report(&self) -> StatusReport {
-        let up = self.started.elapsed();
-        let course = Course { up, worked: self.before + up, fenced: self.fenced };
+        let up = self.mode_since.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        let course = Course { up, worked: self.before + self.started.elapsed(), fenced: self.fenced };
         let plan = self.plan();
         let status = script::report(self.script(), &plan, course, &self.since, &now());
         StatusReport { task: Some(plan.task.clone()), ..StatusReport::from(status) }
@@ -75,12 +76,15 @@ impl Engine {
 
     /// Whether it will end by itself, successfully.
     pub fn is_done(&self) -> bool {
-        script::is_done(&self.report().status, self.mode)
+        script::is_done(&self.report().status, self.mode())
     }
 
     /// Works by a new plan from now on, if a real engine would.
     pub fn replace_plan(&self, plan: EnginePlan) {
-        if !self.plan().needs_new_pod(&plan).is_empty() {
+        if self.plan().fences(&plan) {
+            self.remember(|record| record.fenced_live = true);
+            *self.mode_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        } else if !self.plan().needs_new_pod(&plan).is_empty() {
             return;
         }
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
@@ -96,6 +100,10 @@ impl Engine {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn mode(&self) -> EngineMode {
+        self.plan().mode
+    }
+
     pub fn script(&self) -> Script {
         *self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,7 +114,7 @@ impl Engine {
             return;
         }
         self.stop.cancel();
-        match self.mode {
+        match self.mode() {
             EngineMode::Precheck => {}
             EngineMode::Run => self.remember(|record| record.worked = self.before + self.started.elapsed()),
             EngineMode::Stop if self.is_done() => self.remember(|record| record.fenced = true),
@@ -120,7 +128,7 @@ impl Engine {
 
     fn note_generation(&self) {
         let generation = self.plan().generation;
-        if self.mode == EngineMode::Run {
+        if self.mode() == EngineMode::Run {
             self.remember(|record| {
                 if record.generations.last() != Some(&generation) {
                     record.generations.push(generation);

@@ -1,7 +1,7 @@
 //! What the kubelet mounts into an engine's pod, checked against the contract of `godwit::api::engine`.
 
-use godwit::api::EnginePlan;
-use godwit::api::engine::{LABEL_MODE, LABEL_TASK, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER, engine_name};
+use godwit::api::engine::{LABEL_MODE, LABEL_TASK, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER, engine_name, plan_text};
+use godwit::api::{EngineMode, EnginePlan};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Volume};
 use kube::{Api, ResourceExt};
 
@@ -44,6 +44,12 @@ pub async fn mount(shared: &Shared, pod: &Pod) -> Result<EnginePlan, Missing> {
     plan(shared, &namespace, pod, volumes).await
 }
 
+/// Reads the plan again. What was mounted of Secrets stays, whatever has become of them.
+pub async fn changed_plan(shared: &Shared, pod: &Pod) -> Result<EnginePlan, Missing> {
+    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
+    plan(shared, &pod.namespace().unwrap_or_default(), pod, volumes).await
+}
+
 async fn plan(shared: &Shared, namespace: &str, pod: &Pod, volumes: &[Volume]) -> Result<EnginePlan, Missing> {
     let contract = |text: String| Err(Missing::Contract(text));
     let task = pod.labels().get(LABEL_TASK).cloned().unwrap_or_default();
@@ -58,15 +64,19 @@ async fn plan(shared: &Shared, namespace: &str, pod: &Pod, volumes: &[Volume]) -
         return contract(format!("the plan of {wanted} is not mounted at {PLAN_FOLDER}"));
     }
     let map = exists::<ConfigMap>(shared, namespace, &wanted, "configmap").await?;
-    let Some(text) = map.data.as_ref().and_then(|data| data.get(PLAN_KEY)) else {
-        return contract(format!("ConfigMap {wanted} has no key {PLAN_KEY}"));
+    let text = match plan_text(&map) {
+        Some(Ok(text)) => text,
+        Some(Err(problem)) => return contract(format!("the plan of {wanted} {problem}")),
+        None => return contract(format!("ConfigMap {wanted} has no plan")),
     };
-    let plan: EnginePlan = match serde_json::from_str(text) {
+    let plan: EnginePlan = match serde_json::from_str(&text) {
         Ok(plan) => plan,
         Err(error) => return contract(format!("{PLAN_KEY} of {wanted}: {error}")),
     };
     let mode = pod.labels().get(LABEL_MODE).map(String::as_str);
-    if plan.task.namespace != namespace || plan.task.name != task || mode != Some(plan.mode.as_str()) {
+    // An engine that runs is told to fence by a plan of that mode.
+    let told = mode == Some("Run") && plan.mode == EngineMode::Stop;
+    if plan.task.namespace != namespace || plan.task.name != task || mode != Some(plan.mode.as_str()) && !told {
         return contract(format!("{wanted} has mode {mode:?} and the plan of {:?} in mode {:?}", plan.task, plan.mode));
     }
     Ok(plan)

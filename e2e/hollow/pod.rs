@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::engine::Engine;
 use super::kubelet::{Order, Shared};
-use super::mounts::{Missing, mount};
+use super::mounts::{Missing, changed_plan, mount};
 use super::pod_status;
 use super::script::{ANNOTATION_SCRIPT, LINGER, Script};
 
@@ -143,7 +143,7 @@ impl Worker {
 
     async fn pull(&mut self) -> Stage<()> {
         let mut told = false;
-        while self.script == Script::ImageMissing {
+        while self.script == Script::ImageMissing || self.image_is_missing() {
             if !told {
                 self.patch(pod_status::waiting(&self.pod, "ImagePullBackOff", "Back-off pulling image \"hollow\"")).await;
                 told = true;
@@ -152,6 +152,12 @@ impl Worker {
             self.look_up_script().await;
         }
         Ok(())
+    }
+
+    /// Images with this tag are nowhere.
+    fn image_is_missing(&self) -> bool {
+        let containers = self.pod.spec.iter().flat_map(|spec| &spec.containers);
+        containers.filter_map(|container| container.image.as_deref()).any(|image| image.ends_with(":missing"))
     }
 
     async fn mounted(&mut self) -> Stage<EnginePlan> {
@@ -234,7 +240,7 @@ impl Worker {
                 None => {}
             }
             if self.pod.annotations().get(ANNOTATION_PLAN) != plan_before.as_ref() {
-                match mount(&self.shared, &self.pod).await {
+                match changed_plan(&self.shared, &self.pod).await {
                     Ok(plan) => engine.replace_plan(plan),
                     Err(trouble) => self.shared.complain(format!("{}: the changed plan: {trouble:?}", self.key())),
                 }

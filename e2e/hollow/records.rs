@@ -15,6 +15,8 @@ pub struct Record {
     pub prechecks: u32,
     /// The task was stopped for good.
     pub fenced: bool,
+    /// An engine that ran was asked to mark it as stopped.
+    pub fenced_live: bool,
     /// Generations that engines have worked by, in their order, without repetitions.
     pub generations: Vec<i64>,
 }

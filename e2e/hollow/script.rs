@@ -274,6 +274,7 @@ fn add_conditions(status: &mut MigrationTaskStatus, plan: &EnginePlan, course: C
         stage,
         parts: (plan.mode == EngineMode::Run).then_some(parts),
         precheck_passed,
+        precheck: status.precheck.as_ref(),
         schema_failures: 0,
         latency: status.latency_seconds.map(Duration::from_secs),
         verification: None,

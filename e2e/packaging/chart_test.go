@@ -148,6 +148,9 @@ func TestBadValues(t *testing.T) {
 		"image: {digest: sha256:12}":                      "digest",
 		"image: {tag: \"a b\"}":                           "tag",
 		"engine: {tag: x}":                                "engine",
+		"engine: {podLabels: {godwit.dev/task: x}}":       "godwit.dev/task",
+		"engine: {podAnnotations: {godwit.dev/plan: x}}":  "godwit.dev/plan",
+		"engine: {podLabels: {a: \"b c\"}}":               "podLabels",
 		"watchNamespaces: shop":                           "watchNamespaces",
 		"watchNamespaces: [Shop]":                         "watchNamespaces",
 		"watchNamespaces: [shop, shop]":                   "watchNamespaces",
@@ -432,7 +435,9 @@ func TestKustomizations(t *testing.T) {
 	}
 }
 
-func TestNotes(t *testing.T) {
+// The notes that Helm prints after an installation with these values.
+func notesOf(t *testing.T, values string) string {
+	t.Helper()
 	// helm shows the notes only when it talks to a cluster: a copy of the chart with the notes in a ConfigMap.
 	chart := t.TempDir() + "/godwit"
 	if err := os.CopyFS(chart, os.DirFS(path("charts", "godwit"))); err != nil {
@@ -445,13 +450,19 @@ func TestNotes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	text, _, _ := unstructured.NestedString(templateOf(t, chart, values)["ConfigMap//notes"].Object, "data", "notes")
+	return text
+}
+
+func TestNotes(t *testing.T) {
 	for values, wanted := range map[string]string{
 		"{}":                             "all namespaces",
 		"watchNamespaces: [shop]":        "-n shop create secret",
 		"crds: {install: false}":         "kubectl apply --server-side -f crds/",
-		"networkPolicy: {enabled: true}": "Other namespaces with tasks need it",
+		"networkPolicy: {enabled: true}": "Other namespaces with tasks need a policy of their own",
+		"crds: {keep: true}":             "kubectl delete migrationtasks --all -A\n     kubectl delete dedicatedclusters --all\n     helm uninstall godwit",
 	} {
-		text, _, _ := unstructured.NestedString(templateOf(t, chart, values)["ConfigMap//notes"].Object, "data", "notes")
+		text := notesOf(t, values)
 		if !strings.Contains(text, wanted) || !strings.Contains(text, "rollout status deployment/godwit") {
 			t.Errorf("%s: the notes do not say %q:\n%s", values, wanted, text)
 		}

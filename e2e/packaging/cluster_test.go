@@ -47,6 +47,13 @@ func (c cluster) helm(t *testing.T, arguments ...string) string {
 	return out
 }
 
+// What helm said, and whether it failed.
+func (c cluster) tryHelm(t *testing.T, arguments ...string) (string, error) {
+	t.Helper()
+	out, errors, err := run(t, c.Helm, arguments...)
+	return out + errors, err
+}
+
 func (c cluster) namespace(t *testing.T, name string) {
 	t.Helper()
 	c.apply(t, `{apiVersion: v1, kind: Namespace, metadata: {name: `+name+`, labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
@@ -118,6 +125,14 @@ func TestOnARealAPIServer(t *testing.T) {
 		"list pods -n bounded": false, "create leases.coordination.k8s.io -n bounded": true,
 	})
 	c.helm(t, "uninstall", "godwit", "--namespace", "bounded")
+
+	// Over CRDs that are on their way out an installation would lose them a moment later.
+	c.kubectl(t, "patch", "crd", "migrationtasks.godwit.dev", "--type=merge", "-p", `{"metadata":{"finalizers":["example.com/hold"]}}`)
+	c.kubectl(t, "delete", "crd", "migrationtasks.godwit.dev", "--wait=false")
+	if said, err := c.tryHelm(t, "install", "godwit", chart, "--namespace", "godwit-system"); err == nil || !strings.Contains(said, "migrationtasks.godwit.dev is being deleted") {
+		t.Errorf("installed over CRDs that go: %v %s", err, said)
+	}
+	c.kubectl(t, "patch", "crd", "migrationtasks.godwit.dev", "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
 }
 
 func (c cluster) samples(t *testing.T) []string {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -113,6 +114,15 @@ func engineContainer(t *testing.T) corev1.Container {
 
 // No network plugin of the tests enforces policies, so what they say is asked of them: what operator, engines and who scrapes need, and no more.
 func TestNetworkPolicies(t *testing.T) {
+	// What is closed without being asked for.
+	if policies := template(t, "{}"); policies["NetworkPolicy/godwit-system/godwit"] == nil || policies["NetworkPolicy/godwit-system/godwit-engines"] == nil {
+		t.Error("the chart's defaults have no network policies")
+	}
+	for name := range template(t, "networkPolicy: {enabled: false}") {
+		if strings.HasPrefix(name, "NetworkPolicy/") {
+			t.Errorf("%s in spite of networkPolicy.enabled: false", name)
+		}
+	}
 	const prometheus = "metricsFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]"
 	rendered := template(t, "networkPolicy: {enabled: true}")
 	podLabels, _, _ := unstructured.NestedStringMap(rendered["Deployment/godwit-system/godwit"].Object, "spec", "template", "metadata", "labels")
@@ -174,6 +184,10 @@ func TestNetworkPolicies(t *testing.T) {
 			// It is not the operator's business there.
 			question{operator, engine("other"), corev1.ProtocolTCP, status, false},
 		)},
+		"with the notes' policy": {"networkPolicy: {enabled: true}", notedPolicy(t, "networkPolicy: {enabled: true}"), always("data")},
+		"with the notes' policy, scraped": {"networkPolicy: {enabled: true, " + prometheus + "}", notedPolicy(t, "networkPolicy: {enabled: true, "+prometheus+"}"), append(always("data"),
+			question{stranger("monitoring"), engine("data"), corev1.ProtocolTCP, status, true},
+		)},
 		"with the documentation's policy": {"networkPolicy: {enabled: true}", documentedPolicy(t), always("data")},
 		"where the API server is known": {"networkPolicy: {enabled: true, apiServer: {cidr: 203.0.113.0/24, ports: [8443]}}", nil, []question{
 			{operator, outside, corev1.ProtocolTCP, 8443, true},
@@ -199,6 +213,19 @@ func TestNetworkPolicies(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The policy that the notes give to paste, applied to the namespace data.
+func notedPolicy(t *testing.T, values string) []networkingv1.NetworkPolicy {
+	t.Helper()
+	_, rest, found := strings.Cut(notesOf(t, values), "<<'EOF'\n")
+	text, _, ended := strings.Cut(rest, "     EOF")
+	var policy networkingv1.NetworkPolicy
+	if err := yaml.UnmarshalStrict([]byte(text), &policy); err != nil || !found || !ended || policy.Kind != "NetworkPolicy" {
+		t.Fatalf("the notes have no NetworkPolicy: %v\n%s", err, text)
+	}
+	policy.Namespace = "data"
+	return []networkingv1.NetworkPolicy{policy}
 }
 
 // The policy that docs/kubernetes.md gives for further namespaces with tasks.

@@ -66,6 +66,14 @@ pub fn fields(spec: &MigrationTaskSpec, mode: EngineMode, effects: &[Effect]) ->
 }
 
 impl EnginePlan {
+    /// Whether `new` asks an engine that runs by this plan to end its work and to mark the task as stopped, whatever else it says.
+    pub fn fences(&self, new: &Self) -> bool {
+        self.mode == EngineMode::Run
+            && new.mode == EngineMode::Stop
+            && self.task == new.task
+            && self.api_version == new.api_version
+    }
+
     /// Paths of what differs in `new` and takes a new pod; empty: an engine that runs by this plan follows the new one. `resources` are left out: they
     /// tell what the pod has, and an engine has taken its share of it when it began.
     pub fn needs_new_pod(&self, new: &Self) -> Vec<String> {

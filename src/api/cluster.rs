@@ -76,6 +76,86 @@ pub struct DedicatedClusterSpec {
     /// Where the pods run.
     #[serde(default)]
     pub placement: Placement,
+    /// What the pods carry beyond what an engine needs.
+    #[serde(default)]
+    pub template: EngineTemplate,
+    /// Whose retry times hold where tasks work with the same server. Namespace: tasks of one namespace share them. Cluster: all tasks of this cluster
+    /// do as well, and status names the task whose time holds, whatever its namespace.
+    #[serde(default)]
+    pub retry_sharing: RetrySharing,
+    /// The highest priority that counts, by namespace; the first entry whose selector selects the namespace holds. Left out: no ceiling. With entries,
+    /// a namespace that none selects has the ceiling 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub priority_ceilings: Vec<PriorityCeiling>,
+}
+
+/// Which tasks share retry times where they work with the same server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RetrySharing {
+    /// Those of one namespace.
+    #[default]
+    Namespace,
+    /// Those of one namespace, and all of the cluster.
+    Cluster,
+}
+
+/// How high priorities of some namespaces count.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PriorityCeiling {
+    /// Namespaces by their labels.
+    #[schemars(schema_with = "schema::label_selector")]
+    pub namespaces: LabelSelector,
+    /// A higher spec.cluster.priority counts as this one.
+    #[schemars(range(min = -1000000, max = 1000000))]
+    pub priority: i32,
+}
+
+/// What engine pods carry beyond what an engine needs. Names below godwit.dev and app.kubernetes.io are the operator's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "!has(self.labels) || self.labels.all(key, !key.startsWith('godwit.dev/') && !key.startsWith('app.kubernetes.io/'))",
+        "message": "spec.template.labels: names that begin with godwit.dev/ or app.kubernetes.io/ are set by the operator; leave them out",
+        "fieldPath": ".labels"
+    },
+    {
+        "rule": "!has(self.annotations) || self.annotations.all(key, !key.startsWith('godwit.dev/'))",
+        "message": "spec.template.annotations: names that begin with godwit.dev/ are set by the operator; leave them out",
+        "fieldPath": ".annotations"
+    }
+]))]
+pub struct EngineTemplate {
+    /// Labels of the pods, over those of the operator's settings.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 63}))]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the pods, over those of the operator's settings.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
+    pub annotations: BTreeMap<String, String>,
+    /// Users and groups of the pods, over those of the operator's settings. Everything else that the Pod Security level restricted asks for stays.
+    pub security_context: EngineSecurityContext,
+}
+
+/// Users and groups of a pod, as in its security context.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct EngineSecurityContext {
+    /// User of the engine; never root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64", range(min = 1, max = 4294967294_i64))]
+    pub run_as_user: Option<i64>,
+    /// Group of the engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64", range(min = 0, max = 4294967294_i64))]
+    pub run_as_group: Option<i64>,
+    /// Group that owns the mounted files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64", range(min = 0, max = 4294967294_i64))]
+    pub fs_group: Option<i64>,
 }
 
 fn no_overcommit() -> u32 {

@@ -1,12 +1,14 @@
 //! The contract between the operator and an engine's pod: what is mounted, where the engine answers, how objects are named.
 //!
 //! Operator to engine: an [`EnginePlan`], key [`PLAN_KEY`] of the ConfigMap [`engine_name`], mounted as a file; the kubelet replaces the file when
-//! the plan changes. Secrets are mounted as folders below [`SECRETS_FOLDER`], one file a key. Engine to operator: [`super::StatusReport`] at
+//! the plan changes. A long plan is compressed, under [`PLAN_KEY_PACKED`] instead. Secrets are mounted as folders below [`SECRETS_FOLDER`], one file a key. Engine to operator: [`super::StatusReport`] at
 //! `GET /status` on [`STATUS_PORT`], to who proves to know the plan's token (`crate::handshake`), and the last report in [`TERMINATION_LOG`].
 //! Neither asks the other for anything else.
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,12 @@ use super::task::MigrationTaskSpec;
 
 /// Key of the plan in its ConfigMap, and name of the mounted file.
 pub const PLAN_KEY: &str = "plan.json";
+/// Key of a plan that is too long to stand in its ConfigMap as it is: the same, compressed with zstd.
+pub const PLAN_KEY_PACKED: &str = "plan.json.zst";
+/// Bytes from which on a plan is compressed; a ConfigMap holds 1 MiB, and people like to read short ones.
+const PLAN_PACKED_FROM: usize = 128 << 10;
+/// A plan is no larger than that when it is unpacked: etcd takes tasks of up to 1.5 MiB.
+const PLAN_LIMIT: usize = 16 << 20;
 /// Folder in the pod where the plan's ConfigMap is mounted.
 pub const PLAN_FOLDER: &str = "/etc/godwit/plan";
 /// Folder in the pod below which each Secret is mounted in a folder of its own name.
@@ -129,4 +137,80 @@ pub struct EngineResources {
     pub cpu_millis: u64,
     /// Memory limit in bytes.
     pub memory_bytes: u64,
+}
+
+/// The data of a plan's ConfigMap.
+pub fn plan_map(plan: &EnginePlan) -> ConfigMap {
+    let text = serde_json::to_string_pretty(plan).unwrap_or_default();
+    if text.len() < PLAN_PACKED_FROM {
+        return ConfigMap { data: Some(BTreeMap::from([(PLAN_KEY.to_owned(), text)])), ..ConfigMap::default() };
+    }
+    let text = serde_json::to_vec(plan).unwrap_or_default();
+    // It does not fail on memory that is there; an empty plan would be refused by the engine, by name.
+    let packed = ByteString(zstd::bulk::compress(&text, 9).unwrap_or_default());
+    ConfigMap { binary_data: Some(BTreeMap::from([(PLAN_KEY_PACKED.to_owned(), packed)])), ..ConfigMap::default() }
+}
+
+/// The plan's text in its ConfigMap, compressed or not.
+///
+/// # Errors
+/// When it cannot be unpacked.
+pub fn plan_text(map: &ConfigMap) -> Option<Result<String, String>> {
+    if let Some(text) = map.data.as_ref().and_then(|data| data.get(PLAN_KEY)) {
+        return Some(Ok(text.clone()));
+    }
+    map.binary_data.as_ref().and_then(|data| data.get(PLAN_KEY_PACKED)).map(|packed| unpack(&packed.0))
+}
+
+/// Text of a compressed plan.
+///
+/// # Errors
+/// When it is none.
+pub fn unpack(packed: &[u8]) -> Result<String, String> {
+    let text = zstd::bulk::decompress(packed, PLAN_LIMIT).map_err(|error| format!("cannot be unpacked: {error}"))?;
+    String::from_utf8(text).map_err(|error| format!("is no text: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_of_any_length_fits_into_its_config_map() {
+        let plan = |tables: usize| -> EnginePlan {
+            let end = json!({"mysql": {"host": "db", "credentials": {"secretName": "login"}}});
+            let tables: Vec<_> = (0..tables)
+                .map(|number| {
+                    let columns: BTreeMap<String, String> =
+                        (0..3).map(|column| (format!("column_{column}"), format!("renamed_{number}_{column}"))).collect();
+                    json!({"table": format!("table_{number}"), "renameTo": format!("new_{number}"), "columns": {"rename": columns}})
+                })
+                .collect();
+            let spec = json!({"source": end, "destination": end, "objects": [{"database": "shop", "tables": tables}]});
+            EnginePlan {
+                api_version: crate::api::API_VERSION.into(),
+                mode: EngineMode::Run,
+                task: TaskIdentity::default(),
+                generation: 1,
+                spec: serde_json::from_value(spec).unwrap(),
+                retry: Retry::default(),
+                resources: EngineResources::default(),
+                secret_hosts: BTreeMap::new(),
+                token: "token".into(),
+            }
+        };
+        for (tables, packed) in [(1, false), (8000, true)] {
+            let plan = plan(tables);
+            let map = plan_map(&plan);
+            assert_eq!(map.binary_data.is_some(), packed);
+            let size = serde_json::to_string(&map).unwrap().len();
+            assert!(size < 500_000, "{size} bytes");
+            let text = plan_text(&map).unwrap().unwrap();
+            assert_eq!(serde_json::from_str::<EnginePlan>(&text).unwrap(), plan);
+        }
+        assert!(plan_text(&ConfigMap::default()).is_none());
+        assert!(unpack(b"no plan").is_err());
+    }
 }

@@ -25,7 +25,8 @@ mod tests;
 pub mod verification;
 
 pub use cluster::{
-    ClusterStatus, ClusterTask, ClusterTasks, ClusterUnits, DedicatedCluster, DedicatedClusterSpec, Placement, UnitResources,
+    ClusterStatus, ClusterTask, ClusterTasks, ClusterUnits, DedicatedCluster, DedicatedClusterSpec, EngineSecurityContext,
+    EngineTemplate, Placement, PriorityCeiling, RetrySharing, UnitResources,
 };
 pub use endpoint::{
     CaReference, ClientCertificate, Destination, Flavor, MysqlDestination, MysqlEndpoint, PublicKeyReference, SecretRef, Source,

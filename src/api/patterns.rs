@@ -9,8 +9,8 @@ pub const DNS_SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-
 pub const SECRET_KEY: &str = "^[-._a-zA-Z0-9]+$";
 /// A value of a label.
 pub const LABEL_VALUE: &str = "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
-/// A host name, an IPv4 or an IPv6 address.
-pub const HOST: &str = "^[A-Za-z0-9._:-]+$";
+/// A host name, an IPv4 or an IPv6 address. An address of the latter kind has two colons or more, so that `db:3306` is none.
+pub const HOST: &str = "^([A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*)$";
 /// Address of a Tablestore instance.
 pub const HTTP_URL: &str = "^https?://[^\\s/]+/?$";
 /// A name of a Tablestore instance.

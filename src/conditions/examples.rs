@@ -78,6 +78,7 @@ fn status(example: &Example) -> MigrationTaskStatus {
         stage: example.stage,
         parts: checked.then_some(Parts { incremental: example.phase != Phase::Completed, ..EVERYTHING }),
         precheck_passed: checked.then_some(passed),
+        precheck: None,
         schema_failures: 0,
         latency: example.latency.map(Duration::from_secs),
         verification: None,

@@ -213,7 +213,10 @@ impl Connector {
     where
         F: Future<Output = mysql_async::Result<T>>,
     {
-        self.attempts(dial).await.map_err(|e| e.context(format!("connecting to the {} {}", self.side, self.address)))
+        self.attempts(dial).await.map_err(|e| {
+            let hint = if e.is_login_refused() { password_hint(self.opts.pass()) } else { "" };
+            e.context(format!("connecting to the {} {}{hint}", self.side, self.address))
+        })
     }
 
     async fn attempts<T, F>(&self, dial: impl Fn(Opts, Plain) -> F) -> Result<T>
@@ -466,6 +469,17 @@ fn flavor_settings(role: Role, info: &ServerInfo) -> Vec<Sql> {
     settings
 }
 
+/// What is often wrong with a password that is refused, without a letter of it.
+fn password_hint(password: Option<&str>) -> &'static str {
+    match password {
+        Some(password) if password.ends_with(['\n', '\r']) => {
+            " (the password ends in a line break; write the Secret without it, as echo -n or --from-literal do)"
+        }
+        Some(password) if password.trim() != password => " (the password begins or ends with a blank)",
+        _ => "",
+    }
+}
+
 /// Whether an error means that the account may not do what was tried.
 pub fn is_access_denied(error: &mysql_async::Error) -> bool {
     // ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_TABLEACCESS_DENIED, ER_COLUMNACCESS_DENIED, ER_SPECIFIC_ACCESS_DENIED
@@ -493,6 +507,15 @@ mod tests {
         let nonsense = source.talk::<()>(async { panic!("no row") }).await.unwrap_err();
         assert_eq!(nonsense.class(), crate::engine::error::Class::Definite);
         assert!(nonsense.to_string().contains("the source db.example.com:3306 sent what no server"), "{nonsense}");
+    }
+
+    #[test]
+    fn a_line_break_behind_a_password_is_told() {
+        assert!(
+            password_hint(Some("secret\n")).contains("line break") && password_hint(Some("secret\r\n")).contains("line break")
+        );
+        assert!(password_hint(Some(" secret")).contains("blank"));
+        assert_eq!((password_hint(Some("se cret")), password_hint(Some("")), password_hint(None)), ("", "", ""));
     }
 
     #[test]

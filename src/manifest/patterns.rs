@@ -9,7 +9,9 @@ pub(super) fn check(pattern: &str, text: &str) -> Option<Result<(), &'static str
         patterns::DNS_SUBDOMAIN => (dns_subdomain, "use lower-case letters, digits, - and ., first and last a letter or a digit"),
         patterns::SECRET_KEY => (secret_key, "use letters, digits, -, _ and ."),
         patterns::LABEL_VALUE => (label_value, "use letters, digits, -, _ and ., first and last a letter or a digit"),
-        patterns::HOST => (host, "use a host name or an address alone, without scheme, account, port or path"),
+        patterns::HOST => {
+            (host, "use a host name or an address alone, without scheme, account, port or path; the port has a field of its own")
+        }
         patterns::HTTP_URL => (http_url, "use an address such as https://name.region.ots.aliyuncs.com, without a path"),
         patterns::PLAIN_NAME => (plain_name, "use letters, digits and _, first a letter or _"),
         patterns::TABLESTORE_INSTANCE => (tablestore_instance, "use letters, digits and -, first a letter"),
@@ -38,7 +40,10 @@ fn label_value(text: &str) -> bool {
 }
 
 fn host(text: &str) -> bool {
-    every(text, |byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
+    let colons = text.bytes().filter(|byte| *byte == b':').count();
+    let address = |byte: u8| byte.is_ascii_hexdigit() || b".:".contains(&byte);
+    colons == 0 && every(text, |byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        || colons >= 2 && every(text, address)
 }
 
 fn http_url(text: &str) -> bool {

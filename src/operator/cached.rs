@@ -15,10 +15,37 @@ use super::ledger::PoolKey;
 use super::task::observe::{self, PlanView, PodView, node_ready};
 use crate::api::engine::LABEL_TASK;
 use crate::api::{MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase};
-use crate::manifest::secret_references;
+use crate::manifest::{HOSTS_ANNOTATION, secret_references};
 
 /// Annotation of a cached task: when its retry was set last. It exists in the cache only.
 pub const RETRY_SET_AT: &str = "cache.godwit.dev/retry-set-at";
+
+/// Annotation of a cached Secret: who wrote its values last, and when. It exists in the cache only.
+pub const DATA_SET_AT: &str = "cache.godwit.dev/data-set-at";
+
+/// Keeps of a Secret's metadata what is looked at: its name, the hosts it is for, and when its values were written. Labels, annotations and whatever
+/// else is touched every few seconds by who keeps Secrets in step are no change of it.
+pub fn slim_secret(metadata: &mut ObjectMeta) {
+    let writes_values = |entry: &&ManagedFieldsEntry| {
+        entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:data").or_else(|| fields.0.get("f:stringData")).is_some())
+    };
+    let entries = metadata.managed_fields.iter().flatten().filter(writes_values);
+    let mut written: Vec<String> = entries
+        .map(|entry| {
+            let values = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:data")).map(ToString::to_string);
+            let at = entry.time.as_ref().map(|time| time.0.to_string());
+            format!("{} {} {}", entry.manager.as_deref().unwrap_or_default(), at.unwrap_or_default(), values.unwrap_or_default())
+        })
+        .collect();
+    written.sort();
+    slim(metadata);
+    metadata.labels = None;
+    let annotations = metadata.annotations.get_or_insert_default();
+    annotations.retain(|name, _| name == HOSTS_ANNOTATION);
+    if !written.is_empty() {
+        annotations.insert(DATA_SET_AT.to_owned(), written.join("\n"));
+    }
+}
 
 /// Of zstd: a task is packed each time it changes, and the higher levels win little on texts this short.
 const LEVEL: i32 = 1;
@@ -116,6 +143,11 @@ impl CachedTask {
         Ok(MigrationTask { metadata: self.metadata.clone(), spec, status })
     }
 
+    /// Bytes of its spec and status as JSON.
+    pub fn size(&self) -> usize {
+        self.body.as_ref().map_or(0, |body| body.parts.size)
+    }
+
     /// None: it cannot be read.
     pub fn glance(&self) -> Option<&Glance> {
         self.body.as_ref().ok().map(|body| &body.glance)
@@ -146,6 +178,16 @@ impl CachedPod {
     pub fn view(&self, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Node>>) -> PodView {
         let node_lost = self.node.as_deref().is_some_and(|name| !node(name).is_some_and(|node| node_ready(&node)));
         PodView { ours: self.task.is_some() && owns(&self.owners, task_uid), node_lost, ..self.view.clone() }
+    }
+
+    /// Whether it came up with this image.
+    pub fn proves(&self, image: &str) -> bool {
+        self.view.ready && self.view.image == image
+    }
+
+    /// Whether it was made with this image.
+    pub fn made_with(&self, image: &str) -> bool {
+        self.view.image == image
     }
 
     /// See [`PodView::uses`].

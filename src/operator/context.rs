@@ -107,6 +107,8 @@ pub struct Memory {
     pub refusals: u32,
     /// The token of its plan.
     pub token: Option<String>,
+    /// Since when it is to be fenced.
+    pub fencing_since: Option<Instant>,
 }
 
 /// Wakes reconciles.
@@ -199,7 +201,7 @@ pub struct Context {
     ledger: Mutex<Ledger>,
     sharing: Mutex<Sharing>,
     memory: Mutex<HashMap<TaskKey, Memory>>,
-    rollout: Mutex<Option<Instant>>,
+    rollout: Mutex<Rollout>,
     pool_failures: Mutex<HashMap<String, Failures>>,
     /// When each pool may be looked at again.
     looked: Mutex<HashMap<String, Instant>>,
@@ -222,6 +224,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const POOL_PACE: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(10);
 /// The pause after a pool's status was written, in times of what the write took.
 const POOL_SHARE: u32 = 20;
+/// Within this time the first engine with a new image has its pod; else another is the first.
+const FIRST_WITHIN: Duration = Duration::from_secs(60);
+
+/// How far engines have got a new image.
+#[derive(Debug, Default)]
+struct Rollout {
+    /// An engine came up with it.
+    proven: bool,
+    /// When the last engine was replaced for it.
+    last: Option<Instant>,
+}
+
 /// Between two engines that are replaced only because the image changed: all at once would be a storm on servers and scheduler.
 const ROLLOUT_PACE: Duration = Duration::from_millis(500);
 
@@ -355,13 +369,24 @@ impl Context {
         tokio::time::sleep_until(turn.into()).await;
     }
 
-    /// Whether one more engine may be replaced for a new image just now.
+    /// Whether one more engine may be replaced for a new image just now: first one alone, and the others when an engine came up with that image.
     pub fn may_roll(&self) -> bool {
-        let mut last = lock(&self.rollout);
-        let free = last.is_none_or(|at| at.elapsed() > ROLLOUT_PACE);
-        if free {
-            *last = Some(Instant::now());
+        let image = &self.settings.image;
+        let mut rollout = lock(&self.rollout);
+        let mut tried = false;
+        if !rollout.proven {
+            let pods = self.caches.pods.iter().flat_map(Store::state);
+            (rollout.proven, tried) = pods
+                .filter(|pod| pod.made_with(image))
+                .fold((false, false), |(proven, _), pod| (proven || pod.proves(image), true));
         }
-        free
+        let since = rollout.last.map(|at| at.elapsed());
+        // The first one's pod is being replaced, or has the image and does not come up.
+        let waits = !rollout.proven && (tried || since.is_some_and(|since| since < FIRST_WITHIN));
+        if waits || since.is_some_and(|since| since <= ROLLOUT_PACE) {
+            return false;
+        }
+        rollout.last = Some(Instant::now());
+        true
     }
 }

@@ -6,6 +6,9 @@
 //! A unit counts from the moment it is granted, before any object says so, until the pod that uses it is gone, whatever was granted meanwhile: a
 //! task that moves or asks for fewer counts in a pool with what it holds there or with what its pod uses there, whichever is more. The ledger
 //! promises that what counts in a pool never grows beyond the pool's units through a grant; it is above them only after the pool itself shrank.
+//!
+//! Order is strict, so that a large task is not passed over for ever, with one exception: a task that has units, wants more, and could not get them
+//! even if all that do not wait gave theirs back, waits for another that waits. It stands aside: the circle would hold up everybody behind it.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -51,8 +54,9 @@ type Order = (Reverse<i32>, Timestamp, TaskKey);
 pub enum Standing {
     /// The units are held.
     Holds,
-    /// Not yet: the place in the queue (1 is next) and the units that are free.
-    Waits { place: u64, free: u64 },
+    /// Not yet: the place in the queue (1 is next) and the units that are free. `aside`: it could have them only when another task of the pool that
+    /// waits for more as well gives back what it has.
+    Waits { place: u64, free: u64, aside: bool },
 }
 
 /// What changed for others: tasks to look at again.
@@ -163,9 +167,10 @@ impl Ledger {
             affected.swap_remove(mine);
             return (Standing::Holds, affected);
         }
+        let aside = self.stands_aside(&claim.pool, task, claim.units);
         let book = self.books.entry(claim.pool.clone()).or_default();
         let place = book.queue.range(..=order).count() as u64;
-        (Standing::Waits { place, free: book.free().unwrap_or(u64::MAX) }, affected)
+        (Standing::Waits { place, free: book.free().unwrap_or(u64::MAX), aside }, affected)
     }
 
     /// The task neither holds nor wants units any more; what its pod uses counts until that is gone. Returns who got units by it.
@@ -235,23 +240,14 @@ impl Ledger {
         })
     }
 
-    /// Hands out units strictly in order: a task that does not fit keeps those behind it waiting, so that it is not passed over for ever.
+    /// Hands out units in order: a task that does not fit keeps those behind it waiting, so that it is not passed over for ever, unless it stands aside.
     fn grant(&mut self, pool: &PoolKey) -> Affected {
         let mut granted = Vec::new();
-        loop {
-            let Some(book) = self.books.get_mut(pool) else { return granted };
-            let Some((order, units)) = book.queue.iter().next().map(|(order, units)| (order.clone(), *units)) else {
-                return granted;
-            };
+        while let Some((order, units)) = self.next_to_grant(pool) {
             let task = order.2.clone();
-            // A task that asks for other units in the same pool pays the difference only.
-            let entry = self.tasks.get(&task).cloned().unwrap_or_default();
-            let counted = u64::from(entry.counts(pool));
-            let needed = u64::from(units.max(entry.used(pool).unwrap_or(0)));
-            if book.capacity.is_some_and(|capacity| book.held - counted + needed > capacity) {
-                return granted;
+            if let Some(book) = self.books.get_mut(pool) {
+                book.queue.remove(&order);
             }
-            book.queue.remove(&order);
             let freed = self.change(&task, |entry| {
                 entry.holds = Some((pool.clone(), units));
                 entry.waits = None;
@@ -259,6 +255,41 @@ impl Ledger {
             granted.push(task);
             granted.extend(freed.iter().filter(|freed| *freed != pool).flat_map(|freed| self.grant(freed)));
         }
+        granted
+    }
+
+    /// The first of the queue whose turn it is and whose units are there.
+    fn next_to_grant(&self, pool: &PoolKey) -> Option<(Order, u32)> {
+        let book = self.books.get(pool)?;
+        for (order, units) in &book.queue {
+            // A task that asks for other units in the same pool pays the difference only.
+            let (counted, needed) = self.price(pool, &order.2, *units);
+            if book.capacity.is_none_or(|capacity| book.held - counted + needed <= capacity) {
+                return Some((order.clone(), *units));
+            }
+            if !self.stands_aside(pool, &order.2, *units) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// What a task counts for in a pool now, and what it would count for with so many units.
+    fn price(&self, pool: &PoolKey, task: &TaskKey, units: u32) -> (u64, u64) {
+        let entry = self.tasks.get(task);
+        let counted = entry.map_or(0, |entry| entry.counts(pool));
+        let used = entry.and_then(|entry| entry.used(pool)).unwrap_or(0);
+        (u64::from(counted), u64::from(units.max(used)))
+    }
+
+    /// Whether a task that has units of the pool could get those that it wants only from others that have some and want more.
+    fn stands_aside(&self, pool: &PoolKey, task: &TaskKey, units: u32) -> bool {
+        let Some(book) = self.books.get(pool) else { return false };
+        let (counted, needed) = self.price(pool, task, units);
+        let Some(capacity) = book.capacity.filter(|_| counted > 0) else { return false };
+        let others = book.queue.keys().map(|(_, _, other)| other).filter(|other| *other != task);
+        let kept: u64 = others.map(|other| book.holders.get(other).copied().map_or(0, u64::from)).sum();
+        needed > capacity.saturating_sub(kept)
     }
 
     fn grant_all(&mut self, pools: impl IntoIterator<Item = PoolKey>) -> Affected {

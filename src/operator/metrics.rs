@@ -76,6 +76,7 @@ pub struct Metrics {
     tasks: Family<PhaseLabel, Gauge>,
     units: Family<State, Gauge>,
     queued: Gauge,
+    unwatched: Gauge,
     leader: Gauge,
     uptime: Gauge<f64, AtomicU64>,
 }
@@ -96,6 +97,7 @@ impl Default for Metrics {
             tasks: Family::default(),
             units: Family::default(),
             queued: Gauge::default(),
+            unwatched: Gauge::default(),
             leader: Gauge::default(),
             uptime: Gauge::default(),
         };
@@ -108,6 +110,7 @@ impl Default for Metrics {
         registry.register("tasks", "Tasks by phase", metrics.tasks.clone());
         registry.register("pool_units", "Units of all pools", metrics.units.clone());
         registry.register("queued_units", "Units that tasks wait for", metrics.queued.clone());
+        registry.register("unwatched_namespaces", "Namespaces to watch that cannot be", metrics.unwatched.clone());
         registry.register("leader", "1 for the replica that works, 0 for one that stands by", metrics.leader.clone());
         registry.register("uptime_seconds", "Time since this process started", metrics.uptime.clone());
         metrics
@@ -148,6 +151,10 @@ impl Metrics {
         }
         self.queued.set(number(units.queued));
         self.uptime.set(uptime.as_secs_f64().floor());
+    }
+
+    pub fn set_unwatched(&self, namespaces: usize) {
+        self.unwatched.set(i64::try_from(namespaces).unwrap_or(i64::MAX));
     }
 
     /// OpenMetrics text.

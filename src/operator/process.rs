@@ -97,6 +97,7 @@ impl Shared {
         let capacities = capacities.chain([(None, ctx.settings.default_capacity())]);
         let units = pool_units(&ctx.ledger(), capacities);
         self.metrics.set_world(&phases, units, self.started.elapsed());
+        self.metrics.set_unwatched(self.health.unwatched().len());
     }
 }
 
@@ -153,13 +154,9 @@ async fn lead(settings: &Settings, client: Client, election: &LeaderElection, sh
 async fn wait_for_crds(client: &Client, settings: &Settings, shared: &Shared) {
     let one = kube::api::ListParams::default().limit(1);
     loop {
-        let tasks: Api<CachedTask> = match settings.watch_namespaces.first() {
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
-        };
         let pools: Api<super::context::RawPool> = Api::all(client.clone());
-        let missing = match (tasks.list(&one).await, pools.list(&one).await) {
-            (Ok(_), Ok(_)) => break,
+        let missing = match (list_tasks(client, settings, &one).await, pools.list(&one).await) {
+            (Ok(()), Ok(_)) => break,
             (Err(error), _) => format!("MigrationTasks cannot be listed: {error}"),
             (_, Err(error)) => format!("DedicatedClusters cannot be listed: {error}"),
         };
@@ -168,6 +165,20 @@ async fn wait_for_crds(client: &Client, settings: &Settings, shared: &Shared) {
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
     shared.wait_for(None);
+}
+
+/// Whether tasks can be listed in one of the namespaces at least: another may be gone, or not be there yet.
+async fn list_tasks(client: &Client, settings: &Settings, one: &kube::api::ListParams) -> kube::Result<()> {
+    let all = || Api::<CachedTask>::all(client.clone());
+    let mut apis: Vec<Api<CachedTask>> =
+        settings.watch_namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect();
+    let last = apis.pop().unwrap_or_else(all);
+    for api in apis {
+        if api.list(one).await.is_ok() {
+            return Ok(());
+        }
+    }
+    last.list(one).await.map(drop)
 }
 
 async fn work(settings: Settings, client: Client, shared: Arc<Shared>) -> Result<(), Error> {
@@ -215,22 +226,13 @@ async fn watching(watches: Watches) {
 }
 
 async fn reconciles(ctx: Arc<Context>, task_queues: TaskQueues, pool_queue: PoolQueue, health: Arc<Health>) {
-    while !health.is_synced() {
+    while !health.may_begin() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     seed(&ctx);
     let mut running: Vec<BoxFuture<'static, ()>> = Vec::new();
-    for (store, queue) in ctx.caches.tasks.clone().into_iter().zip(task_queues) {
-        let reconciles = applier(
-            |raw, ctx| task::reconcile(raw, ctx).boxed(),
-            task::after_error,
-            Arc::clone(&ctx),
-            store,
-            queue_stream(queue),
-            // Not bounded here but by the context's slots, which know whom to let in first.
-            controller::Config::default().concurrency(0),
-        );
-        running.push(reconciles.for_each(|_| std::future::ready(())).boxed());
+    for (scope, queue) in task_queues.into_iter().enumerate() {
+        running.push(reconcile_scope(Arc::clone(&ctx), scope, queue, Arc::clone(&health)).boxed());
     }
     let pools = applier(
         |raw, ctx| pool::reconcile(raw, ctx).boxed(),
@@ -251,6 +253,35 @@ async fn reconciles(ctx: Arc<Context>, task_queues: TaskQueues, pool_queue: Pool
     let _ = join_all(rest).await;
 }
 
+/// Looks at the tasks of one watched namespace, or of all, once what is there is known.
+async fn reconcile_scope(
+    ctx: Arc<Context>,
+    scope: usize,
+    queue: tokio::sync::mpsc::UnboundedReceiver<kube::runtime::reflector::ObjectRef<CachedTask>>,
+    health: Arc<Health>,
+) {
+    let namespace = ctx.settings.watch_namespaces.get(scope).cloned();
+    if !health.knows(namespace.as_deref()) {
+        tracing::warn!(namespace, "the namespace cannot be watched; its tasks are looked after as soon as it can be");
+        while !health.knows(namespace.as_deref()) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let restored = seed_scope(&ctx, &mut ctx.ledger(), scope);
+        tracing::info!(namespace, holding = restored, "the namespace can be watched now");
+    }
+    let Some(store) = ctx.caches.tasks.get(scope).cloned() else { return };
+    let reconciles = applier(
+        |raw, ctx| task::reconcile(raw, ctx).boxed(),
+        task::after_error,
+        ctx,
+        store,
+        queue_stream(queue),
+        // Not bounded here but by the context's slots, which know whom to let in first.
+        controller::Config::default().concurrency(0),
+    );
+    reconciles.for_each(|_| std::future::ready(())).await;
+}
+
 /// Tasks of the runtime outlive the future that made them, unless they are told.
 struct AbortAll(Vec<tokio::task::AbortHandle>);
 
@@ -262,10 +293,23 @@ impl Drop for AbortAll {
 
 /// Fills the ledger from what stands in status, and from pods that run without it, before anything is granted.
 fn seed(ctx: &Context) {
-    let mut restored = 0;
-    let Caches { tasks, pods, .. } = &ctx.caches;
     let mut ledger = ctx.ledger();
-    for raw in tasks.iter().flat_map(|store| store.state()) {
+    let restored: usize = (0..ctx.caches.tasks.len()).map(|scope| seed_scope(ctx, &mut ledger, scope)).sum();
+    ledger.set_capacity(&None, ctx.settings.default_capacity());
+    for raw in ctx.caches.pools.state() {
+        if let Ok(pool) = &raw.0 {
+            ledger.set_capacity(&pool_name(pool), Some(observe::capacity(pool)));
+        }
+    }
+    let tasks: usize = ctx.caches.tasks.iter().map(Store::len).sum();
+    tracing::info!(tasks, holding = restored, "caches are filled");
+}
+
+/// … as far as one watched namespace goes. How many tasks hold units.
+fn seed_scope(ctx: &Context, ledger: &mut Ledger, scope: usize) -> usize {
+    let Caches { tasks, pods, .. } = &ctx.caches;
+    let mut restored = 0;
+    for raw in tasks.get(scope).into_iter().flat_map(Store::state) {
         let Ok(task) = raw.read() else { continue };
         if let Some((pool, units)) = held(&task, pods) {
             ledger.restore(&task::key(&task), &pool, units);
@@ -273,18 +317,12 @@ fn seed(ctx: &Context) {
         }
     }
     // Whoever they belong to: tasks that cannot be read, or are gone, or a predecessor of the same name.
-    for pod in pods.iter().flat_map(|store| store.state()) {
+    for pod in pods.get(scope).into_iter().flat_map(Store::state) {
         if let (Some(task), Some((pool, units))) = (pod.task(), pod.uses()) {
             ledger.uses(&TaskKey::new(pod.meta().namespace.clone().unwrap_or_default(), task), &pool, units);
         }
     }
-    ledger.set_capacity(&None, ctx.settings.default_capacity());
-    for raw in ctx.caches.pools.state() {
-        if let Ok(pool) = &raw.0 {
-            ledger.set_capacity(&pool_name(pool), Some(observe::capacity(pool)));
-        }
-    }
-    tracing::info!(tasks = tasks.iter().map(|store| store.len()).sum::<usize>(), holding = restored, "caches are filled");
+    restored
 }
 
 fn pool_name(pool: &DedicatedCluster) -> Option<String> {

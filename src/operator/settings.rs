@@ -17,6 +17,10 @@ pub enum RetryRule {
     LastSet,
 }
 
+/// A user or a group by its number; None: the cluster decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity(pub Option<i64>);
+
 /// Settings of the operator.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Settings {
@@ -35,6 +39,18 @@ pub struct Settings {
     /// Secret in the tasks' namespaces with the registry's credentials; may be repeated
     #[arg(long = "image-pull-secret", env = "GODWIT_IMAGE_PULL_SECRETS", value_delimiter = ',', value_name = "NAME")]
     pub image_pull_secrets: Vec<String>,
+    /// Label of the engines' pods as NAME=VALUE; may be repeated. A DedicatedCluster's own come first
+    #[arg(long = "engine-pod-label", env = "GODWIT_ENGINE_POD_LABELS", value_delimiter = ',', value_name = "NAME=VALUE", value_parser = pair)]
+    pub engine_labels: Vec<(String, String)>,
+    /// Annotation of the engines' pods as NAME=VALUE; may be repeated. A DedicatedCluster's own come first
+    #[arg(long = "engine-pod-annotation", value_name = "NAME=VALUE", value_parser = pair)]
+    pub engine_annotations: Vec<(String, String)>,
+    /// User that engines run as; none: the cluster decides (OpenShift)
+    #[arg(long = "engine-user", env = "GODWIT_ENGINE_USER", default_value = "65532", value_name = "UID", value_parser = user)]
+    pub engine_user: Identity,
+    /// Group that engines run as, and that owns their files; none: the cluster decides
+    #[arg(long = "engine-group", env = "GODWIT_ENGINE_GROUP", default_value = "65532", value_name = "GID", value_parser = group)]
+    pub engine_group: Identity,
     /// Look at tasks in this namespace only; may be repeated. Left out: all namespaces
     #[arg(long = "watch-namespace", env = "GODWIT_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE")]
     pub watch_namespaces: Vec<String>,
@@ -86,6 +102,31 @@ impl Settings {
 
 fn host_name() -> String {
     std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| format!("godwit-{}", std::process::id()))
+}
+
+fn user(text: &str) -> Result<Identity, String> {
+    identity(text, 1)
+}
+
+fn group(text: &str) -> Result<Identity, String> {
+    identity(text, 0)
+}
+
+fn identity(text: &str, least: i64) -> Result<Identity, String> {
+    if text == "none" {
+        return Ok(Identity(None));
+    }
+    let number = text.parse().ok().filter(|number| (least..=i64::from(u32::MAX)).contains(number));
+    number.map(|number| Identity(Some(number))).ok_or_else(|| format!("write a number from {least} on, or none"))
+}
+
+/// `NAME=VALUE`, of a label or an annotation that is not the operator's own.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write it as NAME=VALUE")?;
+    if ["godwit.dev/", "app.kubernetes.io/"].iter().any(|own| name.starts_with(own)) {
+        return Err(format!("{name}: names of godwit.dev and app.kubernetes.io are set by the operator"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn unit_cpu(text: &str) -> Result<String, String> {

@@ -1,4 +1,7 @@
 //! Which tasks share a server, and whose retry time then holds for all of them: the shortest, or the one that was set last.
+//!
+//! Tasks share within a circle only: that of their namespace, and that of their pool where its owner wants it (`spec.retrySharing`). So nobody shortens
+//! the retry time of another namespace's task, or learns its name, by naming the same host.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,11 +10,23 @@ use k8s_openapi::jiff::Timestamp;
 use super::ledger::TaskKey;
 use super::settings::RetryRule;
 
+/// Tasks that trust one another as far as retry times go.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Circle {
+    /// Those of a namespace.
+    Namespace(String),
+    /// Those of a pool whose owner wants it.
+    Pool(String),
+}
+
+/// A server as `host:port`, seen from one circle.
+pub type Server = (Circle, String);
+
 /// A task's own wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
-    /// Servers that it works with, as `host:port`.
-    pub servers: Vec<String>,
+    /// Servers that it works with, in each circle that it belongs to.
+    pub servers: Vec<Server>,
     pub connection_minutes: u32,
     /// When that was set.
     pub set_at: Timestamp,
@@ -21,7 +36,7 @@ pub struct Wish {
 #[derive(Debug, Default)]
 pub struct Sharing {
     wishes: HashMap<TaskKey, Wish>,
-    servers: HashMap<String, BTreeMap<TaskKey, (u32, Timestamp)>>,
+    servers: HashMap<Server, BTreeMap<TaskKey, (u32, Timestamp)>>,
 }
 
 impl Sharing {
@@ -31,7 +46,7 @@ impl Sharing {
         if before == wish.as_ref() {
             return Vec::new();
         }
-        let concerned: BTreeSet<String> = before.into_iter().chain(&wish).flat_map(|wish| wish.servers.clone()).collect();
+        let concerned: BTreeSet<Server> = before.into_iter().chain(&wish).flat_map(|wish| wish.servers.clone()).collect();
         let mut affected = Vec::new();
         for server in concerned {
             let tasks = self.servers.entry(server.clone()).or_default();
@@ -81,7 +96,7 @@ mod tests {
     use super::*;
 
     fn wish(servers: &[&str], minutes: u32, second: i64) -> Option<Wish> {
-        let servers = servers.iter().map(|server| (*server).to_owned()).collect();
+        let servers = servers.iter().map(|server| (Circle::Namespace("x".into()), (*server).to_owned())).collect();
         Some(Wish { servers, connection_minutes: minutes, set_at: Timestamp::from_second(second).unwrap() })
     }
 
@@ -105,5 +120,23 @@ mod tests {
         assert_eq!(sharing.set(&a, None), vec![b.clone()]);
         assert_eq!(sharing.effective(&b, RetryRule::LastSet), Some((30, None)));
         assert_eq!(sharing.effective(&a, RetryRule::Shortest), None);
+    }
+    #[test]
+    fn another_namespace_has_no_say_unless_the_pool_is_a_circle() {
+        let (ours, theirs) = (TaskKey::new("ours", "a"), TaskKey::new("theirs", "b"));
+        let in_circles = |circles: &[Circle], minutes: u32| {
+            let servers = circles.iter().map(|circle| (circle.clone(), "db:3306".to_owned())).collect();
+            Some(Wish { servers, connection_minutes: minutes, set_at: Timestamp::UNIX_EPOCH })
+        };
+        let namespace = |name: &str| Circle::Namespace(name.to_owned());
+        let mut sharing = Sharing::default();
+        sharing.set(&ours, in_circles(&[namespace("ours")], 720));
+        assert_eq!(sharing.set(&theirs, in_circles(&[namespace("theirs")], 2)), vec![]);
+        assert_eq!(sharing.effective(&ours, RetryRule::Shortest), Some((720, None)));
+        assert_eq!(sharing.effective(&ours, RetryRule::LastSet), Some((720, None)));
+        let pool = Circle::Pool("prod".to_owned());
+        sharing.set(&ours, in_circles(&[namespace("ours"), pool.clone()], 720));
+        assert_eq!(sharing.set(&theirs, in_circles(&[namespace("theirs"), pool], 2)), vec![ours.clone()]);
+        assert_eq!(sharing.effective(&ours, RetryRule::Shortest), Some((2, Some(theirs))));
     }
 }

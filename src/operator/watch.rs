@@ -20,7 +20,7 @@ use kube::runtime::watcher::{self, Config, Event};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::cached::{CachedPlan, CachedPod, CachedTask, OfTask, slim};
+use super::cached::{CachedPlan, CachedPod, CachedTask, OfTask, slim, slim_secret};
 use super::context::{Caches, Pokes, RawPool};
 use super::health::Health;
 use super::ledger::TaskKey;
@@ -28,7 +28,6 @@ use super::metrics::Metrics;
 use super::task::decide::backoff;
 use super::task::key;
 use crate::api::engine::LABEL_TASK;
-use crate::manifest::HOSTS_ANNOTATION;
 
 /// The API server ends a watch after this long; a connection that went dead without a word is found when its answer is overdue
 /// ([`super::process::READ_TIMEOUT`]).
@@ -37,6 +36,8 @@ const WATCH_SECONDS: u32 = 50;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 /// Objects a list page.
 const PAGE: u32 = 100;
+/// Tasks a list page: each may be as large as etcd takes, 1.5 MiB, and a page is held whole.
+const TASKS_PAGE: u32 = 20;
 
 /// What is done when objects come and go. `listing`: it was there when the watch began.
 type React<K> = Box<dyn FnMut(&K, Change) + Send>;
@@ -120,7 +121,7 @@ impl Watcher {
         on_gone: impl Fn(&TaskKey) + Send + 'static,
         watches: &mut Watches,
     ) -> reflector::Store<CachedTask> {
-        let stream = anew(api::<CachedTask>(&self.client, scope), config());
+        let stream = anew(api::<CachedTask>(&self.client, scope), config().page_size(TASKS_PAGE));
         let pokes = Arc::clone(&self.pokes);
         let mut seen: HashMap<TaskKey, u64> = HashMap::new();
         let react = move |task: &CachedTask, change: Change| {
@@ -200,11 +201,18 @@ impl Watcher {
     ) -> reflector::Store<PartialObjectMeta<Secret>> {
         let stream = anew(api::<PartialObjectMeta<Secret>>(&self.client, scope), config());
         let pokes = Arc::clone(&self.pokes);
+        let mut seen: HashMap<(String, String), u64> = HashMap::new();
         let react = move |secret: &PartialObjectMeta<Secret>, change: Change| {
-            if change == Change::Listed {
+            let (namespace, name) = (secret.metadata.namespace.clone().unwrap_or_default(), secret.name_any());
+            let news = digest(&(&secret.metadata.uid, &secret.metadata.annotations));
+            let place = (namespace.clone(), name.clone());
+            let known = match change {
+                Change::Deleted => seen.remove(&place).filter(|_| false),
+                Change::Listed | Change::Applied => seen.insert(place, news),
+            };
+            if change == Change::Listed || known == Some(news) {
                 return;
             }
-            let (namespace, name) = (secret.metadata.namespace.clone().unwrap_or_default(), secret.name_any());
             for task in tasks.state() {
                 let here = task.meta().namespace.as_deref() == Some(namespace.as_str());
                 if here && task.glance().is_some_and(|glance| glance.secrets.contains(&name)) {
@@ -212,14 +220,7 @@ impl Watcher {
                 }
             }
         };
-        let strip = |secret: &mut PartialObjectMeta<Secret>| {
-            slim(&mut secret.metadata);
-            if let Some(annotations) = &mut secret.metadata.annotations {
-                annotations.retain(|name, _| name == HOSTS_ANNOTATION);
-            }
-            secret.metadata.labels = None;
-        };
-        self.run(name("secrets", scope), stream, strip, Box::new(react), watches)
+        self.run(name("secrets", scope), stream, |secret| slim_secret(&mut secret.metadata), Box::new(react), watches)
     }
 
     fn nodes(&self, watches: &mut Watches) -> reflector::Store<Node> {
@@ -263,11 +264,22 @@ impl Watcher {
     {
         let writer = Writer::<K>::new(());
         let store = writer.as_reader();
-        self.health.begin(&name);
+        self.health.begin(&name, name.split_once(" in ").map(|(_, namespace)| namespace));
         let (health, metrics) = (Arc::clone(&self.health), Arc::clone(&self.metrics));
         watches.push(Box::pin(follow(name, stream, writer, slim, react, health, metrics)));
         store
     }
+}
+
+/// Whether the API server says that this may not be watched, or is not there.
+fn refused(error: &watcher::Error) -> bool {
+    let code = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
+        watcher::Error::WatchError(status) => status.code,
+        _ => return false,
+    };
+    matches!(code, 403 | 404)
 }
 
 async fn follow<K>(
@@ -291,7 +303,7 @@ async fn follow<K>(
             Err(error) => {
                 tracing::warn!(watch = name, %error, "a watch failed and is tried again");
                 metrics.watch_failed(name.split(' ').next().unwrap_or_default());
-                health.failed(&name, error.to_string());
+                health.failed(&name, error.to_string(), refused(&error));
                 // A watch that is taken up again says nothing before something changes; one that begins anew says that it is well.
                 failures += 1;
                 tokio::time::sleep(backoff(PAUSES.0, PAUSES.1, failures)).await;

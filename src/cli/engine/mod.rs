@@ -20,7 +20,7 @@ use crate::api::{DesiredState, Phase};
 use crate::engine::error::{Error, Result as EngineResult};
 use crate::engine::progress::Progress;
 use crate::engine::sizing::worker_threads;
-use crate::engine::{self, Outcome};
+use crate::engine::{self, Outcome, Task};
 use crate::http::Access;
 use crate::manifest::mounted_secrets;
 use crate::telemetry::LogFormat;
@@ -137,11 +137,47 @@ fn begin(
         EngineMode::Run => {
             task.manifest.task.spec.desired_state = DesiredState::Running;
             task.prechecked = true;
-            let followers = plan_file::Followers { live: task.live.clone(), progress: progress.clone(), access: access.clone() };
+            let fence = CancellationToken::new();
+            let followers = plan_file::Followers {
+                live: task.live.clone(),
+                progress: progress.clone(),
+                access: access.clone(),
+                fence: fence.clone(),
+            };
+            let mut fencing = plan_file::task(&plan, arguments.secrets.clone());
+            fencing.manifest.task.spec.desired_state = DesiredState::Stopped;
+            let work = run_until_fenced(task, fencing, fence, progress, cancel);
             let watch = plan_file::watch(arguments.plan.clone(), plan_file::LOOK_EVERY, plan, followers);
-            (engine::run(task, progress, cancel).boxed(), Some(tokio::spawn(watch)))
+            (work.boxed(), Some(tokio::spawn(watch)))
         }
     }
+}
+
+/// Runs the task; when it is to be fenced, ends the work and marks the record by `fencing`, the same task as one that is to stop, with the Secrets that
+/// this pod has.
+async fn run_until_fenced(
+    task: Task,
+    fencing: Task,
+    fence: CancellationToken,
+    progress: Progress,
+    cancel: CancellationToken,
+) -> EngineResult<Outcome> {
+    let run_cancel = cancel.child_token();
+    let mut run = engine::run(task, progress.clone(), run_cancel.clone()).boxed();
+    tokio::select! {
+        result = &mut run => return result,
+        () = fence.cancelled() => {}
+    }
+    run_cancel.cancel();
+    let ended = tokio::time::timeout(STOP_WITHIN, &mut run).await;
+    // What it has not committed by then goes with its connections; the epoch that the fence raises keeps it from writing in any case.
+    drop(run);
+    if let Ok(Ok(Outcome::Completed)) = ended {
+        return Ok(Outcome::Completed);
+    }
+    progress.set_retrying(None);
+    progress.message("marking the task as stopped at the destination");
+    engine::run(fencing, progress, cancel).await
 }
 
 /// What the process does after its work.

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
-use crate::api::engine::EnginePlan;
+use crate::api::engine::{EnginePlan, PLAN_KEY_PACKED, unpack};
 use crate::api::{API_VERSION, MigrationTask};
 use crate::engine::Task;
 use crate::engine::error::{Error, Result};
@@ -26,13 +27,24 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// # Errors
 /// Definite ones: without a plan there is nothing to do.
 pub fn load(path: &Path) -> Result<EnginePlan> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::definite(format!("the plan {}: {error}", path.display())))?;
+    let text = read(path).map_err(|error| Error::definite(format!("the plan {}: {error}", path.display())))?;
     parse(&text).map_err(|problem| Error::definite(format!("the plan {}: {problem}", path.display())))
+}
+
+/// The text of the file, or of the compressed one that stands in its place where the plan is long.
+fn read(path: &Path) -> std::io::Result<String> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let Ok(packed) = std::fs::read(path.with_file_name(PLAN_KEY_PACKED)) else { return Err(error) };
+            unpack(&packed).map_err(std::io::Error::other)
+        }
+        result => result,
+    }
 }
 
 /// The plan's token, also of a plan that cannot be understood otherwise.
 pub fn token(path: &Path) -> Option<String> {
-    let document: Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    let document: Value = serde_json::from_str(&read(path).ok()?).ok()?;
     Some(document.get("token")?.as_str()?.to_owned())
 }
 
@@ -72,6 +84,8 @@ pub struct Followers {
     pub live: Live,
     pub progress: Progress,
     pub access: Access,
+    /// Cancelled when the operator asks this engine to fence its task.
+    pub fence: CancellationToken,
 }
 
 /// Follows the file for good.
@@ -80,7 +94,7 @@ pub async fn watch(path: PathBuf, every: Duration, mut current: EnginePlan, foll
     loop {
         tokio::time::sleep(every).await;
         // A file that is away for a moment is being replaced.
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let Ok(text) = read(&path) else { continue };
         if seen.as_ref() == Some(&text) {
             continue;
         }
@@ -97,10 +111,17 @@ fn follow(current: &mut EnginePlan, new: EnginePlan, followers: &Followers) {
     if new == *current {
         return;
     }
-    let Followers { live, progress, access } = followers;
+    let Followers { live, progress, access, fence } = followers;
     // Whatever else has changed: the operator asks with this one from now on.
     access.set_token(&new.token);
     current.token.clone_from(&new.token);
+    if current.fences(&new) {
+        tracing::info!(generation = new.generation, "the task is to be fenced: the work ends, and its record is marked");
+        progress.set_generation(new.generation);
+        fence.cancel();
+        *current = new;
+        return;
+    }
     let others = current.needs_new_pod(&new);
     if !others.is_empty() {
         tracing::warn!(
@@ -143,7 +164,12 @@ mod tests {
     }
 
     fn followers(live: &Live, progress: &Progress) -> Followers {
-        Followers { live: live.clone(), progress: progress.clone(), access: Access::operator("") }
+        Followers {
+            live: live.clone(),
+            progress: progress.clone(),
+            access: Access::operator(""),
+            fence: CancellationToken::new(),
+        }
     }
 
     #[test]
@@ -211,6 +237,30 @@ mod tests {
         follow(&mut current, plan(&new), &followers);
         assert_eq!(progress.status().observed_generation, Some(4));
         assert_eq!(live.retried_for(Class::Connection), Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn a_plan_that_stops_this_task_asks_for_the_fence() {
+        let mut current = plan(&document());
+        let live = task(&current, "/secrets".into()).live;
+        let followers = followers(&live, &Progress::new(String::new(), String::new()));
+        let mut new = document();
+        new["mode"] = json!("Stop");
+        new["task"]["uid"] = json!("another");
+        follow(&mut current, plan(&new), &followers);
+        assert!(!followers.fence.is_cancelled(), "of another task");
+        new["task"]["uid"] = json!("1");
+        new["spec"]["objects"] = json!([{"database": "shop"}]);
+        follow(&mut current, plan(&new), &followers);
+        assert!(followers.fence.is_cancelled());
+    }
+
+    #[test]
+    fn a_long_plan_is_read_compressed() {
+        let folder = tempfile::tempdir().unwrap();
+        let packed = zstd::bulk::compress(document().to_string().as_bytes(), 1).unwrap();
+        std::fs::write(folder.path().join(PLAN_KEY_PACKED), packed).unwrap();
+        assert_eq!(load(&folder.path().join("plan.json")).unwrap(), plan(&document()));
     }
 
     #[tokio::test]

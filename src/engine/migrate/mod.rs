@@ -76,12 +76,15 @@ const CLAIMING: &str = "claiming the task at the destination";
 pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
     let (_, destination) = task.connectors()?;
     let record = Record::new(destination, &task.record_database, &task.name());
-    if let Some(saved) = record.load().await?
-        && saved.stage != Stage::Stopped
-    {
+    let saved = record.load().await?;
+    if saved.as_ref().is_some_and(|saved| saved.stage != Stage::Stopped) {
         let claim = record.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
         record.set_stage(&claim, Stage::Stopped).await?;
     }
+    progress.message(match saved {
+        Some(_) => "ended for good as asked; a marker at the destination keeps the task from ever writing again",
+        None => "ended for good as asked; the task has never written to the destination, so nothing is marked there",
+    });
     progress.set_retrying(None);
     progress.set_phase(Phase::Stopped);
     Ok(Outcome::Stopped)

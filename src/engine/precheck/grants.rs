@@ -3,6 +3,21 @@
 use crate::engine::quote::quote_identifier;
 use std::collections::BTreeSet;
 
+/// Privileges on everything by which an account gets more: other accounts, files of the server, the server itself.
+const TOO_MUCH: [&str; 9] = [
+    "SUPER",
+    "CREATE USER",
+    "FILE",
+    "SHUTDOWN",
+    "ROLE_ADMIN",
+    "SET_USER_ID",
+    "SET_ANY_DEFINER",
+    "SYSTEM_USER",
+    "CREATE TABLESPACE",
+];
+/// Privileges by which rows and tables change.
+const WRITING: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "ALTER", "DROP"];
+
 /// What an account may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
@@ -47,7 +62,11 @@ impl Grants {
         if let Some(rest) = strip_word(row, "GRANT") {
             match split_on(rest) {
                 Some((privileges, object)) => {
-                    self.grants.push(Grant { privileges: privilege_names(privileges), scope: scope(object) });
+                    let mut privileges = privilege_names(privileges);
+                    if find_word(object, " WITH GRANT OPTION").is_some() {
+                        privileges.insert("GRANT OPTION".to_owned());
+                    }
+                    self.grants.push(Grant { privileges, scope: scope(object) });
                 }
                 // GRANT `role`@`%` TO `user`@`%`
                 None => self.roles.extend(role_names(rest)),
@@ -114,6 +133,46 @@ impl Grants {
             _ => (lacking.join(", "), self.quoted_database(database)),
         };
         Some((format!("{} on {database}", lacking.join(", ")), format!("GRANT {privileges} ON {target}.* TO {};", self.account)))
+    }
+
+    /// What it may do beyond writing to the databases `own`: what reaches other accounts or the server itself, and writing elsewhere.
+    pub fn beyond(&self, own: &[&str]) -> Vec<String> {
+        // Those that give all the others come first, then where it writes: only the first few are shown.
+        let (most, more) = TOO_MUCH.split_at(2);
+        let global = |names: &[&str]| -> Vec<String> {
+            names.iter().filter(|name| self.global(name)).map(|name| (*name).to_owned()).collect()
+        };
+        let mut found = global(most);
+        if self.grants.iter().any(|grant| grant.privileges.contains("GRANT OPTION")) {
+            found.push("GRANT OPTION".to_owned());
+        }
+        for grant in &self.grants {
+            let written = WRITING.iter().filter(|name| gives(&grant.privileges, name)).copied().collect::<Vec<_>>().join(", ");
+            let place = match &grant.scope {
+                _ if written.is_empty() => continue,
+                Scope::Global => "every database".to_owned(),
+                // A pattern that takes in the accounts as well is none of the task's.
+                Scope::Database(pattern)
+                    if own.iter().any(|name| self.specificity(pattern, name).is_some())
+                        && self.specificity(pattern, "mysql").is_none() =>
+                {
+                    continue;
+                }
+                Scope::Table(database, _) if own.iter().any(|name| name.eq_ignore_ascii_case(database)) => continue,
+                Scope::Database(name) | Scope::Table(name, _) => format!("database {name}"),
+                Scope::Other => continue,
+            };
+            found.push(format!("{place} ({written})"));
+        }
+        found.extend(global(more));
+        let mut seen = BTreeSet::new();
+        found.retain(|name| seen.insert(name.clone()));
+        found
+    }
+
+    /// The statement that gives privileges on a database to an account of its own.
+    pub fn grant_to_another(&self, privileges: &[&str], database: &str) -> String {
+        format!("GRANT {} ON {}.* TO 'godwit'@'%';", privileges.join(", "), self.quoted_database(database))
     }
 
     /// A database's name as `GRANT … ON` takes it: `_` and `%` would be wildcards.

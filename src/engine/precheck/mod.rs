@@ -103,11 +103,21 @@ pub async fn run(
                 objects(&context).item("Objects", ignore),
             ];
             items.extend(check_all(&context));
+            let assessment = assess(&context);
             let Context { plan, unresolved, selection, source, destination, .. } = *context;
             let resolved = unresolved.is_none().then_some(Resolved { plan, selection, source, destination });
-            Ok(Outcome { report: report(items), resolved })
+            Ok(Outcome { report: PrecheckStatus { assessment, ..report(items) }, resolved })
         }
     }
+}
+
+/// What is worth knowing and stops nothing.
+fn assess(context: &Context) -> Vec<PrecheckItem> {
+    if !context.spec.precheck.assessment {
+        return Vec::new();
+    }
+    let account = checks::destination_account::check(context).map(|found| found.item("DestinationAccount", &[]));
+    account.into_iter().collect()
 }
 
 /// Runs every check that applies.

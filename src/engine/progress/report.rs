@@ -7,7 +7,7 @@ use crate::api::condition::ENCRYPTED;
 use crate::api::{
     FullStatus, IncrementalStatus, MigrationTaskStatus, Phase, PrecheckItem, PrecheckStatus, STATUS_LIST_LIMIT, TableProgress,
 };
-use crate::conditions::{self, Facts, Finding, Holds};
+use crate::conditions::{self, Facts, Finding, Holds, precheck_sentence};
 use crate::engine::connection::Link;
 
 /// Everything of the status but its conditions.
@@ -49,6 +49,7 @@ pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
         stage: snapshot.stage(),
         parts: recorded.parts,
         precheck_passed: recorded.precheck.as_ref().map(precheck_passed),
+        precheck: recorded.precheck.as_ref(),
         schema_failures: recorded.schema.as_ref().map_or(0, |schema| schema.failed_total),
         latency: snapshot.latency,
         verification: recorded.verification.as_ref(),
@@ -102,7 +103,7 @@ fn doing(snapshot: &Snapshot) -> String {
     match snapshot.phase() {
         Phase::Pending | Phase::Queued => "waiting to start".into(),
         Phase::Prechecking => "checking both ends".into(),
-        Phase::PrecheckFailed => "the precheck failed; see status.precheck for the items and their remedies".into(),
+        Phase::PrecheckFailed => precheck_sentence(recorded.precheck.as_ref()),
         Phase::MigratingSchema => "creating the objects at the destination".into(),
         Phase::Copying => format!("copying rows, {} of {} tables are copied", snapshot.tables_done(), snapshot.tables.len()),
         Phase::Replicating => "following the source's binary log".into(),

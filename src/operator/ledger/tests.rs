@@ -20,9 +20,9 @@ fn ledger(capacity: u64) -> Ledger {
 fn units_go_out_by_priority_then_age_and_strictly_in_order() {
     let mut ledger = ledger(4);
     assert_eq!(ledger.claim(&key("a"), &claim(3, 0, 10)).0, Standing::Holds);
-    assert_eq!(ledger.claim(&key("b"), &claim(2, 0, 20)).0, Standing::Waits { place: 1, free: 1 });
+    assert_eq!(ledger.claim(&key("b"), &claim(2, 0, 20)).0, Standing::Waits { place: 1, free: 1, aside: false });
     // It would fit, and waits all the same: b was there before.
-    assert_eq!(ledger.claim(&key("c"), &claim(1, 0, 30)).0, Standing::Waits { place: 2, free: 1 });
+    assert_eq!(ledger.claim(&key("c"), &claim(1, 0, 30)).0, Standing::Waits { place: 2, free: 1, aside: false });
     assert_eq!(ledger.claim(&key("d"), &claim(1, 5, 40)).0, Standing::Holds);
     assert_eq!(ledger.release(&key("a")), vec![key("b"), key("c")]);
     assert_eq!(ledger.view(&Some("prod".into())).held, 4);
@@ -34,7 +34,7 @@ fn a_shrunk_pool_evicts_nobody_and_admits_nobody() {
     ledger.claim(&key("a"), &claim(4, 0, 10));
     assert_eq!(ledger.set_capacity(&Some("prod".into()), Some(2)), vec![]);
     assert_eq!(ledger.holding(&key("a")), Some((Some("prod".into()), 4)));
-    assert_eq!(ledger.claim(&key("b"), &claim(1, 0, 20)).0, Standing::Waits { place: 1, free: 0 });
+    assert_eq!(ledger.claim(&key("b"), &claim(1, 0, 20)).0, Standing::Waits { place: 1, free: 0, aside: false });
     assert_eq!(ledger.set_capacity(&Some("prod".into()), Some(5)), vec![key("b")]);
 }
 
@@ -44,13 +44,33 @@ fn other_units_are_paid_by_their_difference_and_the_old_ones_stay_meanwhile() {
     ledger.claim(&key("a"), &claim(2, 0, 10));
     ledger.claim(&key("b"), &claim(1, 0, 20));
     assert_eq!(ledger.claim(&key("a"), &claim(3, 0, 10)).0, Standing::Holds);
-    assert_eq!(ledger.claim(&key("a"), &claim(4, 0, 10)).0, Standing::Waits { place: 1, free: 0 });
+    assert_eq!(ledger.claim(&key("a"), &claim(4, 0, 10)).0, Standing::Waits { place: 1, free: 0, aside: false });
     assert_eq!(ledger.holding(&key("a")), Some((Some("prod".into()), 3)));
     assert_eq!(ledger.release(&key("b")), vec![key("a")]);
     assert_eq!(ledger.holding(&key("a")), Some((Some("prod".into()), 4)));
     // Fewer units are always free to have, and what is given back goes on.
     ledger.claim(&key("c"), &claim(2, 0, 30));
     assert_eq!(ledger.claim(&key("a"), &claim(2, 0, 10)), (Standing::Holds, vec![key("c")]));
+}
+
+#[test]
+fn tasks_that_wait_for_each_other_hold_up_nobody_else() {
+    let mut ledger = ledger(6);
+    ledger.claim(&key("a"), &claim(2, 0, 10));
+    ledger.claim(&key("b"), &claim(2, 0, 20));
+    // Both go on with two. a could have five if b did not want more as well.
+    assert_eq!(ledger.claim(&key("a"), &claim(5, 0, 10)).0, Standing::Waits { place: 1, free: 2, aside: false });
+    assert_eq!(ledger.claim(&key("c"), &claim(1, 0, 30)).0, Standing::Waits { place: 2, free: 2, aside: false });
+    let (standing, affected) = ledger.claim(&key("b"), &claim(5, 0, 20));
+    assert_eq!((standing, affected), (Standing::Waits { place: 2, free: 1, aside: true }, vec![key("c")]));
+    // Whoever of them wants less again lets the other have its turn.
+    assert_eq!(ledger.claim(&key("b"), &claim(1, 0, 20)).0, Standing::Holds);
+    ledger.release(&key("b"));
+    assert_eq!(ledger.holding(&key("a")), Some((Some("prod".into()), 5)));
+    // A large newcomer still keeps its place: those that hold what it wants work and come to an end.
+    ledger.release(&key("c"));
+    assert_eq!(ledger.claim(&key("d"), &claim(3, 0, 40)).0, Standing::Waits { place: 1, free: 1, aside: false });
+    assert_eq!(ledger.claim(&key("e"), &claim(1, 0, 50)).0, Standing::Waits { place: 2, free: 1, aside: false });
 }
 
 #[test]
@@ -68,7 +88,7 @@ fn a_task_moves_to_another_pool_when_that_has_room() {
 fn restored_units_are_not_handed_out_again() {
     let mut ledger = ledger(3);
     ledger.restore(&key("a"), &Some("prod".into()), 3);
-    assert_eq!(ledger.claim(&key("b"), &claim(1, 9, 1)).0, Standing::Waits { place: 1, free: 0 });
+    assert_eq!(ledger.claim(&key("b"), &claim(1, 9, 1)).0, Standing::Waits { place: 1, free: 0, aside: false });
     assert_eq!(ledger.claim(&key("a"), &claim(3, 0, 10)).0, Standing::Holds);
 }
 

@@ -73,7 +73,7 @@ async fn look(pool: &DedicatedCluster, ctx: &Context) -> Result<Action, Error> {
     let granted = ctx.ledger().set_capacity(&key, Some(observe::capacity(pool)));
     ctx.pokes.tasks(granted);
     let deleting = pool.metadata.deletion_timestamp.is_some();
-    let users = if deleting { users(ctx, &name) } else { 0 };
+    let users = users(ctx, &name);
     if finalizer(pool, ctx, deleting, users).await? {
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
@@ -84,7 +84,7 @@ async fn look(pool: &DedicatedCluster, ctx: &Context) -> Result<Action, Error> {
     };
     let nodes = ctx.caches.nodes.state();
     let addresses = status::addresses(pool, nodes.iter().map(|node| &**node));
-    let status = status::status(pool, &view, doing, addresses, users, Timestamp::now());
+    let status = status::status(pool, &view, doing, addresses, if deleting { users } else { 0 }, Timestamp::now());
     if pool.status.as_ref() != Some(&status) {
         write(pool, &status, ctx).await?;
     }
@@ -105,11 +105,12 @@ fn users(ctx: &Context, name: &str) -> usize {
     users.len()
 }
 
-/// Puts the finalizer on, or takes it off a pool that is to go and is not used. True: the pool has changed by it.
+/// Puts the finalizer on a pool that is used, and takes it off one that is not: nobody is there to do so once the operator is uninstalled. True: the pool
+/// has changed by it.
 async fn finalizer(pool: &DedicatedCluster, ctx: &Context, deleting: bool, users: usize) -> Result<bool, Error> {
     let mut finalizers = pool.metadata.finalizers.clone().unwrap_or_default();
     let has = finalizers.iter().any(|name| name == IN_USE_FINALIZER);
-    let wants = !deleting || users > 0;
+    let wants = users > 0;
     if has == wants || deleting && !has {
         return Ok(false);
     }

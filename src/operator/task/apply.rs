@@ -13,7 +13,10 @@ use super::decide::Trouble;
 use super::notes::Note;
 use super::report;
 use crate::api::condition::Condition;
-use crate::api::engine::{ANNOTATION_PLAN, LABEL_ENVIRONMENT, LABEL_RESOURCE_GROUP, LABEL_TASK, PLAN_KEY, engine_name};
+use crate::api::engine::{
+    ANNOTATION_PLAN, ANNOTATION_TEMPLATE, LABEL_ENVIRONMENT, LABEL_RESOURCE_GROUP, LABEL_TASK, PLAN_KEY, PLAN_KEY_PACKED,
+    engine_name, plan_text,
+};
 use crate::api::{API_VERSION, EnginePlan, GROUP, MigrationTask, MigrationTaskStatus};
 use crate::operator::cached::Packed;
 use crate::operator::context::Context;
@@ -168,6 +171,11 @@ async fn change_plan(ctx: &Context, key: &TaskKey, built: &Built) -> Result<bool
 /// The plan as a merge, which leaves alone what it does not name: labels that the spec does not ask for any more are.
 fn plan_patch(map: &ConfigMap) -> Value {
     let mut patch = json!(map);
+    for (place, key) in [("data", PLAN_KEY), ("binaryData", PLAN_KEY_PACKED)] {
+        if patch[place].get(key).is_none() {
+            patch[place] = json!({key: null});
+        }
+    }
     for label in [LABEL_ENVIRONMENT, LABEL_RESOURCE_GROUP] {
         if let Some(labels) = patch.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
             labels.entry(label).or_insert(Value::Null);
@@ -176,11 +184,14 @@ fn plan_patch(map: &ConfigMap) -> Value {
     patch
 }
 
-/// Whether an object was made for a task of this name, be it an earlier one.
+/// Whether an object was made for a task of this name, be it an earlier one. One whose task was deleted with `--cascade=orphan` has no owner any more;
+/// what the operator alone writes shows whose it is.
 fn belongs(metadata: &ObjectMeta, key: &TaskKey) -> bool {
-    let labelled = metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL_TASK));
+    let labelled = metadata.labels.as_ref().is_some_and(|labels| labels.get(LABEL_TASK) == Some(&key.name));
     let ours = |owner: &OwnerReference| owner.kind == MigrationTask::kind(&()) && owner.api_version.starts_with(GROUP);
-    labelled && metadata.owner_references.iter().flatten().any(|owner| ours(owner) && owner.name == key.name)
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    let marked = metadata.annotations.as_ref().is_some_and(|all| all.contains_key(ANNOTATION_TEMPLATE));
+    labelled && (owners.iter().any(|owner| ours(owner) && owner.name == key.name) || owners.is_empty() && marked)
 }
 
 /// A pod that the operator did not make has the engine's name.
@@ -217,7 +228,7 @@ pub async fn plan(ctx: &Context, key: &TaskKey, name: &str) -> Result<Option<Eng
     let maps: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &key.namespace);
     ctx.take_turn().await;
     let map = maps.get_opt(name).await.map_err(Error::at("reading the engine's plan"))?;
-    Ok(map.and_then(|map| map.data?.remove(PLAN_KEY)).and_then(|text| serde_json::from_str(&text).ok()))
+    Ok(map.as_ref().and_then(plan_text).and_then(Result::ok).and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 /// Deletes this very pod, not one that has taken its name. `force`: without waiting for a node that is gone.
@@ -314,6 +325,11 @@ mod tests {
         assert!(belongs(&object(vec![task()], true), &key));
         assert!(!belongs(&object(vec![task()], false), &key));
         assert!(!belongs(&object(vec![], true), &key));
+        let orphan = ObjectMeta {
+            annotations: Some([(ANNOTATION_TEMPLATE.to_owned(), "digest".to_owned())].into()),
+            ..object(vec![], true)
+        };
+        assert!(belongs(&orphan, &key) && !belongs(&orphan, &TaskKey::new("data", "other")));
         assert!(!belongs(&object(vec![owner("apps/v1", "ReplicaSet", "shop")], true), &key));
         assert!(!belongs(&object(vec![owner("godwit.dev/v1alpha1", "MigrationTask", "other")], true), &key));
     }

@@ -13,16 +13,17 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Resource;
 
 use super::digest;
+use super::observe::Secrets;
 use crate::api::engine::{
     ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, ANNOTATION_TOKEN,
-    LABEL_CLUSTER, LABEL_ENVIRONMENT, LABEL_MODE, LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, PLAN_KEY,
-    SECRETS_FOLDER, STATUS_PORT, engine_name,
+    LABEL_CLUSTER, LABEL_ENVIRONMENT, LABEL_MODE, LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, SECRETS_FOLDER,
+    STATUS_PORT, engine_name, plan_map,
 };
 use crate::api::{
-    API_VERSION, DesiredState, EngineMode, EnginePlan, EngineResources, MigrationTask, Placement, Retry, TaskIdentity,
-    UnitResources,
+    API_VERSION, DesiredState, EngineMode, EnginePlan, EngineResources, EngineSecurityContext, EngineTemplate, MigrationTask,
+    Placement, Retry, TaskIdentity, UnitResources,
 };
-use crate::manifest::{HostLimits, secret_references};
+use crate::manifest::secret_references;
 use crate::operator::quantity;
 use crate::operator::settings::Settings;
 
@@ -32,8 +33,8 @@ pub const ANNOTATION_GENERATION: &str = "godwit.dev/generation";
 /// where what was asked for is refused.
 pub const ANNOTATION_ASKED_PRECHECK: &str = "godwit.dev/asked-precheck";
 pub const ANNOTATION_ASKED_RUN: &str = "godwit.dev/asked-run";
-/// User and group of the engine; any that is not root would do.
-const USER: i64 = 65532;
+/// Name of the engine's container. Webhooks put others beside it.
+pub const CONTAINER: &str = "engine";
 /// What a precheck gets: it holds no units.
 const PRECHECK_CPU_MILLIS: u64 = 100;
 const PRECHECK_MEMORY: u64 = 128 << 20;
@@ -55,11 +56,10 @@ pub struct Frame {
     /// What the pod has that stands already; a plan for it says that and nothing else, whatever its pool gives by now.
     pub standing: Option<EngineResources>,
     pub placement: Placement,
+    /// What the pool's pods carry beyond that.
+    pub template: EngineTemplate,
     pub retry: Retry,
-    /// Digest of the Secrets.
-    pub secrets: String,
-    /// Which Secrets are not for every host.
-    pub secret_hosts: HostLimits,
+    pub secrets: Secrets,
     /// The plan's token.
     pub token: String,
 }
@@ -81,15 +81,15 @@ pub struct Built {
 pub fn build(asked: &MigrationTask, task: &MigrationTask, frame: &Frame, settings: &Settings) -> Built {
     let plan = plan(task, frame);
     let plan_digest = digest::plan(&plan);
-    let template = digest::template(task, frame.mode, &frame.secrets);
+    let template = digest::template(task, frame.mode, &frame.secrets.hosts);
     let mut config_map = config_map(task, frame, &plan, &plan_digest, &template);
     for (name, mode) in [(ANNOTATION_ASKED_PRECHECK, EngineMode::Precheck), (ANNOTATION_ASKED_RUN, EngineMode::Run)] {
         let annotations = config_map.metadata.annotations.get_or_insert_default();
-        annotations.insert(name.to_owned(), digest::template(asked, mode, &frame.secrets));
+        annotations.insert(name.to_owned(), digest::asked(asked, mode, &frame.secrets));
     }
     let mut pod = pod(task, frame, &plan, settings, &plan_digest, &template);
     // What it runs, where and with how much: what a change of the pool or of the operator's settings makes different.
-    let whole = digest::digest(&pod.spec);
+    let whole = digest::digest(&(&pod.spec, &pod.metadata.labels, &frame.template.annotations, &settings.engine_annotations));
     let annotations = [(ANNOTATION_POD.to_owned(), whole.clone()), (ANNOTATION_IMAGE.to_owned(), settings.image.clone())];
     pod.metadata.annotations.get_or_insert_default().extend(annotations);
     Built { config_map, pod, plan: plan_digest, template, whole }
@@ -112,7 +112,7 @@ fn plan(task: &MigrationTask, frame: &Frame) -> EnginePlan {
         spec,
         retry: frame.retry.clone(),
         resources: frame.standing.unwrap_or_else(|| limits(frame)),
-        secret_hosts: frame.secret_hosts.clone(),
+        secret_hosts: frame.secrets.hosts.clone(),
         token: frame.token.clone(),
     }
 }
@@ -171,8 +171,7 @@ fn config_map(task: &MigrationTask, frame: &Frame, plan: &EnginePlan, digest: &s
         annotations.insert(ANNOTATION_GENERATION.to_owned(), plan.generation.to_string());
         annotations.insert(ANNOTATION_TOKEN.to_owned(), plan.token.clone());
     }
-    let text = serde_json::to_string_pretty(plan).unwrap_or_default();
-    ConfigMap { metadata, data: Some(BTreeMap::from([(PLAN_KEY.to_owned(), text)])), ..ConfigMap::default() }
+    ConfigMap { metadata, ..plan_map(plan) }
 }
 
 fn pod(task: &MigrationTask, frame: &Frame, plan: &EnginePlan, settings: &Settings, digest: &str, template: &str) -> Pod {
@@ -185,7 +184,9 @@ fn pod(task: &MigrationTask, frame: &Frame, plan: &EnginePlan, settings: &Settin
             labels.insert(LABEL_CLUSTER.to_owned(), cluster.clone());
         }
     }
-    let (volumes, mounts) = volumes(task);
+    carry(&mut metadata, frame, settings);
+    let identity = identity(frame, settings);
+    let (volumes, mounts) = volumes(task, identity.fs_group.is_some());
     let placement = &frame.placement;
     let some_text = |text: &String| (!text.is_empty()).then(|| text.clone());
     let spec = PodSpec {
@@ -195,9 +196,9 @@ fn pod(task: &MigrationTask, frame: &Frame, plan: &EnginePlan, settings: &Settin
         termination_grace_period_seconds: Some(GRACE_SECONDS),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
+            run_as_user: identity.run_as_user,
+            run_as_group: identity.run_as_group,
+            fs_group: identity.fs_group,
             seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
             ..PodSecurityContext::default()
         }),
@@ -213,6 +214,26 @@ fn pod(task: &MigrationTask, frame: &Frame, plan: &EnginePlan, settings: &Settin
         ..PodSpec::default()
     };
     Pod { metadata, spec: Some(spec), status: None }
+}
+
+/// Labels and annotations of the pool and of the operator's settings, the pool's first; those by which the operator knows its pods stay.
+fn carry(metadata: &mut ObjectMeta, frame: &Frame, settings: &Settings) {
+    let labels = settings.engine_labels.iter().cloned().chain(frame.template.labels.clone());
+    let own = metadata.labels.take().unwrap_or_default();
+    metadata.labels = Some(labels.chain(own).collect());
+    let annotations = settings.engine_annotations.iter().cloned().chain(frame.template.annotations.clone());
+    let own = metadata.annotations.take().unwrap_or_default();
+    metadata.annotations = Some(annotations.chain(own).collect());
+}
+
+/// User and groups: the pool's, else those of the settings; none where the cluster is to decide.
+fn identity(frame: &Frame, settings: &Settings) -> EngineSecurityContext {
+    let pool = &frame.template.security_context;
+    EngineSecurityContext {
+        run_as_user: pool.run_as_user.or(settings.engine_user.0),
+        run_as_group: pool.run_as_group.or(settings.engine_group.0),
+        fs_group: pool.fs_group.or(settings.engine_group.0),
+    }
 }
 
 /// Those of the pool, and what brings an engine off a lost node within half a minute instead of the five that are the default. The epoch at the
@@ -242,7 +263,7 @@ fn container(frame: &Frame, plan: &EnginePlan, settings: &Settings, mounts: Vec<
         ..Probe::default()
     };
     Container {
-        name: "engine".to_owned(),
+        name: CONTAINER.to_owned(),
         image: Some(settings.image.clone()),
         image_pull_policy: Some(settings.image_pull_policy.clone()),
         args: Some(vec!["engine".to_owned(), "--log-format".to_owned(), "json".to_owned()]),
@@ -292,7 +313,8 @@ fn resources(frame: &Frame, plan: &EnginePlan) -> ResourceRequirements {
     }
 }
 
-fn volumes(task: &MigrationTask) -> (Vec<Volume>, Vec<VolumeMount>) {
+/// `grouped`: the pod has a group that owns its files.
+fn volumes(task: &MigrationTask, grouped: bool) -> (Vec<Volume>, Vec<VolumeMount>) {
     let name = engine_name(task.metadata.name.as_deref().unwrap_or_default());
     let mut volumes = vec![Volume {
         name: "plan".to_owned(),
@@ -309,8 +331,9 @@ fn volumes(task: &MigrationTask) -> (Vec<Volume>, Vec<VolumeMount>) {
             name: volume,
             secret: Some(SecretVolumeSource {
                 secret_name: Some(secret),
-                // Readable for the engine's group, which fsGroup makes the owner, and for nobody else.
-                default_mode: Some(0o440),
+                // Readable for the engine's group, which fsGroup makes the owner, and for nobody else; without such a group the engine's user is
+                // nobody in particular. Nothing else runs in the pod.
+                default_mode: Some(if grouped { 0o440 } else { 0o444 }),
                 ..SecretVolumeSource::default()
             }),
             ..Volume::default()

@@ -94,18 +94,46 @@ pub fn goal(observed: &Observed) -> Goal {
     if let Some(trouble) = missing_secret(observed).or_else(|| secret_for_others(observed)).or_else(|| pool_trouble(observed)) {
         return Goal::Blocked(trouble);
     }
-    if phase == Some(Phase::Failed) && unchanged(observed, EngineMode::Run) && waits(&observed.status, observed.now) {
-        return Goal::Wait(next_try(&observed.status));
+    if phase == Some(Phase::Failed)
+        && let Some(wait) = pause(observed, EngineMode::Run)
+    {
+        return wait;
     }
     if begun(observed) {
         return Goal::Run;
     }
-    if phase == Some(Phase::PrecheckFailed) && unchanged(observed, EngineMode::Precheck) && waits(&observed.status, observed.now)
+    if phase == Some(Phase::PrecheckFailed)
+        && let Some(wait) = pause(observed, EngineMode::Precheck)
     {
-        return Goal::Wait(next_try(&observed.status));
+        return wait;
     }
-    if passed(&observed.status) && unchanged(observed, EngineMode::Precheck) { Goal::Run } else { Goal::Precheck }
+    if passed(&observed.status) && change(observed, EngineMode::Precheck) == Change::None { Goal::Run } else { Goal::Precheck }
 }
+
+/// The pause after a failure, if it is not over. A changed spec ends it; so does a Secret that was written, but not before the first pause is over: there
+/// are those who write them every few seconds.
+fn pause(observed: &Observed, mode: EngineMode) -> Option<Goal> {
+    let status = &observed.status;
+    if !waits(status, observed.now) {
+        return None;
+    }
+    match change(observed, mode) {
+        Change::None => Some(Goal::Wait(next_try(status))),
+        Change::Secrets => {
+            let pauses = if mode == EngineMode::Precheck { PRECHECK_BACKOFF } else { FAILED_BACKOFF };
+            let attempts = status.retry.as_ref().map_or(0, |retry| retry.attempts);
+            let skipped = SignedDuration::try_from(backoff(pauses.0, pauses.1, attempts).saturating_sub(pauses.0)).ok()?;
+            let at = next_try(status)?.checked_sub(skipped).ok()?;
+            (at > observed.now).then_some(Goal::Wait(Some(at)))
+        }
+        Change::Spec => None,
+    }
+}
+
+/// Pauses between prechecks that fail.
+pub const PRECHECK_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
+/// Pauses between starts of a task that failed, and between engines that fail to fence it.
+pub const FAILED_BACKOFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
 /// Whether a task that is being deleted is yet to be fenced.
 pub fn to_fence(observed: &Observed) -> bool {
@@ -123,19 +151,55 @@ pub fn begun(observed: &Observed) -> bool {
     observed.status.started_at.is_some() || observed.status.phase.is_none() && (runs || ran)
 }
 
-/// Whether what was asked for when the last pod was made is still so. A change is a reason to try again at once.
-fn unchanged(observed: &Observed, mode: EngineMode) -> bool {
-    let now = digest::template(&observed.task, mode, &observed.secrets);
-    observed.plan.as_ref().is_some_and(|plan| match mode {
-        EngineMode::Precheck => plan.asked[0] == now,
-        EngineMode::Run => plan.mode == Some(mode) && plan.asked[1] == now,
-        EngineMode::Stop => plan.mode == Some(mode) && plan.template == now,
+/// What has changed since the last pod was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    /// The values of a Secret were written, or it is another one.
+    Secrets,
+    /// The spec, an annotation that asks for something, or for which hosts a Secret is.
+    Spec,
+}
+
+/// What of what was asked for when the last pod was made is no longer so. A change is a reason to try again.
+fn change(observed: &Observed, mode: EngineMode) -> Change {
+    let Some(plan) = &observed.plan else { return Change::Spec };
+    let (asked, made) = match mode {
+        EngineMode::Precheck => (EngineMode::Precheck, &plan.asked[0]),
+        EngineMode::Run | EngineMode::Stop if plan.mode != Some(mode) => return Change::Spec,
+        EngineMode::Run | EngineMode::Stop => (EngineMode::Run, &plan.asked[1]),
+    };
+    let now = digest::asked(&observed.task, asked, &observed.secrets);
+    let spec = |asked: &str| asked.split('.').next().map(str::to_owned);
+    match () {
+        () if *made == now => Change::None,
+        () if spec(made) == spec(&now) => Change::Secrets,
+        () => Change::Spec,
+    }
+}
+
+/// How long an engine that runs may take to fence its task, before one that is made for that takes its place.
+const FENCES_WITHIN: Duration = Duration::from_secs(30);
+
+/// Whether the engine that runs is asked to fence the task: it has the credentials, whatever has become of the Secrets meanwhile. Who deletes a task
+/// often deletes its Secrets a moment before or after.
+pub fn fences_live(observed: &Observed) -> bool {
+    let in_time = observed.fencing_for < FENCES_WITHIN || !observed.missing_secrets.is_empty();
+    observed.pod.as_ref().is_some_and(|pod| {
+        let stands = pod.ours && pod.deleting.is_none() && !pod.node_lost;
+        stands && pod.mode == Some(EngineMode::Run) && pod.phase == PodPhase::Running && pod.ready && in_time
     })
+}
+
+/// Whether the plan of the engine that ran says that it is to fence.
+fn told_to_fence(observed: &Observed) -> bool {
+    let told = observed.plan.as_ref().is_some_and(|plan| plan.mode == Some(EngineMode::Stop));
+    told && observed.pod.as_ref().is_some_and(|pod| pod.mode == Some(EngineMode::Run))
 }
 
 /// Whether an engine that was to fence has failed, and the time of the next one has not come.
 pub fn fence_waits(observed: &Observed) -> bool {
-    unchanged(observed, EngineMode::Stop) && next_try(&observed.status).is_some_and(|at| at > observed.now)
+    change(observed, EngineMode::Stop) == Change::None && next_try(&observed.status).is_some_and(|at| at > observed.now)
 }
 
 fn waits(status: &MigrationTaskStatus, now: Timestamp) -> bool {
@@ -169,7 +233,7 @@ pub fn missing_secret(observed: &Observed) -> Option<Trouble> {
 
 /// A Secret whose owner keeps it from the host that the spec names. Of hosts that stand in Secrets the engine says it.
 fn secret_for_others(observed: &Observed) -> Option<Trouble> {
-    let refused = refused_of_spec(&observed.task.spec, &observed.secret_hosts);
+    let refused = refused_of_spec(&observed.task.spec, &observed.secrets.hosts);
     let sentences: Vec<String> = refused.iter().map(ToString::to_string).collect();
     (!sentences.is_empty()).then(|| Trouble { reason: "SecretNotForHost", message: sentences.join("; ") })
 }
@@ -254,6 +318,11 @@ pub fn step(observed: &Observed, goal: &Goal, standing: Option<&Standing>) -> St
             Some(EngineMode::Run) => EngineMode::Run,
             _ => return delete("something stands in the way"),
         },
+        Goal::Stop if fences_live(observed) => return Step::Ask,
+        // It was told to, and has ended: its last words say whether it did.
+        Goal::Stop if told_to_fence(observed) && pod.phase == PodPhase::Succeeded && pod.last_words.is_some() => {
+            return Step::Conclude;
+        }
         Goal::Stop => EngineMode::Stop,
         Goal::Precheck => EngineMode::Precheck,
         Goal::Run if matches!(standing, Some(Standing::Waits { .. })) && observed.status.admission.is_none() => {
@@ -302,7 +371,7 @@ fn with_pod(observed: &Observed, goal: &Goal, pod: &PodView, mode: EngineMode) -
     if matches!(goal, Goal::Blocked(_)) || !observed.missing_secrets.is_empty() {
         return Step::Ask;
     }
-    if pod.template != digest::template(&observed.task, mode, &observed.secrets) && !refused_change(observed) {
+    if pod.template != digest::template(&observed.task, mode, &observed.secrets.hosts) && !refused_change(observed) {
         return delete("what it was made from has changed");
     }
     if mode == EngineMode::Run && other_units(observed, pod) {

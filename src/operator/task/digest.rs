@@ -4,20 +4,27 @@ use serde::Serialize;
 use serde_json::json;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::observe::Secrets;
 use crate::api::change::{Effect, fields};
 use crate::api::{ANNOTATION_PRECHECK_AGAIN, ANNOTATION_RESTART, EngineMode, EnginePlan, MigrationTask, MigrationTaskSpec};
-use crate::manifest::resume_fingerprint;
+use crate::manifest::{HostLimits, resume_fingerprint};
 
-/// Digest of all that can only change with a new pod of this mode: the spec without what is live, the Secrets, and the annotation that asks for
-/// a new one. What the pool says (resources, placement) is left out: a pod that runs keeps what it has.
-pub fn template(task: &MigrationTask, mode: EngineMode, secrets: &str) -> String {
+/// Digest of all that can only change with a new pod of this mode: the spec without what is live, for which hosts the Secrets are, and the annotation
+/// that asks for a new one. What the pool says (resources, placement) is left out: a pod that runs keeps what it has. So is what stands in the
+/// Secrets: the kubelet brings it, and the engine reads it when it connects anew.
+pub fn template(task: &MigrationTask, mode: EngineMode, hosts: &HostLimits) -> String {
     let spec = fields(&task.spec, mode, &[Effect::NewPod]);
     let annotation = match mode {
         EngineMode::Precheck => ANNOTATION_PRECHECK_AGAIN,
         EngineMode::Run | EngineMode::Stop => ANNOTATION_RESTART,
     };
     let asked = task.metadata.annotations.as_ref().and_then(|all| all.get(annotation));
-    digest(&json!({"spec": spec, "secrets": secrets, "asked": asked}))
+    digest(&json!({"spec": spec, "secrets": hosts, "asked": asked}))
+}
+
+/// What a try was made with, the Secrets' values behind the point: another one is a reason to try again what has failed.
+pub fn asked(task: &MigrationTask, mode: EngineMode, secrets: &Secrets) -> String {
+    format!("{}.{}", template(task, mode, &secrets.hosts), secrets.data)
 }
 
 /// Digest of a plan, as far as it means something to its engine: what only the operator acts upon must not reach into a running pod, and the

@@ -30,12 +30,13 @@ use super::context::{Context, Failures, find};
 use super::ledger::{Claim, PoolKey, Standing, TaskKey};
 use super::metrics::Kind;
 use super::settings::Settings;
-use super::sharing::Wish;
+use super::sharing::{Circle, Wish};
 use super::{engines, events};
+use crate::api::change::{Effect, fields};
 use crate::api::engine::engine_name;
 use crate::api::{
-    DeletionPolicy, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase,
-    Retry,
+    DedicatedCluster, DeletionPolicy, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskSpec,
+    MigrationTaskStatus, Phase, Retry, RetrySharing,
 };
 use crate::handshake;
 use crate::manifest::{resume_changes, resume_fingerprint};
@@ -87,7 +88,7 @@ pub async fn reconcile(raw: Arc<CachedTask>, ctx: Arc<Context>) -> Result<Action
     let key = key(&*raw);
     ctx.count_pod(&key);
     let is_new = raw.glance().is_some_and(|glance| !glance.has_status) && ctx.recall(&key, |memory| memory.written.is_none());
-    let Some(_slot) = ctx.slots.take(is_new).await else { return Ok(Action::await_change()) };
+    let Some(_slot) = ctx.slots.take(is_new, raw.size()).await else { return Ok(Action::await_change()) };
     // Others were looked at meanwhile, and this one may have changed.
     let raw = find(&ctx.caches.tasks, &key.namespace, &key.name).unwrap_or(raw);
     let began = Instant::now();
@@ -156,13 +157,23 @@ async fn look(task: Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<
         return Ok(Action::requeue(Duration::from_secs(1)));
     }
     let goal = decide::goal(&observed);
+    if goal == Goal::Ended {
+        observed.refused = changed_after_the_end(&observed, key, ctx).await?;
+    }
+    observed.fencing_for = ctx.remember(key, |memory| match goal {
+        Goal::Stop => memory.fencing_since.get_or_insert_with(Instant::now).elapsed(),
+        _ => {
+            memory.fencing_since = None;
+            Duration::ZERO
+        }
+    });
     let standing = stand(&observed, &goal, key, ctx);
     let mut step = decide::step(&observed, &goal, standing.as_ref());
     let mut accepted = None;
     if matches!(step, Step::Ask | Step::Create(EngineMode::Run)) && decide::refused_change(&observed) {
         (observed.refused, accepted) = refusal(&observed, key, ctx).await?.unzip();
     }
-    let frame = frame(&observed, step_mode(&step, &observed), ctx);
+    let frame = frame(&observed, step_mode(&goal, &step, &observed), ctx);
     let built = frame.map(|frame| build::build(&task, accepted.as_ref().unwrap_or(&*task), &frame, &ctx.settings));
     step = finer(&observed, &goal, step, built.as_ref(), &ctx.settings, || ctx.may_roll());
     let reply = reply(&observed, &step, ctx).await;
@@ -207,7 +218,7 @@ fn observe(task: &Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<Ob
     let node = |name: &str| caches.nodes.get(&kube::runtime::reflector::ObjectRef::new(name));
     let pod = find(&caches.pods, &key.namespace, &engine).map(|pod| pod.view(&uid, node));
     let plan = find(&caches.plans, &key.namespace, &engine).and_then(|plan| plan.view(&uid));
-    let secrets = observe::secrets(task, |name| find(&caches.secrets, &key.namespace, name));
+    let (missing_secrets, secrets) = observe::secrets(task, |name| find(&caches.secrets, &key.namespace, name));
     let mut status = newest_status(task, key, ctx);
     let held = held(pod.as_ref(), key, ctx);
     if held.is_none() {
@@ -222,11 +233,12 @@ fn observe(task: &Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<Ob
     let namespace_ends = namespace.as_ref().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some());
     let held = held.filter(|(cluster, _)| *cluster == pool_name).map(|(_, units)| units);
     let units = task.spec.cluster.units;
-    let pool = match malformed {
+    let facts = match malformed {
         true => PoolFacts::Malformed,
         false => observe::pool_facts(&pool_name, pool.as_ref(), labels, units, held, &ctx.settings),
     };
-    let retry = effective_retry(task, &status, key, ctx);
+    let retry = effective_retry(task, &status, pool.as_ref(), key, ctx);
+    let ceiling = observe::ceiling(pool.as_ref(), labels);
     let token = token(plan.as_ref(), key, ctx)?;
     Ok(Observed {
         task: Arc::clone(task),
@@ -234,14 +246,15 @@ fn observe(task: &Arc<MigrationTask>, key: &TaskKey, ctx: &Context) -> Result<Ob
         now: Timestamp::now(),
         pod,
         plan,
-        missing_secrets: secrets.missing,
-        secrets: secrets.digest,
-        secret_hosts: secrets.hosts,
-        pool,
+        missing_secrets,
+        secrets,
+        pool: facts,
+        ceiling,
         namespace_ends,
         retry,
         ready_within: ctx.settings.engine_ready_within(),
         refused: None,
+        fencing_for: Duration::ZERO,
         token,
         unable: ctx.recall(key, |memory| memory.refused.clone()),
     })
@@ -282,10 +295,19 @@ fn newest_status(task: &MigrationTask, key: &TaskKey, ctx: &Context) -> Migratio
 }
 
 /// Reports the task's own wish and reads which one holds.
-fn effective_retry(task: &MigrationTask, status: &MigrationTaskStatus, key: &TaskKey, ctx: &Context) -> EffectiveRetry {
+fn effective_retry(
+    task: &MigrationTask,
+    status: &MigrationTaskStatus,
+    pool: Option<&DedicatedCluster>,
+    key: &TaskKey,
+    ctx: &Context,
+) -> EffectiveRetry {
     let own = &task.spec.retry;
     let ended = status.phase.is_some_and(Phase::is_final) || task.metadata.deletion_timestamp.is_some();
-    let servers = [&status.source, &status.destination].into_iter().flatten().cloned().collect();
+    let shared = pool.filter(|pool| pool.spec.retry_sharing == RetrySharing::Cluster).map(|pool| Circle::Pool(pool.name_any()));
+    let circles = [Some(Circle::Namespace(key.namespace.clone())), shared];
+    let both = || [&status.source, &status.destination].into_iter().flatten().cloned();
+    let servers = circles.into_iter().flatten().flat_map(|circle| both().map(move |server| (circle.clone(), server))).collect();
     let set_at = task.metadata.annotations.as_ref().and_then(|all| all.get(RETRY_SET_AT)?.parse().ok());
     let created = task.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let wish =
@@ -341,7 +363,8 @@ fn stand(observed: &Observed, goal: &Goal, key: &TaskKey, ctx: &Context) -> Opti
             };
             let mut affected = ledger.set_capacity(&pool, capacity);
             let created = observed.task.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
-            let claim = Claim { pool: pool.clone(), units: cluster.units, priority: cluster.priority, created };
+            let priority = observed.ceiling.map_or(cluster.priority, |ceiling| cluster.priority.min(ceiling));
+            let claim = Claim { pool: pool.clone(), units: cluster.units, priority, created };
             let (stands, more) = ledger.claim(key, &claim);
             standing = Some(stands);
             affected.extend(more);
@@ -385,10 +408,27 @@ async fn refusal(observed: &Observed, key: &TaskKey, ctx: &Context) -> Result<Op
     Ok(Some((field, MigrationTask { spec, ..(*observed.task).clone() })))
 }
 
-/// Which mode the objects are built for: the pod that is to be made, or the one that stands.
-fn step_mode(step: &Step, observed: &Observed) -> Option<EngineMode> {
+/// Names the fields that have changed since a task ended, other than those that mean nothing to an engine or that only one that runs would follow.
+async fn changed_after_the_end(observed: &Observed, key: &TaskKey, ctx: &Context) -> Result<Option<String>, Error> {
+    let changed = observed.plan.as_ref().is_some_and(|plan| Some(plan.generation) != observed.task.metadata.generation);
+    if !changed || observed.status.phase != Some(Phase::Completed) {
+        return Ok(None);
+    }
+    let Some(plan) = apply::plan(ctx, key, &engine_name(&key.name)).await? else { return Ok(None) };
+    let of = |spec: &MigrationTaskSpec| fields(spec, EngineMode::Run, &[Effect::NewPod]);
+    let (before, now) = (of(&plan.spec), of(&observed.task.spec));
+    let differs = |name: &&String| before.get(*name) != now.get(*name);
+    let mut names: Vec<String> = before.keys().chain(now.keys()).filter(differs).map(|name| format!("spec.{name}")).collect();
+    names.sort();
+    names.dedup();
+    Ok((!names.is_empty()).then(|| names.join(", ")))
+}
+
+/// Which mode the objects are built for: the pod that is to be made, or the one that stands. One that runs is told to fence by a plan of that mode.
+fn step_mode(goal: &Goal, step: &Step, observed: &Observed) -> Option<EngineMode> {
     match step {
         Step::Create(mode) => Some(*mode),
+        Step::Ask if *goal == Goal::Stop => Some(EngineMode::Stop),
         Step::Ask => observed.pod.as_ref().and_then(|pod| pod.mode),
         _ => None,
     }
@@ -397,11 +437,7 @@ fn step_mode(step: &Step, observed: &Observed) -> Option<EngineMode> {
 fn frame(observed: &Observed, mode: Option<EngineMode>, ctx: &Context) -> Option<Frame> {
     let mode = mode?;
     // A pool that is gone or unsuitable keeps nobody from being fenced.
-    let offer = observed.pool.offer().cloned().unwrap_or_else(|| PoolOffer {
-        unit_resources: ctx.settings.default_resources(),
-        overcommit_percent: 100,
-        placement: crate::api::Placement::default(),
-    });
+    let offer = observed.pool.offer().cloned().unwrap_or_else(|| PoolOffer::default_pool(&ctx.settings));
     let running = observed.pod.as_ref().filter(|pod| pod.ours && pod.mode == Some(EngineMode::Run));
     let holding = ctx.ledger().holding(&key(&*observed.task));
     let (cluster, units) = match (mode, running, holding) {
@@ -424,9 +460,9 @@ fn frame(observed: &Observed, mode: Option<EngineMode>, ctx: &Context) -> Option
         overcommit_percent: offer.overcommit_percent,
         standing: standing(observed),
         placement: offer.placement,
+        template: offer.template,
         retry,
         secrets: observed.secrets.clone(),
-        secret_hosts: observed.secret_hosts.clone(),
         token: observed.token.clone(),
     })
 }
@@ -449,6 +485,11 @@ fn finer(
 ) -> Step {
     let (Step::Ask, Some(pod), Some(built)) = (&step, &observed.pod, built) else { return step };
     let delete = |why| Step::Delete { force: false, why };
+    if *goal == Goal::Stop && pod.mode == Some(EngineMode::Run) {
+        // What it runs by no longer matters: it is to fence, as soon as its plan says so.
+        let told = pod.plan == built.plan && observed.plan.as_ref().is_some_and(|plan| plan.plan == built.plan);
+        return if told { step } else { Step::Refresh };
+    }
     if observed.refused.is_some() && pod.template != built.template {
         // Not for the spec, which is refused, but for a Secret or the annotation that asks for it.
         return delete("what it was made from has changed");
@@ -551,6 +592,8 @@ fn finished(pod: &PodView, status: &MigrationTaskStatus) -> bool {
     match (pod.mode, status.phase) {
         (Some(EngineMode::Precheck), Some(phase)) => phase != Phase::Prechecking,
         (Some(EngineMode::Stop), Some(phase)) => phase.is_final() || report::fence_failed(status),
+        // It was asked to fence, and has given up.
+        (Some(EngineMode::Run), _) if report::fence_failed(status) => true,
         (_, Some(phase)) => phase.is_final() || phase == Phase::Failed || phase == Phase::PrecheckFailed,
         _ => false,
     }

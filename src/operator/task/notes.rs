@@ -44,7 +44,7 @@ pub fn bound(status: &mut MigrationTaskStatus) {
     let sentences = sentences.chain(status.retry.iter_mut().map(|retry| &mut retry.error));
     let failed = status.schema.iter_mut().flat_map(|schema| &mut schema.failed).map(|failure| &mut failure.error);
     sentences.chain(failed).for_each(|text| cut(text, SENTENCE));
-    for item in status.precheck.iter_mut().flat_map(|precheck| &mut precheck.items) {
+    for item in status.precheck.iter_mut().flat_map(|precheck| precheck.items.iter_mut().chain(&mut precheck.assessment)) {
         cut(&mut item.seen, SENTENCE);
         cut(&mut item.why, SENTENCE);
         cut(&mut item.remedy, REMEDY);

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ContainerState, Node, Pod};
+use k8s_openapi::api::core::v1::{Container, ContainerState, Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 
-use super::build::{ANNOTATION_ASKED_PRECHECK, ANNOTATION_ASKED_RUN, ANNOTATION_GENERATION};
+use super::build::{ANNOTATION_ASKED_PRECHECK, ANNOTATION_ASKED_RUN, ANNOTATION_GENERATION, CONTAINER};
 use super::decide::Trouble;
 use super::digest;
 use crate::api::engine::{
@@ -17,9 +17,11 @@ use crate::api::engine::{
     LABEL_CLUSTER, LABEL_MODE, LABEL_UNITS,
 };
 use crate::api::{
-    DedicatedCluster, EffectiveRetry, EngineMode, EngineResources, MigrationTask, MigrationTaskStatus, Placement, UnitResources,
+    DedicatedCluster, EffectiveRetry, EngineMode, EngineResources, EngineTemplate, MigrationTask, MigrationTaskStatus, Placement,
+    UnitResources,
 };
 use crate::manifest::{HOSTS_ANNOTATION, HostLimits, secret_references};
+use crate::operator::cached::DATA_SET_AT;
 use crate::operator::ledger::PoolKey;
 use crate::operator::quantity;
 use crate::operator::settings::Settings;
@@ -35,21 +37,32 @@ pub struct Observed {
     pub plan: Option<PlanView>,
     /// Secrets that the spec names and that are not there: field path and name.
     pub missing_secrets: Vec<(String, String)>,
-    /// Digest of those that are there.
-    pub secrets: String,
-    /// Those that are not for every host.
-    pub secret_hosts: HostLimits,
+    /// Those that are there.
+    pub secrets: Secrets,
     pub pool: PoolFacts,
+    /// The highest priority that counts in the pool for the task's namespace.
+    pub ceiling: Option<i32>,
     /// The namespace is being deleted: nothing new can be made in it.
     pub namespace_ends: bool,
     pub retry: EffectiveRetry,
     pub ready_within: Duration,
     /// Why the present spec cannot be taken over, when it cannot: names the field.
     pub refused: Option<String>,
+    /// For how long the engine that runs has been asked to fence the task.
+    pub fencing_for: Duration,
     /// By which the engine knows the operator, and the operator its engine.
     pub token: String,
     /// What kept the last step from being taken, if something did.
     pub unable: Option<Trouble>,
+}
+
+/// The Secrets that a spec names and that are there, by their metadata.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// Digest of which they are and when their values were written last.
+    pub data: String,
+    /// Those that are not for every host.
+    pub hosts: HostLimits,
 }
 
 /// The engine's pod, as far as decisions need it.
@@ -160,6 +173,27 @@ pub struct PoolOffer {
     pub unit_resources: UnitResources,
     pub overcommit_percent: u32,
     pub placement: Placement,
+    pub template: EngineTemplate,
+}
+
+impl PoolOffer {
+    /// What the shared default gives.
+    pub fn default_pool(settings: &Settings) -> Self {
+        Self {
+            unit_resources: settings.default_resources(),
+            overcommit_percent: 100,
+            placement: Placement::default(),
+            template: EngineTemplate::default(),
+        }
+    }
+}
+
+/// The highest priority that counts in a pool for a namespace with these labels; None: any does.
+pub fn ceiling(pool: Option<&DedicatedCluster>, labels: Option<&BTreeMap<String, String>>) -> Option<i32> {
+    let ceilings = &pool?.spec.priority_ceilings;
+    let empty = BTreeMap::new();
+    let first = ceilings.iter().find(|ceiling| selects(&ceiling.namespaces, labels.unwrap_or(&empty)));
+    (!ceilings.is_empty()).then(|| first.map_or(0, |ceiling| ceiling.priority))
 }
 
 /// Units that a pool can hand out.
@@ -185,9 +219,7 @@ pub fn pool_facts(
         }
     };
     if key.is_none() {
-        let offer =
-            PoolOffer { unit_resources: settings.default_resources(), overcommit_percent: 100, placement: Placement::default() };
-        return room(settings.default_capacity(), offer);
+        return room(settings.default_capacity(), PoolOffer::default_pool(settings));
     }
     let Some(pool) = pool else { return PoolFacts::Missing };
     let empty = BTreeMap::new();
@@ -203,6 +235,7 @@ pub fn pool_facts(
         unit_resources: pool.spec.unit_resources.clone(),
         overcommit_percent: pool.spec.overcommit_percent,
         placement: pool.spec.placement.clone(),
+        template: pool.spec.template.clone(),
     };
     if held.is_none()
         && let Err(rule) = quantity::check_unit(&offer.unit_resources)
@@ -231,37 +264,27 @@ fn meets(requirement: &LabelSelectorRequirement, labels: &BTreeMap<String, Strin
     }
 }
 
-/// The Secrets that a spec names.
-#[derive(Debug, Default)]
-pub struct SecretsView {
-    /// Field path and name of those that are not there.
-    pub missing: Vec<(String, String)>,
-    /// Digest of the versions of those that are.
-    pub digest: String,
-    /// Those that are not for every host.
-    pub hosts: HostLimits,
-}
-
-/// Looks at the Secrets that the spec names.
+/// The Secrets that a spec names: field path and name of those that are missing, and the others.
 pub fn secrets(
     task: &MigrationTask,
     find: impl Fn(&str) -> Option<Arc<PartialObjectMeta<k8s_openapi::api::core::v1::Secret>>>,
-) -> SecretsView {
-    let mut view = SecretsView::default();
-    let mut there = BTreeMap::new();
+) -> (Vec<(String, String)>, Secrets) {
+    let (mut missing, mut secrets, mut there) = (Vec::new(), Secrets::default(), BTreeMap::new());
     for (path, name) in secret_references(&task.spec) {
         match find(&name) {
             Some(secret) => {
-                if let Some(list) = secret.metadata.annotations.as_ref().and_then(|all| all.get(HOSTS_ANNOTATION)) {
-                    view.hosts.insert(name.clone(), list.clone());
+                let annotation = |key: &str| secret.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
+                if let Some(list) = annotation(HOSTS_ANNOTATION) {
+                    secrets.hosts.insert(name.clone(), list);
                 }
-                there.insert(name, (secret.metadata.uid.clone(), secret.metadata.resource_version.clone()));
+                let written = annotation(DATA_SET_AT).or_else(|| secret.metadata.resource_version.clone());
+                there.insert(name, (secret.metadata.uid.clone(), written));
             }
-            None => view.missing.push((path, name)),
+            None => missing.push((path, name)),
         }
     }
-    view.digest = digest::digest(&there);
-    view
+    secrets.data = digest::digest(&there);
+    (missing, secrets)
 }
 
 /// The pod, for nobody yet: whose it is, and whether its node is lost, is found out in each look.
@@ -270,14 +293,16 @@ pub fn pod_view(pod: &Pod) -> PodView {
     let label = |name: &str| metadata.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
     let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned().unwrap_or_default();
     let status = pod.status.as_ref();
-    let engine = status.and_then(|status| status.container_statuses.as_ref()?.first());
+    // Others may have put containers beside it, and in front of it.
+    let engine = status.and_then(|status| status.container_statuses.as_ref()?.iter().find(|status| status.name == CONTAINER));
+    let over = engine.and_then(|engine| engine.state.as_ref()?.terminated.as_ref()).is_some_and(|ended| ended.exit_code == 0);
     let condition = status.and_then(|status| status.conditions.as_ref()?.iter().find(|condition| condition.type_ == "Ready"));
     let ready = condition.is_some_and(|condition| condition.status == "True");
     let since = condition.and_then(|condition| condition.last_transition_time.as_ref()).or(metadata.creation_timestamp.as_ref());
     let ended = engine.and_then(|engine| {
         engine.state.as_ref().and_then(|s| s.terminated.clone()).or_else(|| engine.last_state.as_ref()?.terminated.clone())
     });
-    let image = pod.spec.as_ref().and_then(|spec| spec.containers.first()?.image.clone());
+    let image = container(pod).and_then(|container| container.image.clone());
     let units = label(LABEL_UNITS).and_then(|units| units.parse().ok()).unwrap_or(0);
     PodView {
         uid: metadata.uid.clone().unwrap_or_default(),
@@ -289,7 +314,11 @@ pub fn pod_view(pod: &Pod) -> PodView {
         cluster: label(LABEL_CLUSTER),
         units,
         limits: limits(pod, units),
-        phase: phase(status.and_then(|status| status.phase.as_deref())),
+        phase: match phase(status.and_then(|status| status.phase.as_deref())) {
+            // Its work is done; a container beside it that runs on does not count.
+            PodPhase::Running if over => PodPhase::Succeeded,
+            phase => phase,
+        },
         ready,
         not_ready_since: since.filter(|_| !ready).map(|time| time.0),
         address: status.and_then(|status| status.pod_ip.clone()),
@@ -302,9 +331,14 @@ pub fn pod_view(pod: &Pod) -> PodView {
     }
 }
 
+/// The engine's container.
+fn container(pod: &Pod) -> Option<&Container> {
+    pod.spec.as_ref()?.containers.iter().find(|container| container.name == CONTAINER)
+}
+
 /// What the pod was given: by us, or by who changed it on its way (a LimitRange, a webhook, a resize).
 fn limits(pod: &Pod, units: u32) -> Option<EngineResources> {
-    let limits = pod.spec.as_ref()?.containers.first()?.resources.as_ref()?.limits.as_ref()?;
+    let limits = container(pod)?.resources.as_ref()?.limits.as_ref()?;
     let of = |name: &str| limits.get(name).map(|quantity| quantity.0.as_str());
     Some(EngineResources {
         units: units.max(1),
@@ -335,8 +369,15 @@ fn trouble(pod: &Pod) -> Option<(String, String)> {
         let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
         Some((text(&ended.reason), format!("exit code {}", ended.exit_code)))
     };
-    let container = status.container_statuses.iter().flatten().find_map(|engine| state(&engine.state));
-    container.or_else(|| {
+    // What keeps the engine's own container from running comes first, then what keeps one beside it, or in front of it.
+    let of = |own: bool| {
+        let statuses = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+        statuses.filter(|status| (status.name == CONTAINER) == own).find_map(|status| {
+            let (reason, message) = state(&status.state)?;
+            Some((reason, if own { message } else { format!("container {}: {message}", status.name) }))
+        })
+    };
+    of(true).or_else(|| of(false)).or_else(|| {
         let unscheduled = |c: &&k8s_openapi::api::core::v1::PodCondition| c.type_ == "PodScheduled" && c.status == "False";
         let condition = status.conditions.iter().flatten().find(unscheduled)?;
         Some((text(&condition.reason), text(&condition.message)))

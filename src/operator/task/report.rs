@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::apply::pod_name_taken;
-use super::decide::{self, Goal, Step, Trouble};
+use super::decide::{self, FAILED_BACKOFF, Goal, PRECHECK_BACKOFF, Step, Trouble};
 use super::observe::{Observed, PodPhase};
 use crate::api::condition::{
     ALL, COMPLETE, Condition, FULL_COPY_COMPLETE, IN_SYNC, PRECHECK_PASSED, READY, RECONCILING, SCHEMA_MIGRATED, STALLED, Time,
@@ -17,16 +17,12 @@ use crate::api::engine::engine_name;
 use crate::api::{
     AdmissionStatus, EngineMode, MigrationTaskStatus, MigrationType, Phase, QueueStatus, RetryStatus, StatusReport,
 };
-use crate::conditions::{self, Facts, Parts};
+use crate::conditions::{self, Facts, Parts, precheck_sentence};
 use crate::operator::ledger::{PoolKey, Standing};
 
 use super::notes::bound;
 pub use super::notes::{Note, failure, is_transition, notes};
 
-/// Pauses between prechecks that fail.
-const PRECHECK_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
-/// Pauses between starts of a task that failed, and between engines that fail to fence it.
-const FAILED_BACKOFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 /// For what is tried again as long as it is wanted.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 /// Reason of a task that could not be fenced yet.
@@ -105,12 +101,15 @@ fn finish(observed: &Observed, decided: &Decided<'_>, status: &mut MigrationTask
     }
     let spec = &task.spec;
     let address = |host: Option<&String>, port: Option<u16>| host.map(|host| format!("{host}:{}", port.unwrap_or(3306)));
-    if status.source.is_none() {
-        status.source = address(spec.source.mysql.host.as_ref(), spec.source.mysql.port);
+    // Hosts that stand in Secrets only an engine knows; what it told last stays.
+    let told = answered(decided).is_some();
+    if !told || status.source.is_none() {
+        status.source = address(spec.source.mysql.host.as_ref(), spec.source.mysql.port).or(status.source.take());
     }
-    if status.destination.is_none() {
+    if !told || status.destination.is_none() {
         let mysql = spec.destination.mysql.as_ref().and_then(|mysql| address(mysql.host.as_ref(), mysql.port));
-        status.destination = mysql.or_else(|| spec.destination.tablestore.as_ref().map(|store| store.instance.clone()));
+        let named = mysql.or_else(|| spec.destination.tablestore.as_ref().map(|store| store.instance.clone()));
+        status.destination = named.or(status.destination.take());
     }
     status.effective_retry = observed.retry.set_by.is_some().then(|| observed.retry.clone());
     let gives_back =
@@ -122,7 +121,7 @@ fn finish(observed: &Observed, decided: &Decided<'_>, status: &mut MigrationTask
         AdmissionStatus { cluster: cluster.clone(), units: *units, since: Some(since) }
     });
     status.queue = match decided.standing {
-        Some(Standing::Waits { place, free }) if status.admission.is_none() => {
+        Some(Standing::Waits { place, free, .. }) if status.admission.is_none() => {
             Some(QueueStatus { place: *place, units: spec.cluster.units.into(), free_units: *free })
         }
         _ => None,
@@ -201,6 +200,7 @@ fn base(observed: &Observed) -> MigrationTaskStatus {
                 incremental: spec.migrates(MigrationType::Incremental),
             }),
             precheck_passed: None,
+            precheck: None,
             schema_failures: 0,
             latency: None,
             verification: None,
@@ -283,7 +283,13 @@ fn with(observed: &Observed, mut status: MigrationTaskStatus, overlay: Overlay) 
 }
 
 fn ended(observed: &Observed) -> MigrationTaskStatus {
-    if observed.status.phase.is_some_and(Phase::is_final) {
+    if let Some(phase) = observed.status.phase.filter(|phase| phase.is_final()) {
+        if let Some(fields) = &observed.refused {
+            let message = format!(
+                "{fields}: changed after the task had ended ({phase}), and not carried out; create a new task for it, or take the change back"
+            );
+            return with(observed, base(observed), overlay(phase, Health::Stalled, REFUSED, message));
+        }
         return kept(observed);
     }
     let status = MigrationTaskStatus { retry: None, ..base(observed) };
@@ -301,12 +307,15 @@ fn rest(observed: &Observed) -> MigrationTaskStatus {
 
 fn stop(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
     let stopped = answered(decided).is_some_and(|report| report.status.phase == Some(Phase::Stopped));
+    let live = matches!(decided.step, Step::Ask | Step::Refresh) && decide::fences_live(observed);
     let mut status = base(observed);
     // What failed before it was to be fenced is over.
     let fencing = observed.plan.as_ref().is_some_and(|plan| plan.mode == Some(EngineMode::Stop));
     status.retry = status.retry.filter(|_| fencing && !stopped);
     if stopped {
-        let message = "ended for good as asked; a marker at the destination keeps the task from ever writing again";
+        // Whether there was something to mark, only the engine knows.
+        let told = answered(decided).and_then(|report| report.status.message.clone());
+        let message = told.unwrap_or_else(|| "ended for good as asked".to_owned());
         return with(observed, status, overlay(Phase::Stopped, Health::Ready, "Stopped", message));
     }
     let waits = decide::fence_waits(observed);
@@ -314,10 +323,13 @@ fn stop(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
     let phase = work_phase(observed);
     let doing = "the task is being fenced at the destination";
     let Some(report) = answered(decided) else {
-        let pod = observed.pod.as_ref().filter(|pod| pod.mode.is_none() || pod.mode == Some(EngineMode::Stop));
+        let pod = observed.pod.as_ref().filter(|pod| live || pod.mode.is_none() || pod.mode == Some(EngineMode::Stop));
         if let (None, Some(trouble)) = (pod, decide::missing_secret(observed)) {
-            let message =
-                format!("the engine is stopped; the task is fenced at the destination when this is mended: {}", trouble.message);
+            let out = if observed.task.metadata.deletion_timestamp.is_some() { WAY_OUT } else { "" };
+            let message = format!(
+                "the engine is stopped; the task is fenced at the destination when this is mended: {}{out}",
+                trouble.message
+            );
             return with(observed, status, overlay(phase, Health::Stalled, trouble.reason, message));
         }
         if waits {
@@ -333,12 +345,28 @@ fn stop(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
     let told = report.status.message.clone().unwrap_or_else(|| doing.to_owned());
     if report.status.phase == Some(Phase::Failed) {
         let retry = next_retry(observed, &told, FAILED_BACKOFF, FOR_EVER);
-        let message = format!("the task could not be fenced at the destination and is tried again: {told}");
+        let out = if observed.task.metadata.deletion_timestamp.is_some() { WAY_OUT } else { "" };
+        let message = format!("the task could not be fenced at the destination and is tried again: {told}{out}");
         let status = MigrationTaskStatus { retry: Some(retry), ..status };
         return with(observed, status, overlay(phase, Health::Stalled, FENCE_FAILED, message));
     }
+    // One that runs may still be busy with what it did before.
+    let fences = !live || observed.fencing_for > HEARD_WITHIN;
+    if fences && report.status.phase == Some(Phase::Retrying) {
+        // At once, not when it has given up: a person may be waiting for the deletion.
+        let message = format!("{doing}, which does not work yet: {told}");
+        return with(observed, status, overlay(phase, Health::Stalled, FENCE_RETRIED, message));
+    }
+    let told = if live { doing.to_owned() } else { told };
     with(observed, status, overlay(phase, Health::Working, "Stopping", told))
 }
+
+/// What who waits for a deletion may do when the fence cannot be had.
+const WAY_OUT: &str = "; to let the task go without its fence, set spec.deletionPolicy to Release";
+/// By then an engine that runs has read its plan.
+const HEARD_WITHIN: Duration = Duration::from_secs(15);
+/// Reason of a task that is yet to be fenced, while its engine cannot reach what it has to.
+const FENCE_RETRIED: &str = "FenceRetried";
 
 /// Whether a status says that the engine which was to fence has given up.
 pub fn fence_failed(status: &MigrationTaskStatus) -> bool {
@@ -348,7 +376,8 @@ pub fn fence_failed(status: &MigrationTaskStatus) -> bool {
 fn precheck(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
     let Some(report) = answered(decided) else {
         let (health, reason, message) = starting(observed, decided, "Prechecking", "both ends are being checked");
-        let mut status = with(observed, base(observed), overlay(Phase::Prechecking, health, reason, message));
+        let before = MigrationTaskStatus { precheck: None, ..base(observed) };
+        let mut status = with(observed, before, overlay(Phase::Prechecking, health, reason, message));
         set_precheck(observed, &mut status, "Unknown", "NotYet", "the precheck has not ended");
         return status;
     };
@@ -356,13 +385,14 @@ fn precheck(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
     let passed = decide::find(engine, PRECHECK_PASSED).map(|condition| condition.status.as_str());
     let failed = matches!(engine.phase, Some(Phase::PrecheckFailed | Phase::Failed)) || passed == Some("False");
     let mut status = MigrationTaskStatus {
-        precheck: engine.precheck.clone().or_else(|| observed.status.precheck.clone()),
+        // What was found before is not what this one finds.
+        precheck: engine.precheck.clone(),
         source: engine.source.clone(),
         destination: engine.destination.clone(),
         ..base(observed)
     };
     if failed {
-        let message = engine.message.clone().unwrap_or_else(|| "the precheck failed; see status.precheck".to_owned());
+        let message = engine.message.clone().unwrap_or_else(|| precheck_sentence(engine.precheck.as_ref()));
         return precheck_failed(observed, status, message);
     }
     if passed == Some("True") && engine.phase != Some(Phase::Prechecking) {
@@ -382,7 +412,8 @@ fn precheck(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
 fn precheck_failed(observed: &Observed, mut status: MigrationTaskStatus, message: String) -> MigrationTaskStatus {
     status.retry = Some(next_retry(observed, &message, PRECHECK_BACKOFF, FOR_EVER));
     let mut status = with(observed, status, overlay(Phase::PrecheckFailed, Health::Stalled, "PrecheckFailed", message));
-    set_precheck(observed, &mut status, "False", "ItemsFailed", "see status.precheck for the items and their remedies");
+    let items = precheck_sentence(status.precheck.as_ref());
+    set_precheck(observed, &mut status, "False", "ItemsFailed", &items);
     status
 }
 
@@ -414,7 +445,10 @@ fn run(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
         && decided.holding.is_none()
     {
         let units = observed.task.spec.cluster.units;
-        let message = format!("waits for {units} free units, at place {place} of the queue");
+        let lowered = observed.ceiling.filter(|ceiling| *ceiling < observed.task.spec.cluster.priority);
+        let lowered =
+            lowered.map(|ceiling| format!("; its priority counts as {ceiling}, the ceiling of its namespace in this cluster"));
+        let message = format!("waits for {units} free units, at place {place} of the queue{}", lowered.unwrap_or_default());
         return with(observed, base(observed), overlay(Phase::Queued, Health::Working, "Queued", message));
     }
     let Some(report) = answered(decided) else {
@@ -453,12 +487,17 @@ fn running(observed: &Observed, decided: &Decided<'_>, status: MigrationTaskStat
     if let Some(trouble) = trouble(observed) {
         return with(observed, status, overlay(phase, Health::Stalled, trouble.reason, trouble.message));
     }
-    if let Some(Standing::Waits { place, .. }) = decided.standing {
-        let message = format!(
+    if let Some(Standing::Waits { place, aside, .. }) = decided.standing {
+        let mut message = format!(
             "waits for {} units of {}, at place {place} of the queue, and goes on with those it has",
             observed.task.spec.cluster.units,
             observed.task.spec.cluster.name.as_deref().unwrap_or("the shared default")
         );
+        if *aside {
+            message.push_str(
+                "; other tasks that want more as well have what it waits for: ask for fewer units, or enlarge the cluster",
+            );
+        }
         return with(observed, status, overlay(phase, Health::Working, "WaitingForUnits", message));
     }
     status
@@ -527,14 +566,16 @@ pub fn malformed(before: &[Condition], error: &str, generation: Option<i64>, now
     (conditions, message)
 }
 
-/// A status of a task that waits or has ended, which is kept as it stands, without the mark of a time when it could not be read.
+/// A status of a task that waits or has ended, which is kept as it stands, without the mark of a time when it could not be read or asked for what
+/// could not be done.
 fn kept(observed: &Observed) -> MigrationTaskStatus {
     let status = observed.status.clone();
-    let marked = decide::find(&status, STALLED).is_some_and(|stalled| stalled.status == "True" && stalled.reason == MALFORMED);
+    let over = |reason: &str| reason == MALFORMED || reason == REFUSED;
+    let marked = decide::find(&status, STALLED).is_some_and(|stalled| stalled.status == "True" && over(&stalled.reason));
     let Some(phase) = status.phase.filter(|_| marked) else { return status };
     let (health, message) = match phase {
         Phase::Failed | Phase::PrecheckFailed => (Health::Stalled, status.retry.as_ref().map(|retry| retry.error.clone())),
         _ => (Health::Ready, Some("the task has ended".to_owned())),
     };
-    with(observed, status, overlay(phase, health, phase.as_str(), message.unwrap_or_default()))
+    with(observed, base(observed), overlay(phase, health, phase.as_str(), message.unwrap_or_default()))
 }

@@ -17,7 +17,7 @@ use super::report::{self, Decided, Reply};
 use crate::api::change::{Effect, effect, sample};
 use crate::api::condition::{FULL_COPY_COMPLETE, PRECHECK_PASSED, READY, RECONCILING, STALLED};
 use crate::api::{
-    API_VERSION, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Placement, Retry, StatusReport, UnitResources,
+    API_VERSION, EffectiveRetry, EngineMode, MigrationTask, MigrationTaskStatus, Retry, StatusReport, UnitResources,
 };
 use crate::manifest::HostLimits;
 use crate::operator::cached::CachedPod;
@@ -55,6 +55,8 @@ struct Case {
     engine: Option<Value>,
     silent: Option<String>,
     refused: Option<String>,
+    #[serde(default)]
+    fencing_for: u64,
     unable: Option<String>,
     expect: Expect,
 }
@@ -106,6 +108,9 @@ struct Expect {
     copied: Option<bool>,
     started: Option<bool>,
     ended: Option<bool>,
+    /// How many items of a precheck are shown.
+    items: Option<usize>,
+    source: Option<String>,
 }
 
 fn now() -> Timestamp {
@@ -170,6 +175,7 @@ fn report_of(value: &Value, before: &MigrationTaskStatus) -> StatusReport {
         stage: phase,
         parts: Some(crate::conditions::Parts { schema: true, full: true, incremental: true }),
         precheck_passed: None,
+        precheck: None,
         schema_failures: 0,
         latency: status.latency_seconds.map(Duration::from_secs),
         verification: None,
@@ -184,8 +190,8 @@ fn report_of(value: &Value, before: &MigrationTaskStatus) -> StatusReport {
     StatusReport::from(status)
 }
 
-fn pod(case: &PodCase, task: &MigrationTask) -> PodView {
-    let template = case.mode.map(|mode| digest::template(task, mode, "secrets")).unwrap_or_default();
+fn pod(case: &PodCase, task: &MigrationTask, hosts: &HostLimits) -> PodView {
+    let template = case.mode.map(|mode| digest::template(task, mode, hosts)).unwrap_or_default();
     PodView {
         uid: "p-1".into(),
         ours: !case.foreign,
@@ -216,27 +222,31 @@ fn pod(case: &PodCase, task: &MigrationTask) -> PodView {
     }
 }
 
+fn secrets(case: &Case) -> observe::Secrets {
+    observe::Secrets { data: "written".into(), hosts: case.secret_hosts.clone() }
+}
+
 fn observed(case: &Case) -> Observed {
     let task = task(case);
     // What stands was made before a restart was asked for.
     let mut before = task.clone();
     before.metadata.annotations = None;
-    let offer = PoolOffer { unit_resources: UnitResources::default(), overcommit_percent: 100, placement: Placement::default() };
+    let offer = PoolOffer::default_pool(&settings());
     Observed {
         status: status(&case.status),
         now: now(),
-        pod: case.pod.as_ref().map(|pod| self::pod(pod, &before)),
+        pod: case.pod.as_ref().map(|pod| self::pod(pod, &before, &case.secret_hosts)),
         plan: case.plan.as_ref().map(|plan| PlanView {
             mode: Some(plan.mode),
             // What is refused is not what the engine was made from.
             template: match plan.changed || plan.other_fingerprint {
                 true => "old".into(),
-                false => digest::template(&before, plan.mode, "secrets"),
+                false => digest::template(&before, plan.mode, &case.secret_hosts),
             },
             plan: String::new(),
             fingerprint: if plan.other_fingerprint { "other".into() } else { digest::fingerprint(&task.spec) },
             asked: [EngineMode::Precheck, EngineMode::Run]
-                .map(|mode| if plan.changed { "old".into() } else { digest::template(&before, mode, "secrets") }),
+                .map(|mode| if plan.changed { "old".into() } else { digest::asked(&before, mode, &secrets(case)) }),
             generation: 0,
             token: String::new(),
         }),
@@ -245,8 +255,9 @@ fn observed(case: &Case) -> Observed {
             .iter()
             .map(|name| ("spec.source.mysql.credentials.secretName".into(), name.clone()))
             .collect(),
-        secrets: "secrets".into(),
-        secret_hosts: case.secret_hosts.clone(),
+        secrets: secrets(case),
+        ceiling: None,
+        fencing_for: Duration::from_secs(case.fencing_for),
         pool: match case.pool.as_deref() {
             None => PoolFacts::Fine(Box::new(offer)),
             Some("Missing") => PoolFacts::Missing,
@@ -301,7 +312,7 @@ fn look(observed: &Observed, case: &Case) -> Look {
 /// … with this place in the queue, and this answer of whatever engine is asked.
 fn look_with(observed: &Observed, waits: Option<u64>, answer: Option<Reply>) -> Look {
     let goal = decide::goal(observed);
-    let claimed = waits.map_or(Standing::Holds, |place| Standing::Waits { place, free: 0 });
+    let claimed = waits.map_or(Standing::Holds, |place| Standing::Waits { place, free: 0, aside: false });
     let standing = (goal == Goal::Run).then_some(claimed);
     let step = decide::step(observed, &goal, standing.as_ref());
     let reply = answer.filter(|reply| matches!(step, Step::Ask | Step::Conclude) || matches!(reply, Reply::Silent(_)));
@@ -343,6 +354,8 @@ fn check(case: &Case) -> Result<(), String> {
     compare("copied", holds(FULL_COPY_COMPLETE), expect.copied.map(|holds| json!(holds)));
     compare("started", json!(status.started_at.is_some()), expect.started.map(|holds| json!(holds)));
     compare("ended", json!(status.completed_at.is_some()), expect.ended.map(|holds| json!(holds)));
+    compare("items", json!(status.precheck.as_ref().map_or(0, |found| found.items.len())), expect.items.map(|n| json!(n)));
+    compare("source", json!(status.source), expect.source.as_ref().map(|source| json!(source)));
     let message = status.message.clone().unwrap_or_default();
     if let Some(part) = expect.message.as_ref().filter(|part| !message.contains(part.as_str())) {
         wrong.push(format!("message: {message:?} lacks {part:?}"));
@@ -384,8 +397,8 @@ fn frame(mode: EngineMode) -> Frame {
         }))
         .unwrap(),
         retry: Retry { connection_minutes: 30, ..Retry::default() },
-        secrets: "secrets".into(),
-        secret_hosts: HostLimits::from([("source".into(), "source-db".into())]),
+        template: crate::api::EngineTemplate::default(),
+        secrets: observe::Secrets { data: "written".into(), hosts: HostLimits::from([("source".into(), "source-db".into())]) },
         token: "token".into(),
     }
 }
@@ -420,7 +433,7 @@ fn digests_change_with_what_matters_and_with_nothing_else() {
     let template = |change: &dyn Fn(&mut MigrationTask), mode| {
         let mut changed = task.clone();
         change(&mut changed);
-        digest::template(&changed, mode, "s")
+        digest::template(&changed, mode, &HostLimits::new())
     };
     let same = template(&|_| {}, EngineMode::Run);
     let live: [&dyn Fn(&mut MigrationTask); 5] = [
@@ -445,7 +458,7 @@ fn digests_change_with_what_matters_and_with_nothing_else() {
     for (name, spec) in sample::changes() {
         let after = MigrationTask { spec, ..before.clone() };
         let effect = effect(&name, EngineMode::Run);
-        let of = |task| digest::template(task, EngineMode::Run, "s");
+        let of = |task| digest::template(task, EngineMode::Run, &HostLimits::new());
         assert_eq!(of(&before) != of(&after), effect == Effect::NewPod, "spec.{name} and the pod");
         assert_eq!(plan(&before) != plan(&after), effect != Effect::Aside, "spec.{name} and the plan");
     }
@@ -539,4 +552,108 @@ fn an_error_is_told_with_its_causes_each_once() {
     assert!(text.starts_with("writing status: ") && text.matches("connection refused").count() == 1, "{text}");
     let note = report::failure(3, &text);
     assert!(note.warning && note.reason == "ReconcileError" && note.message.contains(&text), "{note:?}");
+}
+
+#[test]
+fn a_secret_that_is_written_ends_a_pause_but_not_at_once() {
+    let cases: Vec<Case> = serde_saphyr::from_str(
+        r#"[{name: failed, plan: {mode: Run}, expect: {goal: "", step: ""},
+             status: {phase: Failed, startedAt: "2026-01-01T00:00:00Z", retry: {error: x, attempts: 4, nextAt: "2026-01-01T00:15:00Z"}}}]"#,
+    )
+    .unwrap();
+    // The failure was at 00:07, eight minutes before the next try; the first pause is one minute. It is 00:10.
+    let mut observed = observed(&cases[0]);
+    assert_eq!(decide::goal(&observed), Goal::Wait(Some("2026-01-01T00:15:00Z".parse().unwrap())));
+    observed.secrets.data = "written again".into();
+    assert_eq!(decide::goal(&observed), Goal::Run);
+    observed.now = "2026-01-01T00:07:10Z".parse().unwrap();
+    assert_eq!(decide::goal(&observed), Goal::Wait(Some("2026-01-01T00:08:00Z".parse().unwrap())));
+    // Another spec is tried at once.
+    Arc::make_mut(&mut observed.task).spec.heartbeat.enabled = true;
+    assert_eq!(decide::goal(&observed), Goal::Run);
+}
+
+#[test]
+fn what_the_pool_and_the_settings_say_of_pods_is_on_them() {
+    use clap::Parser;
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+    let line = [
+        "operator",
+        "--image",
+        "i",
+        "--engine-user",
+        "none",
+        "--engine-group",
+        "none",
+        "--engine-pod-label",
+        "sidecar.istio.io/inject=false,team=data",
+        "--engine-pod-annotation",
+        "a=b,c",
+    ];
+    let settings = Line::parse_from(line).settings;
+    let pod = |frame: &Frame, settings: &Settings| build::build(&plain(), &plain(), frame, settings).pod;
+    let built = pod(&frame(EngineMode::Run), &settings);
+    let labels = built.metadata.labels.clone().unwrap();
+    assert_eq!((labels["team"].as_str(), labels["sidecar.istio.io/inject"].as_str()), ("data", "false"));
+    assert_eq!(built.metadata.annotations.clone().unwrap()["a"], "b,c");
+    let context = |pod: &k8s_openapi::api::core::v1::Pod| {
+        let context = pod.spec.as_ref().unwrap().security_context.clone().unwrap();
+        (context.run_as_user, context.run_as_group, context.fs_group, context.run_as_non_root)
+    };
+    // The cluster decides; still no root, and the Secrets can be read by whoever that is.
+    assert_eq!(context(&built), (None, None, None, Some(true)));
+    let modes = |pod: &k8s_openapi::api::core::v1::Pod| -> Vec<Option<i32>> {
+        let volumes = pod.spec.as_ref().unwrap().volumes.clone().unwrap();
+        volumes.into_iter().filter_map(|volume| volume.secret).map(|secret| secret.default_mode).collect()
+    };
+    assert_eq!(modes(&built), [Some(0o444), Some(0o444)]);
+    let own: crate::api::EngineTemplate = serde_json::from_value(json!({
+        "labels": {"team": "shop", "godwit.dev/task": "stolen"}, "securityContext": {"runAsUser": 1000, "fsGroup": 2000}
+    }))
+    .unwrap();
+    let framed = Frame { template: own, ..frame(EngineMode::Run) };
+    let built = pod(&framed, &settings);
+    let labels = built.metadata.labels.clone().unwrap();
+    assert_eq!((labels["team"].as_str(), labels["godwit.dev/task"].as_str()), ("shop", "shop"));
+    assert_eq!((context(&built), modes(&built)), ((Some(1000), None, Some(2000), Some(true)), vec![Some(0o440), Some(0o440)]));
+    // One that has not started is made anew for it.
+    let whole = |frame: &Frame| build::build(&plain(), &plain(), frame, &settings).whole;
+    assert_ne!(whole(&framed), whole(&frame(EngineMode::Run)));
+    for wrong in ["godwit.dev/task=x", "nothing", "=x"] {
+        assert!(Line::try_parse_from(["operator", "--image", "i", "--engine-pod-label", wrong]).is_err(), "{wrong}");
+    }
+    assert!(Line::try_parse_from(["operator", "--image", "i", "--engine-user", "0"]).is_err());
+}
+
+#[test]
+fn containers_of_others_are_not_taken_for_the_engine() {
+    let pod = |phase: &str, engine: Value| -> PodView {
+        let pod: k8s_openapi::api::core::v1::Pod = serde_json::from_value(json!({
+            "metadata": {"name": "shop-engine", "labels": {"godwit.dev/mode": "Run", "godwit.dev/units": "2"}},
+            "spec": {"containers": [
+                {"name": "istio-proxy", "image": "proxy:1", "resources": {"limits": {"cpu": "10m", "memory": "1Mi"}}},
+                {"name": "engine", "image": "godwit:1", "resources": {"limits": {"cpu": "2", "memory": "1Gi"}}}
+            ]},
+            "status": {"phase": phase, "containerStatuses": [
+                {"name": "istio-proxy", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": {"running": {}}},
+                {"name": "engine", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": engine}
+            ]}
+        }))
+        .unwrap();
+        observe::pod_view(&pod)
+    };
+    let runs = pod("Running", json!({"running": {}}));
+    assert_eq!((runs.image.as_str(), runs.phase), ("godwit:1", PodPhase::Running));
+    assert_eq!(runs.limits.map(|limits| (limits.cpu_millis, limits.memory_bytes)), Some((2000, 1 << 30)));
+    // The engine has ended; the proxy runs on and keeps the pod from ending.
+    let ended = pod("Running", json!({"terminated": {"exitCode": 0, "message": "last words"}}));
+    assert_eq!((ended.phase, ended.last_words.as_deref()), (PodPhase::Succeeded, Some("last words")));
+    // One that crashed is started again by the kubelet.
+    assert_eq!(pod("Running", json!({"terminated": {"exitCode": 1}})).phase, PodPhase::Running);
+    let waits = pod("Pending", json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}));
+    assert_eq!(waits.trouble, Some(("ImagePullBackOff".into(), "no such image".into())));
 }

@@ -1,7 +1,6 @@
 //! Specs and Secrets that change while a task runs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use godwit::api::{MigrationTaskStatus, Phase};
 use kube::ResourceExt;
@@ -113,19 +112,6 @@ pub async fn a_refused_spec_does_not_come_in_with_a_new_pod(world: Arc<World>) {
     assert_ne!(plan["spec"]["nameCase"], "Lower");
     task.until("in sync, and stalled", |status| stalls(status, "SpecChangeRefused") && condition(status, "InSync") == "True")
         .await;
-}
-
-pub async fn a_rotated_secret_replaces_the_engine(world: Arc<World>) {
-    let (task, uid) = running(&world, "rotate").await;
-    world.secret(&task.namespace, "source", "-rotated").await;
-    task.until_pod("another one", |pod| pod.is_some_and(|pod| pod.uid() != uid)).await;
-    task.until_in_sync().await;
-    let after = task.pod().await.unwrap().uid();
-    // A Secret that is nobody's, and one that is written without being changed, are no reason.
-    world.secret(&task.namespace, "unrelated", "").await;
-    world.secret(&task.namespace, "source", "-rotated").await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!((task.record().runs, task.pod().await.unwrap().uid()), (2, after));
 }
 
 pub async fn changed_before_it_ever_ran(world: Arc<World>) {

@@ -14,6 +14,8 @@ mod pods;
 mod pools;
 mod restarts;
 mod states;
+mod tenants;
+mod together;
 mod validation;
 mod writes;
 
@@ -40,6 +42,8 @@ pub fn all() -> Vec<Case> {
         validation::schema_refusals,
         validation::kubectl_explain_reads,
         people::roles_of_the_cluster_take_in_tasks,
+        tenants::the_sample_policy_holds_on_the_api_server,
+        together::a_port_is_no_part_of_a_host,
     ];
     let shared = cases![Shared:
         lifecycle::from_apply_to_in_sync,
@@ -76,7 +80,6 @@ pub fn all() -> Vec<Case> {
         changes::what_an_engine_takes_at_its_start_replaces_it,
         changes::what_can_never_change_is_refused,
         changes::a_refused_spec_does_not_come_in_with_a_new_pod,
-        changes::a_rotated_secret_replaces_the_engine,
         changes::changed_before_it_ever_ran,
         changes::tasks_that_share_a_server_share_the_shortest_retry,
         pools::one_that_does_not_exist,
@@ -94,6 +97,20 @@ pub fn all() -> Vec<Case> {
         pools::units_are_handed_on_when_their_pod_is_gone,
         pools::a_blocked_task_keeps_nobody_waiting,
         pools::a_running_task_that_asks_for_more_than_there_is_goes_on,
+        tenants::another_namespace_does_not_shorten_retry,
+        tenants::priorities_have_a_ceiling,
+        tenants::a_long_plan_reaches_its_engine,
+        together::a_task_that_is_deleted_with_its_secrets_is_fenced,
+        together::a_fence_that_cannot_be_had_tells_the_way_out,
+        together::what_an_orphaning_deletion_left_is_taken_over,
+        together::a_change_after_the_end_is_not_passed_over,
+        together::secrets_that_are_touched_restart_nobody,
+        together::a_written_secret_ends_the_pause_after_a_failure,
+        together::a_failed_precheck_says_what_to_do,
+        together::pods_carry_what_the_pool_says,
+        together::two_that_ask_for_more_hold_up_nobody,
+        together::an_unused_pool_has_no_finalizer,
+        together::the_host_that_is_shown_is_the_one_of_the_spec,
         columns::kubectl_get,
         writes::an_idle_task_causes_none,
         writes::a_busy_task_causes_one_in_ten_seconds,
@@ -107,6 +124,8 @@ pub fn all() -> Vec<Case> {
         pools::the_shared_default_queues_too,
         restarts::a_leader_that_is_cut_off_gives_up,
         restarts::limited_to_namespaces,
+        together::a_typo_in_the_image_costs_one_engine,
+        together::a_namespace_that_is_gone_stops_no_other,
         metrics::every_metric_is_served_and_moves,
         faults::refused_writes_are_made_again,
         faults::watches_that_expire_or_are_cut_come_back,
@@ -116,6 +135,7 @@ pub fn all() -> Vec<Case> {
         malformed::one_resource_that_cannot_be_read_stops_nobody,
         malformed::units_of_one_that_cannot_be_read_count,
         malformed::a_pool_that_cannot_be_read_is_called_that,
+        tenants::many_large_tasks_do_not_fill_the_operator,
     ];
     // In this order: the last one takes all tasks away.
     let last = cases![Last:

@@ -165,8 +165,10 @@ pub async fn stopped_without_its_secret(world: Arc<World>) {
     world.kubectl.out(&["delete", "secret", "destination", "-n", &namespace]).await;
     task.until("stalled", |status| stalls(status, "SecretMissing") && status.phase == Some(Phase::Replicating)).await;
     assert!(task.pod().await.is_some(), "what runs goes on");
-    task.desire("Stopped").await;
+    // Without an engine that has the credentials, the fence waits for them.
+    task.desire("Paused").await;
     task.until_pod("gone", |pod| pod.is_none()).await;
+    task.desire("Stopped").await;
     let status = task.until("waiting for its Secret", |status| stalls(status, "SecretMissing")).await;
     assert_ne!(status.phase, Some(Phase::Stopped));
     assert!(!task.record().fenced);

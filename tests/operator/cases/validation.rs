@@ -95,6 +95,7 @@ fn schema_cases() -> Vec<Refusal> {
         (json!({"cluster": {"name": "Prod"}}), "spec.cluster.name"),
         (json!({"environment": "not a label"}), "spec.environment"),
         (json!({"objects": [{"database": "a"}, {"database": "a"}]}), "Duplicate value"),
+        (json!({"source": {"mysql": {"host": "db:3306"}}}), "spec.source.mysql.host"),
         (json!({"source": {"mysql": {"port": 0}}}), "spec.source.mysql.port"),
         (json!({"source": {"mysql": {"port": 65536}}}), "spec.source.mysql.port"),
         (json!({"source": {"mysql": {"tls": {"mode": "Sometimes"}}}}), "spec.source.mysql.tls.mode: Unsupported value"),
@@ -231,6 +232,18 @@ pub async fn schema_refusals(world: Arc<World>) {
         (json!({"unitResources": {"memory": 512}}), "spec.unitResources.memory: must be 64Mi or more"),
         (json!({"unitResources": {"memory": "512m"}}), "spec.unitResources.memory: must be 64Mi or more"),
         (json!({"unitResources": {"memory": "0"}}), "spec.unitResources.memory: must be 64Mi or more"),
+        (json!({"template": {"labels": {"godwit.dev/task": "x"}}}), "spec.template.labels: names that begin with godwit.dev/"),
+        (
+            json!({"template": {"annotations": {"godwit.dev/pod": "x"}}}),
+            "spec.template.annotations: names that begin with godwit.dev/",
+        ),
+        (json!({"template": {"securityContext": {"runAsUser": 0}}}), "spec.template.securityContext.runAsUser"),
+        (
+            json!({"template": {"securityContext": {"privileged": true}}}),
+            "unknown field \"spec.template.securityContext.privileged\"",
+        ),
+        (json!({"retrySharing": "Everybody"}), "spec.retrySharing: Unsupported value"),
+        (json!({"priorityCeilings": [{"priority": 5}]}), "spec.priorityCeilings[0].namespaces: Required value"),
         (json!({"placement": {"nodeName": "a"}}), "unknown field \"spec.placement.nodeName\""),
     ] {
         let mut object = json!({"apiVersion": "godwit.dev/v1alpha1", "kind": "DedicatedCluster", "metadata": {"name": "p"}, "spec": {"units": 1}});

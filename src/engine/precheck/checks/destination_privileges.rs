@@ -10,9 +10,9 @@ const DEFINITIONS: [&str; 5] = ["CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"
 const VIEWS: [&str; 2] = ["CREATE VIEW", "SHOW VIEW"];
 const RECORDS: [&str; 7] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP"];
 
-pub fn check(context: &Context) -> Option<Finding> {
-    let grants = &context.destination.grants;
-    let mut wanted: Vec<(&str, Vec<&str>)> = Vec::new();
+/// The databases that the task writes, with the privileges that it needs there: its destinations, and its records.
+pub fn wanted(context: &Context) -> Vec<(&str, Vec<&'static str>)> {
+    let mut wanted: Vec<(&str, Vec<&'static str>)> = Vec::new();
     for database in &context.plan.databases {
         if wanted.iter().any(|(name, _)| *name == database.destination) {
             continue;
@@ -28,10 +28,14 @@ pub fn check(context: &Context) -> Option<Finding> {
         wanted.push((database.destination.as_str(), privileges));
     }
     wanted.push((context.spec.destination.records_database.as_str(), RECORDS.to_vec()));
+    wanted
+}
 
+pub fn check(context: &Context) -> Option<Finding> {
+    let grants = &context.destination.grants;
     let mut missing = Vec::new();
     let mut statements = Vec::new();
-    for (database, privileges) in wanted {
+    for (database, privileges) in wanted(context) {
         if let Some((what, statement)) = grants.missing_on_database(&privileges, database) {
             missing.push(what);
             statements.push(statement);

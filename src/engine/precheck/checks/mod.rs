@@ -6,6 +6,7 @@ mod binary_log_format;
 mod binary_log_row_image;
 mod character_sets;
 mod definitions;
+pub mod destination_account;
 mod destination_in_use;
 mod destination_privileges;
 mod destination_space;

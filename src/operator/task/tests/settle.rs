@@ -33,14 +33,18 @@ impl World<'_> {
             Step::Create(mode) => {
                 self.created += 1;
                 let case = PodCase { mode: Some(*mode), phase: "Running".into(), ready: true, age: 60, ..PodCase::default() };
-                self.observed.pod = Some(pod(&case, &task));
+                self.observed.pod = Some(pod(&case, &task, &self.observed.secrets.hosts));
                 let refused = decide::refused_change(&self.observed);
                 self.observed.plan = Some(PlanView {
                     mode: Some(*mode),
-                    template: if refused { "accepted".into() } else { digest::template(&task, *mode, "secrets") },
+                    template: if refused {
+                        "accepted".into()
+                    } else {
+                        digest::template(&task, *mode, &self.observed.secrets.hosts)
+                    },
                     plan: String::new(),
                     fingerprint: if refused { "other".into() } else { digest::fingerprint(&task.spec) },
-                    asked: [EngineMode::Precheck, EngineMode::Run].map(|mode| digest::template(&task, mode, "secrets")),
+                    asked: [EngineMode::Precheck, EngineMode::Run].map(|mode| digest::asked(&task, mode, &self.observed.secrets)),
                     generation: 0,
                     token: String::new(),
                 });
