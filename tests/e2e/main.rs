@@ -10,6 +10,7 @@ mod crash;
 mod destination;
 mod dump;
 mod families;
+mod fuzz_keyless;
 mod fuzz_keys;
 mod heartbeat;
 mod hostile;

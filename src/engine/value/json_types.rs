@@ -19,6 +19,7 @@
 
 use std::borrow::Cow;
 
+use super::json_nodes::{Node, nodes, places};
 use crate::engine::connection::{Flavor, ServerInfo};
 use crate::engine::error::{Error, Result};
 use crate::engine::sql::{Quoted, Sql};
@@ -28,7 +29,7 @@ use crate::sql;
 pub const MARK: u8 = b'#';
 
 /// In what SELECT gives beside a document: nothing but the text is needed.
-const PLAIN: u8 = b'.';
+pub(super) const PLAIN: u8 = b'.';
 
 /// What a server knows of types inside documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -237,18 +238,14 @@ pub fn typed<'a>(text: &'a [u8], letters: &[u8]) -> Result<Cow<'a, [u8]>> {
     if letters.iter().all(|letter| *letter == PLAIN) || integers(letters) && is_small() {
         return Ok(Cow::Borrowed(text));
     }
-    let mut nodes = Vec::new();
-    let end = read_node(text, 0, 0, &mut nodes).ok_or_else(|| mismatch("the text is no document"))?;
-    if end != text.len() {
-        return Err(mismatch("the text goes on behind the document"));
-    }
-    let members = nodes.iter().filter(|node| node.is_object).map(|node| node.children).sum::<usize>();
+    let mut nodes = nodes(text).map_err(mismatch)?;
     if letters.len() != nodes.len() {
         return Err(mismatch(format!("{} values, {} types", nodes.len(), letters.len())));
     }
-    let mut places = Places { member: 1, element: 1 + members };
-    nodes[0].letter = letters[0];
-    assign(&mut nodes, 0, &mut places, letters);
+    let places = places(&nodes);
+    for (node, place) in nodes.iter_mut().zip(places) {
+        node.letter = letters.get(place).copied().unwrap_or(b'?');
+    }
     print(text, &nodes)
 }
 
@@ -257,86 +254,6 @@ fn mismatch(why: impl std::fmt::Display) -> Error {
         "the types inside a JSON document cannot be told ({why}); MySQL 5.7 tells those of {} values",
         10u32.pow(u32::try_from(DIGITS_57).unwrap_or_default())
     ))
-}
-
-struct Node {
-    start: usize,
-    is_object: bool,
-    is_container: bool,
-    children: usize,
-    /// Index behind the last node below this one.
-    end: usize,
-    letter: u8,
-}
-
-/// MySQL allows 100.
-const MAX_DEPTH: usize = 110;
-
-fn skip_separators(text: &[u8], mut place: usize) -> usize {
-    while matches!(text.get(place), Some(b' ' | b',' | b':')) {
-        place += 1;
-    }
-    place
-}
-
-/// Appends the value at `place` and all below it; gives the place behind it.
-fn read_node(text: &[u8], place: usize, depth: usize, nodes: &mut Vec<Node>) -> Option<usize> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
-    let first = *text.get(place)?;
-    let is_container = matches!(first, b'{' | b'[');
-    let is_object = first == b'{';
-    let number = nodes.len();
-    nodes.push(Node { start: place, is_object, is_container, children: 0, end: number + 1, letter: PLAIN });
-    if !is_container {
-        return Some(match first {
-            b'"' => skip_string(text, place),
-            b'-' | b'0'..=b'9' => number_end(text, place),
-            b't' | b'n' => place + 4,
-            b'f' => place + 5,
-            _ => return None,
-        });
-    }
-    let close = if is_object { b'}' } else { b']' };
-    let mut at = skip_separators(text, place + 1);
-    let mut children = 0;
-    while *text.get(at)? != close {
-        if is_object {
-            at = skip_separators(text, skip_string(text, at));
-        }
-        at = skip_separators(text, read_node(text, at, depth + 1, nodes)?);
-        children += 1;
-    }
-    let end = nodes.len();
-    let node = nodes.get_mut(number)?;
-    (node.children, node.end) = (children, end);
-    Some(at + 1)
-}
-
-/// Where the next container's letters stand.
-struct Places {
-    member: usize,
-    element: usize,
-}
-
-fn assign(nodes: &mut [Node], parent: usize, places: &mut Places, letters: &[u8]) {
-    let (children, is_object) = (nodes[parent].children, nodes[parent].is_object);
-    let next = if is_object { &mut places.member } else { &mut places.element };
-    let base = *next;
-    *next += children;
-    let mut child = parent + 1;
-    for number in 0..children {
-        nodes[child].letter = letters.get(base + number).copied().unwrap_or(b'?');
-        child = nodes[child].end;
-    }
-    let mut child = parent + 1;
-    for _ in 0..children {
-        if nodes[child].is_container {
-            assign(nodes, child, places, letters);
-        }
-        child = nodes[child].end;
-    }
 }
 
 fn print<'a>(text: &'a [u8], nodes: &[Node]) -> Result<Cow<'a, [u8]>> {
