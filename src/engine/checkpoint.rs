@@ -496,7 +496,7 @@ impl Record {
             (&self.task, LAYOUT, Stage::Starting.name(), to_json(&fingerprint)?, source_uuid, &start_json),
         )
         .await
-        .context("recording the task")?;
+        .map_err(|error| recorded_meanwhile(error.into()))?;
         let (owners, tasks) = (self.table(ownership::TABLE), self.table("task"));
         ownership::take(&mut conn, ownership::Tables { owners: &owners, tasks: &tasks }, &self.task, destinations).await?;
         for lane in 0..LANES {

@@ -16,6 +16,7 @@ mod heartbeat;
 mod hostile;
 mod keys;
 mod logged;
+mod memory;
 mod migrate;
 mod names;
 mod ownership;
