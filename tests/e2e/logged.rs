@@ -78,7 +78,11 @@ async fn merge_tables(source: &Server, destination: &Server, migration: &Migrati
             "INSERT INTO other.merged VALUES (2, 2)",
         ])
         .await;
-    migration.run_until_caught_up().await.expect(FAILED).says("a MERGE table over the migrated table shop.plain comes into being");
+    migration
+        .run_until_caught_up()
+        .await
+        .expect(FAILED)
+        .says("a MERGE table over the migrated table shop.plain comes into being");
     assert_eq!(destination.list("SELECT id FROM shop.plain").await, ["1"]);
     destination.run(&["DROP DATABASE shop", "DROP DATABASE godwit"]).await;
     migration.run().await.expect(PRECHECK).says("MergeTables").says("other.merged over shop.plain");
