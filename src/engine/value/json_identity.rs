@@ -1,6 +1,7 @@
 //! What tells documents of one text and different types apart in a condition: rows without a key are found by it.
 
 use super::json_nodes::{Node, nodes, places, with_paths};
+use super::json_paths::JsonPaths;
 use super::json_types::{JsonServer, PLAIN, is_unsigned_by_text};
 use crate::engine::sql::Sql;
 use crate::sql;
@@ -15,7 +16,7 @@ pub fn push_types_condition(out: &mut Sql, quoted: &Sql, document: &[u8], server
         // No column of the type holds it.
         return out.push(" AND FALSE");
     };
-    match (server, server.types_expression(quoted)) {
+    match (server, server.types_expression(quoted, &JsonPaths::default())) {
         (JsonServer::MySql8021, Some(types)) => {
             let mut letters = vec![PLAIN; nodes.len()];
             for (node, place) in nodes.iter().zip(places(&nodes)) {
@@ -25,7 +26,9 @@ pub fn push_types_condition(out: &mut Sql, quoted: &Sql, document: &[u8], server
             out.push_string(&letters);
         }
         // Sessions that write have no character set, and JSON_TABLE wants one there, or is not known at all.
-        _ => with_paths(document, &nodes, &mut |path, node| push_type(out, quoted, path, node, document, server)),
+        _ => with_paths(document, &nodes, &mut |path, place| {
+            push_type(out, quoted, path, &nodes[place], document, server);
+        }),
     }
 }
 

@@ -136,17 +136,17 @@ impl Order<'_> {
     }
 }
 
-/// Visits all nodes with their paths, as the server's functions take them: `$."a"[0]`.
-pub fn with_paths(text: &[u8], nodes: &[Node], visit: &mut impl FnMut(&[u8], &Node)) {
+/// Visits the places of all nodes with their paths, as the server's functions take them: `$."a"[0]`.
+pub fn with_paths(text: &[u8], nodes: &[Node], visit: &mut impl FnMut(&[u8], usize)) {
     let mut path = b"$".to_vec();
     if !nodes.is_empty() {
         visit_below(text, nodes, 0, &mut path, visit);
     }
 }
 
-fn visit_below(text: &[u8], nodes: &[Node], place: usize, path: &mut Vec<u8>, visit: &mut impl FnMut(&[u8], &Node)) {
+fn visit_below(text: &[u8], nodes: &[Node], place: usize, path: &mut Vec<u8>, visit: &mut impl FnMut(&[u8], usize)) {
     let node = &nodes[place];
-    visit(path, node);
+    visit(path, place);
     let length = path.len();
     let mut child = place + 1;
     for number in 0..node.children {
@@ -172,8 +172,9 @@ mod tests {
         let text = br##"#{"a": #D1.5, "b.\"c": [true, {"d": "x#]"}, []]}"##;
         let mut found = Vec::new();
         let nodes = nodes(text).unwrap();
-        with_paths(text, &nodes, &mut |path, node| {
-            found.push(format!("{} {}", String::from_utf8_lossy(path), String::from_utf8_lossy(node.token(text))));
+        with_paths(text, &nodes, &mut |path, place| {
+            let token = nodes[place].token(text);
+            found.push(format!("{} {}", String::from_utf8_lossy(path), String::from_utf8_lossy(token)));
         });
         let expected = [
             r#"$ "#,

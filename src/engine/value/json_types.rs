@@ -14,12 +14,13 @@
 //!
 //! The log holds the types. A SELECT has to ask for them: beside each document it selects [`JsonServer::types_expression`], one
 //! letter for each value, `.` where the text says enough, and [`typed`] puts both together. MySQL 5.7 has no quick way to list
-//! the types of a document; there a comparison of storage sizes first tells the documents of which nothing can be lost, and
-//! integers count as what a parser makes of their digits, by the copy and by the log.
+//! the types of a document; there a comparison of storage sizes first tells the documents of which nothing can be lost, others are asked
+//! for the types at known paths (`json_paths`), and integers count as what a parser makes of their digits, by the copy and by the log.
 
 use std::borrow::Cow;
 
 use super::json_nodes::{Node, nodes, places};
+use super::json_paths::{DOUBTFUL, JsonPaths};
 use crate::engine::connection::{Flavor, ServerInfo};
 use crate::engine::error::{Error, Result};
 use crate::engine::sql::{Quoted, Sql};
@@ -59,11 +60,11 @@ impl JsonServer {
         }
     }
 
-    /// What to select beside a document; `column` is its quoted name. None: the text is all there is.
-    pub fn types_expression(self, column: &Sql) -> Option<Sql> {
+    /// What to select beside a document; `column` is its quoted name, `paths` are those that [`typed`] gets. None: the text is all there is.
+    pub fn types_expression(self, column: &Sql, paths: &JsonPaths) -> Option<Sql> {
         match self {
             Self::Text => None,
-            Self::MySql57 { measures } => Some(types_of_57(column, measures)),
+            Self::MySql57 { measures } => Some(types_of_57(column, measures, paths)),
             Self::MySql80 | Self::MySql8021 => {
                 // 8.0.15 takes a path in the character set of the session's statements only, which must be one of text.
                 let text = if self == Self::MySql8021 { "_utf8mb4" } else { "" };
@@ -71,24 +72,25 @@ impl JsonServer {
                     sql!(
                         "COALESCE((SELECT GROUP_CONCAT({} ORDER BY godwit_n SEPARATOR '') FROM JSON_TABLE({},{}'{}' \
                          COLUMNS (godwit_n FOR ORDINALITY,godwit_v JSON PATH {}'$')) godwit_t),'')",
-                        letter_of(&Sql::new("godwit_v"), LETTERS),
+                        letter_of(&Sql::new("godwit_v"), OF_INTEGERS),
                         column,
                         text,
                         path,
                         text
                     )
                 };
-                Some(sql!("CONCAT({},{},{})", letter_of(column, LETTERS), below("$**.*"), below("$**[*]")))
+                Some(sql!("CONCAT({},{},{})", letter_of(column, OF_INTEGERS), below("$**.*"), below("$**[*]")))
             }
         }
     }
 }
 
+/// Behind it stand the letters of the values at known paths.
+const BY_PATH: u8 = b'+';
+
 /// Names of JSON_TYPE and their letters.
 const LETTERS: &[(&str, char)] = &[
     ("DECIMAL", 'D'),
-    ("UNSIGNED INTEGER", 'U'),
-    ("INTEGER", 'I'),
     ("DATE", 'd'),
     ("TIME", 't'),
     ("DATETIME", 'm'),
@@ -99,53 +101,59 @@ const LETTERS: &[(&str, char)] = &[
     ("GEOMETRY", 'b'),
 ];
 
-/// The same for 5.7: it prints the DOUBLE 1 as `1`.
-const LETTERS_57: &[(&str, char)] = &[
-    ("DECIMAL", 'D'),
-    ("DOUBLE", 'f'),
-    ("DATE", 'd'),
-    ("TIME", 't'),
-    ("DATETIME", 'm'),
-    ("TIMESTAMP", 's'),
-    ("BLOB", 'b'),
-    ("BIT", 'b'),
-    ("OPAQUE", 'b'),
-    ("GEOMETRY", 'b'),
-];
+/// Where integers are told apart, too.
+const OF_INTEGERS: &[(&str, char)] = &[("UNSIGNED INTEGER", 'U'), ("INTEGER", 'I')];
 
-fn letter_of(value: &Sql, letters: &[(&'static str, char)]) -> Sql {
-    let names = Sql::list(letters.iter().map(|(name, _)| sql!("_utf8mb4{}", Quoted(name))));
-    let all: String = std::iter::once('.').chain(letters.iter().map(|(_, letter)| *letter)).collect();
+/// 5.7 prints the DOUBLE 1 as `1`.
+const OF_57: &[(&str, char)] = &[("DOUBLE", 'f')];
+
+/// The letter of a value's type; `more`: types besides those that every server has.
+fn letter_of(value: &Sql, more: &'static [(&'static str, char)]) -> Sql {
+    let letters = || LETTERS.iter().chain(more);
+    let names = Sql::list(letters().map(|(name, _)| sql!("_utf8mb4{}", Quoted(name))));
+    let all: String = std::iter::once('.').chain(letters().map(|(_, letter)| *letter)).collect();
     sql!("SUBSTRING(_utf8mb4{},1+COALESCE(FIELD(JSON_TYPE({}),{}),0),1)", Quoted(&all), value, names)
 }
 
 /// Values in an array or object tree of 5.7 at most, ten to the power of this.
 const DIGITS_57: usize = 4;
 
-/// Each of the values below the root is taken out of the array of all of them, by its number.
-fn types_of_57(column: &Sql, measures: bool) -> Sql {
-    let slow = sql!("CONCAT({},{},{})", letter_of(column, LETTERS_57), below_57(column, "$**.*"), below_57(column, "$**[*]"));
-    let text = sql!("CAST({} AS CHAR CHARACTER SET utf8mb4)", column);
+/// Whether the text of a document tells its types.
+fn is_plain_on_57(document: &Sql, measures: bool) -> Sql {
+    let text = sql!("CAST({} AS CHAR CHARACTER SET utf8mb4)", document);
+    if !measures {
+        return sql!("{} NOT REGEXP _utf8mb4'[0-9]' AND {} NOT LIKE _utf8mb4'%base64:type%'", text, text);
+    }
     // What text loses changes the size, and always in one direction once these are not there: bytes, dates and times, which
     // grow when they become strings; numbers with a fraction, of which a DECIMAL may have any size; and numbers beyond 32 bits,
     // which take as much as a DOUBLE.
-    let quick = if measures {
-        sql!(
-            "{} NOT LIKE _utf8mb4'%base64:type%' AND {} NOT LIKE _utf8mb4'%____-__-__%' AND {} NOT REGEXP _utf8mb4{} \
-             AND JSON_STORAGE_SIZE({})=JSON_STORAGE_SIZE(CAST({} AS JSON))",
-            text,
-            text,
-            text,
-            "'[0-9][.][0-9]|[0-9]{10}'",
-            column,
-            text
-        )
-    } else {
-        sql!("{} NOT REGEXP _utf8mb4'[0-9]' AND {} NOT LIKE _utf8mb4'%base64:type%'", text, text)
-    };
-    sql!("CASE WHEN {} IS NULL THEN '.' WHEN {} THEN '.' ELSE {} END", column, quick, slow)
+    sql!("{} NOT REGEXP _utf8mb4{} AND JSON_STORAGE_SIZE({})=JSON_STORAGE_SIZE(CAST({} AS JSON))", text, DOUBTFUL, document, text)
 }
 
+fn types_of_57(column: &Sql, measures: bool, paths: &JsonPaths) -> Sql {
+    let mut by_path = Sql::default();
+    let literals: Vec<Sql> = paths.literals().collect();
+    if let Some(first) = literals.first() {
+        let nulls = Sql::list(literals.iter().map(|path| sql!("{},NULL", path)));
+        let replaced = sql!("JSON_REPLACE({},{})", column, nulls);
+        let letters = Sql::list(literals.iter().map(|path| letter_of(&sql!("JSON_EXTRACT({},{})", column, path), OF_57)));
+        // What is at the paths must be no containers, in which there might be more. The first path comes twice: what one path alone finds
+        // does not come in an array.
+        by_path = sql!(
+            " WHEN {} AND COALESCE(JSON_DEPTH(JSON_EXTRACT({},{},{})),1)<=2 THEN CONCAT(_utf8mb4'+',{})",
+            is_plain_on_57(&replaced, measures),
+            column,
+            first,
+            Sql::list(&literals),
+            letters
+        );
+    }
+    let all = sql!("CONCAT({},{},{})", letter_of(column, OF_57), below_57(column, "$**.*"), below_57(column, "$**[*]"));
+    let plain = is_plain_on_57(column, measures);
+    sql!("CASE WHEN {} IS NULL THEN '.' WHEN {} THEN '.'{} ELSE {} END", column, plain, by_path, all)
+}
+
+/// Each of the values below the root is taken out of the array of all of them, by its number.
 fn below_57(column: &Sql, path: &'static str) -> Sql {
     let all = sql!("JSON_EXTRACT({},_utf8mb4'{}')", column, path);
     let digits = "(SELECT 0 godwit_d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 \
@@ -163,7 +171,7 @@ fn below_57(column: &Sql, path: &'static str) -> Sql {
         // The join stops at the last value's number, at every digit.
         conditions.add(&sql!("{}<JSON_LENGTH({})", number, all));
     }
-    let letter = letter_of(&sql!("JSON_EXTRACT({},CONCAT(_utf8mb4'$[',{},_utf8mb4']'))", all, number), LETTERS_57);
+    let letter = letter_of(&sql!("JSON_EXTRACT({},CONCAT(_utf8mb4'$[',{},_utf8mb4']'))", all, number), OF_57);
     sql!("COALESCE((SELECT GROUP_CONCAT({} ORDER BY {} SEPARATOR '') FROM {} WHERE {}),'')", letter, number, tables, conditions)
 }
 
@@ -227,11 +235,13 @@ fn is_beyond_integer(number: &[u8]) -> bool {
 }
 
 /// The canonical form of a document from its text and the letters of its values: of the root, then of all members of objects,
-/// then of all elements of arrays; within both, a container's children stand together, before those of its children.
+/// then of all elements of arrays; within both, a container's children stand together, before those of its children. Or, behind a `+`, the letters
+/// of the values at `paths`.
 ///
 /// # Errors
 /// Definite when the letters are not those of this text.
-pub fn typed<'a>(text: &'a [u8], letters: &[u8]) -> Result<Cow<'a, [u8]>> {
+pub fn typed<'a>(text: &'a [u8], letters: &[u8], paths: &JsonPaths) -> Result<Cow<'a, [u8]>> {
+    let (letters, by_path) = letters.strip_prefix(&[BY_PATH]).map_or((letters, false), |letters| (letters, true));
     // Most documents: integers, if any, are small.
     let is_small = || !text.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() > 9);
     let integers = |letters: &[u8]| letters.iter().all(|letter| matches!(*letter, PLAIN | b'I'));
@@ -239,6 +249,12 @@ pub fn typed<'a>(text: &'a [u8], letters: &[u8]) -> Result<Cow<'a, [u8]>> {
         return Ok(Cow::Borrowed(text));
     }
     let mut nodes = nodes(text).map_err(mismatch)?;
+    if by_path {
+        if letters.len() != paths.len() || !paths.assign(text, &mut nodes, letters, PLAIN) {
+            return Err(mismatch("there is no value where a type was found"));
+        }
+        return print(text, &nodes);
+    }
     if letters.len() != nodes.len() {
         return Err(mismatch(format!("{} values, {} types", nodes.len(), letters.len())));
     }

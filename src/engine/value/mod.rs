@@ -21,6 +21,7 @@
 
 mod json_identity;
 pub mod json_nodes;
+pub mod json_paths;
 pub mod json_sql;
 pub mod json_types;
 pub mod literal;
