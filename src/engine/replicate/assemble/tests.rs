@@ -302,9 +302,9 @@ fn what_is_rolled_back_of_a_transaction_is_kept_in_few_stretches() {
 #[test]
 fn a_position_that_grows_with_every_transaction_stops_the_task() {
     let mut log = Log::new(5000, None);
-    // As many servers as a set can name: tags of one uuid are as good.
-    let mut uuids: Vec<String> = (0..65_600u32).map(|number| format!("{number:08x}-0000-0000-0000-000000000000:1")).collect();
-    let last = uuids.split_off(65_000);
+    // A transaction of each of as many servers.
+    let mut uuids: Vec<String> = (0..65_540u32).map(|number| format!("{number:08x}-0000-0000-0000-000000000000:1")).collect();
+    let last = uuids.split_off(65_530);
     log.assembler.position.gtid = GtidPosition::MySql(uuids.join(",").parse().unwrap());
     let error = last.into_iter().find_map(|name| {
         log.begin(TransactionStart::named(TransactionId::MySql(name.parse().unwrap())));
