@@ -43,6 +43,7 @@ fuzz: ## libFuzzer on everything that reads what others wrote, GODWIT_FUZZ_SECON
 
 test-fuzz: ## the fuzzers, with new seeds for GODWIT_FUZZ_MINUTES (60)
 	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test e2e --locked -- --nocapture families::cascades_beside_snapshots fuzz_keys::
+	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test e2e --locked -- --nocapture --ignored fuzz_keyless::
 	GODWIT_FUZZ_MINUTES=$${GODWIT_FUZZ_MINUTES:-60} cargo test --test schema_real --locked definitions_survive -- --nocapture
 
 lint: fmt clippy doc shell deny advisories ## formatting, clippy, links of the documentation, shellcheck, licences, banned crates, advisories where they can be had

@@ -496,7 +496,7 @@ impl Record {
             (&self.task, LAYOUT, Stage::Starting.name(), to_json(&fingerprint)?, source_uuid, &start_json),
         )
         .await
-        .context("recording the task")?;
+        .map_err(|error| recorded_meanwhile(error.into()))?;
         let (owners, tasks) = (self.table(ownership::TABLE), self.table("task"));
         ownership::take(&mut conn, ownership::Tables { owners: &owners, tasks: &tasks }, &self.task, destinations).await?;
         for lane in 0..LANES {
@@ -681,5 +681,28 @@ impl Record {
                 })
             })
             .collect()
+    }
+}
+
+/// What it means that the task could not be recorded. An engine that was killed may leave a transaction that is committed after the next one has
+/// looked: the record is there when that one wants to make it, and is to be read.
+fn recorded_meanwhile(error: Error) -> Error {
+    if error.is_duplicate() {
+        return Error::transient("another engine has just recorded this task, which is taken up from its record");
+    }
+    error.context("recording the task")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_recorded_meanwhile_is_taken_up() {
+        let of = |code: u16| {
+            let said = mysql_async::ServerError { code, message: "Duplicate entry".into(), state: "23000".into() };
+            recorded_meanwhile(mysql_async::Error::Server(said).into())
+        };
+        assert!(of(1062).is_retryable() && !of(1064).is_retryable());
     }
 }

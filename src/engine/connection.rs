@@ -406,13 +406,14 @@ fn common_settings(role: Role) -> Vec<Sql> {
     };
     // The log waits while a transaction of any size is applied.
     let patience = if role == Role::Dump { 86_400u32 } else { 3600 };
+    // GROUP_CONCAT: one letter for each value of a JSON document (`value::json_types`).
     vec![
         sql!("SET NAMES {}", names),
         sql!(
             "SET SESSION sql_mode='{}', time_zone='+00:00', autocommit=1, sql_auto_is_null=0, sql_safe_updates=0, \
              sql_select_limit=18446744073709551615, sql_big_selects=1, sql_buffer_result=0, completion_type=0, \
              sql_quote_show_create=1, net_write_timeout={}, net_read_timeout=3600, wait_timeout=28800, \
-             lc_messages='en_US', group_concat_max_len=1048576",
+             lc_messages='en_US', group_concat_max_len=1073741824",
             sql_mode,
             patience
         ),
@@ -458,8 +459,6 @@ fn flavor_settings(role: Role, info: &ServerInfo) -> Vec<Sql> {
                 // Or FORCE INDEX does not find a key that was made invisible (error 1176; 8.0.15 does not either way, 9.7 does).
                 settings.push(Sql::new("SET SESSION optimizer_switch='use_invisible_indexes=on'"));
             }
-            // One letter for each value of a JSON document (`value::json_types`).
-            settings.push(Sql::new("SET SESSION group_concat_max_len=1073741824"));
             if info.is_mysql_since(8, 0, 4) && !info.is_mysql_since(8, 0, 21) {
                 settings.push(Sql::new(STATEMENTS_OF_TEXT));
             }

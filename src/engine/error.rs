@@ -74,6 +74,11 @@ impl Error {
         self.class == Class::Definite && self.code.is_some()
     }
 
+    /// A row with this key is there already (ER_DUP_ENTRY).
+    pub fn is_duplicate(&self) -> bool {
+        self.code == Some(1062)
+    }
+
     /// The server does not take the account or its password (ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR).
     pub fn is_login_refused(&self) -> bool {
         matches!(self.code, Some(1045 | 1698))

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
+use crate::memory;
 use crate::shop::random::Random;
 use crate::support::writers::load;
 use crate::support::{Migration, Running, Server, Writers, assert_equal, number, place, sleep};
@@ -149,6 +150,7 @@ async fn an_engine_is_killed_where_there_are_no_gtids() {
     let destination = Server::start("mysql80", &[]);
     load(&source, rows(), false).await;
     round(&source, &destination, 100, number("GODWIT_CRASH_KILLS", 8).div_ceil(2)).await;
+    memory::keys_without_room(&source, &destination).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -214,6 +214,19 @@ async fn a_reset_log(kind: &str, options: &[&str], reset: &str) {
     stops().await;
     source.run(&["FLUSH BINARY LOGS", &change(77), "FLUSH BINARY LOGS", &change(78)]).await;
     stops().await;
+    // Under a task that runs.
+    destination.run(&["DROP DATABASE shop", "DROP DATABASE godwit"]).await;
+    let mut running = migration.start(&[]);
+    running.until_phase("Replicating", Duration::from_secs(30)).await;
+    source.run(&[reset, "INSERT INTO shop.items VALUES (200, 'after', 1)"]).await;
+    let code = running.wait(Duration::from_secs(60)).await;
+    let log = running.log();
+    // By what the source says when it sends no more, or by what is found when the log is looked at again.
+    let reasons =
+        ["the source cannot send the binary log from where the task stands", "is not the one that the task has followed"];
+    assert!(code == Some(FAILED) && reasons.iter().any(|reason| log.contains(reason)), "{code:?}\n{log}");
+    migration.run_until_caught_up().await.expect(FAILED).says("is not the one that the task has followed");
+    assert_eq!(destination.list("SELECT id FROM shop.items WHERE name='after'").await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@
 //! are skipped, all others read again.
 
 pub mod chunks;
+pub mod json_sample;
 pub mod range;
 mod reader;
 pub mod snapshot;

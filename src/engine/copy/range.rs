@@ -268,7 +268,7 @@ pub fn select_statement(table: &TablePlan, side: Side, condition: &Sql, options:
         out.add(&select_expression(name, &column.column.kind));
         if column.column.kind == Kind::Json
             && options.json_types
-            && let Some(types) = side.json(column).types_expression(&sql!("{}", Name(name)))
+            && let Some(types) = side.json(column).types_expression(&sql!("{}", Name(name)), &column.json.paths)
         {
             out.push(",");
             out.add(&types);
@@ -361,11 +361,12 @@ impl<'a> RowReader<'a> {
         }
         let mut values = values.into_iter();
         for &place in &self.places {
-            let column = &self.table.columns[place].column;
+            let planned = &self.table.columns[place];
+            let column = &planned.column;
             let value = values.next().unwrap_or(Value::NULL);
             if with_types && column.kind == Kind::Json {
                 let types = values.next().unwrap_or(Value::NULL);
-                push_document(&mut self.builder, value, types)
+                push_document(&mut self.builder, value, types, &planned.json.paths)
                     .map_err(|error| error.context(format!("{} column {}", self.table.source, column.name)))?;
                 continue;
             }

@@ -21,6 +21,9 @@ const ASKED_WITHIN: Duration = Duration::from_secs(10);
 /// The names of what touched the tables are kept from its opening on; a dump serves no longer than this.
 const SERVES: Duration = Duration::from_secs(60);
 
+/// Names beyond this are not kept: the dump serves no longer, and every table counts as touched in it.
+const MOST_NAMES: usize = 250_000;
+
 /// See the module's page.
 pub struct Touched {
     source: Connector,
@@ -53,6 +56,8 @@ struct Seen {
     any_table: Option<GtidPosition>,
     /// Rows outside of a named transaction: nothing can be said.
     nameless: bool,
+    /// Names in the sets, about.
+    names: usize,
 }
 
 impl Touched {
@@ -103,7 +108,8 @@ impl Touched {
 
 impl Watch {
     fn serves(&self, from: &GtidPosition) -> bool {
-        self.asked.elapsed() < ASKED_WITHIN && self.opened.elapsed() < SERVES && self.from.is_subset_of(from)
+        let is_full = self.seen.names > MOST_NAMES;
+        self.asked.elapsed() < ASKED_WITHIN && self.opened.elapsed() < SERVES && self.from.is_subset_of(from) && !is_full
     }
 
     async fn read_to(&mut self, end: &(String, u64), tables: &HashMap<(String, String), u32>) -> Result<()> {
@@ -134,7 +140,7 @@ impl Seen {
             // Its rows stand further up, where it was prepared.
             Event::Query(query) if query.sql.starts_with(b"XA COMMIT") => {
                 let set = self.any_table.get_or_insert_with(no_transaction);
-                self.nameless |= !insert(set, self.at_hand.as_ref());
+                self.nameless |= !insert(set, self.at_hand.as_ref(), &mut self.names);
             }
             _ => {}
         }
@@ -144,13 +150,13 @@ impl Seen {
         let Some(table) = tables.get(&(map.database.clone(), map.table.clone())) else { return };
         let sets = if carries_on { &mut self.carried_on } else { &mut self.by_table };
         let set = sets.entry(*table).or_insert_with(no_transaction);
-        self.nameless |= !insert(set, self.at_hand.as_ref());
+        self.nameless |= !insert(set, self.at_hand.as_ref(), &mut self.names);
     }
 
     fn is_touched(&self, tables: &[u32], above: &[u32], from: &GtidPosition) -> bool {
         let own = tables.iter().filter_map(|table| self.by_table.get(table));
         let sets = own.chain(above.iter().filter_map(|table| self.carried_on.get(table))).chain(&self.any_table);
-        self.nameless || sets.into_iter().any(|set| !set.is_subset_of(from))
+        self.nameless || self.names > MOST_NAMES || sets.into_iter().any(|set| !set.is_subset_of(from))
     }
 }
 
@@ -159,9 +165,13 @@ fn no_transaction() -> GtidPosition {
 }
 
 /// False: it has no name.
-fn insert(set: &mut GtidPosition, id: Option<&TransactionId>) -> bool {
+fn insert(set: &mut GtidPosition, id: Option<&TransactionId>, names: &mut usize) -> bool {
     let Some(id @ TransactionId::MySql(_)) = id else { return false };
-    set.insert(id);
+    // A statement has a description for each table, a transaction many statements.
+    if *names <= MOST_NAMES && set.contains(id) == Some(false) {
+        *names += 1;
+        set.insert(id);
+    }
     true
 }
 
@@ -204,7 +214,10 @@ mod tests {
         seen.rows_of(&map("a"), &tables, true);
         assert!(seen.is_touched(&[1], &[0], &up_to(7)) && !seen.is_touched(&[1], &[0], &up_to(8)), "by way of a foreign key");
         assert!(!seen.is_touched(&[1], &[], &up_to(7)));
-        assert!(!seen.nameless);
+        assert!(!seen.nameless && seen.names == 3);
+        let names = std::mem::replace(&mut seen.names, MOST_NAMES + 1);
+        assert!(seen.is_touched(&[1], &[], &up_to(100)), "there was no room for more names");
+        seen.names = names;
         seen.at_hand = Some(TransactionId::Anonymous);
         seen.rows_of(&map("a"), &tables, false);
         assert!(seen.is_touched(&[1], &[], &up_to(100)), "without names nothing can be said");

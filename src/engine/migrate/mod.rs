@@ -381,7 +381,6 @@ impl Attempt<'_> {
         if floor.goes_by_place() && floor.last.is_none() {
             floor.last.clone_from(&start.last);
         }
-        let budget = self.task.sizing.queue_bytes;
         let valid_from: HashMap<u32, Position> = saved
             .tables
             .iter()
@@ -404,7 +403,7 @@ impl Attempt<'_> {
             positions.clone(),
             &valid_from,
             Arc::clone(&self.cascades),
-            budget,
+            self.task.sizing.log,
         ));
         if self.plan.full {
             // A table of a higher level whose turn has not come: a table that its cascades come through is not copied yet.

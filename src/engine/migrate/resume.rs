@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Attempt, CASCADES, LOGGED, cascades, lower_case_table_names, mode};
 use crate::engine::checkpoint::{Record, Saved, SavedTable};
 use crate::engine::connection::{self, Connector, Role, ServerInfo};
+use crate::engine::copy::json_sample;
 use crate::engine::entry::Task;
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::mapping::NameRules;
@@ -45,6 +46,7 @@ pub(super) async fn resume<'a>(
     let recorded = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
     let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
     let plan = resolve(task.spec(), &selection, &catalog)?.between(&source_info, &destination_info);
+    let (plan, _) = json_sample::look(plan, &source).await?;
     // The fingerprint keeps the selection as it was, but for the heartbeat's database, which patterns leave out.
     let planned = |table: &&SavedTable| {
         plan.tables.iter().any(|t| t.source.database == table.definition.database && t.source.table == table.definition.table)

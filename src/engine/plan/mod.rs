@@ -19,6 +19,7 @@ use crate::engine::connection::ServerInfo;
 use crate::engine::quote::quote_qualified;
 use crate::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
 use crate::engine::schema::view_session::ViewSession;
+use crate::engine::value::json_paths::JsonPaths;
 use crate::engine::value::json_types::JsonServer;
 
 /// A database and a table.
@@ -60,11 +61,11 @@ impl Plan {
     /// The same plan for these servers.
     #[must_use]
     pub fn between(mut self, source: &ServerInfo, destination: &ServerInfo) -> Self {
-        let json = JsonSides { source: JsonServer::of(source), destination: JsonServer::of(destination) };
+        let json = JsonSides { source: JsonServer::of(source), destination: JsonServer::of(destination), ..JsonSides::default() };
         for table in &mut self.tables {
             let with_json = |column: &ColumnPlan| column.column.kind == Kind::Json;
             if table.columns.iter().any(with_json) {
-                let columns = table.columns.iter().cloned().map(|column| ColumnPlan { json, ..column });
+                let columns = table.columns.iter().cloned().map(|column| ColumnPlan { json: json.clone(), ..column });
                 *table = Arc::new(TablePlan { columns: columns.collect(), ..TablePlan::clone(table) });
             }
         }
@@ -160,10 +161,12 @@ pub struct ColumnPlan {
 }
 
 /// See [`JsonServer`]; nothing until [`Plan::between`] has said who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JsonSides {
     pub source: JsonServer,
     pub destination: JsonServer,
+    /// Where a server of MySQL 5.7 is asked for types.
+    pub paths: JsonPaths,
 }
 
 impl TablePlan {

@@ -233,6 +233,8 @@ pub struct SourceObjects {
     pub beside_heartbeat: Vec<String>,
     /// XA transactions that are prepared, where the log is followed.
     pub undecided: Undecided,
+    /// Of some documents that were looked at: columns with values that the destination cannot be given, and why.
+    pub refused_documents: Vec<String>,
 }
 
 /// A foreign key or check that stands at the destination.

@@ -12,6 +12,7 @@ use super::{Own, Trials};
 use super::{read_destination, read_source};
 use crate::api::{MigrationTaskSpec, MigrationType};
 use crate::engine::connection::{Connector, ServerInfo};
+use crate::engine::copy::json_sample;
 use crate::engine::error::{Class, Error, Result};
 use crate::engine::plan::mapping::NameRules;
 use crate::engine::plan::resolve::resolve;
@@ -83,8 +84,10 @@ pub async fn gather(
     match source.talk(resolve_objects(spec, names, &mut source_conn.conn)).await {
         Ok((selection, plan)) => {
             let plan = plan.between(&context.source.info, &context.destination.info);
+            let (plan, refused_documents) = source.talk(json_sample::look(plan, source)).await?;
             let objects = read_source::objects(&mut source_conn.conn, &context.source.info, &plan);
             context.source_objects = source.talk(objects).await?;
+            context.source_objects.refused_documents = refused_documents;
             let beside = beside_heartbeat(spec, &selection, &mut source_conn.conn);
             context.source_objects.beside_heartbeat = source.talk(beside).await?;
             if plan.incremental && context.source.flag("log_bin") == Some(true) {

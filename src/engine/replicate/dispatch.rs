@@ -20,6 +20,7 @@ pub use super::gate::Gate;
 use super::gate::{Collected, Steps};
 use crate::engine::error::{Error, Result};
 use crate::engine::plan::{Plan, TableName};
+use crate::engine::sizing::LogBudget;
 use crate::engine::source::position::{Position, TransactionId};
 use crate::engine::value::Row;
 
@@ -165,8 +166,7 @@ pub struct Dispatcher {
     budget: Arc<Semaphore>,
     budget_kib: u32,
     hasher: KeyHasher,
-    /// Bytes of what may be kept of touched keys.
-    drop_bytes: usize,
+    limits: LogBudget,
 }
 
 /// A chunk's place among the changes of the log.
@@ -185,9 +185,6 @@ fn lane_of_name(name: &TableName, lanes: usize) -> u32 {
     (xxhash_rust::xxh3::xxh3_64(&key) % lanes.max(1) as u64) as u32
 }
 
-/// Touched keys that are kept take this part of what changes in the queues may take.
-const DROP_SHARE: usize = 4;
-
 /// Bytes become permits of a kibibyte.
 fn permits(bytes: usize, limit: u32) -> u32 {
     u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(limit)
@@ -203,10 +200,10 @@ impl Dispatcher {
         resumed_at: Vec<Position>,
         valid_from: &HashMap<u32, Position>,
         cascades: Arc<Cascades>,
-        budget_bytes: usize,
+        limits: LogBudget,
     ) -> Self {
         let lanes = resumed_at.len();
-        let budget_kib = u32::try_from(budget_bytes / 1024).unwrap_or(u32::MAX).max(1);
+        let budget_kib = u32::try_from(limits.queue_bytes / 1024).unwrap_or(u32::MAX).max(1);
         let lane_of_table: Vec<Option<u32>> = plan
             .tables
             .iter()
@@ -253,8 +250,13 @@ impl Dispatcher {
             budget: Arc::new(Semaphore::new(budget_kib as usize)),
             budget_kib,
             hasher: KeyHasher::default(),
-            drop_bytes: budget_bytes / DROP_SHARE,
+            limits,
         }
+    }
+
+    /// What may be held.
+    pub fn limits(&self) -> LogBudget {
+        self.limits
     }
 
     /// Number of lanes.
@@ -320,7 +322,7 @@ impl Dispatcher {
         for ticket in tickets {
             let Some(chunk) = open_chunks.get_mut(ticket) else { continue };
             let (before, was_full) = (chunk.touched.bytes(), chunk.touched.is_full());
-            chunk.touched.insert(hash, self.drop_bytes.saturating_sub(*touched_bytes));
+            chunk.touched.insert(hash, self.limits.touched_bytes.saturating_sub(*touched_bytes));
             *touched_bytes = *touched_bytes + chunk.touched.bytes() - before;
             *pressed |= chunk.touched.is_full() && !was_full;
         }
@@ -545,12 +547,14 @@ impl Dispatcher {
             return;
         }
         let mut state = lock(&self.state);
-        state.collectors.retain(|collector| {
-            let Some(collected) = collector.steps.upgrade() else { return false };
+        state.collectors.retain(|collector| collector.steps.strong_count() > 0);
+        let held: usize = state.collectors.iter().filter_map(|one| one.steps.upgrade()).map(|steps| lock(&steps).bytes()).sum();
+        let mut room = self.limits.cascaded_bytes.saturating_sub(held);
+        for collector in &state.collectors {
+            let Some(collected) = collector.steps.upgrade() else { continue };
             let of_chunk = steps.iter().filter(|step| step.table == collector.table && step.sequence > collector.registered);
-            lock(&collected).add(of_chunk);
-            true
-        });
+            lock(&collected).add(of_chunk, &mut room);
+        }
     }
 
     /// Whether a foreign key can change rows of the table, so that its chunks wait for the lane.

@@ -10,10 +10,11 @@ fn place(offset: u64) -> Position {
     Position { file: "b.000001".into(), offset, ..Position::default() }
 }
 
-fn dispatcher(budget: usize) -> Dispatcher {
+fn dispatcher(touched_bytes: usize) -> Dispatcher {
     let columns = vec![column("id", Kind::VarBinary), column("v", Kind::Int { unsigned: false })];
     let plan = plan_of(table_plan(definition("d", "t", columns)));
-    Dispatcher::new(&plan, place(4), place(4), vec![place(4); 4], &HashMap::new(), Arc::new(Cascades::none()), budget)
+    let limits = LogBudget { touched_bytes, ..LogBudget::default() };
+    Dispatcher::new(&plan, place(4), place(4), vec![place(4); 4], &HashMap::new(), Arc::new(Cascades::none()), limits)
 }
 
 /// 220 bytes.
@@ -44,7 +45,7 @@ async fn written(dispatcher: &Dispatcher, ticket: ChunkTicket) -> DropSet {
 
 #[tokio::test]
 async fn touched_keys_are_bounded_and_a_chunk_without_room_is_read_again() {
-    let dispatcher = dispatcher(4 << 20);
+    let dispatcher = dispatcher(1 << 20);
     let (read, _) = dispatcher.open_chunk(0).await;
     update(&dispatcher, 0..100).await;
     // Its rows are 50 to 149; the log has far to go.
@@ -55,7 +56,7 @@ async fn touched_keys_are_bounded_and_a_chunk_without_room_is_read_again() {
     assert!(!dispatcher.is_pressed());
     update(&dispatcher, 1000..31_000).await;
     assert!(dispatcher.is_pressed());
-    assert!(lock(&dispatcher.state).touched_bytes <= (4 << 20) / DROP_SHARE + 100);
+    assert!(lock(&dispatcher.state).touched_bytes <= (1 << 20) + 100);
     let set = written(&dispatcher, read).await;
     let expected: Vec<u32> = (50..150).filter(|number| *number < 120).collect();
     assert_eq!((50..150).filter(|number| set.contains(&key(*number))).collect::<Vec<_>>(), expected);
@@ -74,7 +75,7 @@ async fn touched_keys_are_bounded_and_a_chunk_without_room_is_read_again() {
 
 #[tokio::test]
 async fn a_chunk_of_a_quiet_table_keeps_what_comes() {
-    let dispatcher = dispatcher(4 << 20);
+    let dispatcher = dispatcher(1 << 20);
     let (ticket, from) = dispatcher.open_chunk(0).await;
     dispatcher.read(ticket, (&from.file, from.offset), (0..1).map(key));
     update(&dispatcher, 5..6).await;
@@ -83,7 +84,7 @@ async fn a_chunk_of_a_quiet_table_keeps_what_comes() {
 
 #[tokio::test]
 async fn a_change_without_a_lane_is_an_error() {
-    let dispatcher = dispatcher(4 << 20);
+    let dispatcher = dispatcher(1 << 20);
     let began = Began { id: &TransactionId::Anonymous, file: "b.000001", offset: 4 };
     for kind in [ChangeKind::Insert { row: key(1) }, ChangeKind::Remove { row: key(1) }] {
         let error = dispatcher.part(vec![Change { table: 0, kind }], &began).await.unwrap_err();

@@ -7,9 +7,6 @@ use tokio::sync::watch;
 use super::cascade::{Applied, Uncertain};
 use super::dispatch::lock;
 
-/// What cascades did to a chunk on its way is kept up to this; a chunk with more is read again.
-const STEPS_BYTES: usize = 4 << 20;
-
 /// Keeps the changes behind a chunk until the chunk's rows are committed, or those of some tables while they are altered.
 #[derive(Debug)]
 pub struct Gate {
@@ -33,16 +30,23 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    pub fn add<'a>(&mut self, steps: impl Iterator<Item = &'a Arc<Applied>>) {
-        for step in steps {
-            self.bytes += step.size();
-            self.too_many |= self.bytes > STEPS_BYTES;
-            if self.too_many {
-                self.steps = Vec::new();
+    /// `room`: bytes that the steps of all chunks may still take. A chunk whose steps find none is read again.
+    pub fn add<'a>(&mut self, steps: impl Iterator<Item = &'a Arc<Applied>>, room: &mut usize) {
+        for step in steps.filter(|_| !self.too_many).collect::<Vec<_>>() {
+            let Some(left) = room.checked_sub(step.size()) else {
+                *room += self.bytes;
+                *self = Self { too_many: true, ..Self::default() };
                 return;
-            }
+            };
+            *room = left;
+            self.bytes += step.size();
             self.steps.push(Arc::clone(step));
         }
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

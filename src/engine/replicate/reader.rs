@@ -85,7 +85,8 @@ impl Reader {
                 self.valid_from,
                 self.clock_offset,
             )
-            .with_heartbeat(self.heartbeat),
+            .with_heartbeat(self.heartbeat)
+            .within(self.dispatcher.limits()),
             decoder: Decoder::for_version(&self.source_info.version_text).with_largest_event(self.source.largest_event()),
             readings: Readings::default(),
             dispatcher: self.dispatcher,

@@ -222,7 +222,7 @@ proptest! {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         for (mut column, server) in columns().into_iter().flat_map(|column| SERVERS.map(|server| (column.clone(), server))) {
             column.character_set = Some(text.clone());
-            let json = JsonSides { source: server, destination: server };
+            let json = JsonSides { source: server, destination: server, ..JsonSides::default() };
             let planned = ColumnPlan { image: 0, destination_name: text.clone(), write: true, column, json };
             let mut inserted = Sql::default();
             push_insert_literal(&mut inserted, &planned, Some(&bytes));

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use super::json_nodes::MAX_DEPTH;
 use super::json_types::{JsonServer, MARK, is_typed, number_end, plain, skip_string};
 use crate::engine::sql::Sql;
 use crate::engine::sql::words::{is_exact_number, is_number};
@@ -83,7 +84,7 @@ pub fn printed(document: &[u8], server: JsonServer) -> Cow<'_, [u8]> {
 pub fn push_json(out: &mut Sql, document: &[u8], server: JsonServer) {
     if is_typed(document) && server != JsonServer::Text {
         let mut built = Sql::with_capacity(document.len() + document.len() / 4);
-        let mut builder = Builder { text: document, server };
+        let mut builder = Builder { text: document, server, depth: 0 };
         if builder.value(&mut built, 1) == Some(document.len()) {
             return out.add(&built);
         }
@@ -112,7 +113,7 @@ pub fn refusal(document: &[u8], server: JsonServer) -> Option<String> {
             _ => place += 1,
         }
     }
-    let mut builder = Builder { text: document, server };
+    let mut builder = Builder { text: document, server, depth: 0 };
     let end = builder.value(&mut Sql::with_capacity(document.len() + document.len() / 4), 1);
     (end != Some(document.len())).then(|| "a JSON document that is not in the form that documents travel in".to_owned())
 }
@@ -245,6 +246,8 @@ fn push_time(out: &mut Sql, text: &[u8]) {
 struct Builder<'a> {
     text: &'a [u8],
     server: JsonServer,
+    /// Of the container at hand.
+    depth: usize,
 }
 
 impl Builder<'_> {
@@ -272,7 +275,13 @@ impl Builder<'_> {
                     self.parsed(out, place, end);
                     return Some(end);
                 }
-                self.members(out, place, open == b'{')
+                if self.depth >= MAX_DEPTH {
+                    return None;
+                }
+                self.depth += 1;
+                let end = self.members(out, place, open == b'{');
+                self.depth -= 1;
+                end
             }
             b'"' => {
                 let end = skip_string(self.text, place);
@@ -512,6 +521,17 @@ mod tests {
         assert_eq!(refusal(binary, JsonServer::MySql8021), None);
         assert!(refusal(binary, JsonServer::MySql57 { measures: true }).unwrap().contains("type 254"));
         assert!(refusal(br##"##b"base64:type249:QUI=""##, JsonServer::MySql8021).is_some());
+    }
+
+    #[test]
+    fn a_document_nests_as_deep_as_servers_let_it() {
+        let nested = |depth: usize| [b"#".to_vec(), b"[".repeat(depth), b"#D1.5".to_vec(), b"]".repeat(depth)].concat();
+        assert_eq!(refusal(&nested(100), JsonServer::MySql8021), None);
+        let deep = nested(101);
+        assert!(refusal(&deep, JsonServer::MySql8021).unwrap().contains("not in the form"));
+        let mut out = Sql::default();
+        push_json(&mut out, &nested(1 << 16), JsonServer::MySql8021);
+        assert!(out.as_bytes().starts_with(b"_utf8mb4'[["), "it goes as text, which the server refuses");
     }
 
     #[test]

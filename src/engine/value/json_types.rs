@@ -14,11 +14,13 @@
 //!
 //! The log holds the types. A SELECT has to ask for them: beside each document it selects [`JsonServer::types_expression`], one
 //! letter for each value, `.` where the text says enough, and [`typed`] puts both together. MySQL 5.7 has no quick way to list
-//! the types of a document; there a comparison of storage sizes first tells the documents of which nothing can be lost, and
-//! integers count as what a parser makes of their digits, by the copy and by the log.
+//! the types of a document; there a comparison of storage sizes first tells the documents of which nothing can be lost, others are asked
+//! for the types at known paths (`json_paths`), and integers count as what a parser makes of their digits, by the copy and by the log.
 
 use std::borrow::Cow;
 
+use super::json_nodes::{Node, nodes, places};
+use super::json_paths::{DOUBTFUL, JsonPaths};
 use crate::engine::connection::{Flavor, ServerInfo};
 use crate::engine::error::{Error, Result};
 use crate::engine::sql::{Quoted, Sql};
@@ -28,7 +30,7 @@ use crate::sql;
 pub const MARK: u8 = b'#';
 
 /// In what SELECT gives beside a document: nothing but the text is needed.
-const PLAIN: u8 = b'.';
+pub(super) const PLAIN: u8 = b'.';
 
 /// What a server knows of types inside documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,11 +60,11 @@ impl JsonServer {
         }
     }
 
-    /// What to select beside a document; `column` is its quoted name. None: the text is all there is.
-    pub fn types_expression(self, column: &Sql) -> Option<Sql> {
+    /// What to select beside a document; `column` is its quoted name, `paths` are those that [`typed`] gets. None: the text is all there is.
+    pub fn types_expression(self, column: &Sql, paths: &JsonPaths) -> Option<Sql> {
         match self {
             Self::Text => None,
-            Self::MySql57 { measures } => Some(types_of_57(column, measures)),
+            Self::MySql57 { measures } => Some(types_of_57(column, measures, paths)),
             Self::MySql80 | Self::MySql8021 => {
                 // 8.0.15 takes a path in the character set of the session's statements only, which must be one of text.
                 let text = if self == Self::MySql8021 { "_utf8mb4" } else { "" };
@@ -70,24 +72,25 @@ impl JsonServer {
                     sql!(
                         "COALESCE((SELECT GROUP_CONCAT({} ORDER BY godwit_n SEPARATOR '') FROM JSON_TABLE({},{}'{}' \
                          COLUMNS (godwit_n FOR ORDINALITY,godwit_v JSON PATH {}'$')) godwit_t),'')",
-                        letter_of(&Sql::new("godwit_v"), LETTERS),
+                        letter_of(&Sql::new("godwit_v"), OF_INTEGERS),
                         column,
                         text,
                         path,
                         text
                     )
                 };
-                Some(sql!("CONCAT({},{},{})", letter_of(column, LETTERS), below("$**.*"), below("$**[*]")))
+                Some(sql!("CONCAT({},{},{})", letter_of(column, OF_INTEGERS), below("$**.*"), below("$**[*]")))
             }
         }
     }
 }
 
+/// Behind it stand the letters of the values at known paths.
+const BY_PATH: u8 = b'+';
+
 /// Names of JSON_TYPE and their letters.
 const LETTERS: &[(&str, char)] = &[
     ("DECIMAL", 'D'),
-    ("UNSIGNED INTEGER", 'U'),
-    ("INTEGER", 'I'),
     ("DATE", 'd'),
     ("TIME", 't'),
     ("DATETIME", 'm'),
@@ -98,53 +101,59 @@ const LETTERS: &[(&str, char)] = &[
     ("GEOMETRY", 'b'),
 ];
 
-/// The same for 5.7: it prints the DOUBLE 1 as `1`.
-const LETTERS_57: &[(&str, char)] = &[
-    ("DECIMAL", 'D'),
-    ("DOUBLE", 'f'),
-    ("DATE", 'd'),
-    ("TIME", 't'),
-    ("DATETIME", 'm'),
-    ("TIMESTAMP", 's'),
-    ("BLOB", 'b'),
-    ("BIT", 'b'),
-    ("OPAQUE", 'b'),
-    ("GEOMETRY", 'b'),
-];
+/// Where integers are told apart, too.
+const OF_INTEGERS: &[(&str, char)] = &[("UNSIGNED INTEGER", 'U'), ("INTEGER", 'I')];
 
-fn letter_of(value: &Sql, letters: &[(&'static str, char)]) -> Sql {
-    let names = Sql::list(letters.iter().map(|(name, _)| sql!("_utf8mb4{}", Quoted(name))));
-    let all: String = std::iter::once('.').chain(letters.iter().map(|(_, letter)| *letter)).collect();
+/// 5.7 prints the DOUBLE 1 as `1`.
+const OF_57: &[(&str, char)] = &[("DOUBLE", 'f')];
+
+/// The letter of a value's type; `more`: types besides those that every server has.
+fn letter_of(value: &Sql, more: &'static [(&'static str, char)]) -> Sql {
+    let letters = || LETTERS.iter().chain(more);
+    let names = Sql::list(letters().map(|(name, _)| sql!("_utf8mb4{}", Quoted(name))));
+    let all: String = std::iter::once('.').chain(letters().map(|(_, letter)| *letter)).collect();
     sql!("SUBSTRING(_utf8mb4{},1+COALESCE(FIELD(JSON_TYPE({}),{}),0),1)", Quoted(&all), value, names)
 }
 
 /// Values in an array or object tree of 5.7 at most, ten to the power of this.
 const DIGITS_57: usize = 4;
 
-/// Each of the values below the root is taken out of the array of all of them, by its number.
-fn types_of_57(column: &Sql, measures: bool) -> Sql {
-    let slow = sql!("CONCAT({},{},{})", letter_of(column, LETTERS_57), below_57(column, "$**.*"), below_57(column, "$**[*]"));
-    let text = sql!("CAST({} AS CHAR CHARACTER SET utf8mb4)", column);
+/// Whether the text of a document tells its types.
+fn is_plain_on_57(document: &Sql, measures: bool) -> Sql {
+    let text = sql!("CAST({} AS CHAR CHARACTER SET utf8mb4)", document);
+    if !measures {
+        return sql!("{} NOT REGEXP _utf8mb4'[0-9]' AND {} NOT LIKE _utf8mb4'%base64:type%'", text, text);
+    }
     // What text loses changes the size, and always in one direction once these are not there: bytes, dates and times, which
     // grow when they become strings; numbers with a fraction, of which a DECIMAL may have any size; and numbers beyond 32 bits,
     // which take as much as a DOUBLE.
-    let quick = if measures {
-        sql!(
-            "{} NOT LIKE _utf8mb4'%base64:type%' AND {} NOT LIKE _utf8mb4'%____-__-__%' AND {} NOT REGEXP _utf8mb4{} \
-             AND JSON_STORAGE_SIZE({})=JSON_STORAGE_SIZE(CAST({} AS JSON))",
-            text,
-            text,
-            text,
-            "'[0-9][.][0-9]|[0-9]{10}'",
-            column,
-            text
-        )
-    } else {
-        sql!("{} NOT REGEXP _utf8mb4'[0-9]' AND {} NOT LIKE _utf8mb4'%base64:type%'", text, text)
-    };
-    sql!("CASE WHEN {} IS NULL THEN '.' WHEN {} THEN '.' ELSE {} END", column, quick, slow)
+    sql!("{} NOT REGEXP _utf8mb4{} AND JSON_STORAGE_SIZE({})=JSON_STORAGE_SIZE(CAST({} AS JSON))", text, DOUBTFUL, document, text)
 }
 
+fn types_of_57(column: &Sql, measures: bool, paths: &JsonPaths) -> Sql {
+    let mut by_path = Sql::default();
+    let literals: Vec<Sql> = paths.literals().collect();
+    if let Some(first) = literals.first() {
+        let nulls = Sql::list(literals.iter().map(|path| sql!("{},NULL", path)));
+        let replaced = sql!("JSON_REPLACE({},{})", column, nulls);
+        let letters = Sql::list(literals.iter().map(|path| letter_of(&sql!("JSON_EXTRACT({},{})", column, path), OF_57)));
+        // What is at the paths must be no containers, in which there might be more. The first path comes twice: what one path alone finds
+        // does not come in an array.
+        by_path = sql!(
+            " WHEN {} AND COALESCE(JSON_DEPTH(JSON_EXTRACT({},{},{})),1)<=2 THEN CONCAT(_utf8mb4'+',{})",
+            is_plain_on_57(&replaced, measures),
+            column,
+            first,
+            Sql::list(&literals),
+            letters
+        );
+    }
+    let all = sql!("CONCAT({},{},{})", letter_of(column, OF_57), below_57(column, "$**.*"), below_57(column, "$**[*]"));
+    let plain = is_plain_on_57(column, measures);
+    sql!("CASE WHEN {} IS NULL THEN '.' WHEN {} THEN '.'{} ELSE {} END", column, plain, by_path, all)
+}
+
+/// Each of the values below the root is taken out of the array of all of them, by its number.
 fn below_57(column: &Sql, path: &'static str) -> Sql {
     let all = sql!("JSON_EXTRACT({},_utf8mb4'{}')", column, path);
     let digits = "(SELECT 0 godwit_d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 UNION ALL SELECT 5 \
@@ -162,7 +171,7 @@ fn below_57(column: &Sql, path: &'static str) -> Sql {
         // The join stops at the last value's number, at every digit.
         conditions.add(&sql!("{}<JSON_LENGTH({})", number, all));
     }
-    let letter = letter_of(&sql!("JSON_EXTRACT({},CONCAT(_utf8mb4'$[',{},_utf8mb4']'))", all, number), LETTERS_57);
+    let letter = letter_of(&sql!("JSON_EXTRACT({},CONCAT(_utf8mb4'$[',{},_utf8mb4']'))", all, number), OF_57);
     sql!("COALESCE((SELECT GROUP_CONCAT({} ORDER BY {} SEPARATOR '') FROM {} WHERE {}),'')", letter, number, tables, conditions)
 }
 
@@ -226,29 +235,33 @@ fn is_beyond_integer(number: &[u8]) -> bool {
 }
 
 /// The canonical form of a document from its text and the letters of its values: of the root, then of all members of objects,
-/// then of all elements of arrays; within both, a container's children stand together, before those of its children.
+/// then of all elements of arrays; within both, a container's children stand together, before those of its children. Or, behind a `+`, the letters
+/// of the values at `paths`.
 ///
 /// # Errors
 /// Definite when the letters are not those of this text.
-pub fn typed<'a>(text: &'a [u8], letters: &[u8]) -> Result<Cow<'a, [u8]>> {
+pub fn typed<'a>(text: &'a [u8], letters: &[u8], paths: &JsonPaths) -> Result<Cow<'a, [u8]>> {
+    let (letters, by_path) = letters.strip_prefix(&[BY_PATH]).map_or((letters, false), |letters| (letters, true));
     // Most documents: integers, if any, are small.
     let is_small = || !text.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() > 9);
     let integers = |letters: &[u8]| letters.iter().all(|letter| matches!(*letter, PLAIN | b'I'));
     if letters.iter().all(|letter| *letter == PLAIN) || integers(letters) && is_small() {
         return Ok(Cow::Borrowed(text));
     }
-    let mut nodes = Vec::new();
-    let end = read_node(text, 0, 0, &mut nodes).ok_or_else(|| mismatch("the text is no document"))?;
-    if end != text.len() {
-        return Err(mismatch("the text goes on behind the document"));
+    let mut nodes = nodes(text).map_err(mismatch)?;
+    if by_path {
+        if letters.len() != paths.len() || !paths.assign(text, &mut nodes, letters, PLAIN) {
+            return Err(mismatch("there is no value where a type was found"));
+        }
+        return print(text, &nodes);
     }
-    let members = nodes.iter().filter(|node| node.is_object).map(|node| node.children).sum::<usize>();
     if letters.len() != nodes.len() {
         return Err(mismatch(format!("{} values, {} types", nodes.len(), letters.len())));
     }
-    let mut places = Places { member: 1, element: 1 + members };
-    nodes[0].letter = letters[0];
-    assign(&mut nodes, 0, &mut places, letters);
+    let places = places(&nodes);
+    for (node, place) in nodes.iter_mut().zip(places) {
+        node.letter = letters.get(place).copied().unwrap_or(b'?');
+    }
     print(text, &nodes)
 }
 
@@ -257,86 +270,6 @@ fn mismatch(why: impl std::fmt::Display) -> Error {
         "the types inside a JSON document cannot be told ({why}); MySQL 5.7 tells those of {} values",
         10u32.pow(u32::try_from(DIGITS_57).unwrap_or_default())
     ))
-}
-
-struct Node {
-    start: usize,
-    is_object: bool,
-    is_container: bool,
-    children: usize,
-    /// Index behind the last node below this one.
-    end: usize,
-    letter: u8,
-}
-
-/// MySQL allows 100.
-const MAX_DEPTH: usize = 110;
-
-fn skip_separators(text: &[u8], mut place: usize) -> usize {
-    while matches!(text.get(place), Some(b' ' | b',' | b':')) {
-        place += 1;
-    }
-    place
-}
-
-/// Appends the value at `place` and all below it; gives the place behind it.
-fn read_node(text: &[u8], place: usize, depth: usize, nodes: &mut Vec<Node>) -> Option<usize> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
-    let first = *text.get(place)?;
-    let is_container = matches!(first, b'{' | b'[');
-    let is_object = first == b'{';
-    let number = nodes.len();
-    nodes.push(Node { start: place, is_object, is_container, children: 0, end: number + 1, letter: PLAIN });
-    if !is_container {
-        return Some(match first {
-            b'"' => skip_string(text, place),
-            b'-' | b'0'..=b'9' => number_end(text, place),
-            b't' | b'n' => place + 4,
-            b'f' => place + 5,
-            _ => return None,
-        });
-    }
-    let close = if is_object { b'}' } else { b']' };
-    let mut at = skip_separators(text, place + 1);
-    let mut children = 0;
-    while *text.get(at)? != close {
-        if is_object {
-            at = skip_separators(text, skip_string(text, at));
-        }
-        at = skip_separators(text, read_node(text, at, depth + 1, nodes)?);
-        children += 1;
-    }
-    let end = nodes.len();
-    let node = nodes.get_mut(number)?;
-    (node.children, node.end) = (children, end);
-    Some(at + 1)
-}
-
-/// Where the next container's letters stand.
-struct Places {
-    member: usize,
-    element: usize,
-}
-
-fn assign(nodes: &mut [Node], parent: usize, places: &mut Places, letters: &[u8]) {
-    let (children, is_object) = (nodes[parent].children, nodes[parent].is_object);
-    let next = if is_object { &mut places.member } else { &mut places.element };
-    let base = *next;
-    *next += children;
-    let mut child = parent + 1;
-    for number in 0..children {
-        nodes[child].letter = letters.get(base + number).copied().unwrap_or(b'?');
-        child = nodes[child].end;
-    }
-    let mut child = parent + 1;
-    for _ in 0..children {
-        if nodes[child].is_container {
-            assign(nodes, child, places, letters);
-        }
-        child = nodes[child].end;
-    }
 }
 
 fn print<'a>(text: &'a [u8], nodes: &[Node]) -> Result<Cow<'a, [u8]>> {

@@ -4,6 +4,7 @@
 //! are stored as they are after a check that they are well formed in the column's character set.
 
 use super::CellRef;
+use super::json_identity::push_types_condition;
 use super::json_sql;
 use super::json_types::{self, JsonServer};
 use crate::engine::plan::ColumnPlan;
@@ -103,6 +104,7 @@ pub fn push_identity(out: &mut Sql, planned: &ColumnPlan, cell: CellRef<'_>) {
         Kind::Json => {
             out.add(&sql!("CAST({} AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_bin=_utf8mb4", name));
             out.push_string(&json_sql::printed(bytes, planned.json.destination));
+            push_types_condition(out, &sql!("{}", name), bytes, planned.json.destination);
         }
         // As a number, and as an exact one: MariaDB compares a SET with a number beyond 63 bits as doubles.
         Kind::Enum { .. } | Kind::Set { .. } => {

@@ -19,6 +19,9 @@
 //! | JSON | the text MySQL 8 prints for it (`{"a": 1, "b": [true, null]}`), UTF-8, with the types that the text does not tell ([`json_types`]) |
 //! | UUID, INET4, INET6 | the text MariaDB prints |
 
+mod json_identity;
+pub mod json_nodes;
+pub mod json_paths;
 pub mod json_sql;
 pub mod json_types;
 pub mod literal;

@@ -5,6 +5,7 @@
 
 use mysql_async::Value;
 
+use super::json_paths::JsonPaths;
 use super::json_sql::mended;
 use super::json_types::typed;
 use super::{RowBuilder, float_text};
@@ -170,7 +171,7 @@ pub fn push_value(out: &mut RowBuilder, value: Value, column: &Column, scratch: 
 ///
 /// # Errors
 /// When the letters are missing or those of another text.
-pub fn push_document(out: &mut RowBuilder, text: Value, types: Value) -> Result<()> {
+pub fn push_document(out: &mut RowBuilder, text: Value, types: Value, paths: &JsonPaths) -> Result<()> {
     let (text, letters) = match (text, types) {
         (Value::NULL, _) => {
             out.push_null();
@@ -186,7 +187,7 @@ pub fn push_document(out: &mut RowBuilder, text: Value, types: Value) -> Result<
         }
     };
     let mended = mended(&text);
-    let document = typed(mended.as_deref().unwrap_or(&text), &letters)?;
+    let document = typed(mended.as_deref().unwrap_or(&text), &letters, paths)?;
     out.push(Some(&document));
     Ok(())
 }

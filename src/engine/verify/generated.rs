@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::plan::{ColumnPlan, JsonSides, TablePlan};
 use crate::engine::schema::definition::Generated;
+use crate::engine::value::json_paths::JsonPaths;
 
 /// The table with its generated columns among those that are read, as far as the destination has them. Their names are those of the
 /// source: a generated column cannot be renamed.
@@ -16,14 +17,15 @@ pub fn with_generated(table: &Arc<TablePlan>, is_there: impl Fn(&str) -> bool) -
         .iter()
         .enumerate()
         .filter(|(image, column)| column.generated != Generated::No && !is_read(*image) && is_there(&column.name));
-    let json = table.columns.iter().map(|column| column.json).find(|json| *json != JsonSides::default()).unwrap_or_default();
+    let json = table.columns.iter().find(|column| column.json != JsonSides::default());
+    let json = json.map(|column| JsonSides { paths: JsonPaths::default(), ..column.json.clone() }).unwrap_or_default();
     let added: Vec<ColumnPlan> = generated
         .map(|(image, column)| ColumnPlan {
             image,
             destination_name: column.name.clone(),
             write: false,
             column: column.clone(),
-            json,
+            json: json.clone(),
         })
         .collect();
     if added.is_empty() {

@@ -13,6 +13,9 @@ impl Keyed {
             steps.push(EngineStep::Dispatch);
         }
         for (place, chunk) in engine.chunks[..self.chunks.len()].iter().enumerate() {
+            if state.overflows > 0 && chunk.dropped != 0 && !chunk.full {
+                steps.push(EngineStep::Overflow(place));
+            }
             match chunk.phase {
                 Phase::Idle if between || self.is(Broken::RegisteredInsideTransaction) => {
                     steps.push(EngineStep::Register(place));
@@ -99,6 +102,11 @@ impl Keyed {
                     _ => chunk.end = state.source.published(),
                 }
             }
+            EngineStep::Overflow(place) => {
+                state.overflows -= 1;
+                let chunk = &mut engine.chunks[place];
+                (chunk.full, chunk.dropped) = (true, 0);
+            }
             EngineStep::HandOver(place) => {
                 if engine.routed > 0
                     && let Some(transaction) = engine.next_transaction(&state.source)
@@ -141,7 +149,7 @@ impl Keyed {
             let unseen = event.after == 0 && self.is(Broken::DropSetOfAfterImages);
             let first = if self.is(Broken::DropSetAfterSelect) { Phase::Selected } else { Phase::Registered };
             for chunk in &mut engine.chunks {
-                if (first..Phase::Frozen).contains(&chunk.phase) && !skipped && !unseen {
+                if (first..Phase::Frozen).contains(&chunk.phase) && !skipped && !unseen && !chunk.full {
                     chunk.dropped |= 1 << event.key;
                 }
             }
@@ -184,6 +192,11 @@ impl Keyed {
 
     fn hand_over(&self, engine: &mut Engine, place: usize) {
         let chunk = &mut engine.chunks[place];
+        if chunk.full && !self.is(Broken::WrittenWithoutRoom) {
+            // It has written nothing and put no gate: as if it had never been registered.
+            *chunk = NEW_CHUNK;
+            return;
+        }
         let mut rows = chunk.rows;
         for (key, row) in rows.iter_mut().enumerate() {
             if chunk.dropped & (1 << key) != 0 {

@@ -31,6 +31,7 @@ enum Broken {
     RegisteredInsideTransaction,
     HandedOverInsideTransaction,
     RolledBackKeptInDropSet,
+    WrittenWithoutRoom,
     NoVisibilityWait,
     EndBeforeSelect,
     EndFromExecuted,
@@ -55,6 +56,8 @@ struct Keyed {
     chunks: Vec<u8>,
     crashes: u8,
     takeovers: u8,
+    /// Chunks whose drop sets find no room for what is touched.
+    overflows: u8,
     /// Other tables' lanes may be behind: after a restart the log is read from an earlier place than this
     /// table's lanes stand at.
     others_behind: bool,
@@ -85,6 +88,7 @@ struct State {
     engines: [Option<Engine>; ENGINES],
     crashes: u8,
     takeovers: u8,
+    overflows: u8,
     collided: bool,
     stale: bool,
 }
@@ -126,12 +130,14 @@ struct Chunk {
     read: u8,
     /// The drop set, a bit a key.
     dropped: u8,
+    /// There was no room for it: nothing is kept any more.
+    full: bool,
     rows: Rows,
     /// H.
     end: Set,
 }
 
-const NEW_CHUNK: Chunk = Chunk { phase: Phase::Idle, since: 0, read: 0, dropped: 0, rows: [0; KEYS], end: 0 };
+const NEW_CHUNK: Chunk = Chunk { phase: Phase::Idle, since: 0, read: 0, dropped: 0, full: false, rows: [0; KEYS], end: 0 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -155,6 +161,7 @@ enum EngineStep {
     Register(usize),
     Select(usize),
     ReadEnd(usize),
+    Overflow(usize),
     HandOver(usize),
     BeginChunk(usize),
     CommitChunk(usize),
@@ -261,6 +268,7 @@ impl Model for Keyed {
             engines: [None, None],
             crashes: self.crashes,
             takeovers: self.takeovers,
+            overflows: self.overflows,
             collided: false,
             stale: false,
         };

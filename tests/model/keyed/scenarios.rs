@@ -24,6 +24,7 @@ fn plain(length: usize) -> Keyed {
         chunks: vec![0b01, 0b10],
         crashes: 0,
         takeovers: 0,
+        overflows: 0,
         others_behind: false,
         locking_read: false,
         in_batches: false,
@@ -81,6 +82,11 @@ fn crashing(model: Keyed) -> Keyed {
     Keyed { crashes: 1, others_behind: true, ..model }
 }
 
+/// A chunk's drop set finds no room.
+fn crowded(model: Keyed) -> Keyed {
+    Keyed { overflows: 1, ..model }
+}
+
 /// A source without GTID.
 fn without_gtid(model: Keyed) -> Keyed {
     Keyed { locking_read: true, start_from_published: true, ..model }
@@ -112,6 +118,13 @@ fn chunks_and_lanes() {
 fn crash() {
     holds("plain: 2 transactions, a crash", crashing(plain(2)));
     holds("plain: 2 transactions, one chunk, a crash, idle lanes", Keyed { idle_advance: true, ..crashing(one_chunk(plain(2))) });
+}
+
+#[test]
+fn no_room_for_a_drop_set() {
+    holds("plain: 2 transactions, some rolled back, no room for a drop set", crowded(rolling_back(plain(2))));
+    holds("plain: 2 transactions, one chunk, a crash, no room", crowded(crashing(one_chunk(plain(2)))));
+    holds("unique: 2 transactions, no room", crowded(unique_key(2)));
 }
 
 #[test]
@@ -179,6 +192,7 @@ broken! {
     RegisteredInsideTransaction: plain(2) => EXACT;
     HandedOverInsideTransaction: unique_key(2) => NEVER_STUCK;
     RolledBackKeptInDropSet: rolling_back(one_chunk(plain(2))) => EXACT;
+    WrittenWithoutRoom: crowded(plain(2)) => EXACT;
     NoVisibilityWait: plain(2) => EXACT;
     EndBeforeSelect: unique_key(2) => NO_COLLISION;
     EndFromExecuted: lagging(unique_key(2)) => NO_COLLISION;

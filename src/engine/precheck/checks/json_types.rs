@@ -20,6 +20,14 @@ pub fn check(context: &Context) -> Option<Finding> {
             some(&found)
         )));
     }
+    let refused = &context.source_objects.refused_documents;
+    if !refused.is_empty() {
+        return Some(Finding::failed(
+            format!("documents hold values that the destination cannot be given: {}", some(refused)),
+            "the copy would stop at the first such row",
+            "change these values at the source, or leave the columns out",
+        ));
+    }
     let mut seen = format!("documents arrive with the types inside them: {}", some(&found));
     if destination != JsonServer::MySql8021 {
         seen.push_str(
@@ -29,8 +37,8 @@ pub fn check(context: &Context) -> Option<Finding> {
     }
     if matches!(source, JsonServer::MySql57 { .. }) {
         seen.push_str(
-            "; of a MySQL 5.7 source integers below 2^32 become INTEGER and others UNSIGNED INTEGER, as a parser reads them, and documents with fractions or dates are slow \
-             to read",
+            "; of a MySQL 5.7 source integers below 2^32 become INTEGER and others UNSIGNED INTEGER, as a parser reads them, and documents with \
+             fractions or dates at places where the first and the last documents of their table have none are slow to read",
         );
     }
     Some(Finding::passed(seen))
@@ -48,6 +56,11 @@ mod tests {
         let mut context = context();
         assert_eq!(check(&context).unwrap().seen, "no JSON columns");
         change_plan(&mut context, |table| table.columns[1].column.kind = Kind::Json);
+        context.source_objects.refused_documents = vec!["shop.orders column j: a TIMESTAMP".into()];
+        (context.source.info, context.destination.info) = (ServerInfo::parse("8.0.36"), ServerInfo::parse("8.0.15"));
+        let found = check(&context).unwrap();
+        assert!(found.verdict == Verdict::Failed && found.seen.contains("shop.orders column j"), "{}", found.seen);
+        context.source_objects.refused_documents.clear();
         for (source, destination, verdict, sentence) in [
             ("8.0.36", "9.7.4", Verdict::Passed, "with the types inside them: shop.orders"),
             ("5.7.22", "8.0.15", Verdict::Passed, "stops the task; of a MySQL 5.7 source"),

@@ -31,11 +31,13 @@ use crate::engine::heartbeat::Listener;
 use crate::engine::plan::Plan;
 use crate::engine::schema::lexer::LexMode;
 use crate::engine::schema::statement::{Statement, classify};
+use crate::engine::sizing::LogBudget;
 use crate::engine::source::binlog::{Query, RowsEvent, RowsKind, TableMap, TransactionStart};
 use crate::engine::source::position::{LastEvent, Position};
 
-/// A transaction with more bytes is handed on in parts.
-const PART_BYTES: usize = 8 << 20;
+/// A position takes no more bytes: each lane records one with what it commits. A set that servers make has some intervals for each server
+/// that ever wrote; one that goes on growing comes from a log that names a new server each time.
+const MOST_POSITION_BYTES: usize = 4 << 20;
 
 /// What an event led to.
 #[derive(Debug)]
@@ -89,6 +91,8 @@ pub struct Assembler {
     covered: HashMap<u32, Vec<Position>>,
     /// What every lane has applied, or held from its beginning: read again only for XA transactions prepared there.
     floor: Position,
+    /// A transaction with more bytes is handed on in parts.
+    part_bytes: usize,
     /// Microseconds to add to the source's clock.
     clock_offset: i64,
     /// Hears the heartbeat on the source.
@@ -125,6 +129,7 @@ impl Assembler {
             again: None,
             covered,
             floor,
+            part_bytes: LogBudget::default().part_bytes,
             clock_offset,
             heartbeat: None,
             last: None,
@@ -137,6 +142,14 @@ impl Assembler {
     #[must_use]
     pub fn with_heartbeat(self, listener: Option<Listener>) -> Self {
         Self { heartbeat: listener, ..self }
+    }
+
+    /// Holds no more than this.
+    #[must_use]
+    pub fn within(mut self, limits: LogBudget) -> Self {
+        self.part_bytes = limits.part_bytes;
+        self.undecided.limit = limits.prepared_bytes;
+        self
     }
 
     /// An event comes from the log; positions behind it remember it.
@@ -317,7 +330,7 @@ impl Assembler {
             return Ok(Outcome::Open);
         }
         loop {
-            let room = PART_BYTES.saturating_sub(open.bytes);
+            let room = self.part_bytes.saturating_sub(open.bytes);
             let before = open.changes.len();
             open.bytes += followed.changes(rows, (covered, cascades), room, &mut open.changes)?;
             let is_cascade = |change: &Change| matches!(change.kind, ChangeKind::Cascade(_));
@@ -337,7 +350,7 @@ impl Assembler {
                 return Ok(Outcome::Open);
             }
         }
-        if open.bytes > PART_BYTES {
+        if open.bytes > self.part_bytes {
             open.parted = true;
             open.bytes = 0;
             // Savepoints before this point are out of reach now; rolling back to one is an error then.
@@ -406,6 +419,15 @@ impl Assembler {
         mark_covered(&mut changes, &self.covered, &open.group);
         open.changes = changes;
         self.position.gtid.insert(&open.group.start.id);
+        if self.position.size() > MOST_POSITION_BYTES {
+            return Err(Error::definite(format!(
+                "with transaction {} the position in the source's log has more than {} parts, a record of which is written with every \
+                 window of changes; servers name their transactions with few ids, one for each server that writes. Find out what gives \
+                 the transactions on the source their names (gtid_next, tags, server_id)",
+                open.group.start.id,
+                MOST_POSITION_BYTES / 64
+            )));
+        }
         self.move_to(file, offset);
         if is_below_floor {
             return Ok(Outcome::Skipped);

@@ -1,6 +1,6 @@
 //! What the log takes back: rollbacks to savepoints, and of whole transactions after changes of non-transactional tables.
 
-use super::{Assembler, Open, Outcome, PART_BYTES};
+use super::{Assembler, Open, Outcome};
 use crate::engine::error::{Context, Error, Result};
 
 /// A transaction keeps so many; rolling back to an older one is an error.
@@ -30,12 +30,12 @@ impl Open {
 impl Assembler {
     /// ROLLBACK in the log: what was done to non-transactional tables stays, the rest never happened.
     pub(super) fn rollback(&mut self, file: &str, offset: u64) -> Result<Outcome> {
+        let part_bytes = self.part_bytes;
         let open = self.transaction()?;
         if (open.parted || open.in_log) && !open.lasting.is_empty() {
             return Err(Error::definite(format!(
-                "transaction {} is larger than {} MiB and was rolled back after changing non-transactional tables; copy those tables again",
-                open.group.start.id,
-                PART_BYTES >> 20
+                "transaction {} is larger than {} bytes and was rolled back after changing non-transactional tables; copy those tables again",
+                open.group.start.id, part_bytes
             )));
         }
         open.changes.retain(|change| open.lasting.contains(&change.table));
@@ -62,7 +62,7 @@ impl Assembler {
         let (keep, rows) = (open.savepoints[place].changes, open.savepoints[place].rows);
         open.savepoints.truncate(place + 1);
         if open.xa.is_some() {
-            open.group.taken_back.push(rows..open.rows);
+            open.group.take_back(rows..open.rows)?;
         }
         let mut number = 0;
         open.changes.retain(|change| {

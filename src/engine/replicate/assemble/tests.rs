@@ -238,7 +238,7 @@ fn an_event_of_many_rows_comes_in_parts() {
     for outcome in outcomes {
         if let Outcome::Part(changes) = outcome {
             let bytes: usize = changes.iter().map(Change::size).sum();
-            assert!(bytes < PART_BYTES + 1000, "{bytes}");
+            assert!(bytes < LogBudget::default().part_bytes + 1000, "{bytes}");
             found += changes.len();
         }
     }
@@ -285,6 +285,34 @@ fn savepoints_are_forgotten_when_they_are_many() {
     log.query("ROLLBACK TO s16999");
     let offset = log.next();
     assert_eq!(keys_of(log.assembler.commit("b.000001", offset).unwrap()), [1]);
+}
+
+#[test]
+fn what_is_rolled_back_of_a_transaction_is_kept_in_few_stretches() {
+    let mut group = Group::new(start(2), 7, "b.000001", 4);
+    for range in [3..5, 7..9, 9..12, 6..14, 20..20, 21..22] {
+        group.take_back(range).unwrap();
+    }
+    let again = |rows: std::ops::Range<u64>| rows.filter(|row| group.is_taken_back(*row)).collect::<Vec<_>>();
+    assert_eq!(again(0..30), [3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 21]);
+    let result = (0..20_000u64).try_for_each(|number| group.take_back(100 + 3 * number..101 + 3 * number));
+    assert!(result.unwrap_err().to_string().contains("more than 16384 times"));
+}
+
+#[test]
+fn a_position_that_grows_with_every_transaction_stops_the_task() {
+    let mut log = Log::new(5000, None);
+    // A transaction of each of as many servers.
+    let mut uuids: Vec<String> = (0..65_540u32).map(|number| format!("{number:08x}-0000-0000-0000-000000000000:1")).collect();
+    let last = uuids.split_off(65_530);
+    log.assembler.position.gtid = GtidPosition::MySql(uuids.join(",").parse().unwrap());
+    let error = last.into_iter().find_map(|name| {
+        log.begin(TransactionStart::named(TransactionId::MySql(name.parse().unwrap())));
+        let offset = log.next();
+        log.assembler.commit("b.000001", offset).err()
+    });
+    let error = error.unwrap();
+    assert!(!error.is_retryable() && error.to_string().contains("more than 65536 parts"), "{error}");
 }
 
 #[test]

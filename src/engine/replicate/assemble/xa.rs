@@ -10,12 +10,13 @@ use super::{Assembler, Outcome};
 use crate::engine::error::{Error, Result};
 use crate::engine::replicate::change::Change;
 use crate::engine::replicate::dispatch::Began;
+use crate::engine::sizing::LogBudget;
 use crate::engine::source::binlog::TransactionStart;
 use crate::engine::source::position::Position;
 use crate::engine::source::visibility;
 
-/// Changes of XA transactions, of prepared ones and of the one at hand together, are kept up to this.
-const XA_BYTES: usize = 32 << 20;
+/// Stretches of a transaction that were rolled back to savepoints, one apart from the other.
+const MOST_TAKEN_BACK: usize = 16_384;
 
 /// Transactions that are prepared and not decided. Servers have room for fewer.
 const MOST_UNDECIDED: usize = 65_536;
@@ -29,12 +30,42 @@ pub struct Group {
     pub file: String,
     pub offset: u64,
     /// Row events that were rolled back to a savepoint, by number.
-    pub(super) taken_back: Vec<Range<u64>>,
+    taken_back: Vec<Range<u64>>,
 }
 
 impl Group {
     pub fn new(start: TransactionStart, timestamp: u32, file: &str, offset: u64) -> Self {
         Self { start, timestamp, file: file.to_owned(), offset, taken_back: Vec::new() }
+    }
+
+    /// These row events were rolled back, to a savepoint in front of them.
+    ///
+    /// # Errors
+    /// Definite where there are more stretches of them than can be kept.
+    pub(super) fn take_back(&mut self, rows: Range<u64>) -> Result<()> {
+        // What was rolled back behind that savepoint is a part of it.
+        while self.taken_back.last().is_some_and(|last| last.end >= rows.start) {
+            let last = self.taken_back.pop().unwrap_or_default();
+            if last.start < rows.start {
+                self.taken_back.push(last.start..rows.end);
+                return Ok(());
+            }
+        }
+        if self.taken_back.len() >= MOST_TAKEN_BACK {
+            return Err(Error::definite(format!(
+                "the XA transaction {} is rolled back to savepoints more than {MOST_TAKEN_BACK} times, which is more than is kept of one",
+                self.start.id
+            )));
+        }
+        if !rows.is_empty() {
+            self.taken_back.push(rows);
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_taken_back(&self, row: u64) -> bool {
+        let behind = self.taken_back.partition_point(|range| range.start <= row);
+        behind.checked_sub(1).and_then(|place| self.taken_back.get(place)).is_some_and(|range| range.contains(&row))
     }
 
     /// As the dispatcher knows it.
@@ -66,12 +97,13 @@ pub(super) struct Prepared {
 pub(super) struct Undecided {
     by_xid: HashMap<String, Prepared>,
     bytes: usize,
+    /// Changes of prepared transactions and of the one at hand together are kept up to this.
     pub limit: usize,
 }
 
 impl Default for Undecided {
     fn default() -> Self {
-        Self { by_xid: HashMap::new(), bytes: 0, limit: XA_BYTES }
+        Self { by_xid: HashMap::new(), bytes: 0, limit: LogBudget::default().prepared_bytes }
     }
 }
 
@@ -144,7 +176,7 @@ impl Again {
 
     /// Whether the row event was rolled back to a savepoint.
     pub fn is_taken_back(&self, number: u64) -> bool {
-        self.group.taken_back.iter().any(|range| range.contains(&number))
+        self.group.is_taken_back(number)
     }
 }
 

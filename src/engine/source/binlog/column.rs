@@ -10,6 +10,9 @@ use crate::engine::error::{Error, Result};
 use crate::engine::schema::definition::{Column, Kind};
 use crate::engine::value::{RowBuilder, float_text};
 
+/// A document that is taken apart takes so many times its bytes.
+const CHANGED_DOCUMENT: usize = 10;
+
 /// How many bytes a value takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Width {
@@ -87,6 +90,21 @@ pub(super) struct Scratch {
 impl Scratch {
     pub fn new(json: JsonForm, largest: usize) -> Self {
         Self { text: Vec::new(), json, largest }
+    }
+
+    /// Whether a document can be taken apart, which takes [`CHANGED_DOCUMENT`] times its bytes.
+    ///
+    /// # Errors
+    /// Definite when it cannot.
+    pub fn has_room_for_change(&self, document: &[u8]) -> Result<()> {
+        let bytes = document.len();
+        if bytes.saturating_mul(CHANGED_DOCUMENT) <= self.largest {
+            return Ok(());
+        }
+        Err(Error::definite(format!(
+            "a part of a JSON document of {bytes} bytes was changed, and to apply that takes {CHANGED_DOCUMENT} times as many; give the task \
+             more memory (its units), or let sessions on the source log whole documents (binlog_row_value_options='')"
+        )))
     }
 }
 
@@ -415,6 +433,14 @@ mod tests {
         let mut out = Vec::new();
         uuid_text(&mut out, &record, false);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn documents_that_are_taken_apart_find_room() {
+        let scratch = Scratch::new(JsonForm::default(), 1000);
+        assert!(scratch.has_room_for_change(&[0; 100]).is_ok());
+        let error = scratch.has_room_for_change(&[0; 101]).unwrap_err();
+        assert!(!error.is_retryable() && error.to_string().contains("binlog_row_value_options"), "{error}");
     }
 
     #[test]

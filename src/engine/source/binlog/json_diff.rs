@@ -4,9 +4,8 @@
 use super::cursor::{Cursor, malformed};
 use super::jsonb::{self, JsonForm, Value};
 use crate::engine::error::{Error, Result};
+use crate::engine::value::json_nodes::MAX_DEPTH;
 use crate::engine::value::json_types::MARK;
-
-const MAX_DEPTH: usize = 110;
 
 /// A document that can be changed. Objects keep the server's order: by length of the key, then its bytes.
 enum Node<'a> {
@@ -61,7 +60,7 @@ fn build<'a>(value: Value<'a>, depth: usize, budget: &mut usize) -> Result<Node<
         _ => return Ok(Node::Scalar(value)),
     };
     spend(budget, container.table_size())?;
-    if depth > MAX_DEPTH {
+    if depth >= MAX_DEPTH {
         return Err(malformed("JSON nested too deeply"));
     }
     if container.is_object {

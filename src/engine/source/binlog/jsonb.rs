@@ -6,10 +6,8 @@ use super::numbers::{decimal_text, sign_extended, signed_text, unsigned_text};
 use super::table_map::column_type as t;
 use super::temporal::{JsonTemporal, json_temporal};
 use crate::engine::error::Result;
+use crate::engine::value::json_nodes::MAX_DEPTH;
 use crate::engine::value::json_types::{MARK, current_type, is_unsigned_by_text};
-
-/// The server allows 100.
-const MAX_DEPTH: usize = 110;
 
 /// Which types a source's copy can tell. The copy asks the source of today, so the log's documents are
 /// read in the same way, whatever server wrote them into the log.
@@ -208,7 +206,7 @@ impl Printer {
     }
 
     fn container(&mut self, container: &Container<'_>, out: &mut Vec<u8>, depth: usize) -> Result<()> {
-        if depth > MAX_DEPTH {
+        if depth >= MAX_DEPTH {
             return Err(malformed("JSON nested too deeply"));
         }
         self.spend(container.table_size())?;

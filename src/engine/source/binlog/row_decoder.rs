@@ -377,6 +377,7 @@ impl<'a> Pass<'a> {
                 Some((changes, true)) => {
                     let document = self.documents.get(*i).copied().flatten();
                     let document = document.ok_or_else(|| named(malformed("change of a JSON document that is NULL"), column))?;
+                    self.scratch.has_room_for_change(document).map_err(|error| named(error, column))?;
                     text.clear();
                     json_diff::apply(document, changes, self.scratch.json, &mut text).map_err(|error| named(error, column))?;
                     self.builder.push(Some(&text));

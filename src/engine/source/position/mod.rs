@@ -141,7 +141,7 @@ impl Position {
             GtidPosition::None => 0,
             // An interval, and its part of the tree.
             GtidPosition::MySql(set) => 64 * set.intervals().count(),
-            GtidPosition::MariaDb(_) => 256,
+            GtidPosition::MariaDb(position) => 64 * position.gtids().count(),
         };
         128 + names + self.file.len()
     }
