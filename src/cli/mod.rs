@@ -62,7 +62,7 @@ enum Command {
     /// Switch the application to the destination (not available in this version)
     Cutover(cutover::Arguments),
     /// Run the Kubernetes controller
-    Operator(operator::Arguments),
+    Operator(Box<operator::Arguments>),
     /// Run inside an engine pod; the operator starts it
     Engine(engine::Arguments),
     /// Print the CustomResourceDefinitions as YAML

@@ -35,6 +35,8 @@ pub struct Step {
     pub stays: bool,
     /// It is made of other tables, so that those come first.
     pub is_merge: bool,
+    /// The server may make it and refuse to open it: MariaDB.
+    pub is_opened: bool,
 }
 
 /// Everything that is tried.
@@ -90,6 +92,7 @@ impl Steps {
                 foreign_keys,
                 parents: parents(table, &names),
                 is_merge: is_merge(&table.definition.engine),
+                is_opened: context.destination.info.is_mariadb() && !is_merge(&table.definition.engine),
                 table: table.destination.clone(),
             });
         }

@@ -172,10 +172,14 @@ async fn make(destination: &Connector, conn: &mut Conn, step: &Step) -> Result<A
         return Ok(Ok(()));
     }
     let drop = Act::Drop(&step.table);
-    let open = (!step.is_merge).then_some(Act::Open(&step.table));
+    let open = step.is_opened.then_some(Act::Open(&step.table));
     let acts = std::iter::once(Act::Define(&step.create)).chain(open).chain(step.alters.iter().map(Act::Define));
     for act in acts {
-        if let Err(error) = taken(conn, act).await? {
+        let answer = match act {
+            Act::Open(_) => in_new_session(destination, act).await?,
+            _ => taken(conn, act).await?,
+        };
+        if let Err(error) = answer {
             let error = match act {
                 Act::Define(single) => named(destination, &step.table.database, single, error).await?,
                 _ => error,
@@ -190,6 +194,15 @@ async fn make(destination: &Connector, conn: &mut Conn, step: &Step) -> Result<A
         return taken(conn, drop).await;
     }
     Ok(Ok(()))
+}
+
+/// MariaDB refuses to read such an expression once in a session and then takes it (measured on 11.4): the one that tried a temporary table has
+/// been refused already.
+async fn in_new_session(destination: &Connector, act: Act<'_>) -> Result<Answer> {
+    let mut conn = session(destination).await?;
+    let answer = taken(&mut conn, act).await;
+    let _ = conn.disconnect().await;
+    answer
 }
 
 /// Whether the server takes the table as a temporary one, which it forgets at once. Where it does not, a real one decides: partitions
