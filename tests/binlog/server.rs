@@ -10,6 +10,7 @@ use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsK
 use godwit::engine::source::position::Position;
 use godwit::engine::source::stream::{Follow, LogStream};
 use godwit::engine::sql::Name;
+use godwit::engine::value::json_paths::JsonPaths;
 use godwit::engine::value::json_types::JsonServer;
 use godwit::engine::value::read::{push_document, push_value, select_expression};
 use godwit::engine::value::{Row, RowBuilder};
@@ -288,7 +289,8 @@ pub async fn select(connection: &mut Conn, definition: &TableDefinition) -> Vec<
     let mut list: Vec<String> = Vec::new();
     for column in &definition.columns {
         list.push(format!("{} AS `{}`", select_expression(&column.name, &column.kind), column.name));
-        let types = json.types_expression(&sql!("{}", Name(&column.name))).filter(|_| column.kind == Kind::Json);
+        let types =
+            json.types_expression(&sql!("{}", Name(&column.name)), &JsonPaths::default()).filter(|_| column.kind == Kind::Json);
         list.extend(types.map(|types| types.to_string()));
     }
     let sql = format!("SELECT {} FROM d.`{}` ORDER BY {}", list.join(", "), definition.table, definition.columns[0].name);
@@ -301,7 +303,7 @@ pub async fn select(connection: &mut Conn, definition: &TableDefinition) -> Vec<
             for column in &definition.columns {
                 let value = values.next().unwrap();
                 if column.kind == Kind::Json {
-                    push_document(&mut builder, value, values.next().unwrap()).unwrap();
+                    push_document(&mut builder, value, values.next().unwrap(), &JsonPaths::default()).unwrap();
                 } else {
                     push_value(&mut builder, value, column, &mut scratch).unwrap();
                 }
