@@ -413,7 +413,7 @@ async fn errors_are_short_and_plain(lab: &Lab) {
 }
 
 /// Into every string of the answer to a statement. What the engine asks is taken from a clean run, so that no statement is forgotten;
-/// `number` of them, spread evenly, others each day.
+/// `number` of them, spread evenly; where it is all of them, into events of the log, too.
 async fn strings_are_not_believed(number: usize) {
     let _place = place().await;
     let lab = Lab::start().await;
@@ -421,8 +421,7 @@ async fn strings_are_not_believed(number: usize) {
     assert!(asked.len() > 20, "{asked:#?}");
     let payload = format!("`'\");*/\n{CRIMES};-- ");
     let step = asked.len().div_ceil(number);
-    let day = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as usize / 86_400;
-    for (place, statement) in asked.iter().enumerate().skip(day % step).step_by(step) {
+    for (place, statement) in asked.iter().enumerate().step_by(step) {
         let started = Instant::now();
         let said = lab.told(Lies { statement: statement.clone(), to: payload.clone().into_bytes(), ..Lies::default() }).await;
         let end: String = said.chars().rev().take(160).collect::<Vec<_>>().into_iter().rev().collect();
@@ -431,7 +430,7 @@ async fn strings_are_not_believed(number: usize) {
     // Names, statements, files and values in the events of the log.
     for (from, to) in [("items", "i`;#s"), ("shop", "s';#"), ("BEGIN", "';\n--"), ("binlog.0", "b';-- `\\"), ("eno", "';#")]
         .into_iter()
-        .take(number)
+        .take(if number == usize::MAX { number } else { 0 })
     {
         let said = lab.told(Lies { log: true, ..lie("", from, to) }).await;
         println!(
