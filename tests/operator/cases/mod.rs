@@ -99,6 +99,7 @@ pub fn all() -> Vec<Case> {
         pools::a_running_task_that_asks_for_more_than_there_is_goes_on,
         tenants::another_namespace_does_not_shorten_retry,
         tenants::priorities_have_a_ceiling,
+        tenants::a_long_plan_reaches_its_engine,
         together::a_task_that_is_deleted_with_its_secrets_is_fenced,
         together::a_fence_that_cannot_be_had_tells_the_way_out,
         together::what_an_orphaning_deletion_left_is_taken_over,
@@ -125,7 +126,6 @@ pub fn all() -> Vec<Case> {
         restarts::limited_to_namespaces,
         together::a_typo_in_the_image_costs_one_engine,
         together::a_namespace_that_is_gone_stops_no_other,
-        tenants::many_large_tasks_do_not_fill_the_operator,
         metrics::every_metric_is_served_and_moves,
         faults::refused_writes_are_made_again,
         faults::watches_that_expire_or_are_cut_come_back,
@@ -135,6 +135,7 @@ pub fn all() -> Vec<Case> {
         malformed::one_resource_that_cannot_be_read_stops_nobody,
         malformed::units_of_one_that_cannot_be_read_count,
         malformed::a_pool_that_cannot_be_read_is_called_that,
+        tenants::many_large_tasks_do_not_fill_the_operator,
     ];
     // In this order: the last one takes all tasks away.
     let last = cases![Last:

@@ -207,17 +207,28 @@ pub async fn limited_to_namespaces(world: Arc<World>) {
 }
 
 pub async fn waits_for_its_crds(world: Arc<World>) {
-    // In the order that the chart's notes and docs/kubernetes.md give for taking everything away, on all that the cases have left.
+    // In the order that the chart's notes and docs/kubernetes.md give for taking everything away: tasks, pools, the operator, the CRDs.
     let fence = serde_json::json!({"spec": {"deletionPolicy": "Fence"}});
     let pool = crate::support::fixtures::pool(&world, "uninstall", serde_json::json!({"units": 1})).await;
     let namespace = world.namespace("uninstall").await;
     let mut operator = Operator::start(&world, Options::named("uninstall")).await;
     let fenced = Task::new(&world, &namespace, "shop").with(fence).pool(&pool, 1).create().await;
     fenced.until_in_sync().await;
-    world.kubectl.out(&["delete", "migrationtasks", "--all", "-A", "--timeout=120s"]).await;
+    world.kubectl.out(&["delete", "migrationtasks", "--all", "-n", &namespace, "--timeout=100s"]).await;
     fenced.until_fenced().await;
-    world.kubectl.out(&["delete", "dedicatedclusters", "--all", "--timeout=60s"]).await;
+    world.kubectl.out(&["delete", "dedicatedclusters", &pool, "--timeout=60s"]).await;
     assert_eq!(operator.terminate().await, Some(0));
+    // What other cases have left, no operator is there to let go of.
+    for kind in ["migrationtasks", "dedicatedclusters"] {
+        let columns = "custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name,FINALIZERS:.metadata.finalizers";
+        let list = world.kubectl.out(&["get", kind, "-A", "--no-headers", "-o", columns]).await;
+        for line in list.lines().filter(|line| line.contains("godwit.dev/")) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let place = words[0].replace("<none>", "default");
+            let patch = r#"{"metadata":{"finalizers":null}}"#;
+            world.kubectl.out(&["patch", kind, words[1], "-n", &place, "--type=merge", "-p", patch]).await;
+        }
+    }
     world.kubectl.out(&["delete", "crd", "migrationtasks.godwit.dev", "dedicatedclusters.godwit.dev", "--timeout=60s"]).await;
     let operator = Operator::start(&world, Options::named("early").without_waiting()).await;
     eventually("answering", || async {
