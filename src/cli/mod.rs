@@ -143,7 +143,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Plan(arguments) => plan::run(arguments, log),
         Command::Verify(arguments) => verify::run(arguments, log),
         Command::Cutover(arguments) => cutover::run(arguments),
-        Command::Operator(arguments) => operator::run(arguments, log),
+        Command::Operator(arguments) => operator::run(*arguments, log),
         Command::Engine(arguments) => engine::run(arguments, log),
         Command::Crd(arguments) => crd::run(arguments),
     }

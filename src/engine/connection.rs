@@ -503,7 +503,7 @@ mod tests {
         let silent = source.talk_within(Duration::from_millis(20), std::future::pending::<Result<()>>()).await.unwrap_err();
         assert_eq!(silent.class(), crate::engine::error::Class::Connection);
         assert!(silent.to_string().contains("the source db.example.com:3306 has not answered completely"), "{silent}");
-        let no_row = std::hint::black_box(None::<()>);
+        let no_row = std::hint::black_box(None::<u8>);
         let nonsense = source.talk(async { Ok(no_row.expect("no row")) }).await.unwrap_err();
         assert_eq!(nonsense.class(), crate::engine::error::Class::Definite);
         assert!(nonsense.to_string().contains("the source db.example.com:3306 sent what no server"), "{nonsense}");
