@@ -109,14 +109,18 @@ fn rows(rows: RowsEvent<'_>, body: &[u8]) -> Result<()> {
     });
     // The same with memory of its own, in parts.
     let mut own = rows.detach().attach(|length| body.get(body.len().saturating_sub(length)..).unwrap_or_default().to_vec());
-    let (mut owned_number, mut owned_bytes, mut ended) = (0u64, 0usize, Ok(()));
-    while !own.is_read() && ended.is_ok() {
-        ended = decoder.next_rows(&mut own, &mut |before, after| {
+    let (mut owned_number, mut owned_bytes) = (0u64, 0usize);
+    // Once at least: which columns are there is looked at without a row, too.
+    let ended = loop {
+        let result = decoder.next_rows(&mut own, &mut |before, after| {
             owned_number += 1;
             owned_bytes += size(before) + size(after);
             Ok(if owned_number.is_multiple_of(3) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         });
-    }
+        if own.is_read() || result.is_err() {
+            break result;
+        }
+    };
     assert_eq!((borrowed.is_ok(), number, bytes), (ended.is_ok(), owned_number, owned_bytes));
     borrowed
 }
