@@ -87,7 +87,8 @@ struct Pair<'a> {
 impl Pair<'_> {
     /// The precheck of a task with these further lines under `spec`.
     async fn check(&self, spec: &str) -> Outcome {
-        self.check_owned(spec, BTreeSet::new()).await
+        // On the heap: each of a case's many checks would have its own place on the stack.
+        Box::pin(self.check_owned(spec, BTreeSet::new())).await
     }
 
     async fn check_owned(&self, spec: &str, owned: BTreeSet<TableName>) -> Outcome {

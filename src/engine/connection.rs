@@ -276,7 +276,8 @@ impl Connector {
     /// # Errors
     /// Says side and address; class [`crate::engine::error::Class::Connection`] when the server cannot be reached.
     pub async fn connect(&self, role: Role) -> Result<Conn> {
-        self.talk_within(SETTLED, self.connect_unguarded(role)).await
+        // On the heap: its future is large, and would be a part of the future of everybody who connects.
+        self.talk_within(SETTLED, self.connect_unguarded(role).boxed()).await
     }
 
     async fn connect_unguarded(&self, role: Role) -> Result<Conn> {
@@ -300,7 +301,7 @@ impl Connector {
     /// # Errors
     /// As [`Connector::connect`].
     pub async fn dump(&self, info: &ServerInfo) -> Result<Dump> {
-        let mut dump = self.talk_within(SETTLED, self.open(Dump::connect)).await?.with_largest_event(self.largest_event);
+        let mut dump = self.talk_within(SETTLED, self.open(Dump::connect).boxed()).await?.with_largest_event(self.largest_event);
         for statement in [common_settings(Role::Dump), flavor_settings(Role::Dump, info)].concat() {
             dump.execute(&statement).await.map_err(|e| self.about(&statement, e))?;
         }
