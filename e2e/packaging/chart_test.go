@@ -385,9 +385,9 @@ func TestImages(t *testing.T) {
 func TestOptionalObjects(t *testing.T) {
 	optional := []string{
 		"PodDisruptionBudget/godwit-system/godwit", "ServiceMonitor/godwit-system/godwit", "PodMonitor/godwit-system/godwit-engines",
-		"PrometheusRule/godwit-system/godwit", "ConfigMap/godwit-system/godwit-dashboard", "NetworkPolicy/godwit-system/godwit",
-		"NetworkPolicy/godwit-system/godwit-engines",
+		"PrometheusRule/godwit-system/godwit", "ConfigMap/godwit-system/godwit-dashboard",
 	}
+	policies := []string{"NetworkPolicy/godwit-system/godwit", "NetworkPolicy/godwit-system/godwit-engines"}
 	without, with := template(t, "{}"), template(t, everything)
 	for _, name := range optional {
 		if without[name] != nil {
@@ -395,6 +395,15 @@ func TestOptionalObjects(t *testing.T) {
 		}
 		if with[name] == nil {
 			t.Errorf("no %s though asked for", name)
+		}
+	}
+	open := template(t, "networkPolicy: {enabled: false}")
+	for _, name := range policies {
+		if without[name] == nil || with[name] == nil {
+			t.Errorf("no %s though nobody declined it", name)
+		}
+		if open[name] != nil {
+			t.Errorf("%s though it was declined", name)
 		}
 	}
 	for name, object := range with {
