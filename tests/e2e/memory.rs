@@ -81,8 +81,14 @@ pub async fn keys_without_room(source: &Server, destination: &Server) {
     holder.query_drop("UPDATE shop.wide SET n=n+1 ORDER BY k LIMIT 1").await.unwrap();
     let all = "UPDATE shop.wide SET n=n+1 WHERE k > CONCAT(REPEAT('k', 215), '00000')";
     source.run(&[all]).await;
-    // A chunk waits for the row, and for it no other of the keys has room.
-    engine.until("the chunk is registered", SOON, |report| report["full"]["rowsCopied"].as_u64().unwrap_or_default() >= 3000);
+    engine.until("the other table is copied", SOON, |report| report["full"]["rowsCopied"].as_u64().unwrap_or_default() >= 3000);
+    // A chunk waits for the row, so it is registered; for it no other of the keys has room.
+    let waiting = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.innodb_trx WHERE trx_state='LOCK WAIT'";
+    let deadline = Instant::now() + SOON;
+    while source.list(waiting).await == ["0"] {
+        assert!(Instant::now() < deadline, "{:#}\n{}", engine.status(), engine.log());
+        sleep(0.05).await;
+    }
     source.run(&[all, "INSERT INTO shop.bare VALUES (7)"]).await;
     let applied = "SELECT CAST(COUNT(*) AS CHAR) FROM shop.bare WHERE n=7";
     let deadline = Instant::now() + SOON;
