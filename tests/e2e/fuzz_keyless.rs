@@ -14,7 +14,7 @@ use mysql_async::prelude::Queryable;
 use serde_json::json;
 
 use crate::shop::random::Random;
-use crate::support::{Migration, Server, assert_equal, number, place};
+use crate::support::{Migration, Server, arrive, number, place};
 
 const WITHOUT_GTIDS: &[&str] = &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"];
 
@@ -370,13 +370,7 @@ pub async fn round(source: &Server, destination: &Server, kind: &str, seed: u64,
     // Changes behind the last kill are read from the recorded positions, too.
     tokio::time::sleep(Duration::from_millis(random.below(300))).await;
     stop.store(true, Ordering::SeqCst);
-    let mut transactions = 0;
-    for writer in writers {
-        transactions += writer.await.unwrap();
-    }
-    migration.run_until_caught_up().await.expect(0);
-    let rows = assert_equal(source, destination, "shop").await;
-    migration.verify().await;
+    let (transactions, rows) = arrive(&migration, source, destination, writers).await;
     let cut = cut.load(Ordering::SeqCst);
     println!("seed {seed}: {transactions} transactions, {kills}+{later} kills, {cut} connections cut, {rows} rows at the end");
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::fuzz_keyless;
 use crate::shop::random::Random;
-use crate::support::{Migration, Server, assert_equal, number, place};
+use crate::support::{Migration, Server, arrive, number, place};
 
 /// Source and destination, by the seed.
 const PAIRS: [(&str, &str); 4] =
@@ -216,13 +216,7 @@ async fn round(source: &Server, destination: &Server, kind: &str, seed: u64) {
     tokio::time::sleep(Duration::from_millis(random.between(100, 1500))).await;
     running.kill();
     stop.store(true, Ordering::SeqCst);
-    let mut transactions = 0;
-    for writer in writers {
-        transactions += writer.await.unwrap();
-    }
-    migration.run_until_caught_up().await.expect(0);
-    let rows = assert_equal(source, destination, "shop").await;
-    migration.verify().await;
+    let (transactions, rows) = arrive(&migration, source, destination, writers).await;
     println!("seed {seed}: {transactions} transactions, {rows} rows at the end");
 }
 

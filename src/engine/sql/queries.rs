@@ -64,7 +64,6 @@ impl<S: Statement + Sync> Statement for &S {
 }
 
 /// Sends statements. Each method does what the driver's of the same name does, with its errors.
-#[allow(async_fn_in_trait, reason = "the futures are awaited where they are made; the implementation is one")]
 pub trait Queries {
     /// Runs it and drops what it answers.
     fn query_drop(&mut self, statement: impl Statement) -> impl Future<Output = Result<()>> + Send;

@@ -1,10 +1,12 @@
 //! Servers of the lab, the built binary, a shop with writers, and a comparison of our own.
 
+mod arrive;
 pub mod compare;
 pub mod migration;
 pub mod server;
 pub mod writers;
 
+pub use arrive::arrive;
 pub use compare::assert_equal;
 pub use migration::{Ended, Migration, Running};
 pub use server::Server;
