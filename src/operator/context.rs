@@ -358,15 +358,17 @@ impl Context {
 
     /// Waits until one more request may go to the API server: at most `--api-qps` a second, with a burst of a second's worth.
     pub async fn take_turn(&self) {
+        tokio::time::sleep_until(self.turn().into()).await;
+    }
+
+    /// When one more request may go to the API server. Who calls this has taken the turn.
+    pub fn turn(&self) -> Instant {
         let gap = Duration::from_secs(1) / self.settings.api_qps.max(1);
-        let turn = {
-            let mut next = lock(&self.next_request);
-            let now = Instant::now();
-            let turn = (*next).max(now.checked_sub(Duration::from_secs(1)).unwrap_or(now));
-            *next = turn + gap;
-            turn
-        };
-        tokio::time::sleep_until(turn.into()).await;
+        let mut next = lock(&self.next_request);
+        let now = Instant::now();
+        let turn = (*next).max(now.checked_sub(Duration::from_secs(1)).unwrap_or(now));
+        *next = turn + gap;
+        turn
     }
 
     /// Whether one more engine may be replaced for a new image just now: first one alone, and the others when an engine came up with that image.

@@ -23,6 +23,8 @@ const CONTROLLER: &str = "godwit";
 const REPEATED_WITHIN: Duration = Duration::from_secs(360);
 /// Events that are remembered for that, at most.
 const REMEMBERED: usize = 1000;
+/// Events that take their turns at the API server together, at most: half of a second's worth of the default `--api-qps`.
+const TOGETHER: usize = 25;
 
 /// What is to be told of an object.
 #[derive(Debug)]
@@ -41,13 +43,18 @@ pub fn tell<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, note: &Not
     }
 }
 
-/// Publishes what comes, for as long as anybody can tell.
+/// Publishes what comes, for as long as anybody can tell. Those that wait take their turns together: where each stood in the queue for requests
+/// only after the one before it was written, a busy operator published one event for each length of that queue.
 pub async fn publish(ctx: &Context, mut events: EventQueue) {
     let mut told = Told::default();
-    while let Some(telling) = events.recv().await {
-        ctx.take_turn().await;
-        if let Err(error) = send(ctx, &telling, &mut told).await {
-            tracing::debug!(%error, reason = telling.note.reason, "the event could not be written");
+    let mut waiting = Vec::with_capacity(TOGETHER);
+    while events.recv_many(&mut waiting, TOGETHER).await > 0 {
+        let turns: Vec<(Instant, Telling)> = waiting.drain(..).map(|telling| (ctx.turn(), telling)).collect();
+        for (turn, telling) in turns {
+            tokio::time::sleep_until(turn.into()).await;
+            if let Err(error) = send(ctx, &telling, &mut told).await {
+                tracing::debug!(%error, reason = telling.note.reason, "the event could not be written");
+            }
         }
     }
 }

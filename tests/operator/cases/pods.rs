@@ -150,8 +150,10 @@ pub async fn a_refused_one_is_told_and_made_when_it_may_be(world: Arc<World>) {
     assert!(text.contains("exceeded quota: none"), "{text}");
     assert_eq!(message(&status, "Ready"), text);
     // It is told once, however often it is tried.
+    let refused = |event: &str| event.starts_with("Warning PodRefused: ");
+    task.until_told("told in an event", refused).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let told: Vec<String> = task.events().await.into_iter().filter(|event| event.starts_with("Warning PodRefused: ")).collect();
+    let told = task.until_told("told in an event", refused).await;
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("exceeded quota: none"), "{told:?}");
     quotas.delete("none", &DeleteParams::default()).await.unwrap();

@@ -86,8 +86,7 @@ pub async fn a_definite_error_parks_the_task(world: Arc<World>) {
     task.patch(json!({"metadata": {"annotations": {"godwit.dev/restart": "1"}}})).await;
     let status = task.until_in_sync().await;
     assert!(status.retry.is_none(), "{:?}", status.retry);
-    let events = task.events().await;
-    assert!(events.iter().any(|event| event.starts_with("Warning") && event.contains("dropped on the source")), "{events:#?}");
+    task.until_told("told in an event", |event| event.starts_with("Warning") && event.contains("dropped on the source")).await;
 }
 
 pub async fn an_error_of_any_length_is_told(world: Arc<World>) {
@@ -97,13 +96,7 @@ pub async fn an_error_of_any_length_is_told(world: Arc<World>) {
     assert!(stalls(&status, "Failed"), "{status:?}");
     let text = status.message.unwrap_or_default();
     assert!(text.contains("the table was dropped on the source; SELECT 1, 1") && text.ends_with('…'), "{text}");
-    // The event is published beside the status.
-    eventually("told in an event", || async {
-        let events = task.events().await;
-        let told = events.iter().any(|event| event.starts_with("Warning") && event.contains("dropped on the source"));
-        if told { Ok(()) } else { Err(events) }
-    })
-    .await;
+    task.until_told("told in an event", |event| event.starts_with("Warning") && event.contains("dropped on the source")).await;
 }
 
 pub async fn restarted_when_asked(world: Arc<World>) {

@@ -222,6 +222,15 @@ impl Task {
         };
         events.into_iter().map(text).collect()
     }
+
+    /// The events of a kind, once there are any: they are published behind the other requests.
+    pub async fn until_told(&self, what: &str, is: impl Fn(&str) -> bool) -> Vec<String> {
+        eventually(what, || async {
+            let (told, others): (Vec<String>, Vec<String>) = self.events().await.into_iter().partition(|event| is(event));
+            if told.is_empty() { Err(others) } else { Ok(told) }
+        })
+        .await
+    }
 }
 
 /// Status of a condition: True, False, Unknown, or empty.
