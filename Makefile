@@ -56,7 +56,7 @@ clippy:
 
 # Links to what is private are for whoever reads the source.
 doc:
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --lib --no-deps --document-private-items --locked --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --workspace --lib --no-deps --document-private-items --locked --quiet
 
 shell: $(SHELLCHECK)
 	$(SHELLCHECK) --severity=warning $$(git ls-files '*.sh') .ci/run
@@ -94,8 +94,8 @@ demo: tools ## two servers, a small shop, a migration with changes under way
 bench: tools ## measurements against real servers
 	benches/run.sh
 
-crds: ## crds/ anew from src/api
-	GODWIT_BLESS=1 cargo test --lib --locked api::crd
+crds: ## crds/ anew from crates/api
+	GODWIT_BLESS=1 cargo test --lib --locked crd::
 
 clean: ## what was built; the cache of servers and tools stays
 	cargo clean

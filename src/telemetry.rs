@@ -61,7 +61,7 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
     let level = level.trim();
     let directives = if level.contains(['=', ',']) { level.to_owned() } else { format!("warn,godwit={level}") };
     EnvFilter::try_new(directives)
-        .map_err(|error| format!("log level '{level}': {error}; use off, error, warn, info, debug or trace, or directives such as godwit::engine=debug,warn"))
+        .map_err(|error| format!("log level '{level}': {error}; use off, error, warn, info, debug or trace, or directives such as godwit_engine=debug,warn"))
 }
 
 fn colours() -> bool {
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn levels_and_directives() {
         assert_eq!(filter("debug").unwrap().to_string(), "godwit=debug,warn");
-        assert!(filter("godwit::engine=trace,off").is_ok());
+        assert!(filter("godwit_engine=trace,off").is_ok());
         assert!(filter("loud").unwrap_err().contains("loud"));
     }
 }

@@ -9,13 +9,13 @@ use godwit::engine::schema::definition::{Column, Generated, Index, IndexPart, Ki
 use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
 use godwit::engine::source::position::Position;
 use godwit::engine::source::stream::{Follow, LogStream};
+use godwit::engine::sql;
 use godwit::engine::sql::Name;
 use godwit::engine::value::json_paths::JsonPaths;
 use godwit::engine::value::json_types::JsonServer;
 use godwit::engine::value::read::{push_document, push_value, select_expression};
 use godwit::engine::value::{Row, RowBuilder};
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
-use godwit::sql;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 

@@ -1,0 +1,160 @@
+//! The full copy: tables are cut into chunks, read, written and remembered, while the log is followed.
+//!
+//! Readers take ranges from the cutters of the largest tables first and read them; writers hand a chunk over to
+//! the order of the log ([`Dispatcher::hand_over`]), drop the rows that the log has touched meanwhile, and commit
+//! the rest together with the record of the chunk. docs/correctness.md argues why nothing is lost or doubled.
+//!
+//! Under overload: bytes of chunks in flight are bounded by one budget; readers wait. On restart: recorded chunks
+//! are skipped, all others read again.
+
+pub mod chunks;
+pub mod json_sample;
+pub mod range;
+mod reader;
+pub mod snapshot;
+mod touched;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::chunks::Cutter;
+use crate::checkpoint::{Claim, Record};
+use crate::connection::{Connector, ServerInfo};
+use crate::destination::mysql::{Limits, OnDuplicate};
+use crate::error::{Error, Result};
+use crate::live::Live;
+use crate::plan::{Plan, TablePlan};
+use crate::progress::{Progress, TableState};
+use crate::replicate::cascade::Cascades;
+use crate::replicate::dispatch::{ChunkTicket, Dispatcher};
+use crate::source::visibility::Visibility;
+use crate::value::Row;
+
+/// Everything a copy needs; shared by its workers.
+#[derive(Clone)]
+pub struct CopyContext {
+    pub plan: Arc<Plan>,
+    pub cascades: Arc<Cascades>,
+    pub source: Connector,
+    pub source_info: ServerInfo,
+    /// Tells the source from another server.
+    pub source_identity: Arc<str>,
+    pub visibility: Visibility,
+    pub destination: Connector,
+    pub limits: Limits,
+    pub load_data: bool,
+    pub on_duplicate: OnDuplicate,
+    pub record: Record,
+    pub claim: Claim,
+    pub progress: Progress,
+    /// None: nothing follows the log (no Incremental), chunks are written as they were read.
+    pub dispatcher: Option<Arc<Dispatcher>>,
+    /// The log is followed, now or after the snapshots.
+    pub follows: bool,
+    pub readers: u32,
+    pub writers: u32,
+    /// Bytes of chunks in flight.
+    pub budget_bytes: usize,
+    /// How fast rows may be read.
+    pub live: Live,
+}
+
+/// What to do with a table whose rows are all there.
+pub type Copied = Arc<dyn Fn(Arc<TablePlan>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// One table on its way.
+struct Job {
+    table: Arc<TablePlan>,
+    cutter: Mutex<Cutter>,
+    in_flight: AtomicUsize,
+    finished: AtomicBool,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// A chunk between reader and writer.
+struct ReadChunk {
+    job: Arc<Job>,
+    range: chunks::Range,
+    rows: Vec<Row>,
+    bytes: u64,
+    /// The chunk's place among the changes; None when no log is followed.
+    ticket: Option<ChunkTicket>,
+    /// The log's end after the read.
+    end: (String, u64),
+    permit: tokio::sync::OwnedSemaphorePermit,
+}
+
+/// Copies all tables that have a key to cut along and are not copied yet; `copied` runs once for each of them when
+/// its last row is committed.
+///
+/// # Errors
+/// The first error of any worker; recorded chunks stay.
+pub async fn run(context: CopyContext, pending: Vec<Arc<TablePlan>>, cancel: CancellationToken, copied: Copied) -> Result<()> {
+    let mut jobs = Vec::new();
+    for table in pending {
+        let done = context.record.chunks(&table.definition).await?;
+        let (rows, bytes) = done.iter().fold((0, 0), |(rows, bytes), chunk| (rows + chunk.rows, bytes + chunk.bytes));
+        if rows > 0 {
+            context.progress.table_resumed(table.id, rows, bytes);
+        }
+        context.progress.table_state(table.id, TableState::Copying);
+        jobs.push(Arc::new(Job {
+            cutter: Mutex::new(Cutter::new(&table, &done)),
+            table,
+            in_flight: AtomicUsize::new(0),
+            finished: AtomicBool::new(false),
+            rows: AtomicU64::new(rows),
+            bytes: AtomicU64::new(bytes),
+        }));
+    }
+    jobs.sort_by_key(|job| {
+        let definition = &job.table.definition;
+        std::cmp::Reverse(definition.estimated_rows.saturating_mul(definition.average_row_bytes.max(1)))
+    });
+    let jobs = Arc::new(jobs);
+    let budget_kib = u32::try_from(context.budget_bytes / 1024).unwrap_or(u32::MAX).max(1);
+    let budget = Arc::new(Semaphore::new(budget_kib as usize));
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let receiver = Arc::new(Mutex::new(receiver));
+    let stop = cancel.child_token();
+    let mut workers: JoinSet<Result<()>> = JoinSet::new();
+    for number in 0..context.readers.max(1) {
+        let reader = reader::Reader::new(context.clone(), Arc::clone(&jobs), Arc::clone(&budget), budget_kib, sender.clone());
+        workers.spawn(reader.run(number, stop.clone()));
+    }
+    drop(sender);
+    for number in 0..context.writers.max(1) {
+        let writer = writer::Writer::new(context.clone(), Arc::clone(&receiver));
+        workers.spawn(writer.run(number, stop.clone(), Arc::clone(&copied)));
+    }
+    // Tables of which everything was recorded before the restart have no chunk to finish them.
+    for job in jobs.iter() {
+        if writer::is_finished(job).await {
+            writer::finish(&context, job, &copied).await?;
+        }
+    }
+    let mut first_error = None;
+    while let Some(joined) = workers.join_next().await {
+        let result = joined.unwrap_or_else(|error| Err(Error::definite(format!("a copy worker failed: {error}"))));
+        if let Err(error) = result {
+            stop.cancel();
+            // What others say once they are told to stop explains nothing.
+            first_error.get_or_insert(error);
+        }
+    }
+    match first_error {
+        Some(error) => Err(error),
+        None if cancel.is_cancelled() => Err(Error::cancelled()),
+        None => {
+            let all = jobs.iter().all(|job| job.finished.load(Ordering::SeqCst));
+            if all { Ok(()) } else { Err(Error::transient("the copy ended with tables unfinished")) }
+        }
+    }
+}

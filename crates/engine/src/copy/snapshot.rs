@@ -1,0 +1,230 @@
+//! Tables that cannot be cut along a key: copied from one snapshot whose place in the log is exact.
+//!
+//! Runs before the log is followed. A snapshot is exact when no event of the table lies between a position that
+//! is certainly visible in it and the log's end after it was opened; otherwise it is opened again. The place is
+//! recorded with the table's last rows (`valid_from`): changes that it covers are in the rows already. A restart in
+//! the middle of a table empties the table at the destination and begins it anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mysql_async::Conn;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::CopyContext;
+use super::chunks::CHUNK_BYTES;
+use super::range::{RowReader, SelectOptions, Side, select_statement};
+use super::touched::Touched;
+use crate::checkpoint::TableStage;
+use crate::connection::Role;
+use crate::destination::mysql::OnDuplicate;
+use crate::destination::mysql::chunk::ChunkWriter;
+use crate::error::{Context, Error, Result};
+use crate::plan::{TableName, TablePlan};
+use crate::progress::TableState;
+use crate::source::position::{GtidPosition, Position};
+use crate::source::visibility::{self, Visibility};
+use crate::sql;
+use crate::sql::{Queries, Sql};
+use crate::value::Row;
+
+/// The limits on reading are asked after so many rows, or so many bytes of them.
+const PAY_ROWS: u64 = 100;
+const PAY_BYTES: u64 = 64 << 10;
+
+/// A busy table is tried this often without a lock.
+const TRIES: u32 = 60;
+
+/// Copies the tables, several at once; each with what the record says of it.
+///
+/// # Errors
+/// The first error of any of them; finished tables stay.
+pub async fn run(
+    context: &CopyContext,
+    tables: Vec<(Arc<TablePlan>, TableStage)>,
+    server_id: u32,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let mut queue = tables;
+    queue.reverse();
+    let workers_wanted = context.readers.max(1).min(queue.len() as u32);
+    let touched = Arc::new(Touched::new(&context.source, &context.source_info, &context.plan, server_id.wrapping_add(1)));
+    let queue = Arc::new(Mutex::new(queue));
+    let stop = cancel.child_token();
+    let mut workers: JoinSet<Result<()>> = JoinSet::new();
+    for number in 0..workers_wanted {
+        let (context, queue, stop) = (context.clone(), Arc::clone(&queue), stop.clone());
+        let touched = Arc::clone(&touched);
+        workers.spawn(async move {
+            let fence = context.claim.writer(number);
+            let mut writer = ChunkWriter::connect(&context.destination, fence, context.limits, context.load_data).await?;
+            loop {
+                let Some((table, stage)) = queue.lock().await.pop() else { return Ok(()) };
+                let copied = copy(&context, &table, stage, &mut writer, &touched);
+                tokio::select! {
+                    copied = copied => copied.context(format!("copying {}", table.source))?,
+                    () = stop.cancelled() => return Ok(()),
+                }
+            }
+        });
+    }
+    let mut first_error = None;
+    while let Some(joined) = workers.join_next().await {
+        let result = joined.unwrap_or_else(|error| Err(Error::definite(format!("a copy worker failed: {error}"))));
+        if let Err(error) = result {
+            stop.cancel();
+            first_error.get_or_insert(error);
+        }
+    }
+    touched.close().await;
+    match first_error {
+        Some(error) => Err(error),
+        None if cancel.is_cancelled() => Err(Error::cancelled()),
+        None => Ok(()),
+    }
+}
+
+async fn copy(
+    context: &CopyContext,
+    table: &Arc<TablePlan>,
+    stage: TableStage,
+    writer: &mut ChunkWriter,
+    touched: &Touched,
+) -> Result<()> {
+    context.progress.table_state(table.id, TableState::Copying);
+    clear(context, table, writer, stage).await?;
+    let mut conn = context.source.connect(Role::Read).await?;
+    let valid_from = match context.follows {
+        true => {
+            let place = open_snapshot(context, table, &mut conn, touched).await?;
+            Some(Position { server: Some(Arc::clone(&context.source_identity)), ..place })
+        }
+        false => {
+            conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+            None
+        }
+    };
+    let mode = if table.has_key() { OnDuplicate::Replace } else { OnDuplicate::Fail };
+    let statement = select_statement(
+        table,
+        Side::Source,
+        &Sql::default(),
+        SelectOptions { force_index: false, ordered: false, json_types: true },
+    );
+    let (mut total_rows, mut total_bytes) = (0u64, 0u64);
+    let mut rows: Vec<Row> = Vec::new();
+    let mut bytes = 0u64;
+    context.live.query().await;
+    let mut unpaid = (0u64, 0u64);
+    let mut reader = RowReader::start(&mut conn, &statement, table).await?;
+    while let Some(row) = reader.next().await? {
+        let row_bytes = row.size() as u64;
+        bytes += row_bytes;
+        unpaid = (unpaid.0 + 1, unpaid.1 + row_bytes);
+        rows.push(row);
+        if unpaid.0 >= PAY_ROWS || unpaid.1 >= PAY_BYTES {
+            context.live.copied(unpaid.0, unpaid.1).await;
+            unpaid = (0, 0);
+        }
+        if bytes >= CHUNK_BYTES {
+            let count = rows.len() as u64;
+            writer.write(table, &Arc::new(std::mem::take(&mut rows)), mode, None).await?;
+            context.progress.add_copied(table.id, count, bytes);
+            total_rows += count;
+            total_bytes += bytes;
+            bytes = 0;
+        }
+    }
+    drop(reader);
+    let count = rows.len() as u64;
+    total_rows += count;
+    total_bytes += bytes;
+    let record = context.record.snapshot_done_statement(&table.definition, total_rows, total_bytes, valid_from.as_ref())?;
+    writer.write(table, &Arc::new(rows), mode, Some(&record)).await?;
+    context.progress.add_copied(table.id, count, bytes);
+    // Its indexes come when the others are copied, too.
+    let is_done = table.definition.indexes.iter().all(|index| Some(&index.name) == table.key_index.as_ref());
+    context.progress.table_state(table.id, if is_done { TableState::Done } else { TableState::Indexing });
+    let _ = conn.query_drop("ROLLBACK").await;
+    let _ = conn.disconnect().await;
+    Ok(())
+}
+
+/// Rows that an earlier, interrupted run has written go. That they are its own is recorded before the first is written:
+/// a table must be empty then, whatever `conflictPolicy` says of rows that can be told from the source's.
+async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkWriter, stage: TableStage) -> Result<()> {
+    let name = &table.destination;
+    loop {
+        let mut conn = context.destination.connect(Role::Read).await?;
+        let found: Option<u8> = conn.query_first(sql!("SELECT 1 FROM {} LIMIT 1", name)).await?;
+        let _ = conn.disconnect().await;
+        if found.is_none() {
+            break;
+        }
+        if stage < TableStage::Copying {
+            return Err(Error::definite(format!(
+                "{}: the destination table holds rows that this task has not written, and {} is copied from one snapshot (it has no key \
+                 that rows could be told apart by, or foreign keys move its rows without a trace in the source's log); empty the \
+                 destination table or leave this table out",
+                table.destination, table.source
+            )));
+        }
+        let delete = sql!("DELETE FROM {} LIMIT 100000", name);
+        writer.write(table, &Arc::new(Vec::new()), OnDuplicate::Fail, Some(&delete)).await?;
+    }
+    if stage < TableStage::Copying {
+        context.record.set_table_stage(&context.claim, &table.definition, TableStage::Copying).await?;
+    }
+    Ok(())
+}
+
+/// Opens a snapshot in `conn` and says from which place in the log on changes are not in it.
+async fn open_snapshot(context: &CopyContext, table: &TablePlan, conn: &mut Conn, touched: &Touched) -> Result<Position> {
+    match context.visibility {
+        Visibility::ExactSnapshot => visibility::open_exact_snapshot(conn).await,
+        Visibility::LockingReads => open_locked(context, table, conn).await,
+        Visibility::GtidExecuted => {
+            let above = context.cascades.above(table.id);
+            for attempt in 0..TRIES {
+                let gtid = visibility::gtid_executed(conn).await?;
+                conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+                let end = visibility::log_end(conn, &context.source_info).await?;
+                let from = Position::named(gtid);
+                if !touched.since(&[table.id], &above, &from, &end).await? {
+                    return Ok(from);
+                }
+                conn.query_drop("ROLLBACK").await?;
+                tokio::time::sleep(Duration::from_millis(u64::from(attempt % 7) * 3)).await;
+            }
+            open_locked(context, table, conn).await
+        }
+    }
+}
+
+/// The table is locked for writers while the snapshot is opened, and so is every table whose changes foreign keys carry into it
+/// without a trace in the log: nothing of them is under way then.
+async fn open_locked(context: &CopyContext, table: &TablePlan, conn: &mut Conn) -> Result<Position> {
+    let above = context.cascades.above(table.id).into_iter().filter_map(|id| context.plan.tables.get(id as usize));
+    let mut names: Vec<&TableName> = above.map(|parent| &parent.source).collect();
+    names.extend(context.cascades.strangers_above(table.id));
+    names.push(&table.source);
+    let mut locker = context.source.connect(Role::Read).await?;
+    let locks = Sql::list(names.iter().map(|name| sql!("{} READ", *name)));
+    let shown: Vec<String> = names.iter().map(|name| name.quoted()).collect();
+    locker.query_drop(sql!("LOCK TABLES {}", locks)).await.context(format_args!(
+        "opening an exact snapshot of a busy table without a usable key needs LOCK TABLES on it and on the tables whose foreign keys \
+         change it (GRANT SELECT, LOCK TABLES ON their databases TO the source account): {}",
+        shown.join(", ")
+    ))?;
+    conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+    let gtid = match context.visibility {
+        Visibility::GtidExecuted => visibility::gtid_executed(conn).await?,
+        _ => GtidPosition::None,
+    };
+    let (file, offset) = visibility::log_end(&mut locker, &context.source_info).await?;
+    locker.query_drop("UNLOCK TABLES").await?;
+    let _ = locker.disconnect().await;
+    Ok(Position { gtid, ..Position::at(file, offset) })
+}

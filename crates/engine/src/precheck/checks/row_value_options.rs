@@ -1,0 +1,32 @@
+//! Partial JSON updates in the log. Read either way; told for the record.
+
+use crate::precheck::context::Context;
+use crate::precheck::finding::Finding;
+
+pub fn check(context: &Context) -> Option<Finding> {
+    let value = context.source.variable("binlog_row_value_options")?;
+    let meaning = if value.eq_ignore_ascii_case("") {
+        "JSON columns are logged whole"
+    } else {
+        "partial JSON updates are understood and applied"
+    };
+    Some(Finding::passed(format!("binlog_row_value_options is {}: {meaning}", if value.is_empty() { "empty" } else { value })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::precheck::fixture::{context, set};
+    use godwit_api::Verdict;
+
+    #[test]
+    fn passes_either_way_and_is_left_out_where_unknown() {
+        let mut context = context();
+        for value in ["", "SOMETHING"] {
+            set(&mut context.source, "binlog_row_value_options", value);
+            assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        }
+        context.source.variables.remove("binlog_row_value_options");
+        assert_eq!(check(&context), None);
+    }
+}

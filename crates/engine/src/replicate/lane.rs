@@ -1,0 +1,252 @@
+//! A lane: one queue, one worker, one connection to the destination.
+//!
+//! The worker takes all whole transactions that wait (a window), collapses them and commits them with the
+//! lane's position. Windows grow with the backlog and are single transactions without one. A transaction too
+//! large to hold arrives in parts, which stay in one open destination transaction until its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use super::cascade::{Cascade, Cascades};
+use super::change::{Change, ChangeKind, Counts, NetChanges};
+use super::dispatch::{Dispatcher, Gate, Item, Mark, Portion, Queue};
+use crate::destination::mysql::apply::Applier;
+use crate::destination::mysql::cascade::Step;
+use crate::error::Result;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::source::position::Position;
+
+/// A window holds no more bytes of changes than this.
+const WINDOW_BYTES: usize = 4 << 20;
+
+/// An idle lane records its position this often when the log moves on without it.
+const IDLE_RECORD: Duration = Duration::from_secs(2);
+
+/// The worker of one lane.
+pub struct Lane {
+    number: u32,
+    plan: Arc<Plan>,
+    cascades: Arc<Cascades>,
+    dispatcher: Arc<Dispatcher>,
+    queue: Arc<Queue>,
+    applier: Applier,
+    progress: Progress,
+    gates: Vec<Arc<Gate>>,
+    recorded: Position,
+}
+
+enum Taken {
+    Window(Vec<Portion>),
+    Gate(Arc<Gate>),
+    /// The next change is behind a closed gate.
+    Blocked(Arc<Gate>),
+    Empty,
+}
+
+impl Lane {
+    /// `recorded`: the position in the lane's row.
+    pub fn new(
+        number: u32,
+        plan: Arc<Plan>,
+        cascades: Arc<Cascades>,
+        dispatcher: Arc<Dispatcher>,
+        applier: Applier,
+        progress: Progress,
+        recorded: Position,
+    ) -> Self {
+        let queue = dispatcher.queue(number);
+        Self { number, plan, cascades, dispatcher, queue, applier, progress, gates: Vec::new(), recorded }
+    }
+
+    /// Works until cancelled; what is committed then is recorded, the rest is read again.
+    ///
+    /// # Errors
+    /// The first error of the destination; nothing of the failed window is applied.
+    pub async fn run(mut self, cancel: CancellationToken) -> Result<()> {
+        loop {
+            if cancel.is_cancelled() && !self.applier.is_open() {
+                return self.record_idle().await;
+            }
+            match self.take() {
+                Taken::Window(portions) => self.apply(portions).await?,
+                Taken::Gate(gate) => {
+                    gate.reach();
+                    self.gates.push(gate);
+                }
+                Taken::Blocked(gate) => tokio::select! {
+                    () = gate.wait_open() => {}
+                    () = cancel.cancelled() => return Ok(()),
+                },
+                Taken::Empty => {
+                    let queue = Arc::clone(&self.queue);
+                    tokio::select! {
+                        () = queue.filled.notified() => {}
+                        () = tokio::time::sleep(IDLE_RECORD) => self.record_idle().await?,
+                        () = cancel.cancelled() => {
+                            if self.applier.is_open() {
+                                return self.applier.rollback().await;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn closed_gate(&self, portion: &Portion) -> Option<Arc<Gate>> {
+        let waits = |change: &Change, gate: &Gate| match change.kind {
+            ChangeKind::Cascade(_) => gate.tables().iter().any(|table| self.cascades.reaches(change.table, *table)),
+            _ => gate.tables().contains(&change.table),
+        };
+        portion.changes.iter().find_map(|change| self.gates.iter().find(|gate| waits(change, gate)).cloned())
+    }
+
+    fn take(&mut self) -> Taken {
+        self.gates.retain(|gate| !gate.is_open());
+        let queue = Arc::clone(&self.queue);
+        let mut items = queue.items();
+        let mut window: Vec<Portion> = Vec::new();
+        let mut bytes = 0;
+        loop {
+            match items.front() {
+                None => break,
+                Some(Item::Gate(_)) => {
+                    if window.is_empty()
+                        && let Some(Item::Gate(gate)) = items.pop_front()
+                    {
+                        return Taken::Gate(gate);
+                    }
+                    break;
+                }
+                Some(Item::Portion(portion)) => {
+                    if !self.gates.is_empty()
+                        && let Some(gate) = self.closed_gate(portion)
+                    {
+                        if window.is_empty() {
+                            return Taken::Blocked(gate);
+                        }
+                        break;
+                    }
+                    let alone = portion.end.is_none() || portion.aborted || self.applier.is_open();
+                    if !window.is_empty() && (alone || bytes + portion.bytes > WINDOW_BYTES) {
+                        break;
+                    }
+                    let Some(Item::Portion(portion)) = items.pop_front() else { break };
+                    bytes += portion.bytes;
+                    window.push(portion);
+                    if alone {
+                        break;
+                    }
+                }
+            }
+        }
+        if window.is_empty() { Taken::Empty } else { Taken::Window(window) }
+    }
+
+    async fn apply(&mut self, portions: Vec<Portion>) -> Result<()> {
+        let mut window = Window::default();
+        let mut counts = Counts::default();
+        let mut marks: Vec<Mark> = Vec::new();
+        let mut permits = Vec::new();
+        let mut aborted = false;
+        for portion in portions {
+            aborted |= portion.aborted;
+            for Change { table, kind } in portion.changes {
+                counts.add(&kind);
+                window.add(self, table, kind);
+            }
+            marks.extend(portion.end);
+            permits.extend(portion.permit);
+        }
+        if aborted && self.applier.is_open() {
+            // The rows of transactional tables never happened; what is left in this portion did.
+            self.applier.rollback().await?;
+        }
+        let steps = window.finish(self);
+        let last = marks.last().cloned();
+        if last.is_some() || !steps.is_empty() {
+            let mark = last.as_ref().map(|mark| (&*mark.position, mark.replay_from.as_deref()));
+            let cascaded = self.applier.apply(&self.plan, &steps, mark).await?;
+            self.dispatcher.cascaded(&cascaded);
+        }
+        self.progress.add_applied(counts.inserts, counts.updates, counts.deletes, 0);
+        if let Some(mark) = last {
+            self.recorded = (*mark.position).clone();
+            self.dispatcher.applied(self.number, mark.sequence);
+            let now = SystemTime::now();
+            for committed_at in marks.iter().filter_map(|mark| mark.committed_at) {
+                self.progress.applied(committed_at, now);
+            }
+        }
+        drop(permits);
+        Ok(())
+    }
+
+    /// Records the position of a lane that had nothing to do.
+    async fn record_idle(&mut self) -> Result<()> {
+        let Some(mark) = self.dispatcher.idle_mark(self.number) else { return Ok(()) };
+        // After a resume the log is read from the slowest lane's place on; this one may stand further ahead.
+        if self.applier.is_open() || *mark.position == self.recorded || !mark.position.reaches(&self.recorded) {
+            return Ok(());
+        }
+        self.applier.apply(&self.plan, &[], Some((&mark.position, mark.replay_from.as_deref()))).await?;
+        self.recorded = (*mark.position).clone();
+        self.dispatcher.applied(self.number, mark.sequence);
+        Ok(())
+    }
+}
+
+/// A window on its way to statements: changes collapse per key, except across a cascade that has to do with them.
+#[derive(Default)]
+struct Window {
+    steps: Vec<Step>,
+    /// Of tables that no pending cascade reaches.
+    tables: BTreeMap<u32, NetChanges>,
+    cascades: Vec<(u32, Box<Cascade>)>,
+}
+
+impl Window {
+    fn add(&mut self, lane: &Lane, table: u32, kind: ChangeKind) {
+        match kind {
+            ChangeKind::Cascade(cascade) => {
+                if self.tables.keys().any(|other| lane.cascades.reaches(table, *other)) {
+                    self.rows(lane);
+                }
+                self.cascades.push((table, cascade));
+            }
+            kind => {
+                if self.cascades.iter().any(|(parent, _)| lane.cascades.reaches(*parent, table)) {
+                    self.cascades();
+                }
+                self.tables.entry(table).or_default().add(kind);
+            }
+        }
+    }
+
+    fn rows(&mut self, lane: &Lane) {
+        let tables = std::mem::take(&mut self.tables).into_iter();
+        let statements: Vec<_> = tables
+            .filter_map(|(id, changes)| lane.plan.tables.get(id as usize).map(|table| lane.applier.statements(table, changes)))
+            .flatten()
+            .collect();
+        if !statements.is_empty() {
+            self.steps.push(Step::Statements(statements));
+        }
+    }
+
+    fn cascades(&mut self) {
+        if !self.cascades.is_empty() {
+            self.steps.push(Step::Cascades(std::mem::take(&mut self.cascades)));
+        }
+    }
+
+    fn finish(mut self, lane: &Lane) -> Vec<Step> {
+        self.rows(lane);
+        self.cascades();
+        self.steps
+    }
+}

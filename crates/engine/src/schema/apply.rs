@@ -1,0 +1,325 @@
+//! Creates objects at the destination, one at a time, so that the caller can record intent, run, record done.
+//!
+//! DDL does not commit together with a record. After a crash the caller says which objects it had meant to make;
+//! one of those that exists already is taken as made. What an ALTER adds is looked for before it is added.
+
+use mysql_async::Conn;
+
+use crate::connection::{STRICT_SQL_MODE, ServerInfo, server_info};
+use crate::error::{Class, Context, Error, Result};
+use crate::plan::{DatabasePlan, TableName, TablePlan};
+use crate::schema::adapt::adapt_for;
+use crate::schema::collation::destination_collation;
+use crate::schema::compare_texts::generated_of;
+use crate::schema::create::CreateTable;
+use crate::schema::definition::{Generated, Index, TableDefinition};
+use crate::schema::lexer::TokenKind;
+use crate::schema::names::PlanNames;
+use crate::schema::read::rows;
+use crate::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, TableRewrite, rewrite_create_table};
+use crate::schema::view_session::{CreateError, ViewSession, create_in_session};
+use crate::sql;
+use crate::sql::single::Single;
+use crate::sql::words::word;
+use crate::sql::{Name, Queries, Quoted, Sql};
+
+/// Settings that some servers lack and some accounts may not change; each has its own statement.
+const WHERE_POSSIBLE: &[&str] = &[
+    // TIMESTAMP columns are exactly what the text says.
+    "explicit_defaults_for_timestamp=1",
+    // A table without a key stays without one.
+    "sql_generate_invisible_primary_key=0",
+    "sql_require_primary_key=0",
+    // Foreign keys onto part of a key, which older servers allow.
+    "restrict_fk_on_non_standard_key=0",
+    "lock_wait_timeout=3600",
+    // MariaDB before 11.5: what an ALTER may not do otherwise.
+    "alter_algorithm='DEFAULT'",
+];
+
+/// ER_TABLE_EXISTS_ERROR.
+const EXISTS: u16 = 1050;
+/// ER_DUP_KEYNAME, ER_FK_DUP_NAME, ER_DUP_KEY (InnoDB, a foreign key's name), ER_CHECK_CONSTRAINT_DUP_NAME.
+const ADDED_MEANWHILE: &[u16] = &[1061, 1826, 1022, 3822];
+
+/// Makes a session ready for definitions.
+///
+/// # Errors
+/// When the connection fails or a setting that every server has is refused.
+pub async fn prepare_session(conn: &mut Conn) -> Result<ServerInfo> {
+    let info = server_info(conn).await?;
+    // Definitions are taken as they are or refused: nothing is shortened or substituted silently, and zero and invalid dates, which
+    // older tables have for defaults, are taken.
+    let mode = sql!("SET SESSION sql_mode='{}', foreign_key_checks=0, unique_checks=1", STRICT_SQL_MODE);
+    for statement in [Sql::new("SET NAMES utf8mb4"), mode] {
+        conn.query_drop(&statement).await.context(statement)?;
+    }
+    for setting in WHERE_POSSIBLE {
+        match conn.query_drop(sql!("SET SESSION {}", *setting)).await {
+            Ok(()) | Err(mysql_async::Error::Server(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(info)
+}
+
+/// The statements of one table of a plan.
+///
+/// # Errors
+/// Definite: the definition has no counterpart at the destination.
+pub fn table_statements(
+    table: &TablePlan,
+    names: &PlanNames,
+    source: &ServerInfo,
+    destination: &ServerInfo,
+    engine: &Engine,
+) -> Result<RewrittenTable> {
+    let adapted = adapt_for(&table.definition.create_statement, source, destination).context(&table.source)?;
+    let rules = TableRewrite {
+        source: table.source.clone(),
+        destination: table.destination.clone(),
+        key_index: table.key_index.clone(),
+        engine: engine.clone(),
+        needed: if source.logs_cascades(None) { Vec::new() } else { cascade_indexes(&table.definition) },
+        defer_indexes: !says_conversions(&table.definition, destination),
+        names,
+    };
+    let mut rewritten = rewrite_create_table(&adapted.create, &rules)?;
+    rewritten.notes.splice(0..0, adapted.notes);
+    Ok(rewritten)
+}
+
+/// Whether an ALTER TABLE would say the definition in other words, or not take it any more.
+///
+/// Before MySQL 9, and in MariaDB, the conversions between character sets that a server carries out in an expression are printed into it, by
+/// some with the CREATE and by 5.7 with any ALTER. A conversion that is said has the character set's default collation, and beside a column of
+/// another one the server refuses its own words with the next ALTER (1267; measured on 5.7, 8.0.15 and MariaDB 11.4). So a table whose
+/// generated columns read text gets its indexes at once; foreign keys still come later.
+pub fn says_conversions(definition: &TableDefinition, destination: &ServerInfo) -> bool {
+    let generates = definition.columns.iter().any(|column| column.generated != Generated::No);
+    if !generates || destination.is_mysql_since(9, 0, 0) {
+        return false;
+    }
+    // What cannot be read is the item Definitions.
+    let Ok(create) = CreateTable::parse(&definition.create_statement) else { return false };
+    let is_text = |name: &str| {
+        let column = definition.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
+        column.is_some_and(|column| column.character_set.as_deref().is_some_and(|set| set != "binary"))
+    };
+    create.items.iter().filter_map(|item| generated_of(&create, item)).flatten().any(|at| {
+        create.tokens.get(at).is_some_and(|token| token.kind == TokenKind::Quoted)
+            && create.name_at(at).is_some_and(|name| is_text(&name))
+    })
+}
+
+/// The indexes by which the children of a foreign key that acts are found: cascades are carried out while rows are copied.
+fn cascade_indexes(definition: &TableDefinition) -> Vec<String> {
+    let leads = |index: &&Index, columns: &[String]| {
+        index.parts.len() >= columns.len()
+            && index.parts.iter().zip(columns).all(|(part, column)| part.column.as_ref() == Some(column) && part.prefix.is_none())
+    };
+    let acting = definition.foreign_keys.iter().filter(|key| key.acts());
+    acting
+        .filter_map(|key| definition.indexes.iter().find(|index| leads(index, &key.columns)))
+        .map(|index| index.name.clone())
+        .collect()
+}
+
+/// `CREATE DATABASE IF NOT EXISTS` with character set and collation.
+///
+/// # Errors
+/// Definite when the destination has no such collation.
+pub fn create_database_statement(database: &DatabasePlan, destination: &ServerInfo) -> Result<Sql> {
+    let options = database_options(database, destination)?;
+    Ok(sql!("CREATE DATABASE IF NOT EXISTS {}{}", Name(&database.destination), options))
+}
+
+/// The character set and the collation of a database, as its CREATE says them.
+///
+/// # Errors
+/// Definite when the destination has no such collation.
+pub fn database_options(database: &DatabasePlan, destination: &ServerInfo) -> Result<Sql> {
+    let collation = destination_collation(&database.collation, destination).context(format!("database {}", database.source))?;
+    let character_set = word(&database.character_set, "a character set")?;
+    let collation = word(&collation, "a collation")?;
+    Ok(sql!(" CHARACTER SET {} COLLATE {}", character_set, collation))
+}
+
+/// Creates a database unless it exists.
+///
+/// # Errors
+/// From the server, with what to do when the account may not or the name is refused.
+pub async fn create_database(conn: &mut Conn, database: &DatabasePlan, destination: &ServerInfo) -> Result<()> {
+    let statement = create_database_statement(database, destination)?;
+    conn.query_drop(statement).await.map_err(|error| {
+        let error = Error::from(error);
+        if error.class() != Class::Definite {
+            return error.context(format!("creating database {}", database.destination));
+        }
+        let name = &database.destination;
+        Error::definite(format!(
+            "database {name} cannot be created: {error}; create it at the destination by hand, or map it to another name"
+        ))
+    })
+}
+
+/// Whether an object was made now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    Now,
+    /// By this task before it was interrupted.
+    Before,
+}
+
+/// Runs a CREATE TABLE. `intended`: this task had recorded the intent before, so an object of that
+/// name is its own.
+///
+/// # Errors
+/// From the server; definite when a foreign object has the name.
+pub async fn create_object(conn: &mut Conn, name: &TableName, statement: &str, intended: bool) -> Result<Made> {
+    match Single::parse(statement, name)?.run(conn).await {
+        Ok(()) => Ok(Made::Now),
+        Err(error) => not_made(error, name, intended),
+    }
+}
+
+/// What an error of a CREATE means.
+fn not_made(error: mysql_async::Error, name: &TableName, intended: bool) -> Result<Made> {
+    match error {
+        mysql_async::Error::Server(error) if error.code == EXISTS && intended => Ok(Made::Before),
+        mysql_async::Error::Server(error) if error.code == EXISTS => Err(Error::definite(format!(
+            "{name} exists at the destination and was not made by this task; drop or rename it, map the table to another name, or set conflictPolicy to IgnoreErrorsAndProceed"
+        ))),
+        error => Err(Error::from(error).context(format!("creating {name}"))),
+    }
+}
+
+/// Runs an ALTER that was put off, without what the table has already. Indexes of all tables go before foreign
+/// keys of any: a parent needs its index.
+///
+/// # Errors
+/// From the server; definite when the table is gone.
+pub async fn run_deferred(conn: &mut Conn, deferred: &Deferred) -> Result<Made> {
+    let table = &deferred.table;
+    // A lost connection may have left the same ALTER running: it ends before ours gets the table, and then ours
+    // finds the names taken.
+    let mut last = None;
+    for _ in 0..3 {
+        let existing = existing_names(conn, table, deferred.kind).await?;
+        let Some(statement) = deferred.statement_without(|name| existing.iter().any(|own| own.eq_ignore_ascii_case(name))) else {
+            return Ok(Made::Before);
+        };
+        match Single::parse(&statement, table)?.run(conn).await {
+            Ok(()) => return Ok(Made::Now),
+            Err(mysql_async::Error::Server(error)) if ADDED_MEANWHILE.contains(&error.code) => last = Some((error, statement)),
+            Err(error) => return Err(Error::from(error).context(statement)),
+        }
+    }
+    let (error, statement) = last.map_or_else(Default::default, |(error, statement)| (error.to_string(), statement));
+    Err(Error::definite(format!("{statement}: {error}")))
+}
+
+/// Names of a table's indexes or foreign keys. Not from SHOW CREATE TABLE, where MariaDB prints backticks in
+/// constraint names unescaped.
+async fn existing_names(conn: &mut Conn, table: &TableName, kind: DeferredKind) -> Result<Vec<String>> {
+    let place = |schema: &'static str| sql!("{} = {} AND table_name = {}", schema, Quoted(&table.database), Quoted(&table.table));
+    let tables: Vec<String> =
+        rows(conn, &sql!("SELECT table_name FROM information_schema.tables WHERE {}", place("table_schema"))).await?;
+    if tables.is_empty() {
+        return Err(Error::definite(format!("{table} is gone at the destination; copy the table again")));
+    }
+    let statement = match kind {
+        DeferredKind::ForeignKeys => {
+            sql!("SELECT constraint_name FROM information_schema.referential_constraints WHERE {}", place("constraint_schema"))
+        }
+        DeferredKind::Indexes | DeferredKind::SingleIndex => {
+            sql!("SELECT DISTINCT index_name FROM information_schema.statistics WHERE {}", place("table_schema"))
+        }
+    };
+    rows(conn, &statement).await
+}
+
+/// A view to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewStatement {
+    pub name: TableName,
+    pub statement: String,
+    /// By the names of the server that runs it.
+    pub session: ViewSession,
+}
+
+/// An object that could not be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectFailure {
+    pub object: TableName,
+    pub statement: String,
+    pub error: String,
+}
+
+/// Creates views in the order given (see [`crate::schema::view::order_views`]); one that the server
+/// refuses is reported, and the others are made all the same.
+///
+/// # Errors
+/// Only what may pass by itself: a lost connection, a lock.
+pub async fn create_views(
+    conn: &mut Conn,
+    views: &[ViewStatement],
+    intended: impl Fn(&TableName) -> bool,
+) -> Result<Vec<ObjectFailure>> {
+    let mut failures = Vec::new();
+    for ViewStatement { name, statement, session } in views {
+        let made = match create_in_session(conn, name, statement, session).await {
+            Ok(()) => Ok(Made::Now),
+            Err(CreateError::Driver(error)) => not_made(error, name, intended(name)),
+            Err(CreateError::Other(error)) => Err(error),
+        };
+        match made {
+            Ok(_) => {}
+            Err(error) if error.class() == Class::Definite => {
+                failures.push(ObjectFailure { object: name.clone(), statement: statement.clone(), error: error.to_string() });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(failures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::schema::definition::{Column, Kind};
+
+    #[test]
+    fn indexes_that_come_at_once() {
+        let text = Column { character_set: Some("latin1".into()), ..fixture::column("s", Kind::Varchar) };
+        let number = fixture::column("n", Kind::Int { unsigned: false });
+        let generated = Column { generated: Generated::Stored, ..fixture::column("g", Kind::Varchar) };
+        let of = |expression: &str, version: &str| {
+            let create = format!(
+                "CREATE TABLE `t` (\n  `s` varchar(9) COMMENT '`s`',\n  `n` int,\n  `g` varchar(9) GENERATED ALWAYS AS ({expression}) STORED\n)"
+            );
+            let columns = vec![text.clone(), number.clone(), generated.clone()];
+            let definition = TableDefinition { create_statement: create, ..fixture::definition("d", "t", columns) };
+            says_conversions(&definition, &ServerInfo::parse(version))
+        };
+        for version in ["5.7.22", "8.0.15", "8.4.3", "11.4.5-MariaDB"] {
+            assert!(of("concat(`S`,hex(`n`))", version) && !of("concat(`n`,'s')", version), "{version}");
+        }
+        assert!(!of("concat(`s`,hex(`n`))", "9.7.4"));
+    }
+
+    #[test]
+    fn database_statement() {
+        let database = DatabasePlan {
+            source: "s".into(),
+            destination: "d`x".into(),
+            character_set: "utf8mb4".into(),
+            collation: "utf8mb4_0900_ai_ci".into(),
+            whole: true,
+        };
+        let at = |version: &str| create_database_statement(&database, &ServerInfo::parse(version)).unwrap().to_string();
+        assert_eq!(at("9.7.4"), "CREATE DATABASE IF NOT EXISTS `d``x` CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci");
+        assert!(at("11.4.5-MariaDB").ends_with("COLLATE utf8mb4_uca1400_nopad_ai_ci"));
+    }
+}

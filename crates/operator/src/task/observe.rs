@@ -1,0 +1,414 @@
+//! What is known of one task at one moment, taken from the caches. Everything after this stage is decided from an [`Observed`] alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Container, ContainerState, Node, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+use kube::core::PartialObjectMeta;
+
+use super::build::{ANNOTATION_ASKED_PRECHECK, ANNOTATION_ASKED_RUN, ANNOTATION_GENERATION, CONTAINER};
+use super::decide::Trouble;
+use super::digest;
+use crate::cached::DATA_SET_AT;
+use crate::ledger::PoolKey;
+use crate::quantity;
+use crate::settings::Settings;
+use godwit_api::engine::{
+    ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, ANNOTATION_TOKEN,
+    LABEL_CLUSTER, LABEL_MODE, LABEL_UNITS,
+};
+use godwit_api::manifest::{HOSTS_ANNOTATION, HostLimits, secret_references};
+use godwit_api::{
+    DedicatedCluster, EffectiveRetry, EngineMode, EngineResources, EngineTemplate, MigrationTask, MigrationTaskStatus, Placement,
+    UnitResources,
+};
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    pub task: Arc<MigrationTask>,
+    /// The newest status that is known: the cached one, or what was written since.
+    pub status: MigrationTaskStatus,
+    pub now: Timestamp,
+    pub pod: Option<PodView>,
+    pub plan: Option<PlanView>,
+    /// Secrets that the spec names and that are not there: field path and name.
+    pub missing_secrets: Vec<(String, String)>,
+    /// Those that are there.
+    pub secrets: Secrets,
+    pub pool: PoolFacts,
+    /// The highest priority that counts in the pool for the task's namespace.
+    pub ceiling: Option<i32>,
+    /// The namespace is being deleted: nothing new can be made in it.
+    pub namespace_ends: bool,
+    pub retry: EffectiveRetry,
+    pub ready_within: Duration,
+    /// Why the present spec cannot be taken over, when it cannot: names the field.
+    pub refused: Option<String>,
+    /// For how long the engine that runs has been asked to fence the task.
+    pub fencing_for: Duration,
+    /// By which the engine knows the operator, and the operator its engine.
+    pub token: String,
+    /// What kept the last step from being taken, if something did.
+    pub unable: Option<Trouble>,
+}
+
+/// The Secrets that a spec names and that are there, by their metadata.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// Digest of which they are and when their values were written last.
+    pub data: String,
+    /// Those that are not for every host.
+    pub hosts: HostLimits,
+}
+
+/// The engine's pod, as far as decisions need it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodView {
+    pub uid: String,
+    /// It carries our label, and this very task owns it.
+    pub ours: bool,
+    pub mode: Option<EngineMode>,
+    pub template: String,
+    pub plan: String,
+    /// Digest of the pod as it was built.
+    pub whole: String,
+    pub cluster: Option<String>,
+    pub units: u32,
+    /// The limits that its container really has.
+    pub limits: Option<EngineResources>,
+    pub phase: PodPhase,
+    pub ready: bool,
+    /// Since when it is not ready.
+    pub not_ready_since: Option<Timestamp>,
+    /// Address that the engine answers at.
+    pub address: Option<String>,
+    /// The image that it was made with.
+    pub image: String,
+    pub created: Option<Timestamp>,
+    /// When it was told to go.
+    pub deleting: Option<Timestamp>,
+    /// Its node is gone or does not report.
+    pub node_lost: bool,
+    /// Why it does not run or ended, as Kubernetes says it.
+    pub trouble: Option<(String, String)>,
+    /// What the engine left in its termination log.
+    pub last_words: Option<String>,
+}
+
+impl PodView {
+    /// Pool and units that it uses, if it is that of an engine that runs a task.
+    pub fn uses(&self) -> Option<(PoolKey, u32)> {
+        (self.mode == Some(EngineMode::Run)).then(|| (self.cluster.clone(), self.units))
+    }
+
+    /// Whether its container ran at least once; before, nothing is lost with the pod.
+    pub fn started(&self) -> bool {
+        self.phase != PodPhase::Pending
+    }
+}
+
+/// Phase of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodPhase {
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+}
+
+/// The plan's ConfigMap, without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanView {
+    pub mode: Option<EngineMode>,
+    pub template: String,
+    pub plan: String,
+    pub fingerprint: String,
+    /// What was asked for when it was made, accepted or not: digests of the template of a precheck and of a run.
+    pub asked: [String; 2],
+    /// The generation of the spec that the plan was made from.
+    pub generation: i64,
+    pub token: String,
+}
+
+/// The pool that the spec names, looked at for this task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PoolFacts {
+    Missing,
+    /// Being deleted.
+    Leaving,
+    NamespaceNotAllowed,
+    /// This version cannot read it.
+    Malformed,
+    /// More units are asked for than the pool has.
+    TooSmall {
+        total: u64,
+    },
+    /// The task has units of it, and asks for more than it has in all.
+    Beyond {
+        total: u64,
+        offer: Box<PoolOffer>,
+    },
+    /// One unit is worth nothing, in a pool that an older version let through; names the field.
+    Worthless(String),
+    Fine(Box<PoolOffer>),
+}
+
+impl PoolFacts {
+    /// What the pool gives to the task's pod, if it may have one.
+    pub fn offer(&self) -> Option<&PoolOffer> {
+        match self {
+            Self::Fine(offer) | Self::Beyond { offer, .. } => Some(offer),
+            _ => None,
+        }
+    }
+}
+
+/// What a pool gives to a pod.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolOffer {
+    pub unit_resources: UnitResources,
+    pub overcommit_percent: u32,
+    pub placement: Placement,
+    pub template: EngineTemplate,
+}
+
+impl PoolOffer {
+    /// What the shared default gives.
+    pub fn default_pool(settings: &Settings) -> Self {
+        Self {
+            unit_resources: settings.default_resources(),
+            overcommit_percent: 100,
+            placement: Placement::default(),
+            template: EngineTemplate::default(),
+        }
+    }
+}
+
+/// The highest priority that counts in a pool for a namespace with these labels; None: any does.
+pub fn ceiling(pool: Option<&DedicatedCluster>, labels: Option<&BTreeMap<String, String>>) -> Option<i32> {
+    let ceilings = &pool?.spec.priority_ceilings;
+    let empty = BTreeMap::new();
+    let first = ceilings.iter().find(|ceiling| selects(&ceiling.namespaces, labels.unwrap_or(&empty)));
+    (!ceilings.is_empty()).then(|| first.map_or(0, |ceiling| ceiling.priority))
+}
+
+/// Units that a pool can hand out.
+pub fn capacity(pool: &DedicatedCluster) -> u64 {
+    u64::from(pool.spec.units) * u64::from(pool.spec.overcommit_percent.max(100)) / 100
+}
+
+/// What the pool means for a task. `labels`: of the task's namespace. Who has units of it (`held`) keeps them, whatever became of the pool.
+pub fn pool_facts(
+    key: &PoolKey,
+    pool: Option<&DedicatedCluster>,
+    labels: Option<&BTreeMap<String, String>>,
+    units: u32,
+    held: Option<u32>,
+    settings: &Settings,
+) -> PoolFacts {
+    let room = |total: Option<u64>, offer: PoolOffer| {
+        let offer = Box::new(offer);
+        match (total.filter(|total| u64::from(units) > *total), held) {
+            (Some(total), None) => PoolFacts::TooSmall { total },
+            (Some(total), Some(held)) if units > held => PoolFacts::Beyond { total, offer },
+            _ => PoolFacts::Fine(offer),
+        }
+    };
+    if key.is_none() {
+        return room(settings.default_capacity(), PoolOffer::default_pool(settings));
+    }
+    let Some(pool) = pool else { return PoolFacts::Missing };
+    let empty = BTreeMap::new();
+    if held.is_none() {
+        if pool.metadata.deletion_timestamp.is_some() {
+            return PoolFacts::Leaving;
+        }
+        if pool.spec.namespaces.as_ref().is_some_and(|selector| !selects(selector, labels.unwrap_or(&empty))) {
+            return PoolFacts::NamespaceNotAllowed;
+        }
+    }
+    let offer = PoolOffer {
+        unit_resources: pool.spec.unit_resources.clone(),
+        overcommit_percent: pool.spec.overcommit_percent,
+        placement: pool.spec.placement.clone(),
+        template: pool.spec.template.clone(),
+    };
+    if held.is_none()
+        && let Err(rule) = quantity::check_unit(&offer.unit_resources)
+    {
+        return PoolFacts::Worthless(rule);
+    }
+    room(Some(capacity(pool)), offer)
+}
+
+/// Whether a label selector selects (Kubernetes: all requirements, an empty selector selects everything).
+pub fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let exact = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
+    exact && selector.match_expressions.iter().flatten().all(|requirement| meets(requirement, labels))
+}
+
+fn meets(requirement: &LabelSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
+    let found = labels.get(&requirement.key);
+    let listed = found.is_some_and(|value| requirement.values.iter().flatten().any(|wanted| wanted == value));
+    match requirement.operator.as_str() {
+        "In" => listed,
+        "NotIn" => !listed,
+        "Exists" => found.is_some(),
+        "DoesNotExist" => found.is_none(),
+        // The API server knows no other; an unknown one selects nothing.
+        _ => false,
+    }
+}
+
+/// The Secrets that a spec names: field path and name of those that are missing, and the others.
+pub fn secrets(
+    task: &MigrationTask,
+    find: impl Fn(&str) -> Option<Arc<PartialObjectMeta<k8s_openapi::api::core::v1::Secret>>>,
+) -> (Vec<(String, String)>, Secrets) {
+    let (mut missing, mut secrets, mut there) = (Vec::new(), Secrets::default(), BTreeMap::new());
+    for (path, name) in secret_references(&task.spec) {
+        match find(&name) {
+            Some(secret) => {
+                let annotation = |key: &str| secret.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
+                if let Some(list) = annotation(HOSTS_ANNOTATION) {
+                    secrets.hosts.insert(name.clone(), list);
+                }
+                let written = annotation(DATA_SET_AT).or_else(|| secret.metadata.resource_version.clone());
+                there.insert(name, (secret.metadata.uid.clone(), written));
+            }
+            None => missing.push((path, name)),
+        }
+    }
+    secrets.data = digest::digest(&there);
+    (missing, secrets)
+}
+
+/// The pod, for nobody yet: whose it is, and whether its node is lost, is found out in each look.
+pub fn pod_view(pod: &Pod) -> PodView {
+    let metadata = &pod.metadata;
+    let label = |name: &str| metadata.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
+    let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned().unwrap_or_default();
+    let status = pod.status.as_ref();
+    // Others may have put containers beside it, and in front of it.
+    let engine = status.and_then(|status| status.container_statuses.as_ref()?.iter().find(|status| status.name == CONTAINER));
+    let over = engine.and_then(|engine| engine.state.as_ref()?.terminated.as_ref()).is_some_and(|ended| ended.exit_code == 0);
+    let condition = status.and_then(|status| status.conditions.as_ref()?.iter().find(|condition| condition.type_ == "Ready"));
+    let ready = condition.is_some_and(|condition| condition.status == "True");
+    let since = condition.and_then(|condition| condition.last_transition_time.as_ref()).or(metadata.creation_timestamp.as_ref());
+    let ended = engine.and_then(|engine| {
+        engine.state.as_ref().and_then(|s| s.terminated.clone()).or_else(|| engine.last_state.as_ref()?.terminated.clone())
+    });
+    let image = container(pod).and_then(|container| container.image.clone());
+    let units = label(LABEL_UNITS).and_then(|units| units.parse().ok()).unwrap_or(0);
+    PodView {
+        uid: metadata.uid.clone().unwrap_or_default(),
+        ours: false,
+        mode: label(LABEL_MODE).as_deref().and_then(mode),
+        template: annotation(ANNOTATION_TEMPLATE),
+        plan: annotation(ANNOTATION_PLAN),
+        whole: annotation(ANNOTATION_POD),
+        cluster: label(LABEL_CLUSTER),
+        units,
+        limits: limits(pod, units),
+        phase: match phase(status.and_then(|status| status.phase.as_deref())) {
+            // Its work is done; a container beside it that runs on does not count.
+            PodPhase::Running if over => PodPhase::Succeeded,
+            phase => phase,
+        },
+        ready,
+        not_ready_since: since.filter(|_| !ready).map(|time| time.0),
+        address: status.and_then(|status| status.pod_ip.clone()),
+        image: Some(annotation(ANNOTATION_IMAGE)).filter(|image| !image.is_empty()).or(image).unwrap_or_default(),
+        created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+        deleting: metadata.deletion_timestamp.as_ref().map(|time| time.0),
+        node_lost: false,
+        trouble: trouble(pod),
+        last_words: ended.and_then(|ended| ended.message),
+    }
+}
+
+/// The engine's container.
+fn container(pod: &Pod) -> Option<&Container> {
+    pod.spec.as_ref()?.containers.iter().find(|container| container.name == CONTAINER)
+}
+
+/// What the pod was given: by us, or by who changed it on its way (a LimitRange, a webhook, a resize).
+fn limits(pod: &Pod, units: u32) -> Option<EngineResources> {
+    let limits = container(pod)?.resources.as_ref()?.limits.as_ref()?;
+    let of = |name: &str| limits.get(name).map(|quantity| quantity.0.as_str());
+    Some(EngineResources {
+        units: units.max(1),
+        cpu_millis: quantity::cpu_millis(of("cpu")?),
+        memory_bytes: quantity::bytes(of("memory")?),
+    })
+}
+
+/// Whether a node reports itself ready.
+pub fn node_ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|conditions| conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+}
+
+/// Why a pod does not run, from the most telling place: its own reason, its container, its scheduling.
+fn trouble(pod: &Pod) -> Option<(String, String)> {
+    let status = pod.status.as_ref()?;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    if status.reason.is_some() {
+        return Some((text(&status.reason), text(&status.message)));
+    }
+    let state = |state: &Option<ContainerState>| {
+        let state = state.as_ref()?;
+        if let Some(waiting) = &state.waiting {
+            let starting = matches!(waiting.reason.as_deref(), None | Some("ContainerCreating" | "PodInitializing"));
+            return (!starting).then(|| (text(&waiting.reason), text(&waiting.message)));
+        }
+        let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
+        Some((text(&ended.reason), format!("exit code {}", ended.exit_code)))
+    };
+    // What keeps the engine's own container from running comes first, then what keeps one beside it, or in front of it.
+    let of = |own: bool| {
+        let statuses = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+        statuses.filter(|status| (status.name == CONTAINER) == own).find_map(|status| {
+            let (reason, message) = state(&status.state)?;
+            Some((reason, if own { message } else { format!("container {}: {message}", status.name) }))
+        })
+    };
+    of(true).or_else(|| of(false)).or_else(|| {
+        let unscheduled = |c: &&k8s_openapi::api::core::v1::PodCondition| c.type_ == "PodScheduled" && c.status == "False";
+        let condition = status.conditions.iter().flatten().find(unscheduled)?;
+        Some((text(&condition.reason), text(&condition.message)))
+    })
+}
+
+/// A plan, by the metadata of its ConfigMap.
+pub fn plan_view(metadata: &ObjectMeta) -> PlanView {
+    let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned().unwrap_or_default();
+    PlanView {
+        mode: metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_MODE)).and_then(|text| mode(text)),
+        template: annotation(ANNOTATION_TEMPLATE),
+        plan: annotation(ANNOTATION_PLAN),
+        fingerprint: annotation(ANNOTATION_FINGERPRINT),
+        asked: [annotation(ANNOTATION_ASKED_PRECHECK), annotation(ANNOTATION_ASKED_RUN)],
+        generation: annotation(ANNOTATION_GENERATION).parse().unwrap_or_default(),
+        token: annotation(ANNOTATION_TOKEN),
+    }
+}
+
+fn mode(text: &str) -> Option<EngineMode> {
+    [EngineMode::Precheck, EngineMode::Run, EngineMode::Stop].into_iter().find(|mode| mode.as_str() == text)
+}
+
+fn phase(text: Option<&str>) -> PodPhase {
+    match text {
+        Some("Running") => PodPhase::Running,
+        Some("Succeeded") => PodPhase::Succeeded,
+        Some("Failed") => PodPhase::Failed,
+        // Unknown: the node does not report; what it runs may go on.
+        Some("Unknown") => PodPhase::Running,
+        _ => PodPhase::Pending,
+    }
+}

@@ -1,0 +1,6 @@
+//! What a process of ours that answers HTTP has: answers within limits ([`serve`]) at an address ([`listen`]), and the [`handshake`] by which
+//! operator and engine know each other.
+
+pub mod handshake;
+pub mod listen;
+pub mod serve;
