@@ -51,7 +51,7 @@ fn adapt(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     }
     if let Some(schema) = root.as_object_mut() {
         let rule = format!("size(self.metadata.name) <= {NAME_LIMIT}");
-        let message = format!("metadata.name: at most {NAME_LIMIT} characters, because pods and labels are named after it");
+        let message = format!("metadata.name: use at most {NAME_LIMIT} characters, because pods and labels are named after it");
         let mut rules = vec![json!({"rule": rule, "message": message})];
         if crd.spec.names.kind == "MigrationTask" {
             rules.extend(endpoints_stay());

@@ -20,7 +20,7 @@ pub struct Source {
 #[schemars(extend("x-kubernetes-validations" = [
     {
         "rule": "has(self.mysql) != has(self.tablestore)",
-        "message": "spec.destination: exactly one of mysql and tablestore must be set"
+        "message": "spec.destination: set exactly one of mysql and tablestore"
     },
     {
         "rule": "self.recordsDatabase == oldSelf.recordsDatabase",
@@ -63,10 +63,10 @@ fn default_records_database() -> String {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "has(self.host) || has(self.credentials)", "message": "host: set it, or set credentials to a Secret that has the key host", "fieldPath": ".host"},
+    {"rule": "has(self.host) || has(self.credentials)", "message": "host: set it, or set credentials.secretName to a Secret that has the key host", "fieldPath": ".host"},
     {
         "rule": "has(self.username) || has(self.credentials)",
-        "message": "username: set it, or set credentials to a Secret that has the key username",
+        "message": "username: set it, or set credentials.secretName to a Secret that has the key username",
         "fieldPath": ".username"
     }
 ]))]
@@ -97,10 +97,10 @@ pub struct MysqlEndpoint {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "has(self.host) || has(self.credentials)", "message": "host: set it, or set credentials to a Secret that has the key host", "fieldPath": ".host"},
+    {"rule": "has(self.host) || has(self.credentials)", "message": "host: set it, or set credentials.secretName to a Secret that has the key host", "fieldPath": ".host"},
     {
         "rule": "has(self.username) || has(self.credentials)",
-        "message": "username: set it, or set credentials to a Secret that has the key username",
+        "message": "username: set it, or set credentials.secretName to a Secret that has the key username",
         "fieldPath": ".username"
     }
 ]))]

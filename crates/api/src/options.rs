@@ -139,7 +139,7 @@ pub struct IncrementalThrottle {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "self.otherMinutes < self.connectionMinutes",
-    "message": "spec.retry.otherMinutes: must be smaller than connectionMinutes",
+    "message": "spec.retry.otherMinutes: must be smaller than connectionMinutes; lower it, or raise connectionMinutes",
     "fieldPath": ".otherMinutes"
 }]))]
 pub struct Retry {

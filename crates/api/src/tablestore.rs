@@ -11,7 +11,7 @@ use super::patterns;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [{
     "rule": "self.buckets <= self.concurrency",
-    "message": "spec.destination.tablestore.buckets: must not be larger than concurrency, or some buckets could never send",
+    "message": "spec.destination.tablestore.buckets: must not be larger than concurrency, or some buckets could never send; lower it, or raise concurrency",
     "fieldPath": ".buckets"
 }]))]
 pub struct TablestoreDestination {

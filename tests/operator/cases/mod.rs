@@ -40,6 +40,7 @@ pub fn all() -> Vec<Case> {
         validation::names_of_56_letters_are_the_longest,
         validation::updates_that_cannot_be,
         validation::schema_refusals,
+        validation::broken_manifests_are_judged_alike,
         validation::kubectl_explain_reads,
         people::roles_of_the_cluster_take_in_tasks,
         tenants::the_sample_policy_holds_on_the_api_server,

@@ -37,21 +37,21 @@ fn refusals() -> Vec<Refusal> {
     vec![
         (
             json!({"source": {"mysql": {"host": null, "credentials": null, "username": "u"}}}),
-            "host: set it, or set credentials to a Secret that has the key host",
+            "host: set it, or set credentials.secretName to a Secret that has the key host",
         ),
         (
             json!({"source": {"mysql": {"credentials": null}}}),
-            "username: set it, or set credentials to a Secret that has the key username",
+            "username: set it, or set credentials.secretName to a Secret that has the key username",
         ),
         (
             json!({"destination": {"mysql": {"host": null, "credentials": null, "username": "u"}}}),
             "host: set it, or set credentials",
         ),
         (json!({"destination": {"mysql": {"credentials": null}}}), "username: set it, or set credentials"),
-        (json!({"destination": {"mysql": null}}), "spec.destination: exactly one of mysql and tablestore must be set"),
+        (json!({"destination": {"mysql": null}}), "spec.destination: set exactly one of mysql and tablestore"),
         (
             tablestore(json!({"mysql": {"host": "h", "username": "u"}})),
-            "spec.destination: exactly one of mysql and tablestore must be set",
+            "spec.destination: set exactly one of mysql and tablestore",
         ),
         (
             tablestore(json!({"tablestore": {"concurrency": 2, "buckets": 3}})),
@@ -158,7 +158,7 @@ fn messages_of_the_rules() -> BTreeSet<String> {
 
 pub async fn names_of_56_letters_are_the_longest(world: Arc<World>) {
     let namespace = world.namespace("names").await;
-    let expected = "metadata.name: at most 56 characters, because pods and labels are named after it";
+    let expected = "metadata.name: use at most 56 characters, because pods and labels are named after it";
     let message = refused(&world, &manifest(&namespace, &"n".repeat(57))).await;
     assert!(message.contains(expected), "{message}");
     let pool = |name: String| json!({"apiVersion": "godwit.dev/v1alpha1", "kind": "DedicatedCluster", "metadata": {"name": name}, "spec": {"units": 1}});
@@ -251,6 +251,56 @@ pub async fn schema_refusals(world: Arc<World>) {
         let message = refused(&world, &object).await;
         assert!(message.contains(expected), "{object}\nexpected: {expected}\nsaid: {message}");
     }
+}
+
+/// The files of the manifest's own tests, each with what its author says of the API server, and with the fields that the command line names.
+fn broken_manifests() -> Vec<(String, String, Vec<String>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(BROKEN);
+    let messages = std::fs::read_to_string(folder.join("messages.txt")).unwrap();
+    let mut found: Vec<(String, String, Vec<String>)> = Vec::new();
+    for line in messages.lines() {
+        if let Some(told) = line.strip_prefix("  ") {
+            let path = told.split(": ").next().unwrap();
+            // A resource's name may stand in front.
+            let path = path.rsplit_once(' ').map_or(path, |(_, path)| path);
+            found.last_mut().unwrap().2.push(path.trim_start_matches("prod.").to_owned());
+        } else {
+            let name = line.split(": ").next().unwrap();
+            found.push((name.to_owned(), std::fs::read_to_string(folder.join(name)).unwrap(), Vec::new()));
+        }
+    }
+    found
+}
+
+const BROKEN: &str = "crates/api/src/manifest/tests/broken";
+
+/// The command line's tests hold what it says of these files; the API server names the same field, and takes what they say that it takes.
+pub async fn broken_manifests_are_judged_alike(world: Arc<World>) {
+    let namespace = world.namespace("broken").await;
+    let (mut refused, mut taken) = (0, 0);
+    for (name, text, fields) in broken_manifests() {
+        let ours = |document: &&str| document.contains("apiVersion: godwit.dev/");
+        let text = text.replace("namespace: data", &format!("namespace: {namespace}"));
+        let documents = text.split("---\n").filter(ours).collect::<Vec<_>>().join("---\n");
+        let said = world.kubectl.run_with(&["create", "--dry-run=server", "-f", "-"], &documents).await;
+        match text.lines().nth(1).unwrap() {
+            "# The API server refuses it." => {
+                refused += 1;
+                let same = fields.iter().any(|field| {
+                    // Of an entry that stands twice it names the entry, not its key.
+                    let entry = field.rsplit_once("].").map_or(field.clone(), |(entry, _)| format!("{entry}]: Duplicate value"));
+                    said.err.contains(field) || said.err.contains(&entry)
+                });
+                assert!(!said.success && same, "{name}: {fields:?}\n{}{}", said.out, said.err);
+            }
+            "# The API server takes it." => {
+                taken += 1;
+                assert!(said.success || documents.is_empty(), "{name}: {}", said.err);
+            }
+            _ => {}
+        }
+    }
+    assert!(refused > 35 && taken > 10, "{refused} and {taken}");
 }
 
 pub async fn kubectl_explain_reads(world: Arc<World>) {

@@ -170,8 +170,10 @@ pub fn resolve_webhook(webhook: &WebhookReference, secrets: &Secrets, path: &str
         url = lookup.required_text(&webhook.secret_name, &webhook.key, &secret_path, "add it with the webhook's address");
         let url_is_http = url.trim().starts_with("http://") || url.trim().starts_with("https://");
         if !url_is_http && lookup.errors.is_empty() {
-            let message =
-                format!("key {:?} of Secret {:?} does not hold an http or https address", webhook.key, webhook.secret_name);
+            let message = format!(
+                "key {:?} of Secret {:?} does not hold an http or https address; set it to one",
+                webhook.key, webhook.secret_name
+            );
             lookup.errors.push(FieldError::new(secret_path, message));
         }
     }
@@ -222,7 +224,10 @@ impl Lookup<'_> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Some(text.to_owned()),
             Err(_) => {
-                self.errors.push(FieldError::new(path, format!("key \"{key}\" of Secret \"{name}\" is not UTF-8 text")));
+                self.errors.push(FieldError::new(
+                    path,
+                    format!("key \"{key}\" of Secret \"{name}\" is not UTF-8 text; write it anew as one"),
+                ));
                 None
             }
         }
@@ -255,7 +260,9 @@ impl Lookup<'_> {
         let text = self.required_text(name, key, &path, "add it in PEM");
         self.secrets.get(name, key)?;
         if !text.contains(marker) {
-            let message = format!("key \"{key}\" of Secret \"{name}\" is not PEM: it has no line with {marker}");
+            let message = format!(
+                "key \"{key}\" of Secret \"{name}\" is not PEM: it has no line with {marker}; put the text of a PEM file into it"
+            );
             self.errors.push(FieldError::new(path, message));
         }
         Some(text.into_bytes())

@@ -1,7 +1,7 @@
 //! Rules that go across fields. The first part of [`check_spec`] says in Rust what the CRD says in CEL (`crates/api`; a test runs both over the same bad
 //! manifests); the second part refuses what CEL cannot reach.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub(super) fn check_metadata(metadata: Option<&Value>) -> Vec<FieldError> {
     match metadata.and_then(|metadata| metadata.get("name")) {
         None => error("is missing; set it to a name for the task".to_owned()),
         Some(Value::String(name)) if name.len() > NAME_LIMIT => {
-            error(format!("at most {NAME_LIMIT} characters, because pods and labels are named after it"))
+            error(format!("use at most {NAME_LIMIT} characters, because pods and labels are named after it"))
         }
         Some(Value::String(name)) if !patterns::is_object_name(name) => {
             error("is not a valid name; use lower-case letters, digits, - and ., first and last a letter or a digit".to_owned())
@@ -55,12 +55,15 @@ pub(super) fn check_spec(spec: &MigrationTaskSpec) -> Vec<FieldError> {
     refuse(
         spec.destination.mysql.is_some() == spec.destination.tablestore.is_some(),
         "spec.destination",
-        "exactly one of mysql and tablestore must be set",
+        "set exactly one of mysql and tablestore",
     );
     refuse(
         spec.retry.other_minutes >= spec.retry.connection_minutes,
         "spec.retry.otherMinutes",
-        &format!("{} must be smaller than connectionMinutes ({})", spec.retry.other_minutes, spec.retry.connection_minutes),
+        &format!(
+            "must be smaller than connectionMinutes; lower it, or raise connectionMinutes (they are {} and {})",
+            spec.retry.other_minutes, spec.retry.connection_minutes
+        ),
     );
     refuse(
         spec.verification.repair && spec.verification.full.is_none() && !spec.verification.incremental,
@@ -87,7 +90,7 @@ pub(super) fn check_spec(spec: &MigrationTaskSpec) -> Vec<FieldError> {
             tablestore.buckets > tablestore.concurrency,
             "spec.destination.tablestore.buckets",
             &format!(
-                "{} must not be larger than concurrency ({}), or some buckets could never send",
+                "must not be larger than concurrency, or some buckets could never send; lower it, or raise concurrency (they are {} and {})",
                 tablestore.buckets, tablestore.concurrency
             ),
         );
@@ -141,8 +144,18 @@ fn check_database(database: &DatabaseSelection, destination: &Destination, path:
     let mut errors = check_rename(&database.database, database.rename_to.as_deref(), &format!("{path}.renameTo"))
         .into_iter()
         .collect::<Vec<_>>();
+    let mut targets = BTreeMap::new();
     for (index, table) in database.tables.iter().flatten().enumerate() {
-        errors.extend(check_table(table, destination, &format!("{path}.tables[{index}]")));
+        let path = format!("{path}.tables[{index}]");
+        errors.extend(check_table(table, destination, &path));
+        if wildcards(&table.table) > 0 {
+            continue;
+        }
+        let target = table.rename_to.as_ref().unwrap_or(&table.table);
+        if let Some(other) = targets.insert(target, &table.table).filter(|other| **other != table.table) {
+            let message = format!("table {other:?} gets the name {target:?} as well; give each a name of its own");
+            errors.push(FieldError::new(format!("{path}.renameTo"), message));
+        }
     }
     errors
 }
@@ -198,12 +211,12 @@ fn check_rename(pattern: &str, rename_to: Option<&str>, path: &str) -> Option<Fi
     let groups = wildcards(pattern);
     let highest = references(rename_to).into_iter().max().unwrap_or(0);
     if references(rename_to).contains(&0) {
-        return Some(FieldError::new(path, "$0 stands for nothing; $1 is what the first * or ? matched"));
+        return Some(FieldError::new(path, "$0 stands for nothing; use $1 for what the first * or ? matched"));
     }
     if highest > groups {
         let message = match groups {
             0 => format!("${highest} stands for what a * or ? matched, and {pattern:?} has none; use a plain name"),
-            _ => format!("${highest} is used, but {pattern:?} has only {groups} of * and ?"),
+            _ => format!("${highest} is used, but {pattern:?} has only {groups} of * and ?; use at most ${groups}"),
         };
         return Some(FieldError::new(path, message));
     }

@@ -120,7 +120,7 @@ impl Secrets {
                 None | Some(Value::Null) => continue,
                 Some(Value::Object(entries)) => entries,
                 Some(_) => {
-                    errors.push(FieldError::new(field_path, "expected a mapping from key to value"));
+                    errors.push(FieldError::new(field_path, "expected a mapping; use lines of key: value"));
                     continue;
                 }
             };

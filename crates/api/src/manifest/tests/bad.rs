@@ -50,9 +50,19 @@ fn fields() -> Vec<Case> {
     use Refuser::Schema;
     vec![
         case("/spec/source/mysql/hots", json!("a"), Schema, "spec.source.mysql.hots: unknown field; did you mean host?"),
-        case("/spec/xyzzy", json!(1), Schema, "spec.xyzzy: unknown field; known here: accounts, alerts, cluster,"),
+        case(
+            "/spec/xyzzy",
+            json!(1),
+            Schema,
+            "spec.xyzzy: unknown field; leave it out, or use one of those known here: accounts, alerts, cluster,",
+        ),
         case("/specs", json!(1), Schema, "specs: unknown field; did you mean spec?"),
-        case("/spec/source/postgres", json!({}), Schema, "spec.source.postgres: unknown field; known here: mysql"),
+        case(
+            "/spec/source/postgres",
+            json!({}),
+            Schema,
+            "spec.source.postgres: unknown field; leave it out, or use one of those known here: mysql",
+        ),
         case("/spec/source/mysql", Value::Null, Schema, "spec.source.mysql: is missing (A MySQL-family server); set it"),
         case("/spec/source", Value::Null, Schema, "spec.source: is missing (Where the data comes from); set it"),
         case("/spec", Value::Null, Schema, "spec: is missing (What a migration task shall do); set it"),
@@ -85,7 +95,7 @@ fn fields() -> Vec<Case> {
             "/spec/retry",
             json!(10),
             Schema,
-            "spec.retry: expected a mapping with connectionMinutes, failedTaskDays, otherMinutes, found a number",
+            "spec.retry: expected a mapping, found a number; use one with connectionMinutes, failedTaskDays, otherMinutes",
         ),
         case(
             "/spec/desiredState",
@@ -212,7 +222,7 @@ fn limits() -> Vec<Case> {
             Schema,
             "spec.environment: is not a valid value; use letters, digits, -, _ and .",
         ),
-        case("/spec/environment", json!("x".repeat(64)), Schema, "spec.environment: has 64 characters, at most 63 are allowed"),
+        case("/spec/environment", json!("x".repeat(64)), Schema, "spec.environment: has 64 characters; use 63 or fewer"),
         case(
             "/spec/heartbeat/database",
             json!("god-wit"),
@@ -261,13 +271,13 @@ fn limits() -> Vec<Case> {
             "/spec/objects",
             tables(json!([{"table": "a", "primaryKey": ["a", "b", "c", "d", "e"]}])),
             Schema,
-            "spec.objects[0].tables[0].primaryKey: has 5 entries, at most 4 are allowed",
+            "spec.objects[0].tables[0].primaryKey: has 5 entries, at most 4 are allowed; list fewer",
         ),
         case(
             "/spec/objects",
             tables(json!([{"table": "a", "where": "x".repeat(16385)}])),
             Schema,
-            "spec.objects[0].tables[0].where: has 16385 characters, at most 16384 are allowed",
+            "spec.objects[0].tables[0].where: has 16385 characters; use 16384 or fewer",
         ),
         case(
             "/spec/destination",
@@ -300,29 +310,29 @@ fn across_fields() -> Vec<Case> {
             "/metadata/name",
             json!("n".repeat(57)),
             Cel,
-            "metadata.name: at most 56 characters, because pods and labels are named after it",
+            "metadata.name: use at most 56 characters, because pods and labels are named after it",
         ),
-        case("/spec/destination", json!({}), Cel, "spec.destination: exactly one of mysql and tablestore must be set"),
+        case("/spec/destination", json!({}), Cel, "spec.destination: set exactly one of mysql and tablestore"),
         Case {
             changes: vec![
                 ("/spec/destination", tablestore(json!({}))),
                 ("/spec/destination/mysql", json!({"credentials": {"secretName": "login"}})),
                 one_database.clone(),
             ],
-            error: "spec.destination: exactly one of mysql and tablestore must be set",
+            error: "spec.destination: set exactly one of mysql and tablestore",
             refuser: Cel,
         },
         case(
             "/spec/retry",
             json!({"connectionMinutes": 10}),
             Cel,
-            "spec.retry.otherMinutes: 10 must be smaller than connectionMinutes (10)",
+            "spec.retry.otherMinutes: must be smaller than connectionMinutes; lower it, or raise connectionMinutes (they are 10 and 10)",
         ),
         case(
             "/spec/retry",
             json!({"connectionMinutes": 30, "otherMinutes": 60}),
             Cel,
-            "spec.retry.otherMinutes: 60 must be smaller than connectionMinutes (30)",
+            "spec.retry.otherMinutes: must be smaller than connectionMinutes; lower it, or raise connectionMinutes (they are 60 and 30)",
         ),
         case(
             "/spec/source/mysql",
@@ -373,7 +383,7 @@ fn across_fields() -> Vec<Case> {
         },
         Case {
             changes: vec![("/spec/destination", tablestore(json!({"concurrency": 2}))), one_database.clone()],
-            error: "spec.destination.tablestore.buckets: 3 must not be larger than concurrency (2), or some buckets could never send",
+            error: "spec.destination.tablestore.buckets: must not be larger than concurrency, or some buckets could never send; lower it",
             refuser: Cel,
         },
         case(

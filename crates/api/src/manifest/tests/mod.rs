@@ -1,6 +1,8 @@
-//! Tests of the manifest: a full file, Secrets, errors; bad manifests stand in [`bad`], the API server's view of them in [`cel`].
+//! Tests of the manifest: a full file, Secrets, errors; bad manifests stand in [`bad`] and, as whole files, in [`broken`]; the API server's view of
+//! them in [`cel`].
 
 mod bad;
+mod broken;
 mod cel;
 mod fingerprint;
 mod samples;
@@ -130,16 +132,16 @@ fn a_blank_field_counts_as_left_out() {
 fn a_file_must_hold_exactly_one_task() {
     assert_eq!(
         errors_of("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n"),
-        "task.yaml: there is no MigrationTask in it; add a document with apiVersion: godwit.dev/v1alpha1 and kind: MigrationTask"
+        "task.yaml: kind: no document of the file is a MigrationTask; add one with apiVersion: godwit.dev/v1alpha1"
     );
     assert_eq!(
         errors_of(""),
-        "task.yaml: there is no MigrationTask in it; add a document with apiVersion: godwit.dev/v1alpha1 and kind: MigrationTask"
+        "task.yaml: kind: no document of the file is a MigrationTask; add one with apiVersion: godwit.dev/v1alpha1"
     );
     let task = task_document(&[]);
     assert_eq!(
         errors_of(&format!("{task}\n---\n{task}")),
-        "task.yaml: there are 2 MigrationTasks in it; put each into a file of its own"
+        "task.yaml: document 2.kind: document 1 has a MigrationTask already; put each into a file of its own"
     );
 }
 
@@ -153,7 +155,7 @@ fn other_kinds_are_refused_by_name() {
     assert_eq!(with(json!({"metadata": {}})), "task.yaml: document 3.kind: is missing; use MigrationTask or Secret");
     assert_eq!(
         with(json!(["a"])),
-        "task.yaml: document 3: is not a Kubernetes resource; it needs apiVersion, kind, metadata and spec"
+        "task.yaml: document 3: is not a Kubernetes resource; use one with apiVersion, kind, metadata and spec"
     );
     assert_eq!(
         with(json!({"apiVersion": "godwit.dev/v1", "kind": "MigrationTask"})),

@@ -91,7 +91,7 @@ fn what_is_missing_is_named_with_the_remedy() {
     let tls = [("/spec/source/mysql/tls", json!({"mode": "VerifyCA", "ca": {"secretName": "login"}}))];
     assert_eq!(
         message(&tls, "metadata: {name: login}\nstringData: {password: p, ca.crt: nonsense}"),
-        "task.yaml: spec.source.mysql.tls.ca.secretName: key \"ca.crt\" of Secret \"login\" is not PEM: it has no line with -----BEGIN CERTIFICATE-----"
+        "task.yaml: spec.source.mysql.tls.ca.secretName: key \"ca.crt\" of Secret \"login\" is not PEM: it has no line with -----BEGIN CERTIFICATE-----; put the text of a PEM file into it"
     );
     let hook = [("/spec/alerts/webhook", json!({"secretName": "login"}))];
     assert_eq!(
@@ -130,7 +130,7 @@ fn the_secret_documents_themselves_are_checked() {
     ));
     assert!(
         secret("metadata: {name: login}\nstringData: [p]")
-            .contains("Secret login.stringData: expected a mapping from key to value")
+            .contains("Secret login.stringData: expected a mapping; use lines of key: value")
     );
     assert!(
         secret("metadata: {name: login}\nstringdata: {password: p}")
@@ -200,7 +200,10 @@ fn no_secret_shows_in_an_error() {
     let shown = errors_of(&file(&misplaced));
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("spec.source.mysql.password: unknown field; passwords never stand here"), "{shown}");
-    assert!(shown.contains("spec.destination.mysql.credentials: expected a mapping with secretName, found a text"), "{shown}");
+    assert!(
+        shown.contains("spec.destination.mysql.credentials: expected a mapping, found a text; put secretName: before it"),
+        "{shown}"
+    );
 }
 
 #[test]
