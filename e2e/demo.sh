@@ -6,8 +6,8 @@
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
-godwit=$target/release/godwit
-shop=$target/release/examples/shop
+godwit=$target/demo/godwit
+shop=$target/demo/examples/shop
 rows=${DEMO_ROWS:-1000000} rate=${DEMO_RATE:-1000} follow=${DEMO_FOLLOW:-10}
 
 for binary in "$godwit" "$shop"; do

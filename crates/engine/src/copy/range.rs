@@ -376,23 +376,6 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// Streams the rows of a [`select_statement`] into `sink`.
-///
-/// # Errors
-/// Those of the server and of the sink; the connection is unusable after one of the sink.
-pub async fn read_rows(
-    conn: &mut Conn,
-    statement: &Sql,
-    table: &TablePlan,
-    mut sink: impl FnMut(Row) -> Result<()>,
-) -> Result<()> {
-    let mut reader = RowReader::start(conn, statement, table).await?;
-    while let Some(row) = reader.next().await? {
-        sink(row)?;
-    }
-    Ok(())
-}
-
 /// The upper bound of a chunk of `rows` rows behind `lo`; None when fewer are left.
 ///
 /// # Errors

@@ -78,8 +78,6 @@ pub struct Server {
     pub collations: BTreeSet<String>,
     /// Storage engines that can be used, lower case.
     pub engines: BTreeSet<String>,
-    /// All databases that the account sees.
-    pub databases: Vec<String>,
     /// None: no binary log, or the account may not see it.
     pub log: Option<LogStatus>,
     /// Whether the server is itself a replica. None: the account may not see it.

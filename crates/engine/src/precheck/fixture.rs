@@ -67,7 +67,6 @@ fn server(address: &str) -> Server {
         grants: grants(&["GRANT ALL PRIVILEGES ON *.* TO `u`@`%`"]),
         collations: BTreeSet::from(["utf8mb4_0900_ai_ci".to_owned()]),
         engines: BTreeSet::from(["innodb".to_owned()]),
-        databases: vec!["shop".into()],
         log: Some(LogStatus { file: "binlog.000001".into(), position: 4, ..LogStatus::default() }),
         is_replica: Some(false),
         managed_retention: None,

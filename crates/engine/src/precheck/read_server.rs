@@ -115,7 +115,6 @@ pub async fn read_server(link: &mut Link, connector: &Connector, flavor: Flavor)
         grants: grants(conn, partial_revokes).await?,
         collations: collations(conn, &info).await?,
         engines: engines(conn).await?,
-        databases: conn.query("SHOW DATABASES").await?,
         log: log_status(conn, &info).await?,
         is_replica,
         managed_retention: managed.flatten(),

@@ -259,11 +259,6 @@ impl Dispatcher {
         self.limits
     }
 
-    /// Number of lanes.
-    pub fn lanes(&self) -> u32 {
-        self.lanes.len() as u32
-    }
-
     /// A lane's queue.
     pub fn queue(&self, lane: u32) -> Arc<Queue> {
         Arc::clone(&self.lanes[lane as usize])
