@@ -7,12 +7,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may know whom of the workspace. What a member knows only in its tests counts as well.
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 6] = [
+    ("godwit-model", &[]),
     ("godwit-api", &[]),
     ("godwit-service", &[]),
     ("godwit-operator", &["godwit-api", "godwit-service"]),
-    ("godwit-engine", &["godwit-api"]),
-    ("godwit", &["godwit-api", "godwit-service", "godwit-operator", "godwit-engine"]),
+    ("godwit-engine", &["godwit-api", "godwit-model"]),
+    ("godwit", &["godwit-api", "godwit-service", "godwit-operator", "godwit-engine", "godwit-model"]),
 ];
 
 /// What belongs to one side of the wall: no other member may use it.

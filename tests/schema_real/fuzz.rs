@@ -19,6 +19,7 @@ use godwit::engine::schema::read_views::read_views;
 use godwit::engine::schema::rewrite::{Engine, TableRewrite, rewrite_create_table};
 use godwit::engine::schema::view::{Definer, rewrite_view};
 use godwit::engine::sql::single::Single;
+use godwit::engine::sql::{Answer, Failure};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
@@ -328,10 +329,10 @@ async fn tables(conn: &mut Conn, info: &ServerInfo, destination: &Server, made: 
         // The item Trial: between versions and families a server may take less than another.
         if let Err(error) = made_and_opened(&mut other, &target, &rewritten.create).await {
             match &error {
-                mysql_async::Error::Server(refusal) if may_refuse(conn, &source, info, &other_info, refusal.code).await => {
+                Failure::Server(refusal) if may_refuse(conn, &source, info, &other_info, refusal.code).await => {
                     tally.refuse(refusal.code);
                 }
-                _ => tally.problems.push(format!("{label}: {error}\n{}\n{}", definition.create_statement, rewritten.create)),
+                _ => tally.problems.push(format!("{label}: {error:?}\n{}\n{}", definition.create_statement, rewritten.create)),
             }
             continue;
         }
@@ -348,9 +349,9 @@ async fn tables(conn: &mut Conn, info: &ServerInfo, destination: &Server, made: 
 }
 
 /// Makes a table and opens it, as a trial does.
-async fn made_and_opened(conn: &mut Conn, name: &TableName, create: &str) -> mysql_async::Result<()> {
+async fn made_and_opened(conn: &mut Conn, name: &TableName, create: &str) -> Answer<()> {
     Single::parse(create, name).unwrap().run(conn).await?;
-    conn.query_drop(format!("SELECT 1 FROM {} LIMIT 0", name.quoted())).await
+    Ok(conn.query_drop(format!("SELECT 1 FROM {} LIMIT 0", name.quoted())).await?)
 }
 
 /// SHOW CREATE TABLE of equal versions, and the values of a row.

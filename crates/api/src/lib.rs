@@ -15,7 +15,6 @@ pub mod manifest;
 pub mod objects;
 pub mod options;
 pub mod patterns;
-pub mod plain;
 pub mod progress;
 pub mod report;
 mod schema;

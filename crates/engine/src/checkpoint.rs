@@ -223,12 +223,12 @@ impl Fence {
 }
 
 /// Turns the fence's error into the one that says what it means.
-pub fn fenced_error(error: mysql_async::Error) -> Error {
+pub fn fenced_error(error: crate::sql::Failure) -> Error {
     match &error {
-        mysql_async::Error::Server(server) if server.code == 1242 => Error::fenced(
+        crate::sql::Failure::Server(server) if server.code == 1242 => Error::fenced(
             "another engine has taken this task over (its epoch at the destination is newer); this one stops without writing",
         ),
-        _ => Error::of_rows(error),
+        _ => error.of_rows(),
     }
 }
 
@@ -701,7 +701,7 @@ mod tests {
     fn a_task_that_is_recorded_meanwhile_is_taken_up() {
         let of = |code: u16| {
             let said = mysql_async::ServerError { code, message: "Duplicate entry".into(), state: "23000".into() };
-            recorded_meanwhile(mysql_async::Error::Server(said).into())
+            recorded_meanwhile(crate::sql::Failure::Server(said).into())
         };
         assert!(of(1062).is_retryable() && !of(1064).is_retryable());
     }

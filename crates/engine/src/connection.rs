@@ -16,10 +16,11 @@ use crate::source::binlog::LARGEST_EVENT;
 use crate::source::dump::{Dump, Plain, PublicKey, gate};
 use crate::sql;
 use crate::sql::no_answer;
-use crate::sql::{Queries, Sql};
+use crate::sql::{Failure, Queries, Sql};
 use crate::tls;
 use godwit_api::TlsMode;
 use godwit_api::manifest::{ResolvedEndpoint, ResolvedTls};
+pub use godwit_model::server::{Flavor, ServerInfo};
 
 /// What a connection is for; decides the session's settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,55 +33,6 @@ pub enum Role {
     Write,
     /// The binary log.
     Dump,
-}
-
-/// MySQL or MariaDB; managed services are one of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavor {
-    MySql,
-    MariaDb,
-}
-
-/// What a server says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerInfo {
-    pub flavor: Flavor,
-    /// major, minor, patch.
-    pub version: (u16, u16, u16),
-    /// `SELECT VERSION()`.
-    pub version_text: String,
-}
-
-impl ServerInfo {
-    /// Reads `8.0.36-28`, `5.5.5-10.11.6-MariaDB-log`, `11.4.5-MariaDB`.
-    pub fn parse(version_text: &str) -> Self {
-        let flavor = if version_text.contains("MariaDB") { Flavor::MariaDb } else { Flavor::MySql };
-        let text = version_text.strip_prefix("5.5.5-").filter(|_| flavor == Flavor::MariaDb).unwrap_or(version_text);
-        let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u16>().unwrap_or(0));
-        let mut next = || numbers.next().unwrap_or(0);
-        Self { flavor, version: (next(), next(), next()), version_text: version_text.to_owned() }
-    }
-
-    /// MySQL of at least this version.
-    pub fn is_mysql_since(&self, major: u16, minor: u16, patch: u16) -> bool {
-        self.flavor == Flavor::MySql && self.version >= (major, minor, patch)
-    }
-
-    /// Whether rows that foreign keys change are in the binary log: from MySQL 9.6 on, unless InnoDB is told to carry
-    /// cascades out itself (`innodb_native_foreign_keys`).
-    pub fn logs_cascades(&self, native_foreign_keys: Option<bool>) -> bool {
-        self.is_mysql_since(9, 6, 0) && native_foreign_keys != Some(true)
-    }
-
-    /// MariaDB of any version.
-    pub fn is_mariadb(&self) -> bool {
-        self.flavor == Flavor::MariaDb
-    }
-
-    /// The statement that shows the log's end: `SHOW MASTER STATUS` is gone since MySQL 8.4.
-    pub fn log_status_statement(&self) -> &'static str {
-        if self.is_mysql_since(8, 2, 0) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" }
-    }
 }
 
 /// A server, and whether a connection to it is not encrypted because the server, or who answers in its place, offers no TLS. Clones share it.
@@ -256,7 +208,7 @@ impl Connector {
             }
             match tls::failure(&error) {
                 Some(why) => Error::definite(format!("TLS does not come about: {why}; {}", tls::remedy(&error))),
-                None => error.into(),
+                None => Failure::from(error).into(),
             }
         })
     }
@@ -339,8 +291,8 @@ impl Connector {
         is_loopback(self.opts.ip_or_hostname())
     }
 
-    fn about(&self, statement: &Sql, error: mysql_async::Error) -> Error {
-        Error::from(error).context(format!("{} {}: {statement}", self.side, self.address))
+    fn about(&self, statement: &Sql, error: impl Into<Failure>) -> Error {
+        Error::from(error.into()).context(format!("{} {}: {statement}", self.side, self.address))
     }
 
     /// Connects and asks for the version.
@@ -481,9 +433,9 @@ fn password_hint(password: Option<&str>) -> &'static str {
 }
 
 /// Whether an error means that the account may not do what was tried.
-pub fn is_access_denied(error: &mysql_async::Error) -> bool {
+pub fn is_access_denied(error: &Failure) -> bool {
     // ER_DBACCESS_DENIED, ER_ACCESS_DENIED, ER_TABLEACCESS_DENIED, ER_COLUMNACCESS_DENIED, ER_SPECIFIC_ACCESS_DENIED
-    matches!(error, mysql_async::Error::Server(e) if matches!(e.code, 1044 | 1045 | 1142 | 1143 | 1227 | 1370))
+    matches!(error, Failure::Server(e) if matches!(e.code, 1044 | 1045 | 1142 | 1143 | 1227 | 1370))
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ impl Creator {
             let made = Single::parse(&rewritten.create, &table.destination)?.run(conn).await;
             match made {
                 Ok(()) => {}
-                Err(mysql_async::Error::Server(error)) if error.code == TABLE_EXISTS => {
+                Err(crate::sql::Failure::Server(error)) if error.code == TABLE_EXISTS => {
                     let own = stage == TableStage::Creating;
                     if !own && self.conflict_policy == ConflictPolicy::PrecheckAndReportErrors {
                         return Err(Error::definite(format!(

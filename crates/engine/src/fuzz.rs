@@ -45,7 +45,7 @@ pub fn gtids(data: &[u8]) {
         assert!(one.is_subset_of(&both) && other.is_subset_of(&both));
         assert!(both.difference(&one).is_subset_of(&other));
         assert_eq!(GtidSet::from_str(&both.to_string()).ok().as_ref(), Some(&both));
-        let _ = both.to_sids();
+        let _ = crate::source::dump::sids::sids(&both);
     }
     if let Ok(position) = MariaGtidPosition::from_str(first) {
         let again = MariaGtidPosition::from_str(&position.to_string());

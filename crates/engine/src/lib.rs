@@ -9,7 +9,6 @@ mod copy;
 mod create;
 mod destination;
 mod entry;
-pub mod error;
 #[cfg(test)]
 mod fixture;
 #[cfg(any(test, fuzzing))]
@@ -21,16 +20,16 @@ mod ownership;
 pub mod plan;
 pub mod precheck;
 pub mod progress;
-mod quote;
 mod replicate;
 pub mod schema;
 pub mod sizing;
 pub mod source;
 pub mod sql;
-mod text;
 mod throttle;
 mod tls;
 pub mod value;
 pub mod verify;
+
+pub use godwit_model::{error, names as quote, text};
 
 pub use entry::{Outcome, Planned, Task, check, plan_only, precheck_only, run, verify_only};

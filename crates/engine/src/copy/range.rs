@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::plan::{ColumnPlan, TableName, TablePlan};
 use crate::schema::definition::Kind;
 use crate::sql;
-use crate::sql::{Name, Queries, Sql};
+use crate::sql::{Failure, Name, Queries, Sql};
 use crate::value::json_types::JsonServer;
 use crate::value::literal::push_compare_literal;
 use crate::value::read::{push_document, push_value, select_expression};
@@ -345,7 +345,7 @@ impl<'a> RowReader<'a> {
     /// # Errors
     /// A lost connection, or a value that does not belong to the column's kind.
     pub async fn next(&mut self) -> Result<Option<Row>> {
-        let Some(row) = self.result.next().await? else { return Ok(None) };
+        let Some(row) = self.result.next().await.map_err(Failure::from)? else { return Ok(None) };
         let values = row.unwrap();
         // Documents come with their types, or all without.
         let is_json = |place: &&usize| self.table.columns[**place].column.kind == Kind::Json;

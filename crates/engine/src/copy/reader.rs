@@ -213,6 +213,7 @@ impl Reader {
         if busy {
             let id = conn.id();
             if let Err(error) = new.query_drop(sql!("KILL {}", id)).await {
+                let error = Error::from(error);
                 tracing::debug!(%error, "an abandoned statement could not be ended");
             }
         }

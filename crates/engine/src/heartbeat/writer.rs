@@ -153,7 +153,7 @@ impl Writer {
         Ok(true)
     }
 
-    async fn create(&self, conn: &mut Conn) -> mysql_async::Result<()> {
+    async fn create(&self, conn: &mut Conn) -> crate::sql::Answer<()> {
         match conn.query_drop(self.table.create_table()).await {
             // The one who makes a table is told the truth; who writes into it hears of the table even where the database is missing (MariaDB).
             Err(error) if is(&error, &[NO_DATABASE]) => {
@@ -186,6 +186,6 @@ impl Writer {
     }
 }
 
-fn is(error: &mysql_async::Error, codes: &[u16]) -> bool {
-    matches!(error, mysql_async::Error::Server(server) if codes.contains(&server.code))
+fn is(error: &crate::sql::Failure, codes: &[u16]) -> bool {
+    matches!(error, crate::sql::Failure::Server(server) if codes.contains(&server.code))
 }

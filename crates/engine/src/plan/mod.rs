@@ -16,31 +16,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::connection::ServerInfo;
-use crate::quote::quote_qualified;
 use crate::schema::definition::{Column, Generated, Kind, TableDefinition};
 use crate::schema::view_session::ViewSession;
 use crate::value::json_paths::JsonPaths;
 use crate::value::json_types::JsonServer;
-
-/// A database and a table.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct TableName {
-    pub database: String,
-    pub table: String,
-}
-
-impl TableName {
-    /// As it stands in SQL.
-    pub fn quoted(&self) -> String {
-        quote_qualified(&self.database, &self.table)
-    }
-}
-
-impl std::fmt::Display for TableName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.database, self.table)
-    }
-}
+pub use godwit_model::names::TableName;
 
 /// Everything a task will do, resolved.
 #[derive(Debug, Clone)]

@@ -157,7 +157,7 @@ pub async fn permitted<T: FromRow + Send + 'static>(
 ) -> Result<Option<Vec<T>>> {
     match conn.query::<T>(&statement).await {
         Ok(rows) => Ok(Some(rows)),
-        Err(mysql_async::Error::Server(error)) if !Error::from(mysql_async::Error::Server(error.clone())).is_retryable() => {
+        Err(crate::sql::Failure::Server(error)) if !Error::from(crate::sql::Failure::Server(error.clone())).is_retryable() => {
             Ok(None)
         }
         Err(error) => Err(Error::from(error).context(statement)),

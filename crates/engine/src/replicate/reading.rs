@@ -106,7 +106,7 @@ impl Readings {
         let asked = sql!("SELECT {}, HEX(CONVERT({} USING {}))", text, text, set);
         let text = match conn.query_first::<(Option<String>, Option<String>)>(asked).await {
             Ok(Some((Some(text), Some(back)))) if back.eq_ignore_ascii_case(&hex) => Some(text),
-            Ok(_) | Err(mysql_async::Error::Server(_)) => None,
+            Ok(_) | Err(crate::sql::Failure::Server(_)) => None,
             Err(error) => return Err(error.into()),
         };
         if self.names.len() >= KEPT {

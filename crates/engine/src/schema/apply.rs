@@ -56,7 +56,7 @@ pub async fn prepare_session(conn: &mut Conn) -> Result<ServerInfo> {
     }
     for setting in WHERE_POSSIBLE {
         match conn.query_drop(sql!("SET SESSION {}", *setting)).await {
-            Ok(()) | Err(mysql_async::Error::Server(_)) => {}
+            Ok(()) | Err(crate::sql::Failure::Server(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -184,10 +184,10 @@ pub async fn create_object(conn: &mut Conn, name: &TableName, statement: &str, i
 }
 
 /// What an error of a CREATE means.
-fn not_made(error: mysql_async::Error, name: &TableName, intended: bool) -> Result<Made> {
+fn not_made(error: crate::sql::Failure, name: &TableName, intended: bool) -> Result<Made> {
     match error {
-        mysql_async::Error::Server(error) if error.code == EXISTS && intended => Ok(Made::Before),
-        mysql_async::Error::Server(error) if error.code == EXISTS => Err(Error::definite(format!(
+        crate::sql::Failure::Server(error) if error.code == EXISTS && intended => Ok(Made::Before),
+        crate::sql::Failure::Server(error) if error.code == EXISTS => Err(Error::definite(format!(
             "{name} exists at the destination and was not made by this task; drop or rename it, map the table to another name, or set conflictPolicy to IgnoreErrorsAndProceed"
         ))),
         error => Err(Error::from(error).context(format!("creating {name}"))),
@@ -211,7 +211,7 @@ pub async fn run_deferred(conn: &mut Conn, deferred: &Deferred) -> Result<Made> 
         };
         match Single::parse(&statement, table)?.run(conn).await {
             Ok(()) => return Ok(Made::Now),
-            Err(mysql_async::Error::Server(error)) if ADDED_MEANWHILE.contains(&error.code) => last = Some((error, statement)),
+            Err(crate::sql::Failure::Server(error)) if ADDED_MEANWHILE.contains(&error.code) => last = Some((error, statement)),
             Err(error) => return Err(Error::from(error).context(statement)),
         }
     }

@@ -17,7 +17,7 @@ use crate::schema::edit::{Edits, quote_string};
 use crate::schema::exact::{decode, hex, introducer, is_utf8_name, literal_bytes, unhex};
 use crate::schema::lexer::TokenKind;
 use crate::sql;
-use crate::sql::{Name, Queries, Sql};
+use crate::sql::{Name, Qualified, Queries, Sql};
 
 /// Asks for what `definition` shows in part only, and puts it there.
 ///
@@ -110,7 +110,7 @@ fn as_shown(text: &str) -> String {
 
 /// Labels by their numbers, as far as the server tells them.
 async fn labels_by_number(conn: &mut Conn, name: &TableName, column: &str, numbers: &[u64]) -> Result<Vec<(u64, String)>> {
-    let table = name.name();
+    let table = Qualified::from(name);
     let mut asked = Sql::default();
     for number in numbers {
         asked.push(if asked.is_empty() { "" } else { " UNION ALL " });
@@ -127,7 +127,7 @@ async fn labels_by_number(conn: &mut Conn, name: &TableName, column: &str, numbe
     match conn.query::<(u64, Option<String>)>(statement).await {
         Ok(rows) => Ok(rows.into_iter().filter_map(|(number, text)| Some((number, utf8(&text?)?))).collect()),
         // MySQL 5.7 has no CTE.
-        Err(mysql_async::Error::Server(_)) => Ok(Vec::new()),
+        Err(crate::sql::Failure::Server(_)) => Ok(Vec::new()),
         Err(error) => Err(error.into()),
     }
 }
@@ -138,7 +138,7 @@ fn utf8(hexadecimal: &str) -> Option<String> {
 
 /// A label from a row that has it, if one is found within two seconds.
 async fn label_in_rows(conn: &mut Conn, name: &TableName, column: &str, number: u64, is_set: bool) -> Result<Option<String>> {
-    let table = name.name();
+    let table = Qualified::from(name);
     let column = Name(column);
     let condition = sql!("{} {} {}", column, if is_set { "&" } else { "=" }, number);
     let statement = sql!(
@@ -151,7 +151,7 @@ async fn label_in_rows(conn: &mut Conn, name: &TableName, column: &str, number: 
     );
     let row: Option<(u64, Option<String>)> = match conn.query_first(statement).await {
         Ok(row) => row,
-        Err(mysql_async::Error::Server(_)) => None,
+        Err(crate::sql::Failure::Server(_)) => None,
         Err(error) => return Err(error.into()),
     };
     let Some((value, Some(text))) = row else { return Ok(None) };
@@ -314,12 +314,12 @@ fn is_default_doubtful(create: &CreateTable, column: &Column, token: usize) -> b
 
 /// A column's default, in its character set.
 async fn default_bytes(conn: &mut Conn, name: &TableName, column: &str) -> Result<Option<Vec<u8>>> {
-    let table = name.name();
+    let table = Qualified::from(name);
     let column = Name(column);
     let statement = sql!("SELECT HEX(DEFAULT(t.{})) FROM (SELECT 1) d LEFT JOIN {} t ON FALSE", column, table);
     match conn.query_first::<Option<String>>(&statement).await {
         Ok(found) => Ok(found.flatten().as_deref().and_then(unhex)),
-        Err(mysql_async::Error::Server(_)) => Ok(None),
+        Err(crate::sql::Failure::Server(_)) => Ok(None),
         Err(error) => Err(Error::from(error)).context(statement),
     }
 }

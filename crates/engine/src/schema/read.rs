@@ -207,7 +207,7 @@ async fn show_create_table(conn: &mut Conn, name: &TableName) -> Result<Option<V
     let statement = sql!("SHOW CREATE TABLE {}", Qualified { database: &name.database, object: &name.table });
     match conn.query_first::<mysql_async::Row>(statement).await {
         Ok(row) => Ok(row.and_then(|row| bytes_at(&row, 1))),
-        Err(mysql_async::Error::Server(error)) if ABSENT.contains(&error.code) => Ok(None),
+        Err(crate::sql::Failure::Server(error)) if ABSENT.contains(&error.code) => Ok(None),
         Err(error) => Err(Error::from(error).context(format!("SHOW CREATE TABLE {name}"))),
     }
 }

@@ -37,7 +37,7 @@ pub async fn read_views(conn: &mut Conn, database: &str) -> Result<(Vec<ViewDefi
         let statement = sql!("SHOW CREATE VIEW {}", Qualified { database: &name.database, object: &name.table });
         let row: Option<mysql_async::Row> = match conn.query_first(&statement).await {
             Ok(row) => row,
-            Err(mysql_async::Error::Server(error)) => {
+            Err(crate::sql::Failure::Server(error)) => {
                 failures.push(ObjectFailure { object: name, statement: statement.to_string(), error: error.to_string() });
                 continue;
             }

@@ -100,7 +100,7 @@ pub(super) async fn decode_view(
     let (text, back): (Option<String>, Option<String>) = match conn.query_first(statement).await {
         Ok(Some(row)) => row,
         Ok(None) => return unreadable(""),
-        Err(mysql_async::Error::Server(error)) => return unreadable(&format!(": {error}")),
+        Err(crate::sql::Failure::Server(error)) => return unreadable(&format!(": {error}")),
         Err(error) => return Err(error.into()),
     };
     let text = text.and_then(|text| String::from_utf8(unhex(&text)?).ok()).filter(|_| back.as_deref() == Some(bytes.as_str()));
@@ -173,12 +173,12 @@ pub async fn create_in_session(
 /// Why a view was not made.
 pub enum CreateError {
     /// The driver's error, with its number.
-    Driver(mysql_async::Error),
+    Driver(crate::sql::Failure),
     Other(Error),
 }
 
-impl From<mysql_async::Error> for CreateError {
-    fn from(error: mysql_async::Error) -> Self {
+impl From<crate::sql::Failure> for CreateError {
+    fn from(error: crate::sql::Failure) -> Self {
         Self::Driver(error)
     }
 }

@@ -2,8 +2,9 @@
 
 pub mod binlog;
 pub mod dump;
-pub mod position;
 pub mod prepared;
 pub mod same_log;
 pub mod stream;
 pub mod visibility;
+
+pub use godwit_model::position;

@@ -6,6 +6,7 @@ use mysql_common::packets::BinlogDumpFlags;
 use mysql_common::packets::binlog_request::BinlogRequest;
 
 use super::binlog::{LogOffset, Rotate};
+use super::dump::sids::sids;
 use super::dump::{Dump, LogEvent};
 use super::position::{GtidPosition, GtidSet, Position};
 use crate::connection::{Connector, Role, ServerInfo};
@@ -80,7 +81,7 @@ impl LogStream {
             dump.execute("SET @mariadb_slave_capability=4, @slave_gtid_strict_mode=0, @slave_gtid_ignore_duplicates=0").await?;
         }
         let request = match &position.gtid {
-            GtidPosition::MySql(set) => request.with_use_gtid(true).with_sids(set.to_sids()?),
+            GtidPosition::MySql(set) => request.with_use_gtid(true).with_sids(sids(set)?),
             // The exact place, where it is this server's.
             GtidPosition::MariaDb(_) if position.goes_by_place() => by_place(request, position),
             GtidPosition::MariaDb(gtid) => {

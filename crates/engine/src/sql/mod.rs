@@ -6,14 +6,17 @@
 //!
 //! [`Sql`] is the text of every statement that is sent, and [`Queries`] the only way to send one.
 //!
-//! [`words`] holds the grammars: of numbers, and of names that stand without quotes (character sets, collations).
+//! `words` holds the grammars: of numbers, and of names that stand without quotes (character sets, collations).
 
+mod failure;
 mod queries;
 pub mod single;
 mod text;
 mod tokens;
-pub mod words;
 
+pub use godwit_model::words;
+
+pub use failure::{Answer, Failure};
 pub use queries::{Queries, Statement, no_answer};
 pub use text::{Hex, Mark, Name, Part, Qualified, Quoted, Sql, places};
 

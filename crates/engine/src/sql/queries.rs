@@ -12,10 +12,11 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use mysql_async::prelude::{FromRow, Queryable};
-use mysql_async::{BinaryProtocol, Conn, Error, Params, QueryResult, Result};
+use mysql_async::{BinaryProtocol, Conn, Params, QueryResult};
 
+use super::failure::{Answer, Failure};
 use super::text::Sql;
-use godwit_api::plain;
+use godwit_model::plain;
 
 /// What can be sent: a constant, or a text whose parts are accounted for.
 pub trait Statement: Send + sealed::Sealed {
@@ -66,43 +67,43 @@ impl<S: Statement + Sync> Statement for &S {
 /// Sends statements. Each method does what the driver's of the same name does, with its errors.
 pub trait Queries {
     /// Runs it and drops what it answers.
-    fn query_drop(&mut self, statement: impl Statement) -> impl Future<Output = Result<()>> + Send;
+    fn query_drop(&mut self, statement: impl Statement) -> impl Future<Output = Answer<()>> + Send;
 
     /// Its rows.
-    fn query<T: FromRow + Send + 'static>(&mut self, statement: impl Statement) -> impl Future<Output = Result<Vec<T>>> + Send;
+    fn query<T: FromRow + Send + 'static>(&mut self, statement: impl Statement) -> impl Future<Output = Answer<Vec<T>>> + Send;
 
     /// Its first row.
     fn query_first<T: FromRow + Send + 'static>(
         &mut self,
         statement: impl Statement,
-    ) -> impl Future<Output = Result<Option<T>>> + Send;
+    ) -> impl Future<Output = Answer<Option<T>>> + Send;
 
     /// Runs it, prepared, with values in the places of its `?`.
     fn exec_drop(
         &mut self,
         statement: impl Statement,
         values: impl Into<Params> + Send,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Answer<()>> + Send;
 
     /// Its rows.
     fn exec<T: FromRow + Send + 'static>(
         &mut self,
         statement: impl Statement,
         values: impl Into<Params> + Send,
-    ) -> impl Future<Output = Result<Vec<T>>> + Send;
+    ) -> impl Future<Output = Answer<Vec<T>>> + Send;
 
     /// Its first row.
     fn exec_first<T: FromRow + Send + 'static>(
         &mut self,
         statement: impl Statement,
         values: impl Into<Params> + Send,
-    ) -> impl Future<Output = Result<Option<T>>> + Send;
+    ) -> impl Future<Output = Answer<Option<T>>> + Send;
 
     /// Its rows, one at a time, in the binary protocol.
     fn exec_rows(
         &mut self,
         statement: impl Statement,
-    ) -> impl Future<Output = Result<QueryResult<'_, 'static, BinaryProtocol>>> + Send;
+    ) -> impl Future<Output = Answer<QueryResult<'_, 'static, BinaryProtocol>>> + Send;
 }
 
 /// Where the session's server is.
@@ -111,9 +112,11 @@ fn server(conn: &Conn) -> (String, u16) {
 }
 
 /// The driver's answer, or that there was none.
-async fn guarded<T>((host, port): (String, u16), talking: impl Future<Output = Result<T>>) -> Result<T> {
-    let answered = AssertUnwindSafe(talking).catch_unwind().await;
-    answered.unwrap_or_else(|panic| Err(Error::Other(no_answer(&format!("the server {host}:{port}"), &*panic).into())))
+async fn guarded<T>((host, port): (String, u16), talking: impl Future<Output = mysql_async::Result<T>>) -> Answer<T> {
+    match AssertUnwindSafe(talking).catch_unwind().await {
+        Ok(answer) => answer.map_err(Failure::from),
+        Err(panic) => Err(Failure::Other(no_answer(&format!("the server {host}:{port}"), &*panic))),
+    }
 }
 
 /// The error of an answer that is none, where the driver panicked over it.
@@ -127,22 +130,22 @@ pub fn no_answer(server: &str, panic: &(dyn Any + Send)) -> String {
 
 #[allow(clippy::disallowed_methods, reason = "this is the place where the driver's methods are called")]
 impl Queries for Conn {
-    async fn query_drop(&mut self, statement: impl Statement) -> Result<()> {
+    async fn query_drop(&mut self, statement: impl Statement) -> Answer<()> {
         let server = server(self);
         guarded(server, Queryable::query_drop(self, statement.bytes())).await
     }
 
-    async fn query<T: FromRow + Send + 'static>(&mut self, statement: impl Statement) -> Result<Vec<T>> {
+    async fn query<T: FromRow + Send + 'static>(&mut self, statement: impl Statement) -> Answer<Vec<T>> {
         let server = server(self);
         guarded(server, Queryable::query(self, statement.bytes())).await
     }
 
-    async fn query_first<T: FromRow + Send + 'static>(&mut self, statement: impl Statement) -> Result<Option<T>> {
+    async fn query_first<T: FromRow + Send + 'static>(&mut self, statement: impl Statement) -> Answer<Option<T>> {
         let server = server(self);
         guarded(server, Queryable::query_first(self, statement.bytes())).await
     }
 
-    async fn exec_drop(&mut self, statement: impl Statement, values: impl Into<Params> + Send) -> Result<()> {
+    async fn exec_drop(&mut self, statement: impl Statement, values: impl Into<Params> + Send) -> Answer<()> {
         let server = server(self);
         guarded(server, Queryable::exec_drop(self, statement.into_cow(), values)).await
     }
@@ -151,7 +154,7 @@ impl Queries for Conn {
         &mut self,
         statement: impl Statement,
         values: impl Into<Params> + Send,
-    ) -> Result<Vec<T>> {
+    ) -> Answer<Vec<T>> {
         let server = server(self);
         guarded(server, Queryable::exec(self, statement.into_cow(), values)).await
     }
@@ -160,12 +163,12 @@ impl Queries for Conn {
         &mut self,
         statement: impl Statement,
         values: impl Into<Params> + Send,
-    ) -> Result<Option<T>> {
+    ) -> Answer<Option<T>> {
         let server = server(self);
         guarded(server, Queryable::exec_first(self, statement.into_cow(), values)).await
     }
 
-    async fn exec_rows(&mut self, statement: impl Statement) -> Result<QueryResult<'_, 'static, BinaryProtocol>> {
+    async fn exec_rows(&mut self, statement: impl Statement) -> Answer<QueryResult<'_, 'static, BinaryProtocol>> {
         let server = server(self);
         guarded(server, Queryable::exec_iter(self, statement.into_cow(), ())).await
     }

@@ -181,7 +181,7 @@ impl Single {
     ///
     /// # Errors
     /// The server's.
-    pub async fn run(&self, conn: &mut Conn) -> mysql_async::Result<()> {
+    pub async fn run(&self, conn: &mut Conn) -> crate::sql::Answer<()> {
         self.run_encoded(conn, self.text.as_bytes()).await
     }
 
@@ -192,7 +192,7 @@ impl Single {
     ///
     /// # Errors
     /// The server's.
-    pub async fn run_encoded(&self, conn: &mut Conn, encoded: &[u8]) -> mysql_async::Result<()> {
+    pub async fn run_encoded(&self, conn: &mut Conn, encoded: &[u8]) -> crate::sql::Answer<()> {
         let text = whole_characters(encoded);
         conn.query_drop(sql!(
             "SET @godwit={};PREPARE godwit FROM @godwit;EXECUTE godwit;DEALLOCATE PREPARE godwit;SET @godwit=NULL",

@@ -255,8 +255,8 @@ parts! {
         out.push("'");
     };
     Word<'_>: |this, out| out.bytes.extend_from_slice(this.as_str().as_bytes());
-    TableName: |this, out| this.name().push_to(out);
-    &TableName: |this, out| this.name().push_to(out);
+    TableName: |this, out| Qualified::from(this).push_to(out);
+    &TableName: |this, out| Qualified::from(*this).push_to(out);
     Qualified<'_>: |this, out| {
         out.push_name(this.database);
         out.push(".");
@@ -278,10 +278,9 @@ pub struct Qualified<'a> {
     pub object: &'a str,
 }
 
-impl TableName {
-    /// Its name in a statement.
-    pub fn name(&self) -> Qualified<'_> {
-        Qualified { database: &self.database, object: &self.table }
+impl<'a> From<&'a TableName> for Qualified<'a> {
+    fn from(name: &'a TableName) -> Self {
+        Self { database: &name.database, object: &name.table }
     }
 }
 

@@ -26,9 +26,8 @@ pub mod json_sql;
 pub mod json_types;
 pub mod literal;
 pub mod read;
-mod row;
 
-pub use row::{CellRef, Row, RowBuilder};
+pub use godwit_model::row::{CellRef, Row, RowBuilder};
 
 /// Text of a double: exponent form so that a server reads it as an approximate number, shortest digits
 /// that read back to the same bits.

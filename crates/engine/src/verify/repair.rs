@@ -18,7 +18,7 @@ use crate::destination::mysql::{column_list, refusal};
 use crate::error::{Class, Error, Result};
 use crate::plan::TablePlan;
 use crate::sql;
-use crate::sql::{Queries, Sql};
+use crate::sql::{Failure, Queries, Sql};
 use crate::value::Row;
 use crate::value::literal::{push_identity, push_insert_literal};
 
@@ -146,7 +146,7 @@ async fn apply(
             let bytes = statement.len();
             return Err(Error::definite(format!("a row of {bytes} bytes is larger than the destination's max_allowed_packet")));
         }
-        writer.query_drop(statement).await.map_err(Error::of_rows)?;
+        writer.query_drop(statement).await.map_err(Failure::of_rows)?;
     }
     Ok(())
 }

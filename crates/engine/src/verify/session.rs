@@ -10,7 +10,7 @@ use super::still::Still;
 use crate::connection::{Connector, Role};
 use crate::error::{Error, Result};
 use crate::sql;
-use crate::sql::Queries;
+use crate::sql::{Failure, Queries};
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ impl Session {
             let killed = async {
                 let mut other = connector.connect(Role::Metadata).await?;
                 other.query_drop(kill).await?;
-                other.disconnect().await?;
+                other.disconnect().await.map_err(Failure::from)?;
                 Ok::<(), Error>(())
             };
             if let Err(error) = killed.await {

@@ -234,7 +234,7 @@ impl Applier {
     }
 
     /// Finds the statement that failed, so that the error can name table and key. Everything is rolled back.
-    async fn explain(&mut self, plan: &Plan, error: mysql_async::Error, steps: &[Step]) -> Error {
+    async fn explain(&mut self, plan: &Plan, error: crate::sql::Failure, steps: &[Step]) -> Error {
         let original = fenced_error(error);
         if original.class() != Class::Definite || self.conn.query_drop("ROLLBACK").await.is_err() {
             return original;
@@ -270,7 +270,7 @@ impl Applier {
                 let refused = match self.conn.query_drop(&statement.sql).await {
                     Ok(()) => refuse_warnings(&mut self.conn, statement).await.err(),
                     Err(error) if is_other_row(table, self.limits, &error) => return Some(other_row(table, statement)),
-                    Err(error) => Some(Error::of_rows(error)),
+                    Err(error) => Some(error.of_rows()),
                 };
                 if let Some(error) = refused {
                     return Some(name(table, statement, error));

@@ -102,7 +102,7 @@ impl<'a> Carrier<'a> {
                 };
                 let ran = match conn.query_drop(statement).await {
                     Ok(()) => refuse_warnings_of(conn, warnings, &[]).await,
-                    Err(error) => Err(Error::of_rows(error)),
+                    Err(error) => Err(error.of_rows()),
                 };
                 ran.map_err(|error| error.context(format!("{}: what foreign key {} did", child.destination, link.name)))?;
                 self.done.push(Arc::new(Applied {

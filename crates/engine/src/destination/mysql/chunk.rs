@@ -205,7 +205,7 @@ impl ChunkWriter {
         self.conn
             .query_drop(load_statement(table, on_duplicate))
             .await
-            .map_err(|error| Error::of_rows(error).context(&table.destination))?;
+            .map_err(|error| error.of_rows().context(&table.destination))?;
         let info = self.conn.info().into_owned();
         let (records, skipped) = (info_number(&info, "Records"), info_number(&info, "Skipped"));
         let warnings = self.conn.get_warnings();

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::schema::definition::Kind;
 use crate::sql;
-use crate::sql::{Name, Queries, Sql};
+use crate::sql::{Failure, Name, Queries, Sql};
 use crate::text::Text;
 use crate::value::json_sql;
 use crate::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal};
@@ -122,7 +122,7 @@ pub async fn run(conn: &mut Conn, table: &TablePlan, statement: &Statement, limi
     if !statement.lenient.is_empty() {
         return run_lenient(conn, statement).await;
     }
-    conn.query_drop(&statement.sql).await.map_err(Error::of_rows)?;
+    conn.query_drop(&statement.sql).await.map_err(Failure::of_rows)?;
     let found = conn.affected_rows();
     refuse_warnings(conn, statement).await?;
     Ok(found)
@@ -184,7 +184,7 @@ async fn run_lenient(conn: &mut Conn, statement: &Statement) -> Result<u64> {
     let warnings: Vec<(String, u16, String)> = if result.is_ok() { conn.query("SHOW WARNINGS").await? } else { Vec::new() };
     // Before anything else: the session may be used again after a lock conflict.
     conn.query_drop(sql!("SET SESSION sql_mode='{}'", STRICT_SQL_MODE)).await?;
-    result.map_err(Error::of_rows)?;
+    result.map_err(Failure::of_rows)?;
     unexpected(warnings, statement.warnings, &statement.lenient)?;
     Ok(found)
 }
@@ -301,8 +301,8 @@ pub const ANOTHER_KEY: &str = "; if the source has both rows, the destination co
 const BAD_NULL: u16 = 1048;
 
 /// Whether the error is the one that [`guarded_key`] causes.
-pub fn is_other_row(table: &TablePlan, limits: Limits, error: &mysql_async::Error) -> bool {
-    matches!(error, mysql_async::Error::Server(server) if server.code == BAD_NULL
+pub fn is_other_row(table: &TablePlan, limits: Limits, error: &crate::sql::Failure) -> bool {
+    matches!(error, crate::sql::Failure::Server(server) if server.code == BAD_NULL
         && guarded_key(table, limits).any(|column| server.message.contains(&format!("'{}'", column.destination_name))))
 }
 

@@ -120,7 +120,7 @@ impl Scratch {
         let mut scratch = Self { conn, name, names, made: Vec::new(), unmarked };
         match scratch.make(&databases).await {
             Ok(()) => Ok(Opened::Yes(scratch)),
-            Err(mysql_async::Error::Server(error)) if is_access_denied(&mysql_async::Error::Server(error.clone())) => {
+            Err(crate::sql::Failure::Server(error)) if is_access_denied(&crate::sql::Failure::Server(error.clone())) => {
                 scratch.close().await?;
                 Ok(Opened::Refused(error.message))
             }
@@ -131,7 +131,7 @@ impl Scratch {
         }
     }
 
-    async fn make(&mut self, databases: &BTreeMap<String, Sql>) -> mysql_async::Result<()> {
+    async fn make(&mut self, databases: &BTreeMap<String, Sql>) -> crate::sql::Answer<()> {
         for (destination, options) in databases {
             let Some(name) = self.names.of(destination).cloned() else { continue };
             self.conn.query_drop(sql!("CREATE DATABASE {}{}", Name(&name), options)).await?;
@@ -182,7 +182,7 @@ impl Scratch {
 /// Keeps a session's statements out of the destination's binary log, where the account may do that.
 pub async fn not_logged(conn: &mut Conn) -> Result<()> {
     match conn.query_drop("SET SESSION sql_log_bin = 0").await {
-        Ok(()) | Err(mysql_async::Error::Server(_)) => Ok(()),
+        Ok(()) | Err(crate::sql::Failure::Server(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
@@ -229,9 +229,10 @@ async fn sweep(conn: &mut Conn) -> Result<Vec<String>> {
 async fn drop_leftover(conn: &mut Conn, database: &str) -> Result<()> {
     match conn.query_drop(sql!("DROP DATABASE {}", Name(database))).await {
         Ok(()) => Ok(()),
-        Err(mysql_async::Error::Server(error)) if error.code == NO_SUCH_DATABASE || error.code == 1008 => Ok(()),
+        Err(crate::sql::Failure::Server(error)) if error.code == NO_SUCH_DATABASE || error.code == 1008 => Ok(()),
         // Of another account: it is no obstacle.
         Err(error) if is_access_denied(&error) => {
+            let error = Error::from(error);
             tracing::warn!(%database, %error, "a database of an interrupted trial stays: DROP DATABASE it");
             Ok(())
         }

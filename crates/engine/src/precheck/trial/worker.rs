@@ -51,7 +51,7 @@ impl Refused {
     }
 
     fn push(&mut self, table: &TableName, error: mysql_async::ServerError) {
-        if is_access_denied(&mysql_async::Error::Server(error.clone())) {
+        if is_access_denied(&crate::sql::Failure::Server(error.clone())) {
             self.denied.get_or_insert(error.message);
             return;
         }
@@ -108,9 +108,9 @@ pub async fn views(destination: &Connector, conn: &mut Conn, views: &[(TableName
 }
 
 /// The server's words; what may pass by itself is an error.
-fn definite(error: mysql_async::Error) -> Result<mysql_async::ServerError> {
+fn definite(error: crate::sql::Failure) -> Result<mysql_async::ServerError> {
     let server = match &error {
-        mysql_async::Error::Server(server) => Some(server.clone()),
+        crate::sql::Failure::Server(server) => Some(server.clone()),
         _ => None,
     };
     let error = Error::from(error);
@@ -131,7 +131,7 @@ enum Act<'a> {
 }
 
 impl Act<'_> {
-    async fn run(self, conn: &mut Conn) -> mysql_async::Result<()> {
+    async fn run(self, conn: &mut Conn) -> crate::sql::Answer<()> {
         match self {
             Self::Define(single) => single.run(conn).await,
             Self::Open(table) => conn.query_drop(sql!("SELECT 1 FROM {} LIMIT 0", table)).await,
@@ -151,7 +151,7 @@ async fn taken(conn: &mut Conn, act: Act<'_>) -> Result<Answer> {
             Ok(()) => return Ok(Ok(())),
             Err(error) => {
                 let server = match &error {
-                    mysql_async::Error::Server(server) => Some(server.clone()),
+                    crate::sql::Failure::Server(server) => Some(server.clone()),
                     _ => None,
                 };
                 let error = Error::from(error);

@@ -16,8 +16,9 @@ use super::packet::Packets;
 use super::{Dump, explain};
 use crate::error::Error;
 use crate::source::binlog::Decoder;
+use crate::sql::Failure;
 use crate::text::MOST;
-use godwit_api::plain;
+use godwit_model::plain;
 
 /// Nothing is waited for: what the server says is there.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -77,7 +78,7 @@ pub fn login(data: &[u8]) {
             authenticate(&mut packets, &greeting, &opts, &plain, client).await
         };
         if let Err(error) = logged_in.await {
-            told(&Error::from(error));
+            told(&Error::from(Failure::from(error)));
         }
     });
 }

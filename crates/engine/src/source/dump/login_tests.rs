@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::packet::Packets;
 use super::{Dump, Plain, PublicKey};
 use crate::error::{Class, Error};
+use crate::sql::Failure;
 
 const PASSWORD: &str = "scripted-pass";
 const NONCE: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
@@ -64,7 +65,7 @@ where
         packets.send(&greeting).await.unwrap();
         script(packets).await
     });
-    let dump = Dump::connect(opts(port, None), plain).await.map(drop).map_err(Error::from);
+    let dump = Dump::connect(opts(port, None), plain).await.map(drop).map_err(Failure::from).map_err(Error::from);
     (dump, server.await.unwrap())
 }
 

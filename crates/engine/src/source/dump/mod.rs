@@ -10,6 +10,7 @@ mod event;
 pub mod gate;
 mod login;
 mod packet;
+pub mod sids;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -37,8 +38,8 @@ use login::{Socket, login, receive, server_error, unexpected};
 use packet::{EOF, ERR, OK, Packets};
 
 use crate::error::{Context, Error, Result};
-use crate::sql::Statement;
-use godwit_api::plain;
+use crate::sql::{Answer, Failure, Statement};
+use godwit_model::plain;
 
 /// Without anything for this long the connection is dead, whatever TCP thinks. Heartbeats come more often.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -81,32 +82,32 @@ impl Dump {
     ///
     /// # Errors
     /// The server's, or a lost connection.
-    pub async fn execute(&mut self, statement: impl Statement) -> DriverResult<()> {
+    pub async fn execute(&mut self, statement: impl Statement) -> Answer<()> {
         let mut command = vec![Command::COM_QUERY as u8];
         command.extend_from_slice(statement.bytes());
         self.command(&command).await
     }
 
     /// Sends a command that is answered by OK.
-    async fn command(&mut self, command: &[u8]) -> DriverResult<()> {
+    async fn command(&mut self, command: &[u8]) -> Answer<()> {
         self.packets.restart();
-        self.packets.send(command).await?;
+        self.packets.send(command).await.map_err(DriverError::from)?;
         let answer = receive(&mut self.packets).await?;
-        if answer.first() == Some(&OK) { Ok(()) } else { Err(unexpected(&answer)) }
+        if answer.first() == Some(&OK) { Ok(()) } else { Err(unexpected(&answer).into()) }
     }
 
     /// Registers as a replica and asks for the log; [`Dump::next`] gives its events.
     ///
     /// # Errors
     /// The server's, or a lost connection. What it finds wrong with the request itself it says instead of an event.
-    pub async fn request(&mut self, server_id: u32, request: &BinlogRequest<'_>) -> DriverResult<()> {
+    pub async fn request(&mut self, server_id: u32, request: &BinlogRequest<'_>) -> Answer<()> {
         let mut command = Vec::new();
         ComRegisterSlave::new(server_id).serialize(&mut command);
         self.command(&command).await?;
         command.clear();
         request.as_cmd().serialize(&mut command);
         self.packets.restart();
-        self.packets.send(&command).await?;
+        self.packets.send(&command).await.map_err(DriverError::from)?;
         self.idle = false;
         Ok(())
     }
@@ -162,6 +163,6 @@ fn explain(error: DriverError) -> Error {
              again with a longer retention (binlog_expire_logs_seconds)",
             plain::said(&server.message)
         )),
-        _ => Error::from(error).context(READING),
+        _ => Error::from(Failure::from(error)).context(READING),
     }
 }

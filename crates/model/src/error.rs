@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::text::Text;
-use godwit_api::plain;
+use crate::text::Text;
 
 /// What the engine does with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,9 +131,14 @@ impl Error {
         self
     }
 
-    /// What a server said of a statement with row values in it.
-    pub fn of_rows(error: mysql_async::Error) -> Self {
-        Self::of_driver(error, true)
+    /// What a server said, with its error number.
+    pub fn of_server(class: Class, code: u16, text: Text) -> Self {
+        Self { class, text, code: Some(code) }
+    }
+
+    /// An error of a class that was found out otherwise.
+    pub fn of_class(class: Class, text: impl Into<Text>) -> Self {
+        Self { class, text: text.into(), code: None }
     }
 }
 
@@ -155,84 +159,5 @@ pub trait Context<T> {
 impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
     fn context(self, doing: impl fmt::Display) -> Result<T> {
         self.map_err(|error| error.into().context(doing))
-    }
-}
-
-/// Server error codes that pass by themselves: lock wait time-out, deadlock, disk full, table full,
-/// too many connections, shutdown, query interrupted, read-only modes that end with a failover.
-/// (MySQL 8.0 Server Error Message Reference.)
-const OTHER_CODES: &[u16] =
-    &[1205, 1213, 1021, 1114, 1040, 1053, 1317, 1203, 1226, 1290, 1836, 3100, 3101, 1158, 1159, 1160, 1161, 1180, 1030, 1028];
-
-impl From<mysql_async::Error> for Error {
-    fn from(error: mysql_async::Error) -> Self {
-        Self::of_driver(error, false)
-    }
-}
-
-impl Error {
-    /// `holds_rows`: the statement did.
-    fn of_driver(error: mysql_async::Error, holds_rows: bool) -> Self {
-        let class = match &error {
-            mysql_async::Error::Io(_) => Class::Connection,
-            mysql_async::Error::Driver(
-                mysql_async::DriverError::ConnectionClosed
-                | mysql_async::DriverError::PoolDisconnected
-                | mysql_async::DriverError::PacketOutOfOrder,
-            ) => Class::Connection,
-            mysql_async::Error::Server(server) => match server.code {
-                // ER_SERVER_SHUTDOWN, ER_CON_COUNT, ER_NORMAL_SHUTDOWN, ER_NEW_ABORTING_CONNECTION, ER_CLIENT_INTERACTION_TIMEOUT
-                1053 | 1040 | 1077 | 1079 | 1184 | 1927 | 4031 => Class::Connection,
-                code if OTHER_CODES.contains(&code) => Class::Other,
-                _ => Class::Definite,
-            },
-            _ => Class::Definite,
-        };
-        let code = match &error {
-            mysql_async::Error::Server(server) => Some(server.code),
-            _ => None,
-        };
-        let text = match &error {
-            mysql_async::Error::Server(server) => Text::of_server(server.code, &server.message, holds_rows).map(|message| {
-                let said = mysql_async::ServerError { message: message.to_owned(), ..server.clone() };
-                mysql_async::Error::Server(said).to_string()
-            }),
-            // The driver says it once for each layer, and quotes packets.
-            other => plain::said(other.to_string().trim_start_matches("Input/output error: ")).into(),
-        };
-        Self { class, text, code }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::text::MOST;
-
-    fn of_server(code: u16, message: String) -> mysql_async::Error {
-        mysql_async::Error::Server(mysql_async::ServerError { code, message, state: "HY\x1b00".into() })
-    }
-
-    #[test]
-    fn what_a_server_says_is_short_and_does_nothing() {
-        let long = format!("\x1b]0;title\x07{}\nERROR forged\u{202e}", "x".repeat(8 << 20));
-        let payload = long.clone().into_bytes();
-        let driver = mysql_async::Error::Driver(mysql_async::DriverError::UnexpectedPacket { payload });
-        let io = mysql_async::Error::Io(mysql_async::IoError::Io(std::io::Error::other(long.clone())));
-        for error in [Error::from(of_server(1105, long.clone())), Error::of_rows(of_server(1105, long)), driver.into(), io.into()]
-        {
-            let error = error.context("copying shop.orders").told(true);
-            for text in [error.to_string(), error.whole().to_owned(), format!("{error:?}")] {
-                assert!(text.len() < 2 * plain::SAID, "{} bytes", text.len());
-                assert_eq!(plain::line(&text), text);
-            }
-        }
-        // A value that is hidden is hidden wherever it was cut.
-        let quoted = format!("Duplicate entry '{}secret{}' for key 'items.u'", "a".repeat(2000), "b".repeat(9));
-        let error = Error::of_rows(of_server(1062, quoted));
-        assert!(error.to_string().contains("Duplicate entry '(hidden)' for key 'items.u'"), "{error}");
-        assert!(error.whole().contains("bbb' for key 'items.u'"), "{}", error.whole());
-        // Our own words around names of any length.
-        assert!(Error::definite("x".repeat(100_000)).context("y".repeat(100_000)).to_string().len() <= MOST);
     }
 }

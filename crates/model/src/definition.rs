@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::sql::words::word;
+use crate::words::word;
 
 /// How a column's values are stored, as far as decoding and rendering need it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use mysql_common::packets::{GnoInterval, Sid, Tag};
-
 use crate::error::{Error, Result};
 
 /// Largest transaction number a server assigns (`GNO_END - 1`).
@@ -244,24 +242,6 @@ impl GtidSet {
             })
         })
     }
-
-    /// The form that a request for the log takes.
-    pub fn to_sids(&self) -> Result<Vec<Sid<'static>>> {
-        let mut sids = Vec::new();
-        for (uuid, tags) in &self.sids {
-            for (tag, intervals) in tags {
-                let numbers = intervals.0.iter().map(|interval| GnoInterval::new(interval.start, interval.end)).collect();
-                let mut sid = Sid::new(*uuid).with_intervals(numbers);
-                if let Some(tag) = tag {
-                    let owned =
-                        Tag::new(tag.to_string()).map_err(|error| Error::definite(format!("GTID tag \"{tag}\": {error}")))?;
-                    sid = sid.with_tag(owned);
-                }
-                sids.push(sid);
-            }
-        }
-        Ok(sids)
-    }
 }
 
 impl fmt::Display for GtidSet {
@@ -400,15 +380,6 @@ mod tests {
         ] {
             assert!(bad.parse::<GtidSet>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn becomes_a_dump_request() {
-        let set: GtidSet = format!("{A}:1-3:5:tag:7").parse().unwrap();
-        let sids = set.to_sids().unwrap();
-        assert_eq!(sids.len(), 2);
-        assert_eq!(sids[0].to_string(), format!("{A}:1-3:5"));
-        assert_eq!(sids[1].to_string(), format!("{A}:tag:7"));
     }
 
     fn gtid() -> impl Strategy<Value = Gtid> {

@@ -4,11 +4,11 @@
 //! a text knows where such values stand, and shows them only when it was told to (`spec.diagnostics.rowValues`). Names, types, places in
 //! the log and definitions are no row values.
 //!
-//! What others wrote is in it as it may be shown (`godwit_api::plain`), and it is never longer than [`MOST`]: a server may say anything.
+//! What others wrote is in it as it may be shown ([`plain`]), and it is never longer than [`MOST`]: a server may say anything.
 
 use std::fmt;
 
-use godwit_api::plain;
+use crate::plain;
 
 /// Bytes of a text, with everything that was put around it.
 pub const MOST: usize = 4 << 10;

@@ -1,0 +1,12 @@
+//! What everything is about: names, definitions, rows, places in the log, what a server is, errors, and texts that may be shown. Pure data:
+//! nothing here reads, writes or waits.
+
+pub mod definition;
+pub mod error;
+pub mod names;
+pub mod plain;
+pub mod position;
+pub mod row;
+pub mod server;
+pub mod text;
+pub mod words;
