@@ -60,6 +60,7 @@ doc:
 
 shell: $(SHELLCHECK)
 	$(SHELLCHECK) --severity=warning $$(git ls-files '*.sh') .ci/run
+	@! git grep -nwE 'nice|ionice' -- '*.sh' || { echo "a script that others wait for must not make itself wait"; exit 1; }
 
 deny: $(DENY)
 	cargo fetch --locked --quiet

@@ -68,7 +68,8 @@ impl Engine {
     /// What it says at this moment.
     pub fn report(&self) -> StatusReport {
         let up = self.mode_since.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-        let course = Course { up, worked: self.before + self.started.elapsed(), fenced: self.fenced };
+        let recorded = self.records.get(&self.task).runs > 0;
+        let course = Course { up, worked: self.before + self.started.elapsed(), fenced: self.fenced, recorded };
         let plan = self.plan();
         let status = script::report(self.script(), &plan, course, &self.since, &now());
         StatusReport { task: Some(plan.task.clone()), ..StatusReport::from(status) }
@@ -117,7 +118,7 @@ impl Engine {
         match self.mode() {
             EngineMode::Precheck => {}
             EngineMode::Run => self.remember(|record| record.worked = self.before + self.started.elapsed()),
-            EngineMode::Stop if self.is_done() => self.remember(|record| record.fenced = true),
+            EngineMode::Stop if self.is_done() => self.remember(|record| record.fenced = record.runs > 0),
             EngineMode::Stop => {}
         }
     }

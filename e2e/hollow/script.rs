@@ -39,6 +39,8 @@ pub enum Script {
     RunPrecheckFails,
     /// The engine that is to mark the task as stopped gives up.
     StopFails,
+    /// The engine that is to mark the task as stopped cannot reach the destination, and goes on trying.
+    StopRetries,
     /// Something that needs a person happens in the middle of the copy.
     DefiniteError,
     /// As before, with the whole of a long statement in the message.
@@ -77,6 +79,7 @@ impl Script {
             "precheck-hangs" => Self::PrecheckHangs,
             "run-precheck-fails" => Self::RunPrecheckFails,
             "stop-fails" => Self::StopFails,
+            "stop-retries" => Self::StopRetries,
             "definite-error" => Self::DefiniteError,
             "long-error" => Self::LongError,
             "completes" => Self::Completes,
@@ -113,6 +116,8 @@ pub struct Course {
     pub worked: Duration,
     /// The destination says that the task was stopped for good.
     pub fenced: bool,
+    /// The destination has a record of the task.
+    pub recorded: bool,
 }
 
 /// What the engine reports now.
@@ -169,10 +174,17 @@ fn precheck(script: Script, course: Course) -> MigrationTaskStatus {
 fn stop(script: Script, course: Course) -> MigrationTaskStatus {
     if script == Script::StopFails {
         phase(Phase::Failed, "the destination does not answer")
+    } else if script == Script::StopRetries {
+        phase(Phase::Retrying, "connecting to the destination: connection refused")
     } else if course.up < Duration::from_millis(300) {
         phase(Phase::Replicating, "marks the task as stopped")
+    } else if course.recorded {
+        phase(Phase::Stopped, "ended for good as asked; a marker at the destination keeps the task from ever writing again")
     } else {
-        phase(Phase::Stopped, "stopped for good")
+        phase(
+            Phase::Stopped,
+            "ended for good as asked; the task has never written to the destination, so nothing is marked there",
+        )
     }
 }
 

@@ -330,6 +330,11 @@ func operatorContainer(t *testing.T, values string) map[string]any {
 func TestArguments(t *testing.T) {
 	for values, wanted := range map[string]string{
 		"{}":                                      "--leader-elect=true",
+		"{runAsUser: null, runAsGroup: null}":     "--engine-user=none --engine-group=none",
+		"runAsUser: 1000":                         "--engine-user=1000",
+		"engine: {podLabels: {team: data}}":       "--engine-pod-label=team=data",
+		"{nameOverride: \"\"}":                    "--engine-pod-annotation=cluster-autoscaler.kubernetes.io/safe-to-evict=false",
+		"{fullnameOverride: \"\"}":                "--engine-pod-label=sidecar.istio.io/inject=false",
 		"leaderElection: {enabled: false}":        "--leader-elect=false",
 		"watchNamespaces: [shop, data]":           "--watch-namespace=shop --watch-namespace=data",
 		"defaultPool: {units: 100000}":            "--default-units=100000",

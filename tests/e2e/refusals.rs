@@ -72,6 +72,10 @@ async fn connections_and_grants() {
     let mut password = new();
     password.secrets[1].1 = json!({"username": "root", "password": "not-the-one"});
     refused(&password, &destination, PRECHECK, &["DestinationConnectivity", "Access denied"]).await;
+    let mut broken = new();
+    broken.secrets[0].1 = json!({"username": "root", "password": format!("{}\n", source.password)});
+    refused(&broken, &destination, PRECHECK, &["SourceConnectivity", "the password ends in a line break", "--from-literal"])
+        .await;
     let down = new().with("/source/mysql/port", json!(1));
     refused(&down, &destination, PRECHECK, &["SourceConnectivity", "127.0.0.1:1"]).await;
     let name = new().with("/destination/mysql/host", json!("no-such-host.invalid"));
@@ -89,6 +93,17 @@ async fn connections_and_grants() {
     refused(&grants, &destination, PRECHECK, &["DestinationPrivileges", "GRANT"]).await;
     let objects = new().with("/objects", json!([{"database": "shopp"}]));
     refused(&objects, &destination, PRECHECK, &["shopp"]).await;
+}
+
+/// A task that is stopped before it ever wrote leaves nothing at the destination, and does not say that it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_before_it_began() {
+    let _place = place().await;
+    let (source, destination) = pair("mysql97", &[]).await;
+    let stopped = Migration::new(&source, &destination).with("/desiredState", json!("Stopped"));
+    stopped.run().await.expect(0).says("has never written to the destination, so nothing is marked there");
+    let names = destination.databases().await;
+    assert!(!names.iter().any(|name| name.starts_with("godwit")), "{names:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

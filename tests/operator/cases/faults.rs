@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 
-use crate::support::fixtures::{SOON, Task};
+use crate::support::fixtures::{SOON, Task, eventually};
 use crate::support::http;
 use crate::support::operator::{Operator, Options};
 use crate::support::proxy::{Act, Proxy, is_watch};
@@ -87,6 +87,23 @@ pub async fn a_hung_request_holds_up_nobody_else(world: Arc<World>) {
         assert!(began.elapsed() < Duration::from_secs(100), "never came back from hung requests");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+}
+
+/// Not the operator's matter: `cluster.sh restart` waits for a port that somebody holds for a moment.
+pub async fn a_restart_waits_for_its_port(world: Arc<World>) {
+    let port: u16 = world.cluster.server.rsplit(':').next().unwrap().parse().unwrap();
+    world.cluster.component("kill", "kube-apiserver");
+    let held = eventually("free", || async { std::net::TcpListener::bind(("127.0.0.1", port)) }).await;
+    let freed = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(8));
+        drop(held);
+    });
+    let began = std::time::Instant::now();
+    let cluster = world.clone();
+    tokio::task::spawn_blocking(move || cluster.cluster.component("restart", "kube-apiserver")).await.unwrap();
+    freed.join().unwrap();
+    assert!(began.elapsed() > Duration::from_secs(8), "it was ready while the port was held");
+    assert_eq!(world.kubectl.out(&["get", "--raw", "/readyz"]).await, "ok");
 }
 
 pub async fn an_api_server_that_is_gone_for_a_while(world: Arc<World>) {

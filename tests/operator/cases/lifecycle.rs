@@ -152,6 +152,23 @@ pub async fn a_failed_precheck_is_tried_again_when_asked(world: Arc<World>) {
     assert!(status.retry.is_none(), "{:?}", status.retry);
 }
 
+/// What a run found is gone from status when the next one begins: it may find something else.
+pub async fn items_of_the_precheck_before_are_not_shown(world: Arc<World>) {
+    let namespace = world.namespace("items").await;
+    let task = Task::new(&world, &namespace, "shop").script("precheck-fails").create().await;
+    let status = task.until_phase(Phase::PrecheckFailed).await;
+    assert_eq!(status.precheck.map(|found| found.items.len()), Some(2));
+    task.set_script("precheck-hangs").await;
+    task.patch(json!({"metadata": {"annotations": {"godwit.dev/precheck-again": "1"}}})).await;
+    let status = task.until_phase(Phase::Prechecking).await;
+    assert_eq!(status.precheck, None, "items of the run before");
+    assert_eq!(condition(&status, "PrecheckPassed"), "Unknown");
+    // Nor while it is asked and has found nothing yet.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let status = task.status().await;
+    assert_eq!((status.phase, status.precheck), (Some(Phase::Prechecking), None));
+}
+
 pub async fn a_failed_precheck_is_tried_again_by_itself(world: Arc<World>) {
     let namespace = world.namespace("again").await;
     let task = Task::new(&world, &namespace, "shop").script("precheck-fails").create().await;

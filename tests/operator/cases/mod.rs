@@ -12,6 +12,7 @@ mod metrics;
 mod people;
 mod pods;
 mod pools;
+mod release;
 mod restarts;
 mod states;
 mod tenants;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Case> {
         lifecycle::waits_for_its_secrets,
         lifecycle::a_failed_precheck_is_tried_again_when_asked,
         lifecycle::a_failed_precheck_is_tried_again_by_itself,
+        lifecycle::items_of_the_precheck_before_are_not_shown,
         lifecycle::a_precheck_that_fails_in_the_engine_is_tried_again_with_pauses,
         lifecycle::a_quick_precheck_is_read_from_its_termination_log,
         states::paused_and_resumed,
@@ -65,6 +67,8 @@ pub fn all() -> Vec<Case> {
         states::fenced_when_deleted,
         states::stopped_without_its_secret,
         states::a_fence_that_fails_is_tried_again,
+        states::a_fence_of_one_that_never_ran_claims_no_marker,
+        states::a_fence_without_its_destination_is_told_soon,
         states::a_namespace_that_goes_waits_for_no_fence,
         states::a_policy_that_changes_takes_its_finalizer_along,
         pods::an_evicted_one_is_replaced,
@@ -133,6 +137,7 @@ pub fn all() -> Vec<Case> {
         faults::a_dead_watch_makes_it_unready,
         faults::a_hung_request_holds_up_nobody_else,
         faults::an_api_server_that_is_gone_for_a_while,
+        faults::a_restart_waits_for_its_port,
         malformed::one_resource_that_cannot_be_read_stops_nobody,
         malformed::units_of_one_that_cannot_be_read_count,
         malformed::a_pool_that_cannot_be_read_is_called_that,
@@ -146,6 +151,7 @@ pub fn all() -> Vec<Case> {
         leaks::the_role_sufficed,
         leaks::the_role_is_no_larger,
         restarts::waits_for_its_crds,
+        release::from_install_to_reinstall,
     ];
     [api, shared, alone, last].concat()
 }

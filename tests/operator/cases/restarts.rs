@@ -219,16 +219,7 @@ pub async fn waits_for_its_crds(world: Arc<World>) {
     world.kubectl.out(&["delete", "dedicatedclusters", &pool, "--timeout=60s"]).await;
     assert_eq!(operator.terminate().await, Some(0));
     // What other cases have left, no operator is there to let go of.
-    for kind in ["migrationtasks", "dedicatedclusters"] {
-        let columns = "custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name,FINALIZERS:.metadata.finalizers";
-        let list = world.kubectl.out(&["get", kind, "-A", "--no-headers", "-o", columns]).await;
-        for line in list.lines().filter(|line| line.contains("godwit.dev/")) {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let place = words[0].replace("<none>", "default");
-            let patch = r#"{"metadata":{"finalizers":null}}"#;
-            world.kubectl.out(&["patch", kind, words[1], "-n", &place, "--type=merge", "-p", patch]).await;
-        }
-    }
+    super::release::let_go(&world).await;
     world.kubectl.out(&["delete", "crd", "migrationtasks.godwit.dev", "dedicatedclusters.godwit.dev", "--timeout=60s"]).await;
     let operator = Operator::start(&world, Options::named("early").without_waiting()).await;
     eventually("answering", || async {

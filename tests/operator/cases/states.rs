@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use godwit::api::engine::LABEL_MODE;
 use godwit::api::{MigrationTaskStatus, Phase};
 use kube::ResourceExt;
 use serde_json::json;
 
-use crate::support::fixtures::{Task, condition, eventually, reason, stalls};
+use crate::hollow::kubelet::Order;
+use crate::hollow::script::Script;
+use crate::support::fixtures::{Task, condition, eventually, pool, reason, stalls};
 use crate::support::world::World;
 
 /// Waits until it stands still; before that it says that it is being stopped.
@@ -184,6 +187,51 @@ pub async fn a_fence_that_fails_is_tried_again(world: Arc<World>) {
     task.patch(json!({"metadata": {"annotations": {"godwit.dev/restart": "1"}}})).await;
     let status = task.until_phase(Phase::Stopped).await;
     assert!(status.retry.is_none());
+    task.until_fenced().await;
+}
+
+/// An engine was made and never started: there is nothing at the destination, and nobody says that there is.
+pub async fn a_fence_of_one_that_never_ran_claims_no_marker(world: Arc<World>) {
+    let namespace = world.namespace("neverran").await;
+    let pool = pool(&world, "neverran", json!({"units": 1})).await;
+    let first = Task::new(&world, &namespace, "first").pool(&pool, 1).create().await;
+    first.until_in_sync().await;
+    let task = Task::new(&world, &namespace, "shop").pool(&pool, 1).create().await;
+    task.until("in the queue", |status| status.queue.is_some() && condition(status, "PrecheckPassed") == "True").await;
+    task.set_script("image-missing").await;
+    first.desire("Paused").await;
+    task.until_pod("waiting for its image", |pod| {
+        pod.is_some_and(|pod| pod.labels().get(LABEL_MODE).map(String::as_str) == Some("Run"))
+    })
+    .await;
+    task.until("begun", |status| status.started_at.is_some()).await;
+    task.set_script("normal").await;
+    task.desire("Stopped").await;
+    let status = task.until_phase(Phase::Stopped).await;
+    let text = status.message.unwrap_or_default();
+    assert!(text.contains("has never written to the destination, so nothing is marked there"), "{text}");
+    let record = task.record();
+    assert_eq!((record.runs, record.fenced), (0, false));
+}
+
+/// The destination is gone: who waits for the deletion is told at once, and how he can have it, not when the engine has given up.
+pub async fn a_fence_without_its_destination_is_told_soon(world: Arc<World>) {
+    let namespace = world.namespace("unreached").await;
+    let fence = json!({"spec": {"deletionPolicy": "Fence"}});
+    let task = Task::new(&world, &namespace, "shop").with(fence).create().await;
+    task.until_in_sync().await;
+    task.desire("Paused").await;
+    task.until_pod("gone", |pod| pod.is_none()).await;
+    task.set_script("stop-retries").await;
+    let began = Instant::now();
+    task.delete().await;
+    let status = task.until("stalled", |status| stalls(status, "FenceRetried")).await;
+    let text = status.message.unwrap_or_default();
+    assert!(text.contains("connection refused") && text.contains("set spec.deletionPolicy to Release"), "{text}");
+    task.until_told("told in an event", |event| event.starts_with("Warning FenceRetried")).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "told after {:?}", began.elapsed());
+    task.order(Order::Script(Script::Normal));
+    eventually("gone", || async { task.api().get_opt(&task.name).await.unwrap().map_or(Ok(()), Err) }).await;
     task.until_fenced().await;
 }
 

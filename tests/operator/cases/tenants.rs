@@ -192,7 +192,7 @@ pub async fn many_large_tasks_do_not_fill_the_operator(world: Arc<World>) {
 pub async fn a_long_plan_reaches_its_engine(world: Arc<World>) {
     let namespace = world.namespace("long-plan").await;
     let table = |number: usize| json!({"table": format!("table_{number}"), "renameTo": format!("renamed_in_this_task_{number}")});
-    let tables: Vec<Value> = (0..1500).map(table).collect();
+    let tables: Vec<Value> = (0..8000).map(table).collect();
     let task = Task::new(&world, &namespace, "shop").with(json!({"spec": {"objects": [{"database": "shop", "tables": tables}]}}));
     let task = task.create().await;
     task.until_in_sync().await;

@@ -354,7 +354,8 @@ fn stop(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
     let fences = !live || observed.fencing_for > HEARD_WITHIN;
     if fences && report.status.phase == Some(Phase::Retrying) {
         // At once, not when it has given up: a person may be waiting for the deletion.
-        let message = format!("{doing}, which does not work yet: {told}");
+        let out = if observed.task.metadata.deletion_timestamp.is_some() { WAY_OUT } else { "" };
+        let message = format!("{doing}, which does not work yet: {told}{out}");
         return with(observed, status, overlay(phase, Health::Stalled, FENCE_RETRIED, message));
     }
     let told = if live { doing.to_owned() } else { told };
