@@ -4,76 +4,29 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use godwit::api::{PrecheckItem, Verdict};
 use godwit::engine::connection::Connector;
 use godwit::engine::plan::TableName;
 use godwit::engine::precheck::{self, Outcome, Own};
 use godwit::manifest::{self, resolve_endpoint};
+use godwit_testkit::lab::Server;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder};
 
-/// Stopped, and its data deleted, when it goes out of scope.
-struct Server {
-    name: String,
-    port: u16,
-}
-
-fn script(arguments: &[&str]) -> std::process::Output {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/lab/server.sh");
-    let output = Command::new(path).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
-impl Server {
-    fn start(kind: &str, group: &str, options: &[&str]) -> Self {
-        let name = format!("precheck-{group}-{kind}-{}", std::process::id());
-        let owner = std::process::id().to_string();
-        let mut arguments = vec!["start", kind, &name, "--owner", &owner, "--"];
-        arguments.extend(options);
-        let line: serde_json::Value = serde_json::from_slice(&script(&arguments).stdout).unwrap();
-        Self { port: line["port"].as_u64().unwrap() as u16, name }
-    }
-
-    /// The same server with further options.
-    fn restart(&self, options: &[&str]) {
-        let mut arguments = vec!["restart", &self.name, "--"];
-        arguments.extend(options);
-        script(&arguments);
-    }
-
-    async fn connect(&self) -> Conn {
-        let options = OptsBuilder::default()
-            .ip_or_hostname("127.0.0.1")
-            .tcp_port(self.port)
-            .user(Some("root"))
-            .pass(Some("godwit-root"))
-            .prefer_socket(false);
-        Conn::new(options).await.unwrap()
-    }
-
-    async fn sql(&self, statements: &[&str]) {
-        let mut conn = self.connect().await;
-        for statement in statements {
-            conn.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
-        }
-        conn.disconnect().await.unwrap();
-    }
-
-    /// Runs a remedy that is made of statements only.
-    async fn mend(&self, remedy: &str) {
-        for statement in remedy.lines().filter_map(|line| line.strip_suffix(';')) {
-            self.sql(&[statement]).await;
-        }
+/// Runs a remedy that is made of statements only.
+async fn mend(server: &Server, remedy: &str) {
+    for statement in remedy.lines().filter_map(|line| line.strip_suffix(';')) {
+        run(server, &[statement]).await;
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        script(&["stop", &self.name, "--now"]);
+/// Statements in a session as the server gives it.
+async fn run(server: &Server, statements: &[&str]) {
+    let mut conn = server.plain().await;
+    for statement in statements {
+        conn.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
+    conn.disconnect().await.unwrap();
 }
 
 /// A pair of servers and the accounts of a task.
@@ -168,11 +121,11 @@ const OBJECTS: &str = "objects: [{database: shop_eu}]";
 
 #[tokio::test]
 async fn an_upgrade_with_the_least_rights() {
-    let source = Server::start("mysql80", "upgrade", &[]);
-    let destination = Server::start("mysql97", "upgrade", &[]);
-    source.sql(SHOP).await;
+    let source = Server::start("mysql80", &[]);
+    let destination = Server::start("mysql97", &[]);
+    run(&source, SHOP).await;
     for server in [&source, &destination] {
-        server.sql(&[ACCOUNT]).await;
+        run(server, &[ACCOUNT]).await;
     }
     let pair = mover(&source, &destination);
 
@@ -182,15 +135,15 @@ async fn an_upgrade_with_the_least_rights() {
     let objects = item(&bare, "Objects");
     assert_eq!(objects.verdict, Verdict::Failed);
     assert!(objects.seen.contains("spec.objects[0].database"), "{}", objects.seen);
-    destination.mend(&item(&bare, "DestinationPrivileges").remedy).await;
-    source.mend(&item(&bare, "SourcePrivileges").remedy).await;
+    mend(&destination, &item(&bare, "DestinationPrivileges").remedy).await;
+    mend(&source, &item(&bare, "SourcePrivileges").remedy).await;
     // Now the view can be seen, which needs more.
     let seen = pair.check(OBJECTS).await;
     assert_eq!(item(&seen, "Objects").verdict, Verdict::Passed);
     // Without the right to make databases for it, the trial is left out, which is said.
     assert_eq!(item(&seen, "Trial").verdict, Verdict::Warning);
     for (server, name) in [(&source, "SourcePrivileges"), (&destination, "DestinationPrivileges"), (&destination, "Trial")] {
-        server.mend(&item(&seen, name).remedy).await;
+        mend(server, &item(&seen, name).remedy).await;
     }
     let outcome = pair.check(OBJECTS).await;
     assert_passes(&outcome);
@@ -205,42 +158,41 @@ async fn an_upgrade_with_the_least_rights() {
         ("SET GLOBAL binlog_format = STATEMENT", "BinaryLogFormat"),
         ("SET GLOBAL binlog_row_image = MINIMAL", "BinaryLogRowImage"),
     ] {
-        source.sql(&[statement]).await;
+        run(&source, &[statement]).await;
         let remedy = only(&pair.check(OBJECTS).await, name, Verdict::Failed);
-        source.mend(&remedy).await;
+        mend(&source, &remedy).await;
         assert_passes(&pair.check(OBJECTS).await);
     }
     let full_only = "migrationTypes: [Schema, Full]\nobjects: [{database: shop_eu}]";
-    source.sql(&["SET GLOBAL binlog_format = STATEMENT"]).await;
+    run(&source, &["SET GLOBAL binlog_format = STATEMENT"]).await;
     assert_passes(&pair.check(full_only).await);
-    source.sql(&["SET GLOBAL binlog_format = ROW", "SET GLOBAL binlog_expire_logs_seconds = 3600"]).await;
+    run(&source, &["SET GLOBAL binlog_format = ROW", "SET GLOBAL binlog_expire_logs_seconds = 3600"]).await;
     let remedy = only(&pair.check(OBJECTS).await, "SourceRetention", Verdict::Warning);
     assert!(pair.check(&format!("{OBJECTS}\nprecheck: {{ignore: [SourceRetention]}}")).await.passed());
-    source.mend(&remedy).await;
+    mend(&source, &remedy).await;
     assert_passes(&pair.check(OBJECTS).await);
 
     // A destination that takes no writes.
-    destination.sql(&["SET GLOBAL super_read_only = ON"]).await;
+    run(&destination, &["SET GLOBAL super_read_only = ON"]).await;
     let remedy = only(&pair.check(OBJECTS).await, "DestinationWritable", Verdict::Failed);
-    destination.mend(&remedy).await;
+    mend(&destination, &remedy).await;
 
     // Names that are taken.
-    destination.sql(&["CREATE DATABASE shop_eu", "CREATE TABLE shop_eu.log (at DATETIME(6), text TEXT)"]).await;
+    run(&destination, &["CREATE DATABASE shop_eu", "CREATE TABLE shop_eu.log (at DATETIME(6), text TEXT)"]).await;
     only(&pair.check(OBJECTS).await, "NameConflicts", Verdict::Failed);
     let log = TableName { database: "shop_eu".into(), table: "log".into() };
     assert_passes(&pair.check_owned(OBJECTS, BTreeSet::from([log])).await);
     assert_passes(&pair.check(&format!("{OBJECTS}\nconflictPolicy: IgnoreErrorsAndProceed")).await);
-    destination.sql(&["ALTER TABLE shop_eu.log DROP COLUMN text"]).await;
+    run(&destination, &["ALTER TABLE shop_eu.log DROP COLUMN text"]).await;
     only(&pair.check(&format!("{OBJECTS}\nconflictPolicy: IgnoreErrorsAndProceed")).await, "DestinationTables", Verdict::Failed);
-    destination.sql(&["DROP DATABASE shop_eu"]).await;
+    run(&destination, &["DROP DATABASE shop_eu"]).await;
     assert_passes(&pair.check(OBJECTS).await);
 
     definitions_that_the_destination_refuses(&pair).await;
     names_that_meet(&pair).await;
 
     // What is lost on the way.
-    source
-        .sql(&[
+    run(&source, &[
             "CREATE TABLE shop_eu.items (id INT PRIMARY KEY, o BIGINT UNSIGNED, FOREIGN KEY (o) REFERENCES shop_eu.orders (id) ON DELETE CASCADE)",
         ])
         .await;
@@ -251,9 +203,11 @@ async fn an_upgrade_with_the_least_rights() {
     let gaps = pair.check(no_parent).await;
     let gap = item(&gaps, "ForeignKeyCascades");
     assert!(gap.verdict == Verdict::Warning && gap.seen.contains("shop_eu.orders is not migrated"), "{gap:?}");
-    source
-        .sql(&["DROP TABLE shop_eu.items", "CREATE PROCEDURE shop_eu.p() SELECT 1", "GRANT EXECUTE ON `shop\\_eu`.* TO mover"])
-        .await;
+    run(
+        &source,
+        &["DROP TABLE shop_eu.items", "CREATE PROCEDURE shop_eu.p() SELECT 1", "GRANT EXECUTE ON `shop\\_eu`.* TO mover"],
+    )
+    .await;
     only(&pair.check(OBJECTS).await, "StoredPrograms", Verdict::Warning);
     assert!(pair.check(&format!("{OBJECTS}\nprecheck: {{ignore: [StoredPrograms]}}")).await.passed());
     assert_passes(&pair.check("objects: [{database: shop_eu, tables: [{table: '*'}]}]").await);
@@ -277,18 +231,20 @@ async fn definitions_that_the_destination_refuses(pair: &Pair<'_>) {
         "CREATE TABLE shop_eu.packed (id INT PRIMARY KEY, a INT, KEY k (a)) ROW_FORMAT=COMPRESSED",
         "CREATE VIEW shop_eu.of_view AS SELECT * FROM shop_eu.totals",
     ];
-    source.sql(&fine).await;
+    run(source, &fine).await;
     let outcome = pair.check(OBJECTS).await;
     assert_passes(&outcome);
     assert!(item(&outcome, "Trial").seen.contains("6 tables and 2 views"), "{:?}", item(&outcome, "Trial"));
 
-    source
-        .sql(&[
+    run(
+        source,
+        &[
             "CREATE TABLE shop_eu.hashed (id INT PRIMARY KEY, url VARCHAR(99), h CHAR(32) AS (MD5(url)) STORED)",
             "CREATE TABLE shop_eu.checked (id INT PRIMARY KEY, url VARCHAR(99), h CHAR(40) AS (SHA1(url)) VIRTUAL)",
             "CREATE VIEW shop_eu.hashes AS SELECT MD5(name) AS h FROM shop_eu.customers",
-        ])
-        .await;
+        ],
+    )
+    .await;
     let outcome = pair.check(OBJECTS).await;
     only(&outcome, "Trial", Verdict::Failed);
     let found = item(&outcome, "Trial");
@@ -299,13 +255,13 @@ async fn definitions_that_the_destination_refuses(pair: &Pair<'_>) {
     }
     assert!(found.remedy.contains("replace the function") && !found.seen.contains("godwit_trial"), "{found:?}");
     assert!(pair.check(&format!("{OBJECTS}\nprecheck: {{trial: false}}")).await.passed());
-    source.sql(&["DROP TABLE shop_eu.hashed, shop_eu.checked"]).await;
+    run(source, &["DROP TABLE shop_eu.hashed, shop_eu.checked"]).await;
     only(&pair.check(OBJECTS).await, "Trial", Verdict::Warning);
-    source.sql(&["DROP VIEW shop_eu.hashes, shop_eu.of_view", "DROP TABLE shop_eu.parts, shop_eu.slices, shop_eu.packed"]).await;
+    run(source, &["DROP VIEW shop_eu.hashes, shop_eu.of_view", "DROP TABLE shop_eu.parts, shop_eu.slices, shop_eu.packed"]).await;
 
     // A client of latin1 cannot say a name in Cyrillic letters.
     let narrow = "CREATE VIEW shop_eu.narrow AS SELECT HEX('é') AS h FROM shop_eu.customers";
-    source.sql(&["SET NAMES latin1", narrow]).await;
+    run(source, &["SET NAMES latin1", narrow]).await;
     assert_eq!(item(&pair.check(OBJECTS).await, "Views").verdict, Verdict::Passed);
     let renamed = pair.check("objects: [{database: shop_eu, renameTo: лавка}]\nprecheck: {trial: false}").await;
     let found = item(&renamed, "Views");
@@ -313,12 +269,12 @@ async fn definitions_that_the_destination_refuses(pair: &Pair<'_>) {
         found.verdict == Verdict::Warning && found.seen.contains("shop_eu.narrow") && found.seen.contains("latin1"),
         "{found:?}"
     );
-    source.sql(&["DROP VIEW shop_eu.narrow"]).await;
+    run(source, &["DROP VIEW shop_eu.narrow"]).await;
 
     // What an interrupted trial left goes; what only has the name does not, nor what somebody is at.
     let trial = |digit: &str| format!("godwit_trial_{}_0000", digit.repeat(32));
     let (left, bare, taken, foreign) = (trial("a"), trial("b"), trial("c"), trial("d"));
-    let mut conn = destination.connect().await;
+    let mut conn = destination.plain().await;
     for name in [&left, &bare, &taken, &foreign] {
         conn.query_drop(format!("CREATE DATABASE {name}")).await.unwrap();
     }
@@ -342,15 +298,14 @@ async fn definitions_that_the_destination_refuses(pair: &Pair<'_>) {
 /// Two databases become one, and what was apart has one name.
 async fn names_that_meet(pair: &Pair<'_>) {
     let (source, destination) = (pair.source, pair.destination);
-    source
-        .sql(&[
+    run(source, &[
             "CREATE DATABASE shop_us",
             "CREATE TABLE shop_us.clients (id INT PRIMARY KEY)",
             "CREATE TABLE shop_us.bills (id INT PRIMARY KEY, c INT, CONSTRAINT FK FOREIGN KEY (c) REFERENCES shop_us.clients (id))",
             "GRANT SELECT, SHOW VIEW, TRIGGER ON `shop\\_us`.* TO mover",
         ])
         .await;
-    destination.sql(&["GRANT ALL ON one.* TO mover"]).await;
+    run(destination, &["GRANT ALL ON one.* TO mover"]).await;
     let merged = "objects: [{database: shop_eu, renameTo: one}, {database: shop_us, renameTo: one}]";
     let outcome = pair.check(merged).await;
     let found = item(&outcome, "NameCollisions");
@@ -362,23 +317,25 @@ async fn names_that_meet(pair: &Pair<'_>) {
     assert!(item(&outcome, "Trial").seen.contains("error 1826"), "{:?}", item(&outcome, "Trial"));
     let apart = pair.check("objects: [{database: shop_eu}, {database: shop_us, renameTo: one}]").await;
     assert_eq!(item(&apart, "NameCollisions").verdict, Verdict::Passed);
-    source.sql(&["DROP DATABASE shop_us"]).await;
+    run(source, &["DROP DATABASE shop_us"]).await;
 }
 
 #[tokio::test]
 async fn a_source_without_gtids_and_without_a_log() {
-    let source = Server::start("mysql57", "plain", &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]);
-    let destination = Server::start("mysql80", "plain", &[]);
-    source.sql(SHOP).await;
+    let source = Server::start("mysql57", &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]);
+    let destination = Server::start("mysql80", &[]);
+    run(&source, SHOP).await;
     let retention = "precheck: {ignore: [SqlMode]}";
     for server in [&source, &destination] {
-        server
-            .sql(&[
+        run(
+            server,
+            &[
                 ACCOUNT,
                 "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, CREATE VIEW, SHOW VIEW, \
                      REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'mover'@'%'",
-            ])
-            .await;
+            ],
+        )
+        .await;
     }
     let pair = mover(&source, &destination);
     let spec = format!("{OBJECTS}\n{retention}");
@@ -392,7 +349,7 @@ async fn a_source_without_gtids_and_without_a_log() {
         not_passed(&outcome)
     );
     assert!(names.contains(&"SourcePrivileges") && names.contains(&"GtidMode"));
-    source.mend(&item(&outcome, "SourcePrivileges").remedy).await;
+    mend(&source, &item(&outcome, "SourcePrivileges").remedy).await;
     only(&pair.check(&spec).await, "GtidMode", Verdict::Warning);
     assert!(pair.check(&format!("{OBJECTS}\nprecheck: {{ignore: [GtidMode, SqlMode]}}")).await.passed());
 
@@ -406,51 +363,56 @@ async fn a_source_without_gtids_and_without_a_log() {
 
 #[tokio::test]
 async fn mariadb_to_itself_and_a_managed_surface() {
-    let source = Server::start("mariadb114", "maria", &[]);
-    source.sql(SHOP).await;
-    source
-        .sql(&["CREATE USER 'mover'@'%' IDENTIFIED BY 'secret-word'", "GRANT SELECT, SHOW VIEW ON `shop\\_eu`.* TO 'mover'@'%'"])
-        .await;
+    let source = Server::start("mariadb114", &[]);
+    run(&source, SHOP).await;
+    run(
+        &source,
+        &["CREATE USER 'mover'@'%' IDENTIFIED BY 'secret-word'", "GRANT SELECT, SHOW VIEW ON `shop\\_eu`.* TO 'mover'@'%'"],
+    )
+    .await;
     let pair = mover(&source, &source);
     // The same server: a table onto itself is refused, another name is not.
     let onto_itself = pair.check(OBJECTS).await;
     assert_eq!(item(&onto_itself, "SameServer").verdict, Verdict::Failed);
     let renamed = "objects: [{database: shop_eu, renameTo: copy}]";
     let outcome = pair.check(renamed).await;
-    source.mend(&item(&outcome, "SourcePrivileges").remedy).await;
-    source.mend(&item(&outcome, "DestinationPrivileges").remedy).await;
-    source.mend(&item(&outcome, "Trial").remedy).await;
+    mend(&source, &item(&outcome, "SourcePrivileges").remedy).await;
+    mend(&source, &item(&outcome, "DestinationPrivileges").remedy).await;
+    mend(&source, &item(&outcome, "Trial").remedy).await;
     assert_passes(&pair.check(renamed).await);
-    source.sql(&["CREATE SEQUENCE shop_eu.numbers"]).await;
+    run(&source, &["CREATE SEQUENCE shop_eu.numbers"]).await;
     only(&pair.check(renamed).await, "StoredPrograms", Verdict::Warning);
-    source.sql(&["DROP SEQUENCE shop_eu.numbers", "CREATE TABLE shop_eu.past (id INT PRIMARY KEY) WITH SYSTEM VERSIONING"]).await;
+    run(&source, &["DROP SEQUENCE shop_eu.numbers", "CREATE TABLE shop_eu.past (id INT PRIMARY KEY) WITH SYSTEM VERSIONING"])
+        .await;
     only(&pair.check(renamed).await, "SystemVersioning", Verdict::Failed);
-    source.sql(&["DROP TABLE shop_eu.past"]).await;
+    run(&source, &["DROP TABLE shop_eu.past"]).await;
     // MariaDB takes what it prints of this, as a table that is no temporary one, and refuses to open it.
     let mixed = "CREATE TABLE shop_eu.mixed (id INT PRIMARY KEY, s VARCHAR(20), c VARCHAR(40) AS (IF(s = 'Zé', _utf8mb4'b', _latin1 0xB66C)) STORED) \
                  DEFAULT CHARSET=utf16";
-    source.sql(&["SET NAMES utf8mb4", mixed]).await;
+    run(&source, &["SET NAMES utf8mb4", mixed]).await;
     only(&pair.check(renamed).await, "Trial", Verdict::Failed);
     let found = item(&pair.check(renamed).await, "Trial");
     assert!(found.seen.contains("shop_eu.mixed: Illegal mix") && found.remedy.contains("without an introducer"), "{found:?}");
     // Its rows get another text than SHOW CREATE says.
     let said = "CREATE TABLE shop_eu.said (id INT PRIMARY KEY, d VARCHAR(9) DEFAULT (CONCAT(_latin1 0xE9, 'a')))";
-    source.sql(&["DROP TABLE shop_eu.mixed", said]).await;
+    run(&source, &["DROP TABLE shop_eu.mixed", said]).await;
     only(&pair.check(renamed).await, "Definitions", Verdict::Failed);
-    source.sql(&["DROP TABLE shop_eu.said"]).await;
+    run(&source, &["DROP TABLE shop_eu.said"]).await;
 
     // The table by which Aurora and RDS are known.
-    let managed = Server::start("mysql97", "managed", &[]);
-    managed.sql(SHOP).await;
-    managed
-        .sql(&[
+    let managed = Server::start("mysql97", &[]);
+    run(&managed, SHOP).await;
+    run(
+        &managed,
+        &[
             "CREATE TABLE mysql.rds_configuration (name VARCHAR(100) PRIMARY KEY, value VARCHAR(100), description VARCHAR(300))",
             "INSERT INTO mysql.rds_configuration VALUES ('binlog retention hours', NULL, '')",
-        ])
-        .await;
+        ],
+    )
+    .await;
     let pair = Pair { source: &managed, destination: &managed, account: "root", password: "godwit-root" };
     let remedy = only(&pair.check(renamed).await, "SourceRetention", Verdict::Warning);
     assert_eq!(remedy, "CALL mysql.rds_set_configuration('binlog retention hours', 168);");
-    managed.sql(&["UPDATE mysql.rds_configuration SET value = '168'"]).await;
+    run(&managed, &["UPDATE mysql.rds_configuration SET value = '168'"]).await;
     assert_passes(&pair.check(renamed).await);
 }

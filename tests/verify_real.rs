@@ -19,7 +19,7 @@ use godwit::engine::verify::{
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use support::types::cases;
-use support::{Server, plan, run};
+use support::{Server, connector, plan, run, session};
 use tokio_util::sync::CancellationToken;
 
 const QUIET: Recheck = Recheck { attempts: 0, delay: Duration::ZERO };
@@ -33,7 +33,7 @@ async fn compare(source: &Server, destination: &Server, plan: &Plan, options: Ve
 }
 
 async fn compare_with(source: &Server, destination: &Server, plan: &Plan, options: VerifyOptions, hooks: Hooks) -> VerifyReport {
-    let (from, to) = (source.connector("source"), destination.connector("destination"));
+    let (from, to) = (connector(source, "source"), connector(destination, "destination"));
     verify(plan, &from, &to, options, CancellationToken::new(), hooks).await.unwrap()
 }
 
@@ -43,7 +43,7 @@ async fn databases(conn: &mut Conn) {
 
 /// Row n holds all values, row 0 NULLs; at the destination, column n of row n is another one.
 async fn every_type(server: &Server, kind: &str) {
-    let mut conn = server.conn().await;
+    let mut conn = session(server).await;
     databases(&mut conn).await;
     let cases = cases(kind);
     let columns: Vec<String> = cases.iter().enumerate().map(|(n, case)| format!("c{} {}", n + 1, case.0)).collect();
@@ -97,7 +97,7 @@ async fn every_type(server: &Server, kind: &str) {
 
 /// Keys of many kinds in small pieces; rows missing, extra and different at both ends and in the middle.
 async fn keys_and_pieces(server: &Server, kind: &str) {
-    let mut conn = server.conn().await;
+    let mut conn = session(server).await;
     databases(&mut conn).await;
     let ascii = "VARCHAR(30) CHARACTER SET latin1 COLLATE latin1_swedish_ci";
     let keys = [
@@ -177,7 +177,7 @@ async fn keys_and_pieces(server: &Server, kind: &str) {
 }
 
 async fn keyless(server: &Server, kind: &str) {
-    let mut conn = server.conn().await;
+    let mut conn = session(server).await;
     databases(&mut conn).await;
     run(&mut conn, "CREATE TABLE src.t (a INT, b VARCHAR(20) COLLATE utf8mb4_general_ci);\nCREATE TABLE dst.t LIKE src.t").await;
     for _ in 0..3 {
@@ -210,7 +210,7 @@ async fn keyless(server: &Server, kind: &str) {
 
 /// A key that differs in case only, a row that hides in another piece because the collations differ.
 async fn collations(server: &Server, kind: &str) {
-    let mut conn = server.conn().await;
+    let mut conn = session(server).await;
     databases(&mut conn).await;
     run(&mut conn, "CREATE TABLE src.t (k VARCHAR(20) COLLATE utf8mb4_bin PRIMARY KEY, v INT);\nCREATE TABLE dst.t (k VARCHAR(20) COLLATE utf8mb4_general_ci PRIMARY KEY, v INT)").await;
     for n in 0..200 {
@@ -232,7 +232,7 @@ async fn collations(server: &Server, kind: &str) {
 
 /// Stops in the middle, goes on from what was stored, and counts as an undisturbed run does.
 async fn resume_sampling_limits(server: &Server, kind: &str) {
-    let mut conn = server.conn().await;
+    let mut conn = session(server).await;
     databases(&mut conn).await;
     run(&mut conn, "CREATE TABLE src.t (id INT PRIMARY KEY, v CHAR(50));\nINSERT INTO src.t VALUES (1,'x')").await;
     for _ in 0..12 {
@@ -260,7 +260,7 @@ async fn resume_sampling_limits(server: &Server, kind: &str) {
         }),
         ..Hooks::default()
     };
-    let (from, to) = (server.connector("source"), server.connector("destination"));
+    let (from, to) = (connector(server, "source"), connector(server, "destination"));
     // So slow that the rest of the table is not compared before the stop is noticed.
     let slowly = VerifyOptions { rows_per_second: 3_000, ..options.clone() };
     verify(&plan, &from, &to, slowly, cancel, hooks).await.unwrap_err();
@@ -302,7 +302,7 @@ async fn resume_sampling_limits(server: &Server, kind: &str) {
 
 /// Changes reach the destination a moment later; that is no difference. What stays is.
 async fn changes_flow(server: &Server, kind: &str) {
-    let mut conn = server.conn().await;
+    let mut conn = session(server).await;
     databases(&mut conn).await;
     run(&mut conn, "CREATE TABLE src.t (id INT PRIMARY KEY, v INT);\nCREATE TABLE src.u (id INT, v INT);\nCREATE TABLE dst.t LIKE src.t;\nCREATE TABLE dst.u LIKE src.u").await;
     for id in 0..300 {
@@ -338,7 +338,7 @@ async fn changes_flow(server: &Server, kind: &str) {
 
 /// A hundred thousand rows too many within one piece; the channel of differences sees each of them.
 async fn many_extra_rows(server: &Server, kind: &str) {
-    let mut conn = server.conn().await;
+    let mut conn = session(server).await;
     databases(&mut conn).await;
     run(&mut conn, "CREATE TABLE src.t (id BIGINT PRIMARY KEY, v CHAR(50));\nCREATE TABLE dst.t LIKE src.t;\nINSERT INTO dst.t VALUES (1,'x')").await;
     for _ in 0..17 {
@@ -364,7 +364,7 @@ async fn many_extra_rows(server: &Server, kind: &str) {
 
 /// Generated values that another session computed, or another expression, with a key and without.
 async fn generated(server: &Server, kind: &str) {
-    let mut conn = server.conn().await;
+    let mut conn = session(server).await;
     databases(&mut conn).await;
     // MariaDB stores nothing that depends on the session's zone.
     let day = if kind.starts_with("mysql") { "day DATE AS (DATE(at)) STORED" } else { "day DATE" };
@@ -432,7 +432,7 @@ async fn generated(server: &Server, kind: &str) {
 
 /// Definitions: nothing to say of the same ones, each planted change is named.
 async fn definitions(server: &Server, kind: &str) {
-    let mut conn = server.conn().await;
+    let mut conn = session(server).await;
     databases(&mut conn).await;
     for database in ["src", "dst"] {
         run(&mut conn, &format!("CREATE TABLE {database}.p (id INT PRIMARY KEY) ENGINE=InnoDB;\nCREATE TABLE {database}.t (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, a VARCHAR(20) NOT NULL, b INT, d INT, c INT AS (d+1) STORED, e ENUM('x','y'), KEY a (a(5)), UNIQUE KEY b (b,e), CONSTRAINT fk_{database} FOREIGN KEY (b) REFERENCES {database}.p (id) ON DELETE CASCADE);\nCREATE VIEW {database}.v AS SELECT id FROM {database}.p;\nCREATE TABLE {database}.w (id INT PRIMARY KEY, a VARCHAR(20) DEFAULT '😀é', g VARCHAR(40) AS (CONCAT(a,'😀')) STORED, e ENUM('é','ü'), n INT COMMENT 'é', v VARBINARY(3) DEFAULT 0x00FF, k INT) CHARSET=utf8mb4 COMMENT='é';\nCREATE TABLE {database}.q (id INT NOT NULL, s VARCHAR(9) CHARACTER SET utf8mb4, PRIMARY KEY (id), KEY ks (s) COMMENT 'é') PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (5), PARTITION p1 VALUES LESS THAN (9));\nCREATE VIEW {database}.x AS SELECT 'é' = 'e' AS eq;\nCREATE VIEW {database}.y AS SELECT 'a' = 'A' AS eq")).await;
@@ -508,7 +508,7 @@ async fn json_across(mysql: &Server, mariadb: &Server) {
         r#"{"n": 0.1, "m": -0.0}"#,
         r#""text""#,
     ];
-    let mut conns = [mysql.conn().await, mariadb.conn().await];
+    let mut conns = [session(mysql).await, session(mariadb).await];
     for conn in &mut conns {
         databases(conn).await;
         for database in ["src", "dst"] {
@@ -535,22 +535,22 @@ async fn json_across(mysql: &Server, mariadb: &Server) {
 
 async fn plan_between(source: &Server, destination: &Server) -> Plan {
     let (from, to) = (
-        source.connector("source").server_info().await.unwrap(),
-        destination.connector("destination").server_info().await.unwrap(),
+        connector(source, "source").server_info().await.unwrap(),
+        connector(destination, "destination").server_info().await.unwrap(),
     );
     plan(source, "src", "dst").await.between(&from, &to)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn json_between_families() {
-    let (mysql, mariadb) = (Server::start("mysql97"), Server::start("mariadb114"));
+    let (mysql, mariadb) = (Server::start("mysql97", &[]), Server::start("mariadb114", &[]));
     json_across(&mysql, &mariadb).await;
 }
 
 /// Types and collations that the two ends order differently: every row meets its counterpart, and a row that only the destination
 /// has counts once, however many pieces hold it there.
 async fn orders_across(source: &Server, destination: &Server) {
-    let (mut left, mut right) = (source.conn().await, destination.conn().await);
+    let (mut left, mut right) = (session(source).await, session(destination).await);
     databases(&mut left).await;
     databases(&mut right).await;
     run(&mut left, "USE src;\nSET NAMES utf8mb4").await;
@@ -615,14 +615,14 @@ async fn orders_across(source: &Server, destination: &Server) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_between_families() {
-    let (mariadb, mysql) = (Server::start("mariadb114"), Server::start("mysql97"));
+    let (mariadb, mysql) = (Server::start("mariadb114", &[]), Server::start("mysql97", &[]));
     orders_across(&mariadb, &mysql).await;
-    let mysql = Server::start("mysql80");
+    let mysql = Server::start("mysql80", &[]);
     orders_across(&mariadb, &mysql).await;
 }
 
 async fn everything(kind: &str) {
-    let server = Server::start(kind);
+    let server = Server::start(kind, &[]);
     every_type(&server, kind).await;
     keys_and_pieces(&server, kind).await;
     keyless(&server, kind).await;

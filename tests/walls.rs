@@ -7,18 +7,19 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may know whom of the workspace. What a member knows only in its tests counts as well.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
+    ("godwit-testkit", &[]),
     ("godwit-model", &[]),
     ("godwit-api", &[]),
     ("godwit-service", &[]),
     ("godwit-operator", &["godwit-api", "godwit-service"]),
     ("godwit-engine", &["godwit-api", "godwit-model"]),
-    ("godwit", &["godwit-api", "godwit-service", "godwit-operator", "godwit-engine", "godwit-model"]),
+    ("godwit", &["godwit-api", "godwit-service", "godwit-operator", "godwit-engine", "godwit-model", "godwit-testkit"]),
 ];
 
 /// What belongs to one side of the wall: no other member may use it.
 const OUTSIDE: [(&str, &[&str]); 5] = [
-    ("mysql_async", &["godwit", "godwit-engine"]),
+    ("mysql_async", &["godwit", "godwit-engine", "godwit-testkit"]),
     ("mysql_common", &["godwit", "godwit-engine"]),
     ("k8s-controller", &["godwit-operator"]),
     ("axum", &["godwit", "godwit-operator", "godwit-service"]),

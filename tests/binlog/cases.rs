@@ -1,6 +1,6 @@
 //! Column types and their edge values.
 
-use super::server::Server;
+use godwit_testkit::lab::Server;
 
 /// A column's declaration and values as SQL expressions.
 pub struct Case {

@@ -1,6 +1,5 @@
 //! A server of the lab, its tables and its log.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use godwit::api::{Flavor, TlsMode};
@@ -16,99 +15,52 @@ use godwit::engine::value::json_types::JsonServer;
 use godwit::engine::value::read::{push_document, push_value, select_expression};
 use godwit::engine::value::{Row, RowBuilder};
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
+pub use godwit_testkit::lab::Server;
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder};
 
 use super::seeds::Seeds;
 
-/// Stopped, and its data deleted, when it goes out of scope.
-pub struct Server {
-    pub kind: &'static str,
-    name: String,
-    port: u16,
+/// A session in database d, which it makes.
+pub async fn session(server: &Server) -> Conn {
+    let mut connection = outside(server).await;
+    connection.query_drop("CREATE DATABASE IF NOT EXISTS d").await.unwrap();
+    connection.query_drop("USE d").await.unwrap();
+    connection
 }
 
-fn script(arguments: &[&str]) -> std::process::Output {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/lab/server.sh");
-    Command::new(path).args(arguments).output().unwrap()
+/// A session without a database, which writes nothing into the log.
+async fn outside(server: &Server) -> Conn {
+    let mut connection = server.connect().await;
+    connection.query_drop("SET character_set_results = NULL").await.unwrap();
+    connection
 }
 
-impl Server {
-    pub fn start(kind: &'static str, group: &str, options: &[&str]) -> Self {
-        let name = format!("binlog-{group}-{kind}-{}", std::process::id());
-        let owner = std::process::id().to_string();
-        let mut arguments = vec!["start", kind, &name, "--owner", &owner, "--"];
-        arguments.extend(options);
-        let output = script(&arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        Self { kind, port: line["port"].as_u64().unwrap() as u16, name }
+/// Everything in the log, from its first file on.
+pub async fn logged(server: &Server) -> Log {
+    let mut log = Log::default();
+    let start = Position::at("binlog.000001", 4);
+    let mut stream = stream(server, &start).await;
+    let mut decoder = Decoder::new();
+    while let Some(event) = stream.next().await.unwrap() {
+        log.take(&mut decoder, &event.raw());
     }
-
-    pub fn is_maria(&self) -> bool {
-        self.kind.starts_with("mariadb")
-    }
-
-    /// Version as far as cases depend on it: 57, 80, 97.
-    pub fn mysql(&self) -> Option<u32> {
-        self.kind.strip_prefix("mysql").map(|version| version.parse().unwrap())
-    }
-
-    /// A session in database d, which it makes.
-    pub async fn connect(&self) -> Conn {
-        let mut connection = self.connect_outside().await;
-        connection.query_drop("CREATE DATABASE IF NOT EXISTS d").await.unwrap();
-        connection.query_drop("USE d").await.unwrap();
-        connection
-    }
-
-    /// A session without a database, which writes nothing into the log.
-    pub async fn connect_outside(&self) -> Conn {
-        let options = OptsBuilder::default()
-            .ip_or_hostname("127.0.0.1")
-            .tcp_port(self.port)
-            .user(Some("root"))
-            .pass(Some("godwit-root"))
-            .prefer_socket(false)
-            .max_allowed_packet(Some(1 << 30));
-        let mut connection = Conn::new(options).await.unwrap();
-        connection.query_drop("SET NAMES utf8mb4").await.unwrap();
-        connection.query_drop("SET character_set_results = NULL, time_zone = '+00:00', sql_mode = ''").await.unwrap();
-        connection
-    }
-
-    /// Everything in the log, from its first file on.
-    pub async fn log(&self) -> Log {
-        let mut log = Log::default();
-        let start = Position::at("binlog.000001", 4);
-        let mut stream = self.stream(&start).await;
-        let mut decoder = Decoder::new();
-        while let Some(event) = stream.next().await.unwrap() {
-            log.take(&mut decoder, &event.raw());
-        }
-        log
-    }
-
-    /// The log from there to its end.
-    pub async fn stream(&self, start: &Position) -> LogStream {
-        let endpoint = ResolvedEndpoint {
-            host: "127.0.0.1".into(),
-            port: self.port,
-            username: "root".into(),
-            password: SecretText::new("godwit-root"),
-            flavor: Flavor::Auto,
-            tls: ResolvedTls { mode: TlsMode::Disabled, ..ResolvedTls::default() },
-        };
-        let connector = Connector::new(&endpoint, "source");
-        let info = connector.server_info().await.unwrap();
-        LogStream::open(&connector, &info, start, 4_000_000, Follow::ToEnd).await.unwrap()
-    }
+    log
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        script(&["stop", &self.name, "--now"]);
-    }
+/// The log from there to its end.
+pub async fn stream(server: &Server, start: &Position) -> LogStream {
+    let endpoint = ResolvedEndpoint {
+        host: server.host.clone(),
+        port: server.port,
+        username: server.user.clone(),
+        password: SecretText::new(server.password.clone()),
+        flavor: Flavor::Auto,
+        tls: ResolvedTls { mode: TlsMode::Disabled, ..ResolvedTls::default() },
+    };
+    let connector = Connector::new(&endpoint, "source");
+    let info = connector.server_info().await.unwrap();
+    LogStream::open(&connector, &info, start, 4_000_000, Follow::ToEnd).await.unwrap()
 }
 
 /// What the log said, in order.

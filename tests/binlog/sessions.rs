@@ -5,7 +5,7 @@ use godwit::engine::source::position::{GtidPosition, GtidSet, MariaGtidPosition,
 use mysql_async::prelude::Queryable;
 
 use super::json;
-use super::server::{Log, Server, definition, select};
+use super::server::{Log, Server, definition, logged, select, session, stream};
 
 const ALL: [&str; 4] = ["mysql97", "mysql80", "mysql57", "mariadb114"];
 
@@ -15,8 +15,8 @@ fn trail(log: &Log, of: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn compressed_transactions() {
-    let server = Server::start("mysql97", "payload", &["--binlog-transaction-compression=ON"]);
-    let mut connection = server.connect().await;
+    let server = Server::start("mysql97", &["--binlog-transaction-compression=ON"]);
+    let mut connection = session(&server).await;
     connection.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT)").await.unwrap();
     connection.query_drop("INSERT INTO t VALUES (1, 'x'), (2, REPEAT('abc', 3000000)), (3, NULL)").await.unwrap();
     connection.query_drop("BEGIN").await.unwrap();
@@ -26,7 +26,7 @@ async fn compressed_transactions() {
     connection.query_drop("COMMIT").await.unwrap();
     let definition = definition(&mut connection, "t").await;
     let rows = select(&mut connection, &definition).await;
-    let log = server.log().await;
+    let log = logged(&server).await;
     let found: Vec<_> = log.decode(&definition).into_iter().map(|change| change.2.unwrap()).collect();
     assert_eq!(found, rows);
     assert!(log.rows_of("t").all(|change| change.payload));
@@ -37,8 +37,8 @@ async fn compressed_transactions() {
 #[tokio::test]
 async fn partial_json() {
     for kind in ["mysql97", "mysql80"] {
-        let server = Server::start(kind, "partial", &["--binlog-row-value-options=PARTIAL_JSON"]);
-        let mut connection = server.connect().await;
+        let server = Server::start(kind, &["--binlog-row-value-options=PARTIAL_JSON"]);
+        let mut connection = session(&server).await;
         connection.query_drop("CREATE TABLE j (id INT PRIMARY KEY, a JSON, n INT, v JSON, w JSON)").await.unwrap();
         let definition = definition(&mut connection, "j").await;
         let mut expected = Vec::new();
@@ -59,7 +59,7 @@ async fn partial_json() {
             connection.query_drop(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
             expected.push(select(&mut connection, &definition).await.remove(0));
         }
-        let log = server.log().await;
+        let log = logged(&server).await;
         let changes = log.decode(&definition);
         assert!(changes.iter().any(|change| change.0 == RowsKind::PartialUpdate));
         for (i, (_, before, after)) in changes.iter().enumerate() {
@@ -73,8 +73,8 @@ async fn partial_json() {
 
 #[tokio::test]
 async fn random_partial_json() {
-    let server = Server::start("mysql97", "partial-random", &["--binlog-row-value-options=PARTIAL_JSON"]);
-    let mut connection = server.connect().await;
+    let server = Server::start("mysql97", &["--binlog-row-value-options=PARTIAL_JSON"]);
+    let mut connection = session(&server).await;
     connection.query_drop("CREATE TABLE j (id INT PRIMARY KEY, v JSON)").await.unwrap();
     let definition = definition(&mut connection, "j").await;
     connection.query_drop("BEGIN").await.unwrap();
@@ -104,7 +104,7 @@ async fn random_partial_json() {
     let rows = select(&mut connection, &definition).await;
     let mut state = std::collections::BTreeMap::new();
     let mut partial = 0;
-    for (kind, before, after) in server.log().await.decode(&definition) {
+    for (kind, before, after) in logged(&server).await.decode(&definition) {
         let after = after.unwrap();
         let id: u64 = String::from_utf8_lossy(after.cells().next().unwrap().unwrap()).parse().unwrap();
         assert_eq!(state.get(&id), before.as_ref());
@@ -117,8 +117,8 @@ async fn random_partial_json() {
 
 #[tokio::test]
 async fn gtids_of_mysql() {
-    let server = Server::start("mysql97", "gtid", &[]);
-    let mut connection = server.connect().await;
+    let server = Server::start("mysql97", &[]);
+    let mut connection = session(&server).await;
     connection.query_drop("CREATE TABLE t (id INT PRIMARY KEY)").await.unwrap();
     for tag in ["first", "second"] {
         for i in 0..150 {
@@ -134,7 +134,7 @@ async fn gtids_of_mysql() {
     let (executed,): (Vec<u8>,) = connection.query_first("SELECT @@GLOBAL.gtid_executed").await.unwrap().unwrap();
     let (now,): (f64,) = connection.exec_first("SELECT UNIX_TIMESTAMP(NOW(6)) + 0e0", ()).await.unwrap().unwrap();
     let executed: GtidSet = String::from_utf8(executed).unwrap().parse().unwrap();
-    let log = server.log().await;
+    let log = logged(&server).await;
     let mut seen = GtidSet::new();
     for start in &log.starts {
         let TransactionId::MySql(gtid) = &start.id else { panic!("{start:?}") };
@@ -158,7 +158,7 @@ async fn gtids_of_mysql() {
     assert!(equal);
     // A dump that starts after this set has nothing but the file's head.
     let start = Position { gtid: GtidPosition::MySql(executed), ..Position::default() };
-    let mut stream = server.stream(&start).await;
+    let mut stream = stream(&server, &start).await;
     while let Some(event) = stream.next().await.unwrap() {
         assert!(!matches!(event.raw().event_type, 33 | 42));
     }
@@ -167,8 +167,8 @@ async fn gtids_of_mysql() {
 #[tokio::test]
 async fn xa_transactions() {
     for kind in ALL {
-        let server = Server::start(kind, "xa", &[]);
-        let mut connection = server.connect().await;
+        let server = Server::start(kind, &[]);
+        let mut connection = session(&server).await;
         connection.query_drop("CREATE TABLE t (id INT PRIMARY KEY)").await.unwrap();
         for (i, end) in [(1, "COMMIT"), (2, "ROLLBACK"), (3, "COMMIT")] {
             let xid = format!("'glo\\0bal{i}','br',{}", 7 + i);
@@ -182,7 +182,7 @@ async fn xa_transactions() {
                 connection.query_drop(format!("XA {end} {xid} ONE PHASE")).await.unwrap();
             }
         }
-        let log = server.log().await;
+        let log = logged(&server).await;
         let xid = |i: u8| format!("X'676c6f0062616c3{i}',X'6272',{}", 7 + i);
         assert!(log.trail.contains(&format!("prepare {} false", xid(1))), "{kind} {:?}", log.trail);
         assert!(log.trail.contains(&format!("query XA COMMIT {}", xid(1))), "{kind} {:?}", log.trail);
@@ -204,8 +204,8 @@ async fn xa_transactions() {
 
 #[tokio::test]
 async fn gtids_and_positions_of_mariadb() {
-    let server = Server::start("mariadb114", "gtid", &["--log-bin-compress=ON", "--log-bin-compress-min-len=10"]);
-    let mut connection = server.connect().await;
+    let server = Server::start("mariadb114", &["--log-bin-compress=ON", "--log-bin-compress-min-len=10"]);
+    let mut connection = session(&server).await;
     connection.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(200))").await.unwrap();
     connection.query_drop("SET gtid_domain_id = 7").await.unwrap();
     connection.query_drop("INSERT INTO t VALUES (1, 'a'), (2, REPEAT('b', 200))").await.unwrap();
@@ -218,7 +218,7 @@ async fn gtids_and_positions_of_mariadb() {
     connection.query_drop("INSERT INTO t VALUES (5, 'z')").await.unwrap();
     let (position,): (Vec<u8>,) = connection.query_first("SELECT @@GLOBAL.gtid_binlog_pos").await.unwrap().unwrap();
     let position: MariaGtidPosition = String::from_utf8(position).unwrap().parse().unwrap();
-    let log = server.log().await;
+    let log = logged(&server).await;
     let mut seen = MariaGtidPosition::new();
     for start in &log.starts {
         let TransactionId::MariaDb(gtid) = &start.id else { panic!("{start:?}") };
@@ -237,8 +237,8 @@ async fn gtids_and_positions_of_mariadb() {
 #[tokio::test]
 async fn generated_and_invisible_columns() {
     for kind in ALL {
-        let server = Server::start(kind, "generated", &[]);
-        let mut connection = server.connect().await;
+        let server = Server::start(kind, &[]);
+        let mut connection = session(&server).await;
         let mut tables = vec![
             "CREATE TABLE g1 (id INT PRIMARY KEY, a INT, v INT AS (a + 1) VIRTUAL, s INT AS (a + 2) STORED, z VARCHAR(10))",
             "CREATE TABLE g2 (id INT PRIMARY KEY, a INT, v INT AS (a + 1) VIRTUAL, z VARCHAR(10), KEY (v))",
@@ -262,7 +262,7 @@ async fn generated_and_invisible_columns() {
             let updated = select(&mut connection, &definition).await;
             expected.push((definition, inserted, updated));
         }
-        let log = server.log().await;
+        let log = logged(&server).await;
         for (definition, inserted, updated) in expected {
             let changes = log.decode(&definition);
             let stored: Vec<usize> = (0..definition.columns.len())
@@ -285,8 +285,8 @@ async fn generated_and_invisible_columns() {
 #[tokio::test]
 async fn functional_indexes() {
     for kind in ["mysql80", "mysql97"] {
-        let server = Server::start(kind, "functional", &[]);
-        let mut connection = server.connect().await;
+        let server = Server::start(kind, &[]);
+        let mut connection = session(&server).await;
         let mut expected = Vec::new();
         for (metadata, create, later) in [
             (
@@ -310,7 +310,7 @@ async fn functional_indexes() {
             let moved = select(&mut connection, &definition).await;
             expected.push((definition, [rows, moved].concat()));
         }
-        let log = server.log().await;
+        let log = logged(&server).await;
         for (definition, rows) in expected {
             let after: Vec<_> = log.decode(&definition).into_iter().map(|change| change.2.unwrap()).collect();
             assert_eq!(after, rows, "{kind} {}", definition.table);
@@ -323,8 +323,8 @@ async fn functional_indexes() {
 #[tokio::test]
 async fn optional_metadata() {
     for kind in ["mysql97", "mysql80", "mariadb114"] {
-        let server = Server::start(kind, "metadata", &["--binlog-row-metadata=FULL"]);
-        let mut connection = server.connect().await;
+        let server = Server::start(kind, &["--binlog-row-metadata=FULL"]);
+        let mut connection = session(&server).await;
         let (own, invisible) = match kind {
             "mysql97" => ("x1 VECTOR(5), ", "INVISIBLE"),
             "mysql80" => ("", ""),
@@ -343,7 +343,7 @@ async fn optional_metadata() {
             .await
             .unwrap();
         let definition = definition(&mut connection, "m").await;
-        let log = server.log().await;
+        let log = logged(&server).await;
         let map = log.maps.iter().find(|map| map.table == "m").unwrap();
         println!("{kind} {map:#?}");
         for (column, defined) in map.columns.iter().zip(&definition.columns) {
@@ -376,8 +376,8 @@ async fn optional_metadata() {
 #[tokio::test]
 async fn other_row_images_are_refused() {
     for kind in ALL {
-        let server = Server::start(kind, "image", &[]);
-        let mut connection = server.connect().await;
+        let server = Server::start(kind, &[]);
+        let mut connection = session(&server).await;
         connection.query_drop("CREATE TABLE t (id INT PRIMARY KEY, a INT, b BLOB)").await.unwrap();
         connection.query_drop("INSERT INTO t VALUES (1, 2, 'x')").await.unwrap();
         let definition = definition(&mut connection, "t").await;
@@ -385,7 +385,7 @@ async fn other_row_images_are_refused() {
             connection.query_drop(format!("SET SESSION binlog_row_image = {image}")).await.unwrap();
             connection.query_drop("UPDATE t SET a = a + 1").await.unwrap();
         }
-        let log = server.log().await;
+        let log = logged(&server).await;
         let results: Vec<_> = log
             .rows_of("t")
             .map(|change| {
@@ -406,8 +406,8 @@ async fn other_row_images_are_refused() {
 async fn statements() {
     for kind in ALL {
         let options = if kind == "mariadb114" { "--binlog-annotate-row-events=ON" } else { "--binlog-rows-query-log-events=ON" };
-        let server = Server::start(kind, "statements", &[options]);
-        let mut connection = server.connect().await;
+        let server = Server::start(kind, &[options]);
+        let mut connection = session(&server).await;
         connection.query_drop("SET time_zone = 'SYSTEM', foreign_key_checks = 0, sql_mode = 'ANSI_QUOTES,NO_ZERO_DATE', auto_increment_increment = 5").await.unwrap();
         connection.query_drop("SET timestamp = 1700000000.123456").await.unwrap();
         connection.query_drop("CREATE TABLE \"t\" (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(10), n DATETIME)").await.unwrap();
@@ -416,7 +416,7 @@ async fn statements() {
         connection.query_drop("SET @x = 'user variable'").await.unwrap();
         connection.query_drop("INSERT INTO t (v, n) VALUES (LEFT(@x, 3), FROM_UNIXTIME(RAND() * 1000 + 1))").await.unwrap();
         connection.query_drop("DROP TABLE t").await.unwrap();
-        let log = server.log().await;
+        let log = logged(&server).await;
         println!("{kind} {:#?}", log.trail);
         // MariaDB sends them only to those that ask.
         let annotated = if server.is_maria() { 0 } else { 1 };

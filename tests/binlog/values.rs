@@ -6,11 +6,11 @@ use mysql_async::prelude::Queryable;
 
 use super::cases::cases;
 use super::json;
-use super::server::{Server, definition, select};
+use super::server::{Server, definition, logged, select, session};
 
 /// Creates a table for each case, inserts, updates and deletes its rows, and compares.
 async fn compare(server: &Server, prepare: &[&str]) {
-    let mut connection = server.connect().await;
+    let mut connection = session(server).await;
     for statement in prepare {
         connection.query_drop(*statement).await.unwrap();
     }
@@ -35,7 +35,7 @@ async fn compare(server: &Server, prepare: &[&str]) {
         connection.query_drop(format!("DELETE FROM {table} ORDER BY id")).await.unwrap();
         expected.push((case.declaration.clone(), definition, rows, moved));
     }
-    let log = server.log().await;
+    let log = logged(server).await;
     let mut compared = 0;
     let mut differences = Vec::new();
     for (declaration, definition, rows, moved) in expected {
@@ -64,22 +64,22 @@ async fn compare(server: &Server, prepare: &[&str]) {
 
 #[tokio::test]
 async fn mysql_9_7() {
-    compare(&Server::start("mysql97", "values", &["--binlog-row-metadata=FULL"]), &[]).await;
+    compare(&Server::start("mysql97", &["--binlog-row-metadata=FULL"]), &[]).await;
 }
 
 #[tokio::test]
 async fn mysql_8_0() {
-    compare(&Server::start("mysql80", "values", &[]), &[]).await;
+    compare(&Server::start("mysql80", &[]), &[]).await;
 }
 
 #[tokio::test]
 async fn mysql_5_7() {
-    compare(&Server::start("mysql57", "values", &[]), &[]).await;
+    compare(&Server::start("mysql57", &[]), &[]).await;
 }
 
 #[tokio::test]
 async fn mariadb_11_4() {
-    compare(&Server::start("mariadb114", "values", &["--binlog-row-metadata=FULL"]), &[]).await;
+    compare(&Server::start("mariadb114", &["--binlog-row-metadata=FULL"]), &[]).await;
 }
 
 #[tokio::test]
@@ -90,15 +90,15 @@ async fn mariadb_with_its_own_temporal_formats_and_compressed_events() {
         "--log-bin-compress-min-len=10",
         "--binlog-row-event-max-size=256",
     ];
-    compare(&Server::start("mariadb114", "old-formats", &options), &[]).await;
+    compare(&Server::start("mariadb114", &options), &[]).await;
 }
 
 /// Random JSON documents, doubles above all.
 #[tokio::test]
 async fn random_json() {
     for kind in ["mysql97", "mysql80", "mysql57"] {
-        let server = Server::start(kind, "json", &[]);
-        let mut connection = server.connect().await;
+        let server = Server::start(kind, &[]);
+        let mut connection = session(&server).await;
         connection.query_drop("CREATE TABLE j (id INT PRIMARY KEY, v JSON)").await.unwrap();
         connection.query_drop("START TRANSACTION").await.unwrap();
         for seed in 0..4000u64 {
@@ -108,7 +108,7 @@ async fn random_json() {
         let definition = definition(&mut connection, "j").await;
         assert_eq!(definition.columns[1].kind, Kind::Json);
         let rows = select(&mut connection, &definition).await;
-        let changes = server.log().await.decode(&definition);
+        let changes = logged(&server).await.decode(&definition);
         assert_eq!(changes.len(), rows.len());
         for ((_, _, after), wanted) in changes.iter().zip(&rows) {
             assert_eq!(after.as_ref().unwrap(), wanted, "{kind}");

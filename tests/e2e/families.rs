@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mysql_async::prelude::Queryable;
 
 use crate::shop::random::Random;
-use crate::support::server::PASSWORD;
+use crate::support::PASSWORD;
 use crate::support::{Migration, Server, number, place, sleep};
 
 /// Exit code of a task that stopped.

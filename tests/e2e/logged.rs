@@ -5,7 +5,7 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use serde_json::json;
 
-use crate::support::server::PASSWORD;
+use crate::support::PASSWORD;
 use crate::support::{Migration, Server, assert_equal, place, sleep};
 
 /// Exit code of a task that stopped.

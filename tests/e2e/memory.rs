@@ -6,7 +6,7 @@ use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
 use crate::pod_files::{Engine, Pod, condition};
-use crate::support::server::PASSWORD;
+use crate::support::PASSWORD;
 use crate::support::{Migration, Server, assert_equal, sleep};
 
 /// A pod's memory, and the most that the engine may hold of it in the end: twenty times what is kept of keys, a tenth of what the keys of the

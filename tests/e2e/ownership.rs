@@ -10,7 +10,7 @@ use godwit::engine::plan::TableName;
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
 use serde_json::json;
 
-use crate::support::server::PASSWORD;
+use crate::support::PASSWORD;
 use crate::support::writers::load;
 use crate::support::{Migration, Server, place};
 

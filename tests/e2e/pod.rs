@@ -6,7 +6,7 @@ use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
 use crate::pod_files::{Engine, Pod, condition};
-use crate::support::server::PASSWORD;
+use crate::support::PASSWORD;
 use crate::support::writers::load;
 use crate::support::{Server, assert_equal, place, sleep};
 

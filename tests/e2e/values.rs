@@ -15,23 +15,6 @@ mod cases;
 #[allow(dead_code)]
 mod json;
 
-/// What `cases` asks of a server.
-mod server {
-    pub struct Server {
-        pub kind: &'static str,
-    }
-
-    impl Server {
-        pub fn is_maria(&self) -> bool {
-            self.kind.starts_with("mariadb")
-        }
-
-        pub fn mysql(&self) -> Option<u32> {
-            self.kind.strip_prefix("mysql").map(|version| version.parse().unwrap())
-        }
-    }
-}
-
 /// Values that take over in a document what a column's type is, and no other expression's: fixed bytes, TIMESTAMP, BIT.
 const COLUMN_TYPES: &str =
     "CREATE TABLE documents (id INT PRIMARY KEY, b BINARY(4) DEFAULT 'ab', t TIMESTAMP(3) DEFAULT '2024-01-02 03:04:05.678', \
@@ -71,7 +54,7 @@ const CHANGES_OF_MARIADB: &str = "INSERT INTO checked VALUES (3, -3);
 async fn carry(source_kind: &'static str, destination_kind: &str, local_infile: &str) {
     let _place = place().await;
     let (source, destination) = (Server::start(source_kind, &[]), Server::start(destination_kind, &[local_infile]));
-    let cases = cases::cases(&server::Server { kind: source_kind });
+    let cases = cases::cases(&source);
     let mut conn = source.connect().await;
     conn.query_drop("CREATE DATABASE shop CHARACTER SET utf8mb4").await.unwrap();
     conn.query_drop("USE shop").await.unwrap();

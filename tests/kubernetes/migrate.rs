@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::cluster::{Cluster, project};
-use crate::server::{PASSWORD, Server, Writers};
+use godwit_testkit::lab::PASSWORD;
+
+use crate::server::{Writers, server};
 use crate::shop;
 use crate::task::{ENGINE, NAMESPACE, TASK, Task};
 
@@ -15,9 +17,9 @@ pub async fn a_task_survives_all_that_happens_to_it(cluster: &Cluster) {
     install(cluster);
 
     cluster.step("two MySQL servers, a shop, people who buy");
-    let (source, destination) = (Server::start(cluster, "source"), Server::start(cluster, "destination"));
+    let (source, destination) = (server(cluster), server(cluster));
     shop::load::load(&source.url(), shop::load::Options { rows: 40_000, seed: 7, portable: false }).await.unwrap();
-    source.run("CREATE TABLE shop.markers (id BIGINT UNSIGNED PRIMARY KEY)").await;
+    source.run(&["CREATE TABLE shop.markers (id BIGINT UNSIGNED PRIMARY KEY)"]).await;
     let writers = Writers::start(&source);
     let mut task = Task::new(cluster, source, destination);
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::server::{PASSWORD, Server};
+use godwit_testkit::lab::{PASSWORD, Server};
+
+use crate::server::number;
 
 pub const NAMESPACE: &str = "data";
 pub const TASK: [&str; 4] = ["-n", NAMESPACE, "mt", "shop"];
@@ -93,12 +95,12 @@ impl<'a> Task<'a> {
     /// A row that nobody else makes.
     pub async fn mark(&mut self) -> u64 {
         self.marker += 1;
-        self.source.run(&format!("INSERT INTO shop.markers VALUES ({})", self.marker)).await;
+        self.source.run(&[&format!("INSERT INTO shop.markers VALUES ({})", self.marker)]).await;
         self.marker
     }
 
     async fn arrived(&self, marker: u64) -> bool {
-        self.destination.number(&format!("SELECT COUNT(*) FROM shop.markers WHERE id = {marker}")).await == 1
+        number(&self.destination, &format!("SELECT COUNT(*) FROM shop.markers WHERE id = {marker}")).await == 1
     }
 
     /// What is written to the source now is soon at the destination.

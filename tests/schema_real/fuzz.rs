@@ -23,7 +23,7 @@ use godwit::engine::sql::{Answer, Failure};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use crate::lab::Server;
+use godwit_testkit::lab::Server;
 
 const SOURCE: &str = "fz";
 /// Tables a round.
@@ -255,7 +255,7 @@ pub async fn run(servers: &[(&Server, &[usize])]) -> Vec<String> {
 /// Some tables and views of one source, to all its destinations.
 async fn round(seed: u64, source: &Server, destinations: &[&Server], tally: &mut Tally) {
     let mut random = Random(seed);
-    let mut conn = source.conn().await;
+    let mut conn = source.plain().await;
     let info = read::prepare_session(&mut conn).await.unwrap();
     conn.query_drop("SET NAMES utf8mb4").await.unwrap();
     for statement in ["DROP DATABASE IF EXISTS fz", "CREATE DATABASE fz CHARACTER SET utf8mb4", "USE fz"] {
@@ -286,7 +286,7 @@ async fn round(seed: u64, source: &Server, destinations: &[&Server], tally: &mut
         let names = Names { destination: format!("fz_{}", random.below(1_000_000)) };
         tables(&mut conn, &info, destination, &made, &names, tally).await;
         views(&mut conn, &info, destination, &names, tally).await;
-        let mut other = destination.conn().await;
+        let mut other = destination.plain().await;
         other.query_drop(format!("DROP DATABASE {}", names.destination)).await.unwrap();
     }
 }
@@ -299,7 +299,7 @@ struct Place<'a> {
 }
 
 async fn tables(conn: &mut Conn, info: &ServerInfo, destination: &Server, made: &[TableName], names: &Names, tally: &mut Tally) {
-    let mut other = destination.conn().await;
+    let mut other = destination.plain().await;
     let other_info = apply::prepare_session(&mut other).await.unwrap();
     other.query_drop(format!("CREATE DATABASE {} CHARACTER SET utf8mb4", names.destination)).await.unwrap();
     let label = format!("{} -> {}", info.version_text, other_info.version_text);
@@ -406,7 +406,7 @@ async fn show(place: &mut Place<'_>) -> Vec<u8> {
 }
 
 async fn views(conn: &mut Conn, info: &ServerInfo, destination: &Server, names: &Names, tally: &mut Tally) {
-    let mut other = destination.conn().await;
+    let mut other = destination.plain().await;
     let other_info = apply::prepare_session(&mut other).await.unwrap();
     let label = format!("{} -> {}", info.version_text, other_info.version_text);
     // A view that the server cannot show itself (MySQL escapes bytes inside of letters) is named.

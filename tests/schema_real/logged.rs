@@ -6,7 +6,7 @@ use godwit::engine::schema::statement::{DdlKind, Statement, classify};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
-use crate::lab::Server;
+use godwit_testkit::lab::Server;
 
 const STATEMENTS: &str = "
 CREATE DATABASE d1 CHARACTER SET utf8mb4;
@@ -88,8 +88,8 @@ DROP DATABASE d1";
 #[tokio::test]
 async fn logged_statements_are_understood() {
     for kind in ["mysql57", "mysql80", "mysql97", "mariadb114"] {
-        let server = Server::start(kind);
-        let mut conn = server.conn().await;
+        let server = Server::start(kind, &[]);
+        let mut conn = server.plain().await;
         let _ = conn.query_drop("SET SESSION explicit_defaults_for_timestamp=1").await;
         for statement in STATEMENTS.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
             if let Err(error) = conn.query_drop(statement).await {

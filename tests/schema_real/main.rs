@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod fuzz;
-mod lab;
 mod logged;
 
 use godwit::engine::connection::{Flavor, ServerInfo};
@@ -22,7 +21,7 @@ use godwit::engine::schema::read::{self, ObjectKind, list_databases, list_tables
 use godwit::engine::schema::read_views::{ViewDefinition, read_views};
 use godwit::engine::schema::rewrite::{DeferredKind, Engine, TableRewrite, rewrite_create_table};
 use godwit::engine::schema::view::{Definer, order_views, rewrite_view};
-use lab::Server;
+use godwit_testkit::lab::Server;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
@@ -77,7 +76,7 @@ struct Source<'a> {
 }
 
 async fn load<'a>(server: &'a Server, files: &[&str]) -> Source<'a> {
-    let mut conn = server.conn().await;
+    let mut conn = server.plain().await;
     run(&mut conn, "CREATE DATABASE `we``ird db` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci").await;
     run(&mut conn, "USE `we``ird db`").await;
     run(&mut conn, "SET SESSION foreign_key_checks=0, sql_mode='ALLOW_INVALID_DATES'").await;
@@ -130,7 +129,7 @@ fn is_refused(source: &ServerInfo, destination: &ServerInfo, table: &str) -> boo
 
 async fn migrate(source: &Source<'_>, destination: &Server, names: Names) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut conn = destination.conn().await;
+    let mut conn = destination.plain().await;
     let info = apply::prepare_session(&mut conn).await.unwrap();
     let label = format!("{} -> {} {names:?}", source.info.version_text, info.version_text);
     let mapping = Mapping { names, destination: format!("to {names:?} `{}", source.info.version_text) };
@@ -279,7 +278,7 @@ async fn values_differ(source: &Source<'_>, destination: &mut Conn, mapping: &Ma
     for table in source.tables.iter().filter(|table| table.table.starts_with("le") || table.table == "labels") {
         let columns: Vec<String> = table.columns.iter().map(|column| format!("HEX(`{}`)", column.name)).collect();
         let mut found = Vec::new();
-        let mut origin = source.server.conn().await;
+        let mut origin = source.server.plain().await;
         for (conn, database) in [(&mut origin, DATABASE), (&mut *destination, mapping.destination.as_str())] {
             let database = database.replace('`', "``");
             // MariaDB has no index on an expression: that table is refused.
@@ -304,7 +303,7 @@ async fn views_differ(source: &Source<'_>, destination: &mut Conn, mapping: &Map
     let mut problems = Vec::new();
     let (found, failures) = read_views(destination, &mapping.destination).await.unwrap();
     problems.extend(failures.into_iter().map(|failure| format!("{failure:?}")));
-    let mut origin = source.server.conn().await;
+    let mut origin = source.server.plain().await;
     for view in source.views.iter().filter(|view| !is_orphan(source, &view.name.table)) {
         let Some(own) = found.iter().find(|own| own.name.table == view.name.table) else {
             problems.push(format!("{} is missing", view.name));
@@ -373,10 +372,10 @@ async fn corpora(mysql57: &Server, mysql80: &Server, mysql97: &Server, mariadb: 
 
 #[tokio::test]
 async fn definitions_survive_the_way() {
-    let mysql57 = Server::start("mysql57");
-    let mysql80 = Server::start("mysql80");
-    let mysql97 = Server::start("mysql97");
-    let mariadb = Server::start("mariadb114");
+    let mysql57 = Server::start("mysql57", &[]);
+    let mysql80 = Server::start("mysql80", &[]);
+    let mysql97 = Server::start("mysql97", &[]);
+    let mariadb = Server::start("mariadb114", &[]);
     let mut problems = Vec::new();
     if !fuzz::is_alone() {
         problems.extend(corpora(&mysql57, &mysql80, &mysql97, &mariadb).await);
@@ -393,8 +392,8 @@ async fn definitions_survive_the_way() {
 #[ignore = "takes minutes: cargo test --test schema_real -- --ignored ten_thousand --nocapture"]
 async fn ten_thousand_tables() {
     for kind in ["mysql57", "mysql97", "mariadb114"] {
-        let server = Server::start(kind);
-        let mut conn = server.conn().await;
+        let server = Server::start(kind, &[]);
+        let mut conn = server.plain().await;
         run(&mut conn, "CREATE DATABASE many").await;
         run(&mut conn, "USE many").await;
         let names: Vec<TableName> =

@@ -3,8 +3,6 @@
 
 pub mod types;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use godwit::api::{MigrationTaskSpec, NameCase, TlsMode};
@@ -16,63 +14,30 @@ use godwit::engine::plan::resolve::{Catalog, CatalogDatabase, resolve};
 use godwit::engine::plan::select::Selection;
 use godwit::engine::schema::read::{ObjectKind, list_tables, read_tables};
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
+pub use godwit_testkit::lab::Server;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-/// A server that stops and loses its data when dropped.
-pub struct Server {
-    name: String,
-    run: tempfile::TempDir,
-    port: u16,
-    user: String,
-    password: String,
+/// The engine's way to a server.
+pub fn connector(server: &Server, side: &'static str) -> Connector {
+    // Only the first caller installs it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let endpoint = ResolvedEndpoint {
+        host: server.host.clone(),
+        port: server.port,
+        username: server.user.clone(),
+        password: SecretText::new(server.password.clone()),
+        flavor: godwit::api::Flavor::Auto,
+        tls: ResolvedTls { mode: TlsMode::Disabled, ..ResolvedTls::default() },
+    };
+    Connector::new(&endpoint, side)
 }
 
-fn lab(run: &Path) -> Command {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("e2e/lab/server.sh");
-    let mut command = Command::new(script);
-    command.env("GODWIT_LAB_RUN", run);
-    command
-}
-
-impl Server {
-    /// `mysql97`, `mysql80`, `mysql57` or `mariadb114`.
-    pub fn start(kind: &str) -> Self {
-        let run = tempfile::Builder::new().prefix("gw").tempdir().unwrap();
-        let output = lab(run.path()).args(["start", kind, kind, "--owner", &std::process::id().to_string()]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        let text = |field: &str| line[field].as_str().unwrap().to_owned();
-        let port = u16::try_from(line["port"].as_u64().unwrap()).unwrap();
-        Self { name: kind.into(), run, port, user: text("user"), password: text("password") }
-    }
-
-    pub fn connector(&self, side: &'static str) -> Connector {
-        // Only the first caller installs it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let endpoint = ResolvedEndpoint {
-            host: "127.0.0.1".into(),
-            port: self.port,
-            username: self.user.clone(),
-            password: SecretText::new(self.password.clone()),
-            flavor: godwit::api::Flavor::Auto,
-            tls: ResolvedTls { mode: TlsMode::Disabled, ..ResolvedTls::default() },
-        };
-        Connector::new(&endpoint, side)
-    }
-
-    /// A session without strictness, in UTC, utf8mb4.
-    pub async fn conn(&self) -> Conn {
-        let mut conn = self.connector("source").connect(Role::Metadata).await.unwrap();
-        conn.query_drop("SET SESSION sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'").await.unwrap();
-        conn
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = lab(self.run.path()).args(["stop", &self.name, "--now"]).output();
-    }
+/// A session without strictness, in UTC, utf8mb4.
+pub async fn session(server: &Server) -> Conn {
+    let mut conn = connector(server, "source").connect(Role::Metadata).await.unwrap();
+    conn.query_drop("SET SESSION sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'").await.unwrap();
+    conn
 }
 
 /// Runs statements, one a line or separated by `;` at a line's end.
@@ -90,7 +55,7 @@ pub async fn plan(server: &Server, source: &str, destination: &str) -> Plan {
     );
     let spec: MigrationTaskSpec = serde_saphyr::from_str(&text).unwrap();
     let selection = Selection::new(&spec, NameRules { source: 0, destination: 0, policy: NameCase::Default }).unwrap();
-    let mut conn = server.connector("source").connect(Role::Metadata).await.unwrap();
+    let mut conn = connector(server, "source").connect(Role::Metadata).await.unwrap();
     let listed = list_tables(&mut conn, source).await.unwrap();
     let names: Vec<TableName> = listed
         .iter()
@@ -100,6 +65,6 @@ pub async fn plan(server: &Server, source: &str, destination: &str) -> Plan {
     let tables = read_tables(&mut conn, &names).await.unwrap().into_iter().map(Arc::new).collect();
     let database = CatalogDatabase { name: source.into(), character_set: "utf8mb4".into(), collation: "utf8mb4_bin".into() };
     let plan = resolve(&spec, &selection, &Catalog { databases: vec![database], tables, views: Vec::new() }).unwrap();
-    let info = server.connector("source").server_info().await.unwrap();
+    let info = connector(server, "source").server_info().await.unwrap();
     plan.between(&info, &info)
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::PASSWORD;
 use super::Server;
-use super::server::PASSWORD;
 
 /// A task between two servers. Its folder goes with it.
 pub struct Migration {

@@ -3,13 +3,12 @@
 mod arrive;
 pub mod compare;
 pub mod migration;
-pub mod server;
 pub mod writers;
 
 pub use arrive::arrive;
 pub use compare::assert_equal;
+pub use godwit_testkit::lab::{PASSWORD, Server};
 pub use migration::{Ended, Migration, Running};
-pub use server::Server;
 pub use writers::Writers;
 
 use std::sync::OnceLock;
