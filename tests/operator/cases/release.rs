@@ -105,6 +105,7 @@ pub async fn from_install_to_reinstall(world: Arc<World>) {
     upgrade_and_rollback(&world).await;
     uninstall_and_reinstall(&world).await;
     under_another_name(&world).await;
+    with_kustomize(&world).await;
 }
 
 async fn upgrade_and_rollback(world: &Arc<World>) {
@@ -144,7 +145,7 @@ async fn upgrade_and_rollback(world: &Arc<World>) {
 
 async fn uninstall_and_reinstall(world: &Arc<World>) {
     let fence = json!({"spec": {"deletionPolicy": "Fence"}});
-    let uninstall = documented("kubectl delete migrationtasks --all -A");
+    let uninstall = documented("--all\nhelm uninstall godwit");
     let notes = done(world, "helm get notes godwit -n godwit-system").await;
     assert!(uninstall.iter().all(|line| notes.contains(line)), "{uninstall:?}\n{notes}");
     let serving = operator(world, "life-4", GODWIT).await;
@@ -201,4 +202,39 @@ async fn under_another_name(world: &Arc<World>) {
     task.delete().await;
     task.until_pod("collected", |pod| pod.is_none()).await;
     tokio::time::timeout(Duration::from_secs(60), done(world, "helm uninstall data --namespace data-system")).await.unwrap();
+}
+
+async fn with_kustomize(world: &Arc<World>) {
+    done(world, &format!("kubectl delete --timeout=50s {}", CRDS.join(" "))).await;
+    done(world, "kubectl delete namespace godwit-system --ignore-not-found --timeout=50s").await;
+    let install = "kubectl apply --server-side -k config/default";
+    done(world, install).await;
+    let established = format!("kubectl wait --for=condition=Established --timeout=30s {}", CRDS.join(" "));
+    done(world, &established).await;
+    let serving = operator(world, "life-9", GODWIT).await;
+    let namespace = world.namespace("kustomize").await;
+    let fence = json!({"spec": {"deletionPolicy": "Fence"}});
+    let task = Task::new(world, &namespace, "shop").with(fence.clone()).create().await;
+    task.until_in_sync().await;
+    drop(serving);
+    // Taken away at once, the task waits for its operator; brought back, that lets go of it, and the CRD that was waiting goes.
+    refused(world, "timeout 5 kubectl delete -k config/default", "").await;
+    done(world, "kubectl wait --for=delete namespace/godwit-system --timeout=50s").await;
+    done(world, install).await;
+    let serving = operator(world, "life-10", GODWIT).await;
+    done(world, &format!("kubectl wait --for=delete --timeout=50s {}", CRDS[0])).await;
+    task.until_fenced().await;
+    drop(serving);
+    done(world, install).await;
+    done(world, &established).await;
+
+    let serving = operator(world, "life-11", GODWIT).await;
+    let task = Task::new(world, &namespace, "again").with(fence).create().await;
+    task.until_in_sync().await;
+    for line in documented("kubectl delete -k config/default") {
+        done(world, &line).await;
+    }
+    drop(serving);
+    task.until_fenced().await;
+    assert!(!done(world, "kubectl get crd -o name").await.contains("godwit"));
 }
