@@ -13,6 +13,7 @@ mod entry;
 mod fixture;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod group;
 mod heartbeat;
 pub mod live;
 mod migrate;

@@ -20,7 +20,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, Semaphore, mpsc};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::chunks::Cutter;
@@ -28,6 +27,7 @@ use crate::checkpoint::{Claim, Record};
 use crate::connection::{Connector, ServerInfo};
 use crate::destination::mysql::{Limits, OnDuplicate};
 use crate::error::{Error, Result};
+use crate::group::Group;
 use crate::live::Live;
 use crate::plan::{Plan, TablePlan};
 use crate::progress::{Progress, TableState};
@@ -123,16 +123,15 @@ pub async fn run(context: CopyContext, pending: Vec<Arc<TablePlan>>, cancel: Can
     let budget = Arc::new(Semaphore::new(budget_kib as usize));
     let (sender, receiver) = mpsc::unbounded_channel();
     let receiver = Arc::new(Mutex::new(receiver));
-    let stop = cancel.child_token();
-    let mut workers: JoinSet<Result<()>> = JoinSet::new();
+    let mut workers = Group::new("a copy worker", &cancel);
     for number in 0..context.readers.max(1) {
         let reader = reader::Reader::new(context.clone(), Arc::clone(&jobs), Arc::clone(&budget), budget_kib, sender.clone());
-        workers.spawn(reader.run(number, stop.clone()));
+        workers.spawn(reader.run(number, workers.stop()));
     }
     drop(sender);
     for number in 0..context.writers.max(1) {
         let writer = writer::Writer::new(context.clone(), Arc::clone(&receiver));
-        workers.spawn(writer.run(number, stop.clone(), Arc::clone(&copied)));
+        workers.spawn(writer.run(number, workers.stop(), Arc::clone(&copied)));
     }
     // Tables of which everything was recorded before the restart have no chunk to finish them.
     for job in jobs.iter() {
@@ -140,21 +139,7 @@ pub async fn run(context: CopyContext, pending: Vec<Arc<TablePlan>>, cancel: Can
             writer::finish(&context, job, &copied).await?;
         }
     }
-    let mut first_error = None;
-    while let Some(joined) = workers.join_next().await {
-        let result = joined.unwrap_or_else(|error| Err(Error::definite(format!("a copy worker failed: {error}"))));
-        if let Err(error) = result {
-            stop.cancel();
-            // What others say once they are told to stop explains nothing.
-            first_error.get_or_insert(error);
-        }
-    }
-    match first_error {
-        Some(error) => Err(error),
-        None if cancel.is_cancelled() => Err(Error::cancelled()),
-        None => {
-            let all = jobs.iter().all(|job| job.finished.load(Ordering::SeqCst));
-            if all { Ok(()) } else { Err(Error::transient("the copy ended with tables unfinished")) }
-        }
-    }
+    workers.finish().await?;
+    let all = jobs.iter().all(|job| job.finished.load(Ordering::SeqCst));
+    if all { Ok(()) } else { Err(Error::transient("the copy ended with tables unfinished")) }
 }

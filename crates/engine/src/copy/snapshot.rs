@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use mysql_async::Conn;
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::CopyContext;
@@ -22,6 +21,7 @@ use crate::connection::Role;
 use crate::destination::mysql::OnDuplicate;
 use crate::destination::mysql::chunk::ChunkWriter;
 use crate::error::{Context, Error, Result};
+use crate::group::Group;
 use crate::plan::{TableName, TablePlan};
 use crate::progress::TableState;
 use crate::source::position::{GtidPosition, Position};
@@ -52,10 +52,9 @@ pub async fn run(
     let workers_wanted = context.readers.max(1).min(queue.len() as u32);
     let touched = Arc::new(Touched::new(&context.source, &context.source_info, &context.plan, server_id.wrapping_add(1)));
     let queue = Arc::new(Mutex::new(queue));
-    let stop = cancel.child_token();
-    let mut workers: JoinSet<Result<()>> = JoinSet::new();
+    let mut workers = Group::new("a copy worker", cancel);
     for number in 0..workers_wanted {
-        let (context, queue, stop) = (context.clone(), Arc::clone(&queue), stop.clone());
+        let (context, queue, stop) = (context.clone(), Arc::clone(&queue), workers.stop());
         let touched = Arc::clone(&touched);
         workers.spawn(async move {
             let fence = context.claim.writer(number);
@@ -70,20 +69,9 @@ pub async fn run(
             }
         });
     }
-    let mut first_error = None;
-    while let Some(joined) = workers.join_next().await {
-        let result = joined.unwrap_or_else(|error| Err(Error::definite(format!("a copy worker failed: {error}"))));
-        if let Err(error) = result {
-            stop.cancel();
-            first_error.get_or_insert(error);
-        }
-    }
+    let finished = workers.finish().await;
     touched.close().await;
-    match first_error {
-        Some(error) => Err(error),
-        None if cancel.is_cancelled() => Err(Error::cancelled()),
-        None => Ok(()),
-    }
+    finished.map(drop)
 }
 
 async fn copy(

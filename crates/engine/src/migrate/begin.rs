@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Attempt, CASCADES, cascades, mode};
+use super::attempt::{Attempt, CASCADES, cascades, mode};
 use crate::checkpoint::Record;
 use crate::connection::{self, Connector, Role};
 use crate::entry::Task;

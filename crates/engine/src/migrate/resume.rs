@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Attempt, CASCADES, LOGGED, cascades, lower_case_table_names, mode};
+use super::attempt::{Attempt, CASCADES, LOGGED, cascades, lower_case_table_names, mode};
 use crate::checkpoint::{Record, Saved, SavedTable};
 use crate::connection::{self, Connector, Role, ServerInfo};
 use crate::copy::json_sample;

@@ -34,7 +34,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +42,8 @@ pub use progress::{Counts, TableProgress, VerifyProgress};
 
 use crate::computing;
 use crate::connection::{Connector, Role};
-use crate::error::{Class, Error, Result};
+use crate::error::Result;
+use crate::group::Group;
 use crate::plan::pattern::Pattern;
 use crate::plan::{Plan, TablePlan};
 use crate::throttle::Throttle;
@@ -189,7 +189,7 @@ async fn compare_tables(
     let (work_sender, work) = mpsc::channel(workers * 2);
     let (candidate_sender, candidates) = mpsc::channel(1024);
     let work = Arc::new(Mutex::new(work));
-    let mut tasks: JoinSet<Result<Vec<Arc<TableRun>>>> = JoinSet::new();
+    let mut tasks = Group::stopped_by("a part of the verification", context.cancel.clone());
     let cutter = Cutter {
         context: context.clone(),
         source: Session::new(source, Role::Read),
@@ -206,28 +206,5 @@ async fn compare_tables(
     let repairer = context.options.repair.then(|| Repairer { writer: Session::new(destination, Role::Write) });
     let settler = Settler::new(context.clone(), sessions(), repairer);
     tasks.spawn(async move { settler.run(candidates).await.map(|()| Vec::new()) });
-    join_all(context, tasks).await
-}
-
-/// Waits for all parts; the first real error ends the others and is the one that is given.
-async fn join_all(context: &Context, mut tasks: JoinSet<Result<Vec<Arc<TableRun>>>>) -> Result<Vec<Arc<TableRun>>> {
-    let mut runs = Vec::new();
-    let mut failure: Option<Error> = None;
-    while let Some(joined) = tasks.join_next().await {
-        let result = joined.unwrap_or_else(|error| Err(Error::definite(format!("a part of the verification failed: {error}"))));
-        match result {
-            Ok(part) => runs.extend(part),
-            Err(error) => {
-                context.cancel.cancel();
-                // Those that were ended because of it only say that they were.
-                if failure.as_ref().is_none_or(|known| known.class() == Class::Cancelled) {
-                    failure = Some(error);
-                }
-            }
-        }
-    }
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(runs),
-    }
+    Ok(tasks.finish().await?.into_iter().flatten().collect())
 }

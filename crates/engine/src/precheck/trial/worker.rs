@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mysql_async::Conn;
-use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use super::scratch::not_logged;
 use super::steps::{Step, Steps};
 use crate::connection::{Connector, Role, is_access_denied};
 use crate::error::{Class, Error, Result};
+use crate::group::Group;
 use crate::plan::TableName;
 use crate::schema::apply::{self, ViewStatement};
 use crate::schema::view_session::{CreateError, create_in_session};
@@ -268,7 +269,7 @@ enum Part {
 async fn in_sessions(destination: &Connector, steps: Vec<Step>, part: Part) -> Result<Refused> {
     let sessions = steps.len().div_ceil(TABLES_A_SESSION).min(SESSIONS);
     let (steps, next) = (Arc::new(steps), Arc::new(AtomicUsize::new(0)));
-    let mut workers: JoinSet<Result<Refused>> = JoinSet::new();
+    let mut workers = Group::new("a part of the trial", &CancellationToken::new());
     for _ in 0..sessions {
         let (destination, steps, next) = (destination.clone(), Arc::clone(&steps), Arc::clone(&next));
         workers.spawn(async move {
@@ -291,8 +292,8 @@ async fn in_sessions(destination: &Connector, steps: Vec<Step>, part: Part) -> R
         });
     }
     let mut refused = Refused::default();
-    while let Some(joined) = workers.join_next().await {
-        refused.add(joined.map_err(|error| Error::definite(format!("a part of the trial failed: {error}")))??);
+    for part in workers.finish().await? {
+        refused.add(part);
     }
     Ok(refused)
 }

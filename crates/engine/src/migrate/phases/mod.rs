@@ -1,0 +1,183 @@
+//! The phases of a task, in their order, which stands here and nowhere else ([`work`]).
+//!
+//! | phase | may enter | does | done when | after a crash |
+//! |---|---|---|---|---|
+//! | [`schema`] | the record's stage is below `SchemaMade` | databases and tables, without indexes that can come later | all are there; stage `SchemaMade` | a table whose intent is recorded is looked at: made before, or made now |
+//! | [`snapshots`] | rows are copied, stage below `Following` | tables without a usable key, and those that cascades need whole, each from one snapshot | the table is `Copied`, with the snapshot's place, in the transaction of its last rows | a table that is not `Copied` is emptied and copied again |
+//! | [`log`] | changes are asked for | lanes, reader, heartbeats: from here the log is followed beside all else | never; it ends with the attempt | lanes go on from their positions |
+//! | [`chunks`] | rows are copied, stage below `Following` | tables with a key in chunks; the indexes of each when its rows are there | the table is `Done` | recorded chunks stay, others are cut and read again; indexes that are there stay |
+//! | [`constraints`] | stage below `Following` | foreign keys and views | all are there; stage `Following` | those that are there stay |
+//! | [`verification`] | it was asked for, stage below `Verified` | both sides are compared | it was through; stage `Verified` | it begins again |
+//! | [`replication`] | the log is followed | measures how far behind the destination is | asked to stop, or caught up where that was asked for | as `log` |
+//!
+//! All of a task's workers live inside an attempt: when one fails, all end, and the next attempt claims the task anew before it reads what was
+//! committed.
+
+mod additions;
+mod chunks;
+mod constraints;
+mod log;
+mod replication;
+mod schema;
+mod snapshots;
+mod verification;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::CLAIMING;
+use super::attempt::{Attempt, clock_offset};
+use crate::checkpoint::{Claim, Saved, Stage, TableStage};
+use crate::connection::Role;
+use crate::copy::CopyContext;
+use crate::create::Creator;
+use crate::destination::mysql::OnDuplicate;
+use crate::entry::Outcome;
+use crate::error::{Context, Error, Result};
+use crate::group::Group;
+use crate::plan::TablePlan;
+use crate::source::stream::replica_id;
+use crate::source::visibility::{self, Visibility};
+use godwit_api::{ConflictPolicy, Phase};
+
+/// Once a stop is asked for, what is begun at the destination gets this long.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
+/// Workers get this long to commit what they have and to record their positions.
+const END_WITHIN: Duration = Duration::from_secs(20);
+
+/// An attempt that holds the task: what its phases work with.
+struct Run<'a> {
+    attempt: &'a Attempt<'a>,
+    claim: Claim,
+    /// The record when the task was claimed: nothing that an earlier engine still had under way can change it.
+    saved: Saved,
+    /// Of the plan's tables, when the schema was made.
+    stages: Vec<TableStage>,
+    creator: Creator,
+    context: CopyContext,
+    server_id: u32,
+    /// Microseconds from the source's clock to ours.
+    clock_offset: i64,
+    cancel: CancellationToken,
+}
+
+/// Claims the task and takes it through its phases.
+///
+/// # Errors
+/// The first error of a phase or of a worker.
+pub(super) async fn work(attempt: &Attempt<'_>, cancel: &CancellationToken) -> Result<Outcome> {
+    let mut run = Run::claim(attempt, cancel).await?;
+    if schema::may_enter(&run) {
+        schema::run(&mut run).await?;
+    }
+    schema::check(&run).await?;
+    schema::resumed(&run);
+    if snapshots::may_enter(&run) {
+        snapshots::run(&run).await?;
+    }
+    let mut workers = Group::new("a worker", cancel);
+    if log::may_enter(&run) {
+        run.context.dispatcher = Some(log::join(&run, &mut workers).await?);
+    }
+    let outcome = tokio::select! {
+        outcome = beside_the_log(&run) => outcome,
+        error = workers.failure() => Err(error),
+        // What the destination is at then (an index of a large table) it ends by itself; the next run finds it.
+        () = async { cancel.cancelled().await; tokio::time::sleep(FINISH_WITHIN).await } => Err(Error::cancelled()),
+    };
+    let ended = workers.end(END_WITHIN).await;
+    let outcome = outcome?;
+    ended?;
+    if let Some(dispatcher) = &run.context.dispatcher {
+        let position = dispatcher.position();
+        let gtid = position.gtid.to_string();
+        attempt.progress.set_position((!gtid.is_empty()).then_some(gtid), position.file.clone(), position.offset);
+    }
+    if outcome == Outcome::Completed {
+        attempt.record.set_stage(&run.claim, Stage::Completed).await?;
+        attempt.progress.set_phase(Phase::Completed);
+    }
+    Ok(outcome)
+}
+
+/// The phases during which the log is followed, where it is.
+async fn beside_the_log(run: &Run<'_>) -> Result<Outcome> {
+    if chunks::may_enter(run) {
+        chunks::run(run).await?;
+    }
+    if constraints::may_enter(run) {
+        constraints::run(run).await?;
+    }
+    if verification::may_enter(run) {
+        verification::run(run).await?;
+    }
+    match &run.context.dispatcher {
+        Some(dispatcher) => replication::run(run, dispatcher).await,
+        None => Ok(Outcome::Completed),
+    }
+}
+
+impl<'a> Run<'a> {
+    async fn claim(attempt: &'a Attempt<'a>, cancel: &CancellationToken) -> Result<Self> {
+        let (task, plan) = (attempt.task, &attempt.plan);
+        let claim = attempt.record.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
+        // After the claim: nothing that an earlier engine still had under way can change what is read here.
+        let saved = attempt.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
+        let creator = Creator::new(
+            task.spec(),
+            plan,
+            &attempt.source_info,
+            &attempt.destination_info,
+            &attempt.destination,
+            &attempt.record,
+            &claim,
+            attempt.progress,
+        )?;
+        let mut conn = attempt.source.connect(Role::Metadata).await?;
+        let visibility =
+            if plan.incremental { visibility::detect(&mut conn, &attempt.source_info).await? } else { Visibility::LockingReads };
+        let clock_offset = clock_offset(&mut conn).await?;
+        let _ = conn.disconnect().await;
+        let (limits, load_data) = attempt.destination_limits().await?;
+        let context = CopyContext {
+            plan: Arc::clone(plan),
+            cascades: Arc::clone(&attempt.cascades),
+            source: attempt.source.clone(),
+            source_info: attempt.source_info.clone(),
+            source_identity: attempt.source_identity.as_str().into(),
+            visibility,
+            destination: attempt.destination.clone(),
+            limits,
+            load_data,
+            on_duplicate: match task.spec().conflict_policy {
+                ConflictPolicy::PrecheckAndReportErrors => OnDuplicate::Replace,
+                ConflictPolicy::IgnoreErrorsAndProceed => OnDuplicate::Keep,
+            },
+            record: attempt.record.clone(),
+            claim: claim.clone(),
+            progress: attempt.progress.clone(),
+            dispatcher: None,
+            follows: plan.incremental,
+            readers: task.sizing.readers,
+            writers: task.sizing.writers,
+            budget_bytes: task.sizing.copy_bytes,
+            live: task.live.clone(),
+        };
+        let (stages, server_id) = (attempt.stages(&saved), replica_id(&task.name(), claim.epoch));
+        Ok(Self { attempt, claim, saved, stages, creator, context, server_id, clock_offset, cancel: cancel.clone() })
+    }
+
+    /// Whether rows are still to be copied.
+    fn copies(&self) -> bool {
+        self.attempt.plan.full && self.saved.stage < Stage::Following
+    }
+
+    /// Tables whose rows are not all there: those that are cut into chunks, or the others.
+    fn open(&self, chunked: bool) -> impl Iterator<Item = (Arc<TablePlan>, TableStage)> {
+        let open = self.attempt.plan.tables.iter().zip(&self.stages).filter(|(_, stage)| **stage < TableStage::Copied);
+        let is_chunked = |table: &TablePlan| table.is_chunked() && !self.attempt.cascades.needs_snapshot(table.id);
+        open.map(|(table, stage)| (Arc::clone(table), *stage)).filter(move |(table, _)| is_chunked(table) == chunked)
+    }
+}
