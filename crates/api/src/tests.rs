@@ -146,6 +146,16 @@ fn a_cluster_is_read_with_its_defaults() {
     assert!(serde_json::from_value::<DedicatedClusterSpec>(unknown).is_err());
 }
 
+/// docs/kubernetes.md has each condition, in the order of status, and no other.
+#[test]
+fn the_documentation_has_every_condition() {
+    let docs = include_str!("../../../docs/kubernetes.md");
+    let chapter = docs.split("\n## ").find(|chapter| chapter.starts_with("Conditions\n")).expect("the chapter");
+    let named: Vec<&str> = chapter.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let known: Vec<&str> = condition::ALL.into_iter().chain([condition::ENCRYPTED]).collect();
+    assert_eq!(named, known);
+}
+
 #[test]
 fn all_conditions_are_listed_once() {
     let unique: std::collections::BTreeSet<_> = condition::ALL.into_iter().collect();
