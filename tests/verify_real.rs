@@ -388,7 +388,15 @@ async fn generated(server: &Server, kind: &str) {
         run(&mut conn, &insert(database, "1,2,3,4")).await;
     }
     let plan = plan(server, "src", "dst").await;
-    assert!(plan.tables.iter().all(|table| table.columns.iter().all(|column| column.write)));
+    // What depends on a zone is read by every step; the others by the comparison alone.
+    let read: Vec<&str> = plan
+        .tables
+        .iter()
+        .flat_map(|table| &table.columns)
+        .filter(|column| !column.write)
+        .map(|c| &*c.destination_name)
+        .collect();
+    assert_eq!(read, if kind.starts_with("mysql") { vec!["day"] } else { Vec::new() }, "{kind}");
     let report = compare(server, server, &plan, options()).await;
     assert!(report.equal, "{kind}: {report:#?}");
     // The same row, written with other settings. A table that is open is computed with the settings of the session that opened it.
@@ -403,7 +411,12 @@ async fn generated(server: &Server, kind: &str) {
         run(&mut conn, "SET time_zone='-05:00'").await;
         let moved = insert("dst", "7").replace("2024-07-01 00:30:00", "2024-06-30 19:30:00");
         run(&mut conn, &moved).await;
-        expected.push("day");
+        // The other way round: the source's row has a zone, which the repair has to find.
+        let moved = insert("src", "14").replace("2024-07-01 00:30:00", "2024-06-30 19:30:00");
+        run(&mut conn, &moved).await;
+        run(&mut conn, "SET time_zone='+00:00'").await;
+        run(&mut conn, &insert("dst", "14")).await;
+        expected.extend(["day", "day"]);
     }
     let report = compare(server, server, &plan, options()).await;
     let (keyed, keyless) = (&report.tables[0], &report.tables[1]);
@@ -416,7 +429,7 @@ async fn generated(server: &Server, kind: &str) {
         run(&mut conn, &format!("SET GLOBAL div_precision_increment=10;\n{flush}")).await;
         let report = compare(server, server, &plan, VerifyOptions { repair: true, ..options() }).await;
         run(&mut conn, "SET GLOBAL div_precision_increment=4").await;
-        assert_eq!((report.tables[0].repaired, report.tables[0].different), (3, 0), "{:#?}", report.tables[0]);
+        assert_eq!((report.tables[0].repaired, report.tables[0].different), (4, 0), "{:#?}", report.tables[0]);
     }
     run(&mut conn, "ALTER TABLE dst.t DROP COLUMN twice;\nALTER TABLE dst.t ADD COLUMN twice INT AS (id*3) VIRTUAL").await;
     let report = compare(server, server, &plan, VerifyOptions { sample_limit: 100, ..options() }).await;

@@ -32,3 +32,4 @@ mod tls;
 mod values;
 mod wire;
 mod xa;
+mod zones;

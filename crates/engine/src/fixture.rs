@@ -57,6 +57,7 @@ pub fn table_plan(definition: TableDefinition) -> TablePlan {
         range_columns: 1,
         secondary_unique: false,
         dml: DmlSelection::default(),
+        zoned: Vec::new(),
         row_filter: None,
     }
 }

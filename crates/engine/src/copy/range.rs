@@ -337,7 +337,12 @@ impl<'a> RowReader<'a> {
     /// What the server says.
     pub async fn start_columns(conn: &'a mut Conn, statement: &Sql, table: &'a TablePlan, places: Vec<usize>) -> Result<Self> {
         let result = conn.exec_rows(statement).await?;
-        Ok(Self { result, table, places, builder: RowBuilder::default(), scratch: Vec::new() })
+        Ok(Self::over(result, table, places))
+    }
+
+    /// Reads what a statement of this kind has answered.
+    pub fn over(result: QueryResult<'a, 'static, BinaryProtocol>, table: &'a TablePlan, places: Vec<usize>) -> Self {
+        Self { result, table, places, builder: RowBuilder::default(), scratch: Vec::new() }
     }
 
     /// The next row; None at the end.

@@ -77,7 +77,9 @@ impl Attempt<'_> {
         }
         let row_alias = self.destination_info.is_mysql_since(8, 0, 20);
         let adopts_rows = self.task.spec().conflict_policy == ConflictPolicy::IgnoreErrorsAndProceed;
-        Ok((Limits::of(packet, row_alias, adopts_rows), local_infile == 1))
+        let leaves_computed = self.task.spec().precheck.ignore.iter().any(|item| item == "GeneratedColumns");
+        let limits = Limits { leaves_computed, ..Limits::of(packet, row_alias, adopts_rows) };
+        Ok((limits, local_infile == 1))
     }
 }
 

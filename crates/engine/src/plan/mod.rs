@@ -10,6 +10,7 @@ pub mod resolve;
 pub mod select;
 pub mod statements;
 pub mod unsupported;
+pub mod zoned;
 
 use std::sync::Arc;
 
@@ -47,6 +48,9 @@ impl Plan {
             if table.columns.iter().any(with_json) {
                 let columns = table.columns.iter().cloned().map(|column| ColumnPlan { json: json.clone(), ..column });
                 *table = Arc::new(TablePlan { columns: columns.collect(), ..TablePlan::clone(table) });
+            }
+            if let Some(with_zoned) = zoned::with_zoned(table, destination) {
+                *table = Arc::new(with_zoned);
             }
         }
         self
@@ -108,6 +112,8 @@ pub struct TablePlan {
     pub range_columns: usize,
     /// A second unique index exists: rows can collide on more than the key.
     pub secondary_unique: bool,
+    /// Places in `columns` of what depends on the time zone of the session that wrote the row; filled by [`Plan::between`].
+    pub zoned: Vec<usize>,
     pub dml: DmlSelection,
     /// Row condition, carried for a later version; refused by the precheck for now.
     pub row_filter: Option<String>,
@@ -133,7 +139,7 @@ pub struct ColumnPlan {
     /// Place in `definition.columns`, which is the place in a row image.
     pub image: usize,
     pub destination_name: String,
-    /// False for a generated column that is read only because it is part of the key.
+    /// False for a generated column that is read only because it is part of the key, or because it depends on a time zone.
     pub write: bool,
     pub column: Column,
     /// What the servers know of types inside JSON documents.

@@ -99,6 +99,7 @@ fn table(
         key_index,
         range_columns,
         secondary_unique,
+        zoned: Vec::new(),
         dml: dml_selection(dml),
         row_filter: found.table_spec.and_then(|table| table.row_filter.clone()),
     })

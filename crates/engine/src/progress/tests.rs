@@ -28,6 +28,7 @@ fn table(id: u32, name: &str, rows: u64) -> Arc<TablePlan> {
         range_columns: 0,
         secondary_unique: false,
         dml: DmlSelection::default(),
+        zoned: Vec::new(),
         row_filter: None,
     })
 }

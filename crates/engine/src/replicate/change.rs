@@ -111,6 +111,11 @@ impl NetChanges {
         }
     }
 
+    /// The rows to write of a table with a key.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.by_key.values().filter_map(|net| net.row.as_ref())
+    }
+
     /// The keys to delete before anything is written, then the rows to write.
     pub fn split(self, table: &TablePlan) -> (Vec<Row>, Vec<Row>) {
         let mut deletes = Vec::new();

@@ -228,14 +228,16 @@ impl Window {
     }
 
     fn rows(&mut self, lane: &Lane) {
-        let tables = std::mem::take(&mut self.tables).into_iter();
-        let statements: Vec<_> = tables
-            .filter_map(|(id, changes)| lane.plan.tables.get(id as usize).map(|table| lane.applier.statements(table, changes)))
-            .flatten()
-            .collect();
+        let (mut statements, mut zoned) = (Vec::new(), Vec::new());
+        for (id, changes) in std::mem::take(&mut self.tables) {
+            let Some(table) = lane.plan.tables.get(id as usize) else { continue };
+            zoned.extend(lane.applier.zoned(table, &changes));
+            statements.extend(lane.applier.statements(table, changes));
+        }
         if !statements.is_empty() {
             self.steps.push(Step::Statements(statements));
         }
+        self.steps.extend(zoned);
     }
 
     fn cascades(&mut self) {

@@ -33,3 +33,4 @@ mod statement_ddl;
 mod statement_parse;
 pub mod view;
 pub mod view_session;
+pub mod zone;

@@ -14,6 +14,7 @@ use super::session::{Patience, Session, Sessions};
 use super::settle::{Candidate, Found, fetch_rows, look};
 use crate::connection::STATEMENTS_OF_TEXT;
 use crate::copy::range::{CONDITION_BYTES, Side, batches, keys_condition};
+use crate::destination::mysql::zones::{self, Zones};
 use crate::destination::mysql::{column_list, refusal};
 use crate::error::{Class, Error, Result};
 use crate::plan::TablePlan;
@@ -114,6 +115,10 @@ impl Repairer {
         let unchanged = |(candidate, found): &&&(Candidate, Found)| held.get(&candidate.key) == found.destination.as_ref();
         let keys: Vec<&Row> = batch.iter().filter(unchanged).map(|(candidate, _)| &candidate.key).collect();
         apply(run, writer, &keys, &held, &wanted).await?;
+        if !table.zoned.is_empty() {
+            let written = zones::wanted(table, keys.iter().filter_map(|key| wanted.get(*key)));
+            Zones::default().settle(writer, table, &written, true).await?;
+        }
         writer.query_drop("COMMIT").await?;
         Ok(())
     }

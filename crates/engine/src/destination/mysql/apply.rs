@@ -12,6 +12,7 @@ use super::statement::{
     ANOTHER_KEY, Limits, OnDuplicate, Statement, Warnings, collision, deletes, describe_key, has_text_key, inserts, is_other_row,
     refuse_warnings, remove_one, replace_one, row_number, run,
 };
+use super::zones::{self, Zones};
 use crate::checkpoint::{Fence, fenced_error};
 use crate::connection::{Connector, Role};
 use crate::error::{Class, Error, Result};
@@ -41,12 +42,13 @@ pub struct Applier {
     cascades: Arc<Cascades>,
     /// Parts of a large transaction stand uncommitted in the session.
     open: bool,
+    zones: Zones,
 }
 
 impl Applier {
     /// Connects.
     pub async fn connect(connector: &Connector, fence: Fence, limits: Limits, cascades: Arc<Cascades>) -> Result<Self> {
-        Ok(Self { conn: connector.connect(Role::Write).await?, fence, limits, cascades, open: false })
+        Ok(Self { conn: connector.connect(Role::Write).await?, fence, limits, cascades, open: false, zones: Zones::default() })
     }
 
     /// The statements of a table's net changes: deletes first, then rows, then the changes of tables without a key.
@@ -94,6 +96,15 @@ impl Applier {
         }
         statements.extend(take(&mut run));
         statements
+    }
+
+    /// What the rows of a table's net changes must have of what depends on a time zone; None where nothing does.
+    pub fn zoned(&self, table: &TablePlan, changes: &NetChanges) -> Option<Step> {
+        if table.zoned.is_empty() || self.limits.adopts_rows {
+            return None;
+        }
+        let wanted = zones::wanted(table, changes.rows());
+        (!wanted.is_empty()).then_some(Step::Zoned(table.id, wanted))
     }
 
     /// Runs the steps and says which cascades were carried out; `mark` commits them with the position, None leaves the transaction open for the next part.
@@ -151,6 +162,12 @@ impl Applier {
                     let cascades = Arc::clone(&self.cascades);
                     let mut carrier = Carrier { plan, cascades: &cascades, limits: self.limits, done };
                     carrier.run(&mut self.conn, changes).await?;
+                    continue;
+                }
+                Step::Zoned(id, wanted) => {
+                    self.send(plan, &mut packet, steps).await?;
+                    let Some(table) = plan.tables.get(*id as usize) else { continue };
+                    self.zones.settle(&mut self.conn, table, wanted, self.limits.leaves_computed).await?;
                     continue;
                 }
             };
@@ -262,6 +279,7 @@ impl Applier {
                         Err(error) => return Some(error),
                     }
                 }
+                Step::Zoned(..) => continue,
             };
             let can_run =
                 |statement: &&Statement| statement.lenient.is_empty() && statement.long.is_empty() && statement.refused.is_none();

@@ -3,7 +3,7 @@
 //! By the values of the children's columns, so it does not matter whether the destination has the foreign key; the
 //! session's foreign key checks are off, so nothing is done twice. Runs inside the lane's transaction.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mysql_async::Conn;
@@ -25,6 +25,8 @@ pub enum Step {
     Statements(Vec<super::Statement>),
     /// In the order of the log, with the parent's table.
     Cascades(Vec<(u32, Box<Cascade>)>),
+    /// Rows of a table that were just written: by key what depends on a time zone.
+    Zoned(u32, HashMap<Row, Row>),
 }
 
 /// Carries cascades out.

@@ -20,6 +20,7 @@ use super::apply::LOCK_TRIES;
 use super::statement::{
     Limits, OnDuplicate, Statement, collision, deletes, describe_key, has_text_key, inserts, row_number, run, subject,
 };
+use super::zones::{self, Zones};
 use crate::checkpoint::{Fence, fenced_error};
 use crate::connection::{Connector, Role};
 use crate::error::{Error, Result};
@@ -39,12 +40,13 @@ pub struct ChunkWriter {
     fence: Fence,
     limits: Limits,
     load_data: bool,
+    zones: Zones,
 }
 
 impl ChunkWriter {
     /// Connects; `load_data` says whether the server allows LOAD DATA LOCAL.
     pub async fn connect(connector: &Connector, fence: Fence, limits: Limits, load_data: bool) -> Result<Self> {
-        Ok(Self { conn: connector.connect(Role::Write).await?, fence, limits, load_data })
+        Ok(Self { conn: connector.connect(Role::Write).await?, fence, limits, load_data, zones: Zones::default() })
     }
 
     /// Writes the rows and runs `record` (the statement that remembers them) in one fenced transaction.
@@ -88,6 +90,11 @@ impl ChunkWriter {
                 }
                 Err(error) => Err(error),
             };
+        }
+        let mut written = written.map(drop);
+        if written.is_ok() && !table.zoned.is_empty() && mode != OnDuplicate::Keep {
+            let wanted = zones::wanted(table, rows.iter());
+            written = self.zones.settle(&mut self.conn, table, &wanted, self.limits.leaves_computed).await;
         }
         if let Err(error) = written {
             // Dropping the connection would do; saying it is clearer in the server's log.

@@ -5,5 +5,6 @@ pub mod cascade;
 pub mod chunk;
 mod long;
 mod statement;
+pub mod zones;
 
 pub use statement::{Limits, OnDuplicate, SMALL_BYTES, Statement, column_list, refusal};

@@ -31,6 +31,8 @@ pub struct Limits {
     /// Rows that were there before the task stay, and are taken for the source's where the destination holds their keys for equal
     /// (`conflictPolicy: IgnoreErrorsAndProceed`). Else a row with a key of other bytes is another row, whatever the collation says.
     pub adopts_rows: bool,
+    /// Stored values that the destination computes otherwise in every time zone are left so (the precheck's `GeneratedColumns` is ignored).
+    pub leaves_computed: bool,
 }
 
 /// Statements below this size are sent as they are, or several in one packet. Every server takes it: the precheck demands as much.
@@ -41,7 +43,7 @@ impl Limits {
     pub fn of(packet_bytes: usize, row_alias: bool, adopts_rows: bool) -> Self {
         // Half: of the last row of a statement it is not known beforehand how much its escapes take.
         let statement_bytes = (packet_bytes / 2).min(SMALL_BYTES);
-        Self { statement_bytes, packet_bytes, rows: 1000, row_alias, adopts_rows }
+        Self { statement_bytes, packet_bytes, rows: 1000, row_alias, adopts_rows, leaves_computed: false }
     }
 
     /// Bytes of several statements in one packet.

@@ -1,27 +1,33 @@
 //! Generated columns are computed by the destination. Where an expression depends on the session or the server that computes it, a
 //! stored value may come out differently: it was computed by the session that wrote the row, which nobody knows any more.
 //!
-//! What the writing sessions take over from the source (`engine/computing.rs`) is told; what they cannot know is a warning. Values are compared by
+//! What the writing sessions take over from the source (`engine/computing.rs`) is told, and so is what depends on a time zone where the row is
+//! written in one that gives the source's value (`plan/zoned.rs`); what they cannot know is a warning. Values are compared by
 //! the verification either way. An expression without an index and not STORED is computed anew by whoever reads it, here as there.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::plan::TablePlan;
+use crate::plan::{TablePlan, zoned};
 use crate::precheck::context::{Context, Server};
 use crate::precheck::finding::{Finding, some};
 use crate::schema::create::{CreateTable, ItemKind};
 use crate::schema::definition::{Column, Generated, Kind};
 use crate::schema::lexer::TokenKind;
+use crate::schema::zone::Expressions;
+use godwit_api::ConflictPolicy;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let servers = Servers { source: &context.source, destination: &context.destination };
-    let (mut all, mut doubtful, mut taken_over) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut all, mut doubtful, mut taken_over, mut zoned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for table in &context.plan.tables {
         let generated = table.definition.columns.iter().filter(|column| column.generated != Generated::No);
         all.extend(generated.map(|column| format!("{}.{}", table.source, column.name)));
+        let carried = carried_columns(table, context);
         for (name, reason) in dependences(table, &servers) {
             match reason {
+                Reason::Zone(_) if carried.contains(&name) => zoned.push(name),
+                Reason::Zone(why) => doubtful.push(format!("{name} ({why})")),
                 Reason::Unknown(why) => doubtful.push(format!("{name} ({why})")),
                 Reason::TakenOver(what) => taken_over.push(format!("{name} ({what})")),
             }
@@ -30,14 +36,18 @@ pub fn check(context: &Context) -> Option<Finding> {
     if !doubtful.is_empty() {
         return Some(Finding::warning(
             format!("stored or indexed values that depend on who computes them: {}", some(&doubtful)),
-            "the destination computes them anew, in sessions with time zone +00:00 and the source's global div_precision_increment, \
-             default_week_format and lc_time_names; a row that was written in a session with other settings has another value there",
+            "the destination computes them anew, in sessions with the source's global div_precision_increment, default_week_format and \
+             lc_time_names, and with time zone +00:00 where the row's own cannot be found; a row that was written in a session with other settings has another value there",
             "run a verification (spec.verification.full: {mode: Rows}), which compares these values and lists the rows that differ, and ignore this item; or \
              make the expression independent at the source (a DATETIME instead of a TIMESTAMP, ROUND, the mode of WEEK)",
         ));
     }
-    let told =
+    zoned.dedup();
+    let mut told =
         if taken_over.is_empty() { String::new() } else { format!("; with the source's global settings: {}", some(&taken_over)) };
+    if !zoned.is_empty() {
+        told.push_str(&format!("; each row in a time zone in which it has the source's value: {}", some(&zoned)));
+    }
     Some(Finding::passed(if all.is_empty() && taken_over.is_empty() {
         "no generated columns".to_owned()
     } else {
@@ -45,11 +55,23 @@ pub fn check(context: &Context) -> Option<Finding> {
     }))
 }
 
+/// Names of the table's columns that depend on a time zone and arrive all the same.
+fn carried_columns(table: &TablePlan, context: &Context) -> Vec<String> {
+    if context.spec.conflict_policy == ConflictPolicy::IgnoreErrorsAndProceed {
+        // Rows that were there before are left alone.
+        return Vec::new();
+    }
+    let images = zoned::carried(table, &context.destination.info);
+    images.iter().filter_map(|&image| Some(format!("{}.{}", table.source, table.definition.columns.get(image)?.name))).collect()
+}
+
 /// On what a value depends.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
     /// What the writing sessions cannot know.
     Unknown(String),
+    /// The time zone of the session that wrote the row.
+    Zone(String),
     /// What they take over from the source's global settings.
     TakenOver(String),
 }
@@ -107,8 +129,6 @@ struct Expression<'a> {
     servers: &'a Servers<'a>,
 }
 
-/// Functions that answer by the session's time zone.
-const ZONE: &[&str] = &["FROM_UNIXTIME", "UNIX_TIMESTAMP", "CONVERT_TZ"];
 /// By the names of days and months.
 const NAMES: &[&str] = &["DAYNAME", "MONTHNAME"];
 /// By whom and where it is computed.
@@ -126,6 +146,10 @@ impl Expression<'_> {
 
     fn reason(&self, at: usize) -> Option<Reason> {
         let token = self.create.tokens.get(at)?;
+        let expressions = Expressions { create: self.create, columns: self.columns };
+        if let Some(why) = expressions.dependence(at) {
+            return Some(Reason::Zone(why));
+        }
         match token.kind {
             TokenKind::Quoted => self.of_column(at),
             TokenKind::Punct(b'/') => Some(self.taken_over("div_precision_increment", "4", "a division")),
@@ -145,9 +169,6 @@ impl Expression<'_> {
         }
         // A name without a parenthesis is a keyword here.
         let arguments = self.create.group(at, at + 2).filter(|group| group.start == at + 1)?;
-        if is(ZONE) {
-            return if self.takes_an_instant(at) { None } else { unknown("the session's time zone") };
-        }
         if is(NAMES) || is(&["DATE_FORMAT", "TIME_FORMAT"]) && self.writes_names(&arguments) {
             return Some(self.taken_over("lc_time_names", "en_US", &word()));
         }
@@ -166,40 +187,11 @@ impl Expression<'_> {
         None
     }
 
-    /// A TIMESTAMP is an instant; whatever makes a date or a text of it asks the session's zone.
     fn of_column(&self, at: usize) -> Option<Reason> {
         let name = self.create.name_at(at)?;
         let column = self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(&name))?;
-        match column.kind {
-            Kind::Timestamp { .. } if !self.is_only_an_instant(at) => {
-                Some(Reason::Unknown(format!("time zone: `{name}` is a TIMESTAMP")))
-            }
-            Kind::Char => self.of_mode("PAD_CHAR_TO_FULL_LENGTH", &format!("`{name}` is a CHAR")),
-            _ => None,
-        }
-    }
-
-    /// `x IS NULL`, `isnull(x)`, `unix_timestamp(x)`: the same in every zone.
-    fn is_only_an_instant(&self, at: usize) -> bool {
-        self.create.any_word(at + 1, &["IS"])
-            || at.checked_sub(2).is_some_and(|function| {
-                self.create.any_word(function, &["ISNULL", "UNIX_TIMESTAMP"])
-                    && self.is_punct(at - 1, b'(')
-                    && self.is_punct(at + 1, b')')
-            })
-    }
-
-    /// Whether it is `unix_timestamp(x)` of a TIMESTAMP.
-    fn takes_an_instant(&self, at: usize) -> bool {
-        let name = self.create.name_at(at + 2);
-        let column = self.columns.iter().find(|column| name.as_ref().is_some_and(|name| column.name.eq_ignore_ascii_case(name)));
-        self.create.any_word(at, &["UNIX_TIMESTAMP"])
-            && self.is_punct(at + 3, b')')
-            && column.is_some_and(|column| matches!(column.kind, Kind::Timestamp { .. }))
-    }
-
-    fn is_punct(&self, at: usize, byte: u8) -> bool {
-        self.create.tokens.get(at).is_some_and(|token| token.is_punct(byte))
+        let is_char = column.kind == Kind::Char;
+        is_char.then(|| self.of_mode("PAD_CHAR_TO_FULL_LENGTH", &format!("`{name}` is a CHAR"))).flatten()
     }
 
     fn arguments(&self, group: &Range<usize>) -> usize {
@@ -281,15 +273,7 @@ mod tests {
 
     #[test]
     fn what_depends_on_the_session_is_named() {
-        for expression in [
-            "cast(`at` as date)",
-            "date_format(`at`,_utf8mb4'%Y')",
-            "unix_timestamp(`dt`)",
-            "from_unixtime(`id`)",
-            "user()",
-            "concat(`id`,@@version)",
-            "if((`at` is null),`at`,1)",
-        ] {
+        for expression in ["user()", "concat(`id`,@@version)"] {
             assert_eq!(verdict(expression), Verdict::Warning, "{expression}");
         }
         for expression in [
@@ -307,7 +291,30 @@ mod tests {
         ] {
             assert_eq!(verdict(expression), Verdict::Passed, "{expression}");
         }
-        let found = check(&with("cast(`at` as date)", Generated::Stored)).unwrap();
+    }
+
+    #[test]
+    fn what_depends_on_a_time_zone_is_carried_or_named() {
+        for expression in [
+            "cast(`at` as date)",
+            "date_format(`at`,_utf8mb4'%Y')",
+            "unix_timestamp(`dt`)",
+            "from_unixtime(`id`)",
+            "if((`at` is null),`at`,1)",
+        ] {
+            let mut context = with(expression, Generated::Stored);
+            let found = check(&context).unwrap();
+            assert_eq!(found.verdict, Verdict::Passed, "{expression}");
+            assert!(found.seen.contains("in a time zone in which it has the source's value: shop.orders.g"), "{found:?}");
+            context.spec.conflict_policy = ConflictPolicy::IgnoreErrorsAndProceed;
+            assert_eq!(check(&context).unwrap().verdict, Verdict::Warning, "{expression}");
+        }
+        let mut context = with("concat(cast(`at` as date),user())", Generated::Stored);
+        assert_eq!(check(&context).unwrap().verdict, Verdict::Warning);
+        context = with("cast(`at` as date)", Generated::Stored);
+        context.destination.info = ServerInfo::parse("11.4.5-MariaDB");
+        let found = check(&context).unwrap();
+        assert_eq!(found.verdict, Verdict::Warning);
         assert!(found.seen.contains("shop.orders.g (time zone: `at` is a TIMESTAMP)"), "{found:?}");
     }
 
