@@ -13,6 +13,7 @@ use crate::support::{Migration, Server, number, place, sleep};
 
 /// Exit code of a task that stopped.
 const FAILED: i32 = 1;
+const PRECHECK_FAILED: i32 = 3;
 
 const CUSTOMERS: u64 = 3000;
 
@@ -331,6 +332,40 @@ async fn a_parent_that_is_not_migrated() {
     source.run(&["DELETE FROM shop.p WHERE id=1"]).await;
     migration.run_until_caught_up().await.expect(FAILED).says("shop.p").says("not migrated");
     assert_eq!(destination.list("SELECT id FROM shop.c ORDER BY id").await, ["1", "2", "3"]);
+}
+
+/// A cascade that comes through a table which is not migrated stands in no event, so that nothing could stop in front of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cascade_without_any_event_is_refused() {
+    let _place = place().await;
+    let (source, destination) = (Server::start("mysql80", &[]), Server::start("mysql80", &[]));
+    source
+        .run(&[
+            "CREATE DATABASE shop",
+            "CREATE TABLE shop.p (id INT PRIMARY KEY)",
+            "CREATE TABLE shop.x (id INT PRIMARY KEY, p INT, up INT, FOREIGN KEY (up) REFERENCES shop.x (id) ON DELETE CASCADE, \
+             CONSTRAINT of_p FOREIGN KEY (p) REFERENCES shop.p (id) ON DELETE CASCADE)",
+            "CREATE TABLE shop.t (id INT PRIMARY KEY, x INT, CONSTRAINT of_x FOREIGN KEY (x) REFERENCES shop.x (id) ON DELETE CASCADE)",
+            "INSERT INTO shop.p VALUES (1)",
+            "INSERT INTO shop.x VALUES (1, 1, NULL)",
+            "INSERT INTO shop.t VALUES (1, 1)",
+        ])
+        .await;
+    let ignored = ["ForeignKeyCascades", "ForeignKeyParents", "ForeignKeys", "ForeignKeyTargets"];
+    let migration =
+        Migration::new(&source, &destination).with("/objects", json!([{"database": "shop", "tables": [{"table": "t"}]}]));
+    let migration = migration.ignoring(&ignored);
+    migration
+        .run_until_caught_up()
+        .await
+        .expect(PRECHECK_FAILED)
+        .says("of_x of shop.t (through shop.x")
+        .says("foreign key of_p to shop.p");
+    // What the table between is changed by is seen in its own events alone once nothing stands above it.
+    source.run(&["ALTER TABLE shop.x DROP FOREIGN KEY of_p"]).await;
+    migration.run_until_caught_up().await.expect(0);
+    source.run(&["DELETE FROM shop.x"]).await;
+    migration.run_until_caught_up().await.expect(FAILED).says("shop.x").says("not migrated");
 }
 
 /// Foreign keys are added while tables and their relations are written to in the same transactions. No attempt is lost by it:

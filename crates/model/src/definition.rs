@@ -81,6 +81,41 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether a value's canonical bytes are a number and stand in statements without quotes. The only list of these kinds: what is read
+    /// as such a value must be a number, and what is written as one is checked to be one. A new kind has to be decided on here.
+    pub fn is_written_as_number(&self) -> bool {
+        match self {
+            Self::TinyInt { .. }
+            | Self::SmallInt { .. }
+            | Self::MediumInt { .. }
+            | Self::Int { .. }
+            | Self::BigInt { .. }
+            | Self::Decimal { .. }
+            | Self::Float
+            | Self::Double
+            | Self::Year
+            | Self::Enum { .. }
+            | Self::Set { .. } => true,
+            Self::Bit { .. }
+            | Self::Date
+            | Self::Time { .. }
+            | Self::DateTime { .. }
+            | Self::Timestamp { .. }
+            | Self::Char
+            | Self::Varchar
+            | Self::Text
+            | Self::Binary { .. }
+            | Self::VarBinary
+            | Self::Blob
+            | Self::Json
+            | Self::Geometry
+            | Self::Vector
+            | Self::Uuid
+            | Self::Inet4
+            | Self::Inet6 => false,
+        }
+    }
+
     /// Whether a server takes two values for the same exactly when their bytes here are the same, and orders them by one rule that
     /// its indexes follow. Collated strings are not so ('a' and 'A'), nor inexact numbers (0 and -0).
     pub fn is_identified_by_bytes(&self) -> bool {

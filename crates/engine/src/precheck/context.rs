@@ -225,6 +225,8 @@ pub struct SourceObjects {
     pub events: Vec<String>,
     /// MariaDB.
     pub sequences: Vec<String>,
+    /// Parents that are not migrated and are themselves changed by foreign keys, without an event: a sentence each.
+    pub unseen_parents: Vec<String>,
     /// MERGE tables that are not migrated, each with the migrated tables that hold its rows.
     pub merges: Vec<(TableName, Vec<TableName>)>,
     /// Tables that patterns would select, if `spec.heartbeat.database` did not name their database.

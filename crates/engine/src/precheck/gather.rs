@@ -112,6 +112,9 @@ pub async fn gather(
             }
             context.selection = selection;
             context.plan = plan;
+            let cascades = context.cascades();
+            let unseen = read_source::unseen_parents(&mut source_conn.conn, &cascades);
+            context.source_objects.unseen_parents = source.talk(unseen).await?;
             if context.schema() {
                 let unsayable = read_destination::unsayable_views(&mut destination_conn.conn, &context);
                 let unsayable = destination.talk(unsayable).await?;

@@ -10,6 +10,7 @@ use crate::error::{Context, Result};
 use crate::plan::resolve::{Catalog, CatalogDatabase, CatalogView};
 use crate::plan::select::Selection;
 use crate::plan::{Plan, TableName};
+use crate::replicate::cascade::Cascades;
 use crate::schema::definition::TableDefinition;
 use crate::schema::lexer::LexMode;
 use crate::schema::read::{ObjectKind, list_databases, list_tables, read_database, read_tables};
@@ -133,6 +134,38 @@ pub async fn objects(conn: &mut Conn, info: &ServerInfo, plan: &Plan) -> Result<
             found.sequences.extend(qualified(sequences.collect()));
         }
     }
+    Ok(found)
+}
+
+/// Parents that are not migrated and that a foreign key of their own changes: what that does to migrated children stands in no event, not
+/// even in one of the parent. A table that refers to itself is told by the event of the row that began.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn unseen_parents(conn: &mut Conn, cascades: &Cascades) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for stranger in cascades.strangers() {
+        let Some(name) = &stranger.name else { continue };
+        let keys: Vec<(String, String, String, String, String)> = conn
+            .query(sql!(
+                "SELECT CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, DELETE_RULE, UPDATE_RULE \
+                 FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = {} AND TABLE_NAME = {} ORDER BY CONSTRAINT_NAME",
+                Quoted(&name.database),
+                Quoted(&name.table)
+            ))
+            .await
+            .context(format_args!("reading the foreign keys of {name}"))?;
+        for (key, database, table, on_delete, on_update) in keys {
+            let upper = TableName { database, table };
+            let takes_rows = on_delete == "CASCADE" && stranger.on_delete;
+            let changes_rows = (on_delete == "SET NULL" || matches!(&*on_update, "CASCADE" | "SET NULL")) && stranger.on_update;
+            if upper != *name && (takes_rows || changes_rows) {
+                let children = stranger.keys.join(", ");
+                found.push(format!("{children} (through {name}, which is not migrated, by its foreign key {key} to {upper})"));
+            }
+        }
+    }
+    found.sort();
     Ok(found)
 }
 

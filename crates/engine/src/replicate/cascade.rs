@@ -114,7 +114,7 @@ pub struct Stranger {
     /// The tables of those keys.
     children: BTreeSet<u32>,
     /// As the children's definitions spell it.
-    name: Option<TableName>,
+    pub name: Option<TableName>,
     pub on_delete: bool,
     pub on_update: bool,
 }
@@ -416,6 +416,11 @@ impl Cascades {
         }
         let fold = |name: &str| if self.folds { name.to_lowercase() } else { name.to_owned() };
         self.strangers.get(&(fold(database), fold(table)))
+    }
+
+    /// All parents that are not migrated.
+    pub fn strangers(&self) -> impl Iterator<Item = &Stranger> {
+        self.strangers.values()
     }
 
     /// Why some children cannot be followed, a sentence each.

@@ -28,37 +28,16 @@ pub fn push_insert_literal(out: &mut Sql, column: &ColumnPlan, cell: CellRef<'_>
 
 fn push_literal(out: &mut Sql, column: &Column, cell: CellRef<'_>) {
     let Some(bytes) = cell else { return out.push("NULL") };
-    // What came for a number and is none is text, which strict mode refuses.
     match &column.kind {
-        Kind::TinyInt { .. }
-        | Kind::SmallInt { .. }
-        | Kind::MediumInt { .. }
-        | Kind::Int { .. }
-        | Kind::BigInt { .. }
-        | Kind::Decimal { .. }
-        | Kind::Float
-        | Kind::Double
-        | Kind::Year
-        | Kind::Enum { .. }
-        | Kind::Set { .. } => out.push_number(bytes),
+        // What came for a number and is none is text, which strict mode refuses.
+        kind if kind.is_written_as_number() => out.push_number(bytes),
         Kind::Bit { .. } => out.add(&bits(bytes)),
         Kind::Json => json_sql::push_json(out, bytes, JsonServer::Text),
         Kind::Uuid | Kind::Inet4 | Kind::Inet6 => {
             out.push("_latin1");
             out.push_string(bytes);
         }
-        Kind::Date
-        | Kind::Time { .. }
-        | Kind::DateTime { .. }
-        | Kind::Timestamp { .. }
-        | Kind::Char
-        | Kind::Varchar
-        | Kind::Text
-        | Kind::Binary { .. }
-        | Kind::VarBinary
-        | Kind::Blob
-        | Kind::Geometry
-        | Kind::Vector => out.push_string(bytes),
+        _ => out.push_string(bytes),
     }
 }
 

@@ -137,7 +137,7 @@ pub fn push_value(out: &mut RowBuilder, value: Value, column: &Column, scratch: 
         (Kind::Year, Value::Int(year)) => push_padded(scratch, year.clamp(0, 9999) as u32, 4),
         (Kind::Year, Value::UInt(year)) => push_padded(scratch, year.min(9999) as u32, 4),
         // As text only what is text: numbers come as numbers, or nobody could tell one from a piece of a statement.
-        (kind, Value::Bytes(bytes)) if !is_numeric(kind) => {
+        (kind, Value::Bytes(bytes)) if !kind.is_written_as_number() => {
             out.push(Some(&bytes));
             return Ok(());
         }
@@ -190,24 +190,6 @@ pub fn push_document(out: &mut RowBuilder, text: Value, types: Value, paths: &Js
     let document = typed(mended.as_deref().unwrap_or(&text), &letters, paths)?;
     out.push(Some(&document));
     Ok(())
-}
-
-/// Kinds whose canonical bytes stand in statements without quotes.
-fn is_numeric(kind: &Kind) -> bool {
-    matches!(
-        kind,
-        Kind::TinyInt { .. }
-            | Kind::SmallInt { .. }
-            | Kind::MediumInt { .. }
-            | Kind::Int { .. }
-            | Kind::BigInt { .. }
-            | Kind::Decimal { .. }
-            | Kind::Float
-            | Kind::Double
-            | Kind::Year
-            | Kind::Enum { .. }
-            | Kind::Set { .. }
-    )
 }
 
 fn value_kind(value: &Value) -> &'static str {

@@ -35,15 +35,6 @@ fn window_text(column: &Column, cell: CellRef<'_>, start: usize) -> String {
 fn value_text(column: &Column, bytes: &[u8]) -> String {
     let plain = || String::from_utf8_lossy(bytes).into_owned();
     match &column.kind {
-        Kind::TinyInt { .. }
-        | Kind::SmallInt { .. }
-        | Kind::MediumInt { .. }
-        | Kind::Int { .. }
-        | Kind::BigInt { .. }
-        | Kind::Decimal { .. }
-        | Kind::Float
-        | Kind::Double
-        | Kind::Year => plain(),
         Kind::Enum { labels } => {
             let place = plain().parse::<usize>().ok().and_then(|index| index.checked_sub(1));
             place.and_then(|place| labels.get(place)).map_or_else(plain, |label| quoted(label.as_bytes(), ""))
@@ -55,6 +46,7 @@ fn value_text(column: &Column, bytes: &[u8]) -> String {
             }
             Err(_) => plain(),
         },
+        kind if kind.is_written_as_number() => plain(),
         Kind::Bit { .. } | Kind::Binary { .. } | Kind::VarBinary | Kind::Blob | Kind::Geometry | Kind::Vector => hex(bytes, ""),
         Kind::Char | Kind::Varchar | Kind::Text => match column.character_set.as_deref() {
             Some("utf8" | "utf8mb3" | "utf8mb4" | "ascii") | None => quoted(bytes, "utf8mb4"),
