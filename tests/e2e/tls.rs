@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
@@ -258,4 +259,23 @@ async fn a_password_is_not_sent_for_the_asking() {
     // The server offers no TLS: somebody may say so in its place.
     let ended = with("mover", json!({"mode": "Preferred", "allowPublicKeyRetrieval": true})).godwit(&["precheck"]).await;
     ended.expect(REFUSED).says("Encryption").says("offers no TLS");
+    // Who accepts that sees it for as long as the task runs: a condition, and the line of the status.
+    let accepted = with("mover", json!({"mode": "Preferred", "allowPublicKeyRetrieval": true})).ignoring(&["Encryption"]);
+    let mut running = accepted.start(&[]);
+    let report = running.until_phase("Replicating", Duration::from_secs(60)).await;
+    let conditions = report["conditions"].as_array().unwrap();
+    let encrypted = conditions.iter().find(|condition| condition["type"] == "Encrypted").unwrap_or_else(|| panic!("{report}"));
+    assert_eq!((&encrypted["status"], &encrypted["reason"]), (&json!("False"), &json!("NotOffered")), "{report}");
+    for (side, server) in [("source", &source), ("destination", &destination)] {
+        let named = format!("the {side} 0.0.0.0:{}", server.port);
+        let says = |text: &Value| text.as_str().is_some_and(|text| text.contains("not encrypted") && text.contains(&named));
+        assert!(says(&encrypted["message"]) && says(&report["message"]), "{report}");
+    }
+    running.terminate().await;
+    // At a loopback address nobody can stand between.
+    let near = Migration::new(&source, &destination);
+    let mut running = near.start(&[]);
+    let report = running.until_phase("Replicating", Duration::from_secs(60)).await;
+    assert!(!report.to_string().contains("not encrypted"), "{report}");
+    running.terminate().await;
 }
