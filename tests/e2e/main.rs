@@ -27,6 +27,7 @@ mod refusals;
 mod rows;
 #[path = "../../e2e/shop/mod.rs"]
 mod shop;
+mod stalls;
 mod support;
 mod tls;
 mod values;

@@ -18,6 +18,7 @@ use super::schema::names::PlanNames;
 use super::schema::rewrite::{Deferred, DeferredKind, RewrittenTable};
 use super::schema::view::Definer;
 use super::sql::single::Single;
+use super::stall::Watch;
 use godwit_api::{ConflictPolicy, MigrationTaskSpec};
 
 /// Makes objects at the destination.
@@ -157,7 +158,9 @@ impl Creator {
         self.record.check(&self.claim).await?;
         let mut conn = self.session().await?;
         for step in steps {
-            if let Err(error) = apply::run_deferred(&mut conn, &step).await {
+            // It may work for hours; that it does is what the server says.
+            let watch = Watch::new(&self.destination, &conn);
+            if let Err(error) = watch.over(apply::run_deferred(&mut conn, &step)).await {
                 self.failed(table, &step.statement(), &error);
                 return Err(error.context(format!("adding indexes or foreign keys to {}", table.destination)));
             }

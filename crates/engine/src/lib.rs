@@ -26,6 +26,7 @@ pub mod schema;
 pub mod sizing;
 pub mod source;
 pub mod sql;
+mod stall;
 mod throttle;
 mod tls;
 pub mod value;

@@ -62,6 +62,11 @@ impl Error {
         self.class
     }
 
+    /// A server has said it, with a number.
+    pub fn is_of_server(&self) -> bool {
+        self.code.is_some()
+    }
+
     /// Two transactions stood in each other's way (ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT): the one that got this
     /// error has not committed and can be run again at once.
     pub fn is_lock_conflict(&self) -> bool {

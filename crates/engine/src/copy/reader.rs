@@ -17,6 +17,7 @@ use crate::replicate::dispatch::ChunkTicket;
 use crate::source::visibility::{self, Visibility};
 use crate::sql;
 use crate::sql::{Queries, Sql};
+use crate::stall::Watch;
 use crate::value::Row;
 
 /// A chunk that grows beyond this is cut where it stands.
@@ -95,8 +96,8 @@ impl Reader {
                     continue;
                 }
                 let most_rows = self.context.live.chunk_rows(cutter.row_bytes());
-                let range = cutter
-                    .next(conn, &job.table, most_rows)
+                let range = Watch::new(&self.context.source, conn)
+                    .over(cutter.next(conn, &job.table, most_rows))
                     .await
                     .context(format!("cutting {} into chunks", job.table.source))?;
                 if let Some(range) = range {
@@ -141,6 +142,7 @@ impl Reader {
         }
         // C1: from here on the log's keys are collected. C2: all before that is visible to the SELECT.
         let (ticket, from) = dispatcher.open_chunk(table.id).await;
+        let watch = Watch::new(&self.context.source, conn);
         let mut end = None;
         match self.context.visibility {
             Visibility::GtidExecuted => visibility::wait_visible(conn, &from).await?,
@@ -157,7 +159,7 @@ impl Reader {
                 conn.query_drop("ROLLBACK").await?;
                 end
             }
-            None => visibility::log_end(conn, &self.context.source_info).await?,
+            None => watch.over(visibility::log_end(conn, &self.context.source_info)).await?,
         };
         dispatcher.read(ticket, (&end.0, end.1), rows.iter().map(|row| row.project(&table.key)));
         Ok((range, rows, bytes, Some(ticket), end))
@@ -168,17 +170,18 @@ impl Reader {
         let table = &job.table;
         let mut rows: Vec<Row> = Vec::new();
         let (mut bytes, mut largest) = (0u64, 0u64);
-        let mut reader = RowReader::start(conn, statement, table).await?;
+        let watch = Watch::new(&self.context.source, conn);
+        let mut reader = watch.over(RowReader::start(conn, statement, table)).await?;
         let mut cut = None;
         let mut busy = true;
-        while let Some(row) = reader.next().await? {
+        while let Some(row) = watch.over(reader.next()).await? {
             let is_full = range.most_rows.is_some_and(|most| rows.len() as u64 >= most);
             if (is_full || bytes > LIMIT_BYTES) && range.can_split() {
                 // The row is read again with the rest: no two rows share a bound, which is the whole key.
                 cut = rows.last().map(|last| KeyBound::of_row(table, last));
                 if cut.is_some() {
                     // Behind the limit comes nothing.
-                    busy = !(is_full && reader.next().await?.is_none());
+                    busy = !(is_full && watch.over(reader.next()).await?.is_none());
                     break;
                 }
             }

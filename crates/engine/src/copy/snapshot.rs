@@ -28,6 +28,7 @@ use crate::source::position::{GtidPosition, Position};
 use crate::source::visibility::{self, Visibility};
 use crate::sql;
 use crate::sql::{Queries, Sql};
+use crate::stall::Watch;
 use crate::value::Row;
 
 /// The limits on reading are asked after so many rows, or so many bytes of them.
@@ -106,8 +107,9 @@ async fn copy(
     let mut bytes = 0u64;
     context.live.query().await;
     let mut unpaid = (0u64, 0u64);
-    let mut reader = RowReader::start(&mut conn, &statement, table).await?;
-    while let Some(row) = reader.next().await? {
+    let watch = Watch::new(&context.source, &conn);
+    let mut reader = watch.over(RowReader::start(&mut conn, &statement, table)).await?;
+    while let Some(row) = watch.over(reader.next()).await? {
         let row_bytes = row.size() as u64;
         bytes += row_bytes;
         unpaid = (unpaid.0 + 1, unpaid.1 + row_bytes);

@@ -22,6 +22,7 @@ use crate::replicate::change::{ChangeKind, NetChanges};
 use crate::schema::definition::Kind;
 use crate::source::position::Position;
 use crate::sql::{Queries, Sql};
+use crate::stall::Watch;
 use crate::value::Row;
 
 /// Ends the packet, and with it the transaction, when the statement before it gave a warning: error 1690 (a DOUBLE out of
@@ -43,12 +44,15 @@ pub struct Applier {
     /// Parts of a large transaction stand uncommitted in the session.
     open: bool,
     zones: Zones,
+    watch: Arc<Watch>,
 }
 
 impl Applier {
     /// Connects.
     pub async fn connect(connector: &Connector, fence: Fence, limits: Limits, cascades: Arc<Cascades>) -> Result<Self> {
-        Ok(Self { conn: connector.connect(Role::Write).await?, fence, limits, cascades, open: false, zones: Zones::default() })
+        let conn = connector.connect(Role::Write).await?;
+        let watch = Arc::new(Watch::new(connector, &conn));
+        Ok(Self { conn, fence, limits, cascades, open: false, zones: Zones::default(), watch })
     }
 
     /// The statements of a table's net changes: deletes first, then rows, then the changes of tables without a key.
@@ -122,7 +126,8 @@ impl Applier {
         let mut tries = 0;
         loop {
             let mut done = Vec::new();
-            let result = self.try_apply(plan, steps, mark, &mut done).await;
+            let watch = Arc::clone(&self.watch);
+            let result = watch.over(self.try_apply(plan, steps, mark, &mut done)).await;
             match result {
                 Err(error) if whole && error.is_lock_conflict() && tries < LOCK_TRIES => {
                     tries += 1;

@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::plan::TablePlan;
 use crate::sql;
 use crate::sql::{Name, Queries, Sql};
+use crate::stall::Watch;
 use crate::text::Text;
 use crate::value::Row;
 use crate::value::literal::{fits_load_data, load_expression, push_load_field};
@@ -41,12 +42,15 @@ pub struct ChunkWriter {
     limits: Limits,
     load_data: bool,
     zones: Zones,
+    watch: Arc<Watch>,
 }
 
 impl ChunkWriter {
     /// Connects; `load_data` says whether the server allows LOAD DATA LOCAL.
     pub async fn connect(connector: &Connector, fence: Fence, limits: Limits, load_data: bool) -> Result<Self> {
-        Ok(Self { conn: connector.connect(Role::Write).await?, fence, limits, load_data, zones: Zones::default() })
+        let conn = connector.connect(Role::Write).await?;
+        let watch = Arc::new(Watch::new(connector, &conn));
+        Ok(Self { conn, fence, limits, load_data, zones: Zones::default(), watch })
     }
 
     /// Writes the rows and runs `record` (the statement that remembers them) in one fenced transaction.
@@ -62,7 +66,8 @@ impl ChunkWriter {
     ) -> Result<()> {
         let mut tries = 0;
         loop {
-            match self.try_write(table, rows, on_duplicate, record).await {
+            let watch = Arc::clone(&self.watch);
+            match watch.over(self.try_write(table, rows, on_duplicate, record)).await {
                 Err(error) if error.is_lock_conflict() && tries < LOCK_TRIES => tries += 1,
                 other => return other,
             }
