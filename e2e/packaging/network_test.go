@@ -101,7 +101,7 @@ func matches(t *testing.T, selector *metav1.LabelSelector, having map[string]str
 func enginePod(t *testing.T) corev1.Pod {
 	t.Helper()
 	var pod corev1.Pod
-	if err := yaml.Unmarshal(read(t, path("src", "operator", "task", "fixtures", "run.golden.yaml")), &pod); err != nil {
+	if err := yaml.Unmarshal(read(t, path("crates", "operator", "src", "task", "fixtures", "run.golden.yaml")), &pod); err != nil {
 		t.Fatal(err)
 	}
 	return pod
