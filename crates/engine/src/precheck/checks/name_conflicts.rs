@@ -32,28 +32,41 @@ pub fn check(context: &Context) -> Option<Finding> {
         return Some(Finding::passed("only changes are applied, to the rows that stand there"));
     }
     let why = "rows of the source would mix with rows that are there already, and one would win over the other";
+    let stand = if names.len() == 1 { "stands" } else { "stand" };
     Some(if context.schema() {
-        let (name, existing) = found[0];
-        let kind = if existing.is_view { "VIEW" } else { "TABLE" };
+        let drop = |(name, existing): &(&TableName, &ExistingTable)| {
+            format!("DROP {} {};", if existing.is_view { "VIEW" } else { "TABLE" }, name.quoted())
+        };
         Finding::failed(
-            format!("{} stand at the destination already", some(&names)),
+            format!("{} {stand} at the destination already", some(&names)),
             why,
             format!(
-                "DROP {kind} {}; (and so on) at the destination, or choose other names with renameTo, or set conflictPolicy: \
-                 IgnoreErrorsAndProceed",
-                name.quoted()
+                "choose other names with renameTo, or set conflictPolicy: IgnoreErrorsAndProceed, or run at the destination: {}",
+                statements(&found, drop)
             ),
         )
     } else {
         Finding::failed(
-            format!("{} have rows at the destination already", some(&names)),
+            format!("{} {} rows at the destination already", some(&names), if names.len() == 1 { "has" } else { "have" }),
             why,
             format!(
-                "TRUNCATE TABLE {}; (and so on) at the destination, or set conflictPolicy: IgnoreErrorsAndProceed",
-                found[0].0.quoted()
+                "set conflictPolicy: IgnoreErrorsAndProceed, or run at the destination: {}",
+                statements(&found, |(name, _)| format!("TRUNCATE TABLE {};", name.quoted()))
             ),
         )
     })
+}
+
+/// How many statements are written out.
+const SHOWN: usize = 5;
+
+/// The first of the statements, as they can be pasted, and how many there are beside them.
+fn statements<T>(found: &[T], statement: impl Fn(&T) -> String) -> String {
+    let shown: Vec<String> = found.iter().take(SHOWN).map(statement).collect();
+    match found.len().saturating_sub(SHOWN) {
+        0 => shown.join(" "),
+        more => format!("{} -- and {more} more", shown.join(" ")),
+    }
 }
 
 #[cfg(test)]
@@ -69,12 +82,21 @@ mod tests {
         existing(&mut context, true);
         let found = check(&context).unwrap();
         assert_eq!(found.verdict, Verdict::Failed);
-        assert!(found.remedy.contains("DROP TABLE `shop`.`orders`;"), "{}", found.remedy);
+        assert!(found.remedy.ends_with("or run at the destination: DROP TABLE `shop`.`orders`;"), "{}", found.remedy);
+        assert_eq!(found.seen, "shop.orders stands at the destination already");
         context.owned.insert(context.plan.tables[0].destination.clone());
         assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
         context.owned.clear();
         context.spec.conflict_policy = ConflictPolicy::IgnoreErrorsAndProceed;
         assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+    }
+
+    #[test]
+    fn what_is_to_be_run_can_be_pasted() {
+        let one = |number: &u32| format!("DROP TABLE `t{number}`;");
+        assert_eq!(statements(&[1, 2], one), "DROP TABLE `t1`; DROP TABLE `t2`;");
+        let many: Vec<u32> = (1..=7).collect();
+        assert!(statements(&many, one).ends_with("DROP TABLE `t5`; -- and 2 more"));
     }
 
     #[test]
