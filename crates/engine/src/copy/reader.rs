@@ -145,9 +145,9 @@ impl Reader {
         let watch = Watch::new(&self.context.source, conn);
         let mut end = None;
         match self.context.visibility {
-            Visibility::GtidExecuted => visibility::wait_visible(conn, &from).await?,
+            Visibility::GtidExecuted => visibility::answered(visibility::wait_visible(conn, &from)).await?,
             Visibility::ExactSnapshot => {
-                let snapshot = visibility::open_snapshot_at_least(conn, &from).await?;
+                let snapshot = visibility::answered(visibility::open_snapshot_at_least(conn, &from)).await?;
                 end = Some((snapshot.file, snapshot.offset));
             }
             Visibility::LockingReads => statement.push(" LOCK IN SHARE MODE"),

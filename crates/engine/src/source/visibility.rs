@@ -130,6 +130,19 @@ pub async fn wait_visible(conn: &mut Conn, position: &Position) -> Result<()> {
     }
 }
 
+/// What has a limit of its own, of a server that may not answer at all.
+///
+/// # Errors
+/// Those of `waiting`; a lost connection where it has not ended long after its limit.
+pub async fn answered<T>(waiting: impl Future<Output = Result<T>>) -> Result<T> {
+    answered_within(2 * VISIBLE_WITHIN, waiting).await
+}
+
+async fn answered_within<T>(limit: Duration, waiting: impl Future<Output = Result<T>>) -> Result<T> {
+    let silent = |_| Error::connection(format!("the source stalls: no answer for {} s", limit.as_secs()));
+    tokio::time::timeout(limit, waiting).await.map_err(silent)?
+}
+
 /// Opens an exact snapshot that is not older than `position`.
 pub async fn open_snapshot_at_least(conn: &mut Conn, position: &Position) -> Result<Position> {
     let deadline = tokio::time::Instant::now() + VISIBLE_WITHIN;
@@ -177,5 +190,12 @@ mod tests {
         let at = |gtid: &str, file: &str, offset| Position { gtid: parse_gtid_set(gtid).unwrap(), ..Position::at(file, offset) };
         let found = earliest(&[at(&format!("{uuid}:1-9"), "b.000002", 40), at(&format!("{uuid}:1-5"), "b.000001", 900)]).unwrap();
         assert_eq!(found, at(&format!("{uuid}:1-5"), "b.000001", 900));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_answer_is_not_waited_for() {
+        let silent = answered_within(Duration::from_millis(20), std::future::pending::<Result<()>>()).await.unwrap_err();
+        assert_eq!(silent.class(), crate::error::Class::Connection);
+        assert!(answered(async { Ok(1) }).await.is_ok());
     }
 }

@@ -98,8 +98,7 @@ impl ChunkWriter {
         }
         let mut written = written.map(drop);
         if written.is_ok() && !table.zoned.is_empty() && mode != OnDuplicate::Keep {
-            let wanted = zones::wanted(table, rows.iter());
-            written = self.zones.settle(&mut self.conn, table, &wanted, self.limits.leaves_computed).await;
+            written = self.settle(table, rows).await;
         }
         if let Err(error) = written {
             // Dropping the connection would do; saying it is clearer in the server's log.
@@ -112,6 +111,15 @@ impl ChunkWriter {
         }
         tail.push("COMMIT");
         self.conn.query_drop(tail).await?;
+        Ok(())
+    }
+
+    /// Some rows at a time: what they must have is held beside the chunk.
+    async fn settle(&mut self, table: &TablePlan, rows: &[Row]) -> Result<()> {
+        for rows in rows.chunks(self.limits.rows) {
+            let wanted = zones::wanted(table, rows);
+            self.zones.settle(&mut self.conn, table, &wanted, self.limits.leaves_computed).await?;
+        }
         Ok(())
     }
 
