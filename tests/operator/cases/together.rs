@@ -223,8 +223,13 @@ pub async fn a_typo_in_the_image_costs_one_engine(world: Arc<World>) {
         assert!(began.elapsed() < SOON, "no engine is replaced");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    // At two a second the others would be gone by then.
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // At two a second the others would be gone by then: each is looked at once a second.
+    for second in 0..5 {
+        for task in &tasks {
+            task.patch(json!({"metadata": {"annotations": {"looked-at": second.to_string()}}})).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     assert_eq!(replaced(&wrong.logged()), 1, "{}", wrong.logged());
     let mut working = 0;
     for task in &tasks {
