@@ -5,8 +5,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use godwit::engine::schema::definition::{Column, Generated, Kind, TableDefinition};
 use godwit::engine::source::binlog::{Decoder, Event, HEADER_LENGTH, RawEvent, RowDecoder};
+use godwit::model::definition::{Column, Generated, Kind, TableDefinition};
 
 const ROWS: usize = 50_000;
 const ROUNDS: usize = 20;
@@ -85,7 +85,7 @@ fn measure(
     rows: &[u8],
     definition: &TableDefinition,
     selected: &[usize],
-) -> godwit::engine::error::Result<()> {
+) -> godwit::model::error::Result<()> {
     let start = Instant::now();
     let mut bytes = 0;
     for _ in 0..ROUNDS {
@@ -103,7 +103,7 @@ fn measure(
     Ok(())
 }
 
-fn main() -> godwit::engine::error::Result<()> {
+fn main() -> godwit::model::error::Result<()> {
     let kinds = [
         Kind::BigInt { unsigned: true },
         Kind::Int { unsigned: false },

@@ -16,6 +16,6 @@ pub mod telemetry;
 
 pub use godwit_api::{self as api, conditions, manifest};
 pub use godwit_engine as engine;
-pub use godwit_model::plain;
+pub use godwit_model as model;
 pub use godwit_operator as operator;
 pub use godwit_service::{handshake, listen, serve};

@@ -11,7 +11,7 @@ use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::plain;
+use crate::model::plain;
 
 /// Environment variable that sets the level where `--log-level` does not.
 pub const LEVEL_VARIABLE: &str = "GODWIT_LOG";

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use godwit::api::{PrecheckItem, Verdict};
 use godwit::engine::connection::Connector;
-use godwit::engine::plan::TableName;
 use godwit::engine::precheck::{self, Outcome, Own};
 use godwit::manifest::{self, resolve_endpoint};
+use godwit::model::names::TableName;
 use godwit_testkit::lab::Server;
 use mysql_async::prelude::Queryable;
 

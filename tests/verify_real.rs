@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use godwit::api::VerifyReport;
-use godwit::engine::plan::{Plan, TableName, ViewPlan};
+use godwit::engine::plan::{Plan, ViewPlan};
 use godwit::engine::schema::read_views::read_views;
 use godwit::engine::verify::{
     DifferenceKind, Hooks, Mode, Recheck, Reference, RowDifference, VerifyOptions, VerifyProgress, verify,
 };
+use godwit::model::names::TableName;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use support::types::cases;

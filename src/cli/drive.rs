@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use crate::api::Phase;
 use crate::engine::Outcome;
-use crate::engine::error::{Class, Error, Result as EngineResult};
 use crate::engine::progress::Progress;
 use crate::http::{Access, Server};
+use crate::model::error::{Class, Error, Result as EngineResult};
 
 /// Serves the reports at an address, to whom `access` says.
 pub async fn listen(address: &str, progress: &Progress, access: Access) -> Result<Server, Failure> {

@@ -24,9 +24,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::engine::error::Error;
 use crate::manifest::ManifestError;
-use crate::plain;
+use crate::model::error::Error;
+use crate::model::plain;
 use crate::telemetry::{self, LogFormat, LogOptions};
 
 /// Migrates live MySQL-family databases: schema, rows, binary log, proof.

@@ -6,11 +6,11 @@ use super::input::{self, ManifestFile};
 use super::show::{Mode, Show, View, summary};
 use super::status_file::StatusFile;
 use super::{Exit, Failure, LogArguments, drive, precheck, signals};
-use crate::engine::error::Result as EngineResult;
 use crate::engine::progress::Progress;
 use crate::engine::{self, Outcome};
 use crate::http::Access;
 use crate::manifest::Manifest;
+use crate::model::error::Result as EngineResult;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -87,7 +87,7 @@ fn conclude(result: EngineResult<Outcome>, progress: &Progress, file: &str) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::error::Error;
+    use crate::model::error::Error;
 
     #[test]
     fn every_end_has_its_code() {

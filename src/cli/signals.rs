@@ -4,7 +4,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Failure};
-use crate::engine::error::Error;
+use crate::model::error::Error;
 
 /// A token that the first signal cancels. Call within the runtime.
 pub fn cancellation() -> Result<CancellationToken, Failure> {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use godwit::api::{Flavor, TlsMode};
-use godwit::engine::connection::{Connector, ServerInfo};
-use godwit::engine::schema::definition::{Column, Generated, Index, IndexPart, Kind, TableDefinition};
+use godwit::engine::connection::Connector;
 use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
-use godwit::engine::source::position::Position;
 use godwit::engine::source::stream::{Follow, LogStream};
 use godwit::engine::sql;
 use godwit::engine::sql::Name;
 use godwit::engine::value::json_paths::JsonPaths;
 use godwit::engine::value::json_types::JsonServer;
 use godwit::engine::value::read::{push_document, push_value, select_expression};
-use godwit::engine::value::{Row, RowBuilder};
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
+use godwit::model::definition::{Column, Generated, Index, IndexPart, Kind, TableDefinition};
+use godwit::model::position::Position;
+use godwit::model::row::{Row, RowBuilder};
+use godwit::model::server::ServerInfo;
 pub use godwit_testkit::lab::Server;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;

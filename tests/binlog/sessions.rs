@@ -1,7 +1,7 @@
 //! What sessions and settings do to the log: compression, partial JSON, tags, XA, row images, statements.
 
 use godwit::engine::source::binlog::{MapColumn, RowDecoder, RowsKind};
-use godwit::engine::source::position::{GtidPosition, GtidSet, MariaGtidPosition, Position, TransactionId};
+use godwit::model::position::{GtidPosition, GtidSet, MariaGtidPosition, Position, TransactionId};
 use mysql_async::prelude::Queryable;
 
 use super::json;
@@ -266,10 +266,10 @@ async fn generated_and_invisible_columns() {
         for (definition, inserted, updated) in expected {
             let changes = log.decode(&definition);
             let stored: Vec<usize> = (0..definition.columns.len())
-                .filter(|i| definition.columns[*i].generated != godwit::engine::schema::definition::Generated::Virtual)
+                .filter(|i| definition.columns[*i].generated != godwit::model::definition::Generated::Virtual)
                 .collect();
             for (i, (_, before, after)) in changes.iter().enumerate() {
-                let of = |row: &godwit::engine::value::Row| row.project(&stored);
+                let of = |row: &godwit::model::row::Row| row.project(&stored);
                 let wanted = if i < 2 { &inserted[i] } else { &updated[i - 2] };
                 assert_eq!(of(after.as_ref().unwrap()), of(wanted), "{kind} {}", definition.table);
                 if let Some(before) = before {
@@ -368,7 +368,7 @@ async fn optional_metadata() {
         renamed.columns[2].name = "other".into();
         assert!(RowDecoder::new(&renamed, map, &[], &[]).unwrap_err().to_string().contains("`other`"));
         let mut signed = definition;
-        signed.columns[0].kind = godwit::engine::schema::definition::Kind::Int { unsigned: false };
+        signed.columns[0].kind = godwit::model::definition::Kind::Int { unsigned: false };
         assert!(RowDecoder::new(&signed, map, &[], &[]).is_err());
     }
 }

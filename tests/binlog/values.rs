@@ -1,7 +1,7 @@
 //! Every type: SELECT and log agree.
 
-use godwit::engine::schema::definition::Kind;
 use godwit::engine::source::binlog::RowsKind;
+use godwit::model::definition::Kind;
 use mysql_async::prelude::Queryable;
 
 use super::cases::cases;

@@ -3,10 +3,10 @@
 
 use godwit::api::{Flavor, TlsMode};
 use godwit::engine::connection::Connector;
-use godwit::engine::error::{Class, Result};
-use godwit::engine::source::position::{GtidPosition, Position};
 use godwit::engine::source::stream::{Follow, LogStream};
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
+use godwit::model::error::{Class, Result};
+use godwit::model::position::{GtidPosition, Position};
 use serde_json::json;
 
 use crate::support::{Migration, Server, place};
@@ -224,7 +224,7 @@ async fn what_a_server_does_not_have() {
     assert!(error.to_string().contains("Access denied") && error.class() == Class::Definite, "{error}");
     server.kill();
     let source = connector(server.port, right, "127.0.0.1", plain());
-    let info = godwit::engine::connection::ServerInfo::parse("8.0.15");
+    let info = godwit::model::server::ServerInfo::parse("8.0.15");
     let start = Position::at("binlog.000001", 4);
     let error = LogStream::open(&source, &info, &start, 4_000_000, Follow::ToEnd).await.err().unwrap();
     assert_eq!(error.class(), Class::Connection, "{error}");

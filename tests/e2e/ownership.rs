@@ -5,9 +5,9 @@ use std::time::Duration;
 use godwit::api::{Flavor, TlsMode};
 use godwit::engine::checkpoint::Record;
 use godwit::engine::connection::Connector;
-use godwit::engine::error::Class;
-use godwit::engine::plan::TableName;
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
+use godwit::model::error::Class;
+use godwit::model::names::TableName;
 use serde_json::json;
 
 use crate::support::PASSWORD;

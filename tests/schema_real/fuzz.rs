@@ -7,12 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use godwit::engine::connection::{Flavor, ServerInfo};
-use godwit::engine::plan::TableName;
 use godwit::engine::schema::adapt::adapt_for;
 use godwit::engine::schema::apply::{self, ViewStatement, create_views};
 use godwit::engine::schema::compare_texts::{same_view, text_differences};
-use godwit::engine::schema::definition::TableDefinition;
 use godwit::engine::schema::names::NameMap;
 use godwit::engine::schema::read::{self, read_tables};
 use godwit::engine::schema::read_views::read_views;
@@ -20,6 +17,9 @@ use godwit::engine::schema::rewrite::{Engine, TableRewrite, rewrite_create_table
 use godwit::engine::schema::view::{Definer, rewrite_view};
 use godwit::engine::sql::single::Single;
 use godwit::engine::sql::{Answer, Failure};
+use godwit::model::definition::TableDefinition;
+use godwit::model::names::TableName;
+use godwit::model::server::{Flavor, ServerInfo};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 

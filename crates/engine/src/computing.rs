@@ -8,11 +8,11 @@
 //! an open table behind with which the application would compute something else.
 
 use super::connection::{Connector, Role};
-use super::error::{Context, Result};
 use super::plan::Plan;
-use super::schema::definition::Generated;
 use crate::sql;
 use crate::sql::{Queries, Quoted, Sql};
+use godwit_model::definition::Generated;
+use godwit_model::error::{Context, Result};
 
 /// The source's global settings as a statement for sessions at the destination; None: nothing is computed.
 ///

@@ -11,7 +11,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 
-use crate::error::{Error, Result};
 use crate::source::binlog::LARGEST_EVENT;
 use crate::source::dump::{Dump, Plain, PublicKey, gate};
 use crate::sql;
@@ -20,7 +19,8 @@ use crate::sql::{Failure, Queries, Sql};
 use crate::tls;
 use godwit_api::TlsMode;
 use godwit_api::manifest::{ResolvedEndpoint, ResolvedTls};
-pub use godwit_model::server::{Flavor, ServerInfo};
+use godwit_model::error::{Error, Result};
+use godwit_model::server::{Flavor, ServerInfo};
 
 /// What a connection is for; decides the session's settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,7 +226,7 @@ impl Connector {
     /// A connection with the role's session settings.
     ///
     /// # Errors
-    /// Says side and address; class [`crate::error::Class::Connection`] when the server cannot be reached.
+    /// Says side and address; class [`godwit_model::error::Class::Connection`] when the server cannot be reached.
     pub async fn connect(&self, role: Role) -> Result<Conn> {
         // On the heap: its future is large, and would be a part of the future of everybody who connects.
         self.talk_within(SETTLED, self.connect_unguarded(role).boxed()).await
@@ -454,11 +454,11 @@ mod tests {
         };
         let source = Connector::new(&endpoint, "source");
         let silent = source.talk_within(Duration::from_millis(20), std::future::pending::<Result<()>>()).await.unwrap_err();
-        assert_eq!(silent.class(), crate::error::Class::Connection);
+        assert_eq!(silent.class(), godwit_model::error::Class::Connection);
         assert!(silent.to_string().contains("the source db.example.com:3306 has not answered completely"), "{silent}");
         let no_row = std::hint::black_box(None::<u8>);
         let nonsense = source.talk(async { Ok(no_row.expect("no row")) }).await.unwrap_err();
-        assert_eq!(nonsense.class(), crate::error::Class::Definite);
+        assert_eq!(nonsense.class(), godwit_model::error::Class::Definite);
         assert!(nonsense.to_string().contains("the source db.example.com:3306 sent what no server"), "{nonsense}");
     }
 

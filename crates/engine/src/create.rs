@@ -8,8 +8,7 @@ use std::sync::Arc;
 use mysql_async::Conn;
 
 use super::checkpoint::{Claim, Record, TableStage};
-use super::connection::{Connector, Role, ServerInfo};
-use super::error::{Error, Result};
+use super::connection::{Connector, Role};
 use super::plan::statements::{Statements, definer, view_statements};
 use super::plan::{Plan, TablePlan};
 use super::progress::Progress;
@@ -20,6 +19,8 @@ use super::schema::view::Definer;
 use super::sql::single::Single;
 use super::stall::Watch;
 use godwit_api::{ConflictPolicy, MigrationTaskSpec};
+use godwit_model::error::{Error, Result};
+use godwit_model::server::ServerInfo;
 
 /// Makes objects at the destination.
 #[derive(Clone)]

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoint::Record;
 use super::connection::Connector;
 use super::copy::chunks::CHUNK_BYTES;
-use super::error::{Class, Error, Result};
 use super::live::Live;
 use super::plan::{self, Plan};
 use super::progress::Progress;
@@ -18,6 +17,7 @@ use super::verify::{self, Hooks, VerifyOptions};
 use super::{migrate, precheck};
 use godwit_api::manifest::{HostLimits, Manifest, mounted_secrets, resolve_endpoint};
 use godwit_api::{DesiredState, MigrationTaskSpec, MigrationType, Phase, PrecheckReport, VerifyReport};
+use godwit_model::error::{Class, Error, Result};
 
 /// What to do.
 #[derive(Debug, Clone)]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::plan::{ColumnPlan, DmlSelection, JsonSides, Plan, TableName, TablePlan};
-use super::schema::definition::{Column, Generated, Kind, TableDefinition};
+use super::plan::{ColumnPlan, DmlSelection, JsonSides, Plan, TablePlan};
+use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
+use godwit_model::names::TableName;
 
 /// NOT NULL, nothing declared.
 pub fn column(name: &str, kind: Kind) -> Column {

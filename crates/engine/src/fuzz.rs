@@ -4,10 +4,8 @@
 
 use std::str::FromStr;
 
-use crate::plan::TableName;
 use crate::schema::charset::{MultiByte, in_utf8, names_beyond_ascii};
 use crate::schema::column_type::parse_column_type;
-use crate::schema::definition::TableDefinition;
 use crate::schema::exact::{exact_text, introduced_as_hex};
 use crate::schema::lexer::{LexMode, tokens};
 use crate::schema::names::SameNames;
@@ -16,7 +14,9 @@ use crate::schema::statement::{Statement, classify};
 use crate::schema::view::{Definer, rewrite_view, view_references};
 pub use crate::source::binlog::fuzz::{events, framed, json, payload};
 pub use crate::source::dump::fuzz::{dump, login};
-use crate::source::position::{GtidSet, MariaGtidPosition, Position};
+use godwit_model::definition::TableDefinition;
+use godwit_model::names::TableName;
+use godwit_model::position::{GtidSet, MariaGtidPosition, Position};
 
 /// Reads bytes, whatever they are.
 pub type Target = fn(&[u8]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Class, Error, Result};
+use godwit_model::error::{Class, Error, Result};
 
 /// Several tasks with one end. Dropped, they are aborted.
 #[derive(Debug)]

@@ -32,6 +32,4 @@ mod tls;
 pub mod value;
 pub mod verify;
 
-pub use godwit_model::{error, names as quote, text};
-
 pub use entry::{Outcome, Planned, Task, check, plan_only, precheck_only, run, verify_only};

@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::error::Class;
 use super::throttle::Throttle;
 use godwit_api::Retry;
+use godwit_model::error::Class;
 
 /// Bytes of a megabyte in the manifest.
 const MEGABYTE: u64 = 1_000_000;

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use mysql_async::{Conn, Params, Value};
 
-use super::error::{Context, Error, Result};
-use super::plan::TableName;
 use crate::sql;
 use crate::sql::{Queries, Sql};
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
 
 /// Name of the record table.
 pub const TABLE: &str = "destination_table";

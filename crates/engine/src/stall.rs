@@ -13,8 +13,8 @@ use std::time::Duration;
 use mysql_async::{Conn, Row as SqlRow};
 
 use crate::connection::{Connector, Role};
-use crate::error::{Class, Error, Result};
 use crate::sql::Queries;
+use godwit_model::error::{Class, Error, Result};
 
 /// Without an answer for so long, the server is asked.
 const SILENCE: Duration = Duration::from_secs(30);

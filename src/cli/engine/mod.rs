@@ -17,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Exit, Failure, LogArguments, drive, input, signals};
 use crate::api::engine::{EngineMode, EnginePlan, PLAN_FOLDER, PLAN_KEY, SECRETS_FOLDER, STATUS_PORT, TERMINATION_LOG};
 use crate::api::{DesiredState, Phase};
-use crate::engine::error::{Error, Result as EngineResult};
 use crate::engine::progress::Progress;
 use crate::engine::sizing::worker_threads;
 use crate::engine::{self, Outcome, Task};
 use crate::http::Access;
 use crate::manifest::mounted_secrets;
+use crate::model::error::{Error, Result as EngineResult};
 use crate::telemetry::LogFormat;
 
 #[derive(Debug, clap::Args)]

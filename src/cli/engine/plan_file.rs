@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use crate::api::engine::{EnginePlan, PLAN_KEY_PACKED, unpack};
 use crate::api::{API_VERSION, MigrationTask};
 use crate::engine::Task;
-use crate::engine::error::{Error, Result};
 use crate::engine::live::Live;
 use crate::engine::progress::Progress;
 use crate::engine::sizing::Sizing;
 use crate::http::Access;
 use crate::manifest::{Manifest, Secrets};
+use crate::model::error::{Error, Result};
 
 /// How often the file is read again.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::api::engine::EngineMode;
-    use crate::engine::error::Class;
+    use crate::model::error::Class;
 
     fn document() -> Value {
         let end = json!({"mysql": {"host": "db", "credentials": {"secretName": "login"}}});

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::MigrationTaskStatus;
 use crate::engine::progress::{Counters, Progress};
-use crate::plain;
+use crate::model::plain;
 use lines::Lines;
 
 /// Bars are drawn anew this often.

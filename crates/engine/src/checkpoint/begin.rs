@@ -3,13 +3,13 @@
 use super::saved::to_json;
 use super::stage::{Stage, TableStage};
 use super::{LANES, LAYOUT, Record};
-use crate::error::{Context, Error, Result};
 use crate::ownership;
-use crate::plan::TableName;
-use crate::schema::definition::TableDefinition;
-use crate::source::position::Position;
 use crate::sql;
 use crate::sql::{Name, Queries};
+use godwit_model::definition::TableDefinition;
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::position::Position;
 
 /// A new task is recorded again so often when another one that starts at the same moment is in its way.
 const CREATE_TRIES: u32 = 5;

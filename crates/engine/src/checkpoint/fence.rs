@@ -5,11 +5,11 @@ use mysql_async::{Params, Value};
 use super::Record;
 use super::saved::to_json;
 use super::stage::Stage;
-use crate::error::{Context, Error, Result};
-use crate::plan::TableName;
-use crate::source::position::Position;
 use crate::sql;
 use crate::sql::{Queries, Sql};
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::position::Position;
 
 /// Ids of copy writers begin here.
 pub(super) const WRITER_BASE: u32 = 1000;

@@ -25,10 +25,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mysql_async::Conn;
 
 use crate::connection::{Connector, Role};
-use crate::error::Result;
-use crate::plan::TableName;
 use crate::schema::edit::quote_string;
 use crate::sql::Queries;
+use godwit_model::error::Result;
+use godwit_model::names::TableName;
 
 pub use fence::{Claim, Fence, fenced_error};
 pub use saved::{Saved, SavedChunk, SavedTable};

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::fence::WRITER_BASE;
 use super::stage::{Stage, TableStage};
 use super::{LAYOUT, Record};
-use crate::error::{Context, Error, Result};
-use crate::schema::definition::TableDefinition;
-use crate::source::position::Position;
 use crate::sql;
 use crate::sql::Queries;
-use crate::value::Row;
+use godwit_model::definition::TableDefinition;
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::position::Position;
+use godwit_model::row::Row;
 
 /// A table's row in the record.
 #[derive(Debug, Clone)]

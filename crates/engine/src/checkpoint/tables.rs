@@ -6,12 +6,12 @@ use super::Record;
 use super::fence::Claim;
 use super::saved::{SavedChunk, column, to_json};
 use super::stage::TableStage;
-use crate::error::Result;
-use crate::schema::definition::TableDefinition;
-use crate::source::position::Position;
 use crate::sql;
 use crate::sql::{Queries, Sql};
-use crate::value::Row;
+use godwit_model::definition::TableDefinition;
+use godwit_model::error::Result;
+use godwit_model::position::Position;
+use godwit_model::row::Row;
 
 impl Record {
     /// Records what has become of a table.

@@ -10,8 +10,8 @@ use mysql_async::Conn;
 
 use super::range::{KeyBound, Side, read_boundary};
 use crate::checkpoint::SavedChunk;
-use crate::error::Result;
 use crate::plan::TablePlan;
+use godwit_model::error::Result;
 
 /// Bytes of rows that a chunk is meant to hold.
 pub const CHUNK_BYTES: u64 = 8 << 20;
@@ -160,7 +160,7 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::{Row, RowBuilder};
+    use godwit_model::row::{Row, RowBuilder};
 
     fn key(number: u32) -> Row {
         let mut builder = RowBuilder::default();

@@ -7,14 +7,14 @@ use mysql_async::Conn;
 
 use super::range::{RowReader, Side, table_expression};
 use crate::connection::{Connector, Role};
-use crate::error::{Class, Context, Result};
 use crate::plan::{ColumnPlan, JsonSides, Plan, TablePlan};
-use crate::schema::definition::Kind;
 use crate::sql;
 use crate::sql::{Name, Sql};
 use crate::value::json_paths::JsonPaths;
 use crate::value::json_sql;
 use crate::value::json_types::JsonServer;
+use godwit_model::definition::Kind;
+use godwit_model::error::{Class, Context, Result};
 
 /// Documents of each end of a table.
 const DOCUMENTS: usize = 100;

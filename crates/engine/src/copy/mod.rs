@@ -24,9 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::chunks::Cutter;
 use crate::checkpoint::{Claim, Record};
-use crate::connection::{Connector, ServerInfo};
+use crate::connection::Connector;
 use crate::destination::mysql::{Limits, OnDuplicate};
-use crate::error::{Error, Result};
 use crate::group::Group;
 use crate::live::Live;
 use crate::plan::{Plan, TablePlan};
@@ -34,7 +33,9 @@ use crate::progress::{Progress, TableState};
 use crate::replicate::cascade::Cascades;
 use crate::replicate::dispatch::{ChunkTicket, Dispatcher};
 use crate::source::visibility::Visibility;
-use crate::value::Row;
+use godwit_model::error::{Error, Result};
+use godwit_model::row::Row;
+use godwit_model::server::ServerInfo;
 
 /// Everything a copy needs; shared by its workers.
 #[derive(Clone)]

@@ -10,15 +10,16 @@
 
 use mysql_async::{BinaryProtocol, Conn, QueryResult, Value};
 
-use crate::error::{Error, Result};
-use crate::plan::{ColumnPlan, TableName, TablePlan};
-use crate::schema::definition::Kind;
+use crate::plan::{ColumnPlan, TablePlan};
 use crate::sql;
 use crate::sql::{Failure, Name, Queries, Sql};
 use crate::value::json_types::JsonServer;
 use crate::value::literal::push_compare_literal;
 use crate::value::read::{push_document, push_value, select_expression};
-use crate::value::{CellRef, Row, RowBuilder};
+use godwit_model::definition::Kind;
+use godwit_model::error::{Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::row::{CellRef, Row, RowBuilder};
 
 /// Whose names a statement uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::fixture;
-use crate::schema::definition::{Column, Kind};
+use godwit_model::definition::{Column, Kind};
 
 fn column(name: &str, kind: Kind, character_set: Option<&str>) -> Column {
     Column { character_set: character_set.map(Into::into), ..fixture::column(name, kind) }

@@ -12,13 +12,13 @@ use super::chunks::{CHUNK_BYTES, Range};
 use super::range::{KeyBound, RowReader, SelectOptions, Side, range_condition, select_statement};
 use super::{CopyContext, Job, ReadChunk};
 use crate::connection::Role;
-use crate::error::{Context, Error, Result};
 use crate::replicate::dispatch::ChunkTicket;
 use crate::source::visibility::{self, Visibility};
 use crate::sql;
 use crate::sql::{Queries, Sql};
 use crate::stall::Watch;
-use crate::value::Row;
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::row::Row;
 
 /// A chunk that grows beyond this is cut where it stands.
 const LIMIT_BYTES: u64 = 2 * CHUNK_BYTES;

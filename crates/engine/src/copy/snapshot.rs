@@ -20,16 +20,17 @@ use crate::checkpoint::TableStage;
 use crate::connection::Role;
 use crate::destination::mysql::OnDuplicate;
 use crate::destination::mysql::chunk::ChunkWriter;
-use crate::error::{Context, Error, Result};
 use crate::group::Group;
-use crate::plan::{TableName, TablePlan};
+use crate::plan::TablePlan;
 use crate::progress::TableState;
-use crate::source::position::{GtidPosition, Position};
 use crate::source::visibility::{self, Visibility};
 use crate::sql;
 use crate::sql::{Queries, Sql};
 use crate::stall::Watch;
-use crate::value::Row;
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::position::{GtidPosition, Position};
+use godwit_model::row::Row;
 
 /// The limits on reading are asked after so many rows, or so many bytes of them.
 const PAY_ROWS: u64 = 100;

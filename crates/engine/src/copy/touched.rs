@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use crate::connection::{Connector, ServerInfo};
-use crate::error::{Error, Result};
+use crate::connection::Connector;
 use crate::plan::Plan;
 use crate::source::binlog::{Decoder, Event, TableMap};
-use crate::source::position::{GtidPosition, Position, TransactionId, compare_files};
 use crate::source::stream::{Follow, LogStream};
+use godwit_model::error::{Error, Result};
+use godwit_model::position::{GtidPosition, Position, TransactionId, compare_files};
+use godwit_model::server::ServerInfo;
 
 /// A dump that nobody has asked for so long holds too much that is not read.
 const ASKED_WITHIN: Duration = Duration::from_secs(10);

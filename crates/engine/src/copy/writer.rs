@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Copied, CopyContext, Job, ReadChunk};
 use crate::checkpoint::SavedChunk;
 use crate::destination::mysql::chunk::ChunkWriter;
-use crate::error::{Error, Result};
 use crate::plan::TablePlan;
 use crate::replicate::cascade::carry_out;
 use crate::replicate::dispatch::HandedOver;
+use godwit_model::error::{Error, Result};
 
 /// One writer.
 pub struct Writer {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::Beats;
 use super::table::{BEAT, RUN, definition};
-use crate::error::Result;
 use crate::plan::select::HEARTBEAT_TABLE;
 use crate::source::binlog::{RowDecoder, RowsEvent, TableMap};
+use godwit_model::error::Result;
 
 /// Listens to one stream of the log.
 #[derive(Debug)]

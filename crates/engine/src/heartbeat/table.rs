@@ -3,9 +3,9 @@
 //! One row a task and destination, so that tasks share it. `at` is for people; the engine reads `run` and `beat` only.
 
 use crate::plan::select::HEARTBEAT_TABLE;
-use crate::schema::definition::{Column, Generated, Kind, TableDefinition};
 use crate::sql;
 use crate::sql::{Name, Qualified, Sql};
+use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
 
 /// Places of the columns in the row image.
 pub const RUN: usize = 2;

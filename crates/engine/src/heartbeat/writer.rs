@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Beats, HeartbeatTable};
 use crate::checkpoint::{Claim, Record};
 use crate::connection::{Connector, Role};
-use crate::error::{Class, Context, Error, Result};
 use crate::progress::Progress;
 use crate::replicate::dispatch::Dispatcher;
 use crate::sql;
 use crate::sql::Queries;
+use godwit_model::error::{Class, Context, Error, Result};
 
 /// Locks of the source (a backup's, an ALTER's) are waited for this long; the server ends the statement then, so that no session of ours
 /// stays behind in its queue.

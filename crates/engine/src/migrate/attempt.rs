@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::checkpoint::{Record, Saved, TableStage};
-use crate::connection::{Connector, Role, ServerInfo};
+use crate::connection::{Connector, Role};
 use crate::destination::mysql::{Limits, SMALL_BYTES};
 use crate::entry::Task;
-use crate::error::{Error, Result};
 use crate::plan::select::Selection;
 use crate::plan::{Plan, TablePlan};
 use crate::precheck;
@@ -15,6 +14,8 @@ use crate::progress::Progress;
 use crate::replicate::cascade::Cascades;
 use crate::sql::Queries;
 use godwit_api::ConflictPolicy;
+use godwit_model::error::{Error, Result};
+use godwit_model::server::ServerInfo;
 
 /// A task that may be worked on: resolved, recorded, claimed.
 pub(super) struct Attempt<'a> {

@@ -7,18 +7,18 @@ use super::attempt::{Attempt, CASCADES, cascades, mode};
 use crate::checkpoint::Record;
 use crate::connection::{self, Connector, Role};
 use crate::entry::Task;
-use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::plan::mapping::NameRules;
 use crate::plan::select::Selection;
 use crate::precheck;
 use crate::progress::Progress;
-use crate::schema::definition::TableDefinition;
-use crate::source::position::Position;
 use crate::source::prepared;
 use crate::source::stream::replica_id;
 use crate::source::visibility;
 use godwit_api::Phase;
+use godwit_model::definition::TableDefinition;
+use godwit_model::error::{Error, Result};
+use godwit_model::position::Position;
 
 /// A new task: precheck, then everything that a resume needs is recorded. None: the precheck did not pass.
 pub(super) async fn begin<'a>(

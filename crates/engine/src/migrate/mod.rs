@@ -13,10 +13,10 @@ use super::checkpoint::{Record, Stage};
 use super::computing;
 use super::connection::Role;
 use super::entry::{Outcome, Task};
-use super::error::{Context, Error, Result};
 use super::progress::Progress;
 use godwit_api::Phase;
 use godwit_api::manifest::{resume_changes, resume_fingerprint};
+use godwit_model::error::{Context, Error, Result};
 
 /// What is done while [`Record::claim`] fails.
 const CLAIMING: &str = "claiming the task at the destination";

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use super::attempt::{Attempt, CASCADES, LOGGED, cascades, lower_case_table_names, mode};
 use crate::checkpoint::{Record, Saved, SavedTable};
-use crate::connection::{self, Connector, Role, ServerInfo};
+use crate::connection::{self, Connector, Role};
 use crate::copy::json_sample;
 use crate::entry::Task;
-use crate::error::{Error, Result};
 use crate::plan::mapping::NameRules;
 use crate::plan::resolve::resolve;
 use crate::plan::select::Selection;
 use crate::precheck;
 use crate::progress::Progress;
-use crate::source::position::{GtidPosition, MariaGtid, Position};
 use crate::source::same_log::{self, Found};
 use crate::source::stream::replica_id;
 use crate::source::visibility;
 use crate::sql::Queries;
+use godwit_model::error::{Error, Result};
+use godwit_model::position::{GtidPosition, MariaGtid, Position};
+use godwit_model::server::ServerInfo;
 
 /// A replica id of its own for the look at the log. Those of the dumps end in other bits.
 pub(super) const LOOKING: u32 = 0xfe;

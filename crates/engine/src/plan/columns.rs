@@ -1,7 +1,7 @@
 //! The columns of one table: which are read, under which names they arrive, and which of them identify a row.
 
-use crate::schema::definition::{Generated, Index, TableDefinition};
 use godwit_api::ColumnSelection;
+use godwit_model::definition::{Generated, Index, TableDefinition};
 
 use super::pattern::{Pattern, expand};
 use super::{ColumnPlan, JsonSides, is_range_safe};

@@ -1,10 +1,10 @@
 //! The names that objects get at the destination: renames, and the policy for upper and lower case.
 
-use crate::error::{Error, Result};
 use godwit_api::NameCase;
+use godwit_model::error::{Error, Result};
 
-use super::TableName;
 use super::pattern::{Pattern, expand};
+use godwit_model::names::TableName;
 
 /// How both servers treat the case of database and table names, and what the task asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,12 +16,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::connection::ServerInfo;
-use crate::schema::definition::{Column, Generated, Kind, TableDefinition};
 use crate::schema::view_session::ViewSession;
 use crate::value::json_paths::JsonPaths;
 use crate::value::json_types::JsonServer;
-pub use godwit_model::names::TableName;
+use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 /// Everything a task will do, resolved.
 #[derive(Debug, Clone)]

@@ -5,12 +5,13 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::statements::Statements;
-use super::{DatabasePlan, Plan, TableName, TablePlan};
-use crate::connection::ServerInfo;
-use crate::error::Result;
+use super::{DatabasePlan, Plan, TablePlan};
 use crate::schema::names::PlanNames;
 use crate::schema::view::{Definer, rewrite_view};
 use godwit_api::{API_VERSION, DefinerMode, MigrationTaskSpec};
+use godwit_model::error::Result;
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 /// Everything that will be done. Fields are only ever added.
 #[derive(Debug, Clone, Serialize)]
@@ -140,7 +141,7 @@ fn table(plan: &Plan, table: &TablePlan, statements: &Statements<'_>, chunk_byte
 
 /// Nothing where every column keeps its name.
 fn changed_columns(table: &TablePlan) -> Vec<PreviewColumn> {
-    use crate::schema::definition::Generated;
+    use godwit_model::definition::Generated;
     let plain = table.definition.columns.iter().filter(|column| column.generated == Generated::No).count();
     let written: Vec<_> = table.columns.iter().filter(|column| column.write).collect();
     if written.len() == plain && written.iter().all(|column| column.destination_name == column.column.name) {

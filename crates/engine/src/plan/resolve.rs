@@ -3,15 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
-use crate::schema::definition::TableDefinition;
 use crate::schema::view_session::ViewSession;
 use godwit_api::{DmlOperation, MigrationTaskSpec, MigrationType};
+use godwit_model::definition::TableDefinition;
+use godwit_model::error::{Error, Result};
 
 use super::columns::{Columns, choose};
 use super::select::{HEARTBEAT_TABLE, Selection, TableMatch};
 use super::unsupported::unsupported;
-use super::{DatabasePlan, DmlSelection, Plan, TableName, TablePlan, ViewPlan};
+use super::{DatabasePlan, DmlSelection, Plan, TablePlan, ViewPlan};
+use godwit_model::names::TableName;
 
 /// What the source holds, as far as the selection reaches.
 #[derive(Debug, Clone, Default)]

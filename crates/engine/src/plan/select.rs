@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::error::{Error, Result};
 use godwit_api::{DatabaseSelection, MigrationTaskSpec, TableSelection};
+use godwit_model::error::{Error, Result};
 
 use super::mapping::{NameRules, check_template};
 use super::pattern::Pattern;

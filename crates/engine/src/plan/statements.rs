@@ -1,14 +1,15 @@
 //! The statements that make a plan's objects at the destination: for the preview, and to know before the start that every
 //! definition can be written there.
 
-use super::{Plan, TableName, TablePlan, ViewPlan};
-use crate::connection::ServerInfo;
-use crate::error::Result;
+use super::{Plan, TablePlan, ViewPlan};
 use crate::schema::apply::{ViewStatement, table_statements};
 use crate::schema::names::PlanNames;
 use crate::schema::rewrite::{Engine, RewrittenTable};
 use crate::schema::view::{Definer, order_views, rewrite_view};
 use godwit_api::{DefinerMode, MigrationTaskSpec, TableEngine};
+use godwit_model::error::Result;
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 /// Makes the statements of one table after the other.
 pub struct Statements<'a> {

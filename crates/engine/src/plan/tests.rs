@@ -6,12 +6,12 @@ use super::mapping::NameRules;
 use super::resolve::{Catalog, CatalogDatabase, CatalogView, resolve};
 use super::select::{Selection, TRIAL_PREFIX, is_trial_database};
 use super::*;
-use crate::error::Result;
 use crate::fixture::{column, definition};
-use crate::schema::definition::{ForeignKey, Index, IndexPart};
 use godwit_api::manifest::resume_changes as changed;
 use godwit_api::manifest::resume_fingerprint;
 use godwit_api::{MigrationTaskSpec, NameCase};
+use godwit_model::definition::{ForeignKey, Index, IndexPart};
+use godwit_model::error::Result;
 
 const AS_SOURCE: NameRules = NameRules { source: 0, destination: 0, policy: NameCase::Default };
 
@@ -302,7 +302,7 @@ fn the_preview_shows_names_keys_and_statements() {
         "objects: [{database: shop, renameTo: new, tables: [{table: orders, renameTo: o2, columns: {rename: {code: name}}}]}]";
     let spec = spec(objects);
     let plan = plan(objects, AS_SOURCE, &catalog).unwrap();
-    let info = crate::connection::ServerInfo::parse("8.0.36");
+    let info = godwit_model::server::ServerInfo::parse("8.0.36");
     let preview = super::render::preview(&spec, &plan, &info, &info, 10_000);
     let text = preview.text();
     for part in [

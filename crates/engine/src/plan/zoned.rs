@@ -5,9 +5,9 @@
 //! computes a row again in another zone until it holds the source's value (`destination/mysql/zones.rs`).
 
 use super::{ColumnPlan, JsonSides, TablePlan};
-use crate::connection::ServerInfo;
-use crate::schema::definition::{Generated, Index, Kind};
 use crate::schema::zone::stored_columns;
+use godwit_model::definition::{Generated, Index, Kind};
+use godwit_model::server::ServerInfo;
 
 /// Places in the definition of those columns whose values arrive as the source has them.
 ///
@@ -62,7 +62,7 @@ pub(super) fn with_zoned(table: &TablePlan, destination: &ServerInfo) -> Option<
 mod tests {
     use super::*;
     use crate::fixture::{column, definition, table_plan};
-    use crate::schema::definition::{Column, ForeignKey, IndexPart, TableDefinition};
+    use godwit_model::definition::{Column, ForeignKey, IndexPart, TableDefinition};
 
     fn table(change: impl Fn(&mut TableDefinition), key: Kind) -> TablePlan {
         let day = Column { generated: Generated::Stored, ..column("day", Kind::Date) };

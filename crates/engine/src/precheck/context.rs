@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::connection::ServerInfo;
+use crate::plan::Plan;
 use crate::plan::select::Selection;
-use crate::plan::{Plan, TableName};
 use crate::replicate::cascade::Cascades;
-use crate::schema::definition::{Index, Kind};
 use crate::source::prepared::Undecided;
 use godwit_api::{MigrationTaskSpec, MigrationType};
+use godwit_model::definition::{Index, Kind};
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 use super::grants::Grants;
 use super::trial::Trial;

@@ -1,8 +1,8 @@
 //! What one check found.
 
-use crate::text::MOST;
 use godwit_api::{PrecheckItem, Verdict};
 use godwit_model::plain;
+use godwit_model::text::MOST;
 
 /// Verdict, what was seen, why it matters, and the statement that fixes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

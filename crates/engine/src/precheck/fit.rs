@@ -8,7 +8,7 @@
 use super::context::{ExistingColumn, ExistingTable};
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::schema::compare::normal_collation;
-use crate::schema::definition::{Column, Generated, Index, Kind};
+use godwit_model::definition::{Column, Generated, Index, Kind};
 
 /// Why the table does not take the rows, a sentence each; empty: it does.
 pub fn misfits(table: &TablePlan, existing: &ExistingTable) -> Vec<String> {
@@ -183,7 +183,7 @@ fn key_misfit(table: &TablePlan, existing: &ExistingTable) -> Option<String> {
     }
     let key: Vec<&str> = table.key.iter().map(|&place| table.columns[place].destination_name.as_str()).collect();
     let is_key = |index: &Index| {
-        let whole = |part: &crate::schema::definition::IndexPart| {
+        let whole = |part: &godwit_model::definition::IndexPart| {
             !part.nullable && part.prefix.is_none() && part.column.as_deref().is_some_and(|name| contains(&key, name))
         };
         index.unique && index.parts.len() == key.len() && index.parts.iter().all(whole)

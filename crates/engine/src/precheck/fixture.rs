@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::context::{Context, ExistingColumn, ExistingTable, Link, LogStatus, Product, Server, SourceObjects};
 use super::grants::Grants;
 use super::trial::Trial;
-use crate::connection::ServerInfo;
 use crate::fixture::{self, definition, table_plan};
 use crate::plan::mapping::NameRules;
 use crate::plan::select::Selection;
-use crate::plan::{DatabasePlan, Plan, TableName, TablePlan, ViewPlan};
-use crate::schema::definition::{Column, ForeignKey, Index, IndexPart, Kind, TableDefinition};
+use crate::plan::{DatabasePlan, Plan, TablePlan, ViewPlan};
 use godwit_api::{Destination, MigrationTaskSpec, MysqlDestination, MysqlEndpoint, NameCase, Source};
+use godwit_model::definition::{Column, ForeignKey, Index, IndexPart, Kind, TableDefinition};
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 pub const VIEW: &str = "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW `shop`.`totals` AS \
                     select `shop`.`orders`.`id` AS `id` from `shop`.`orders`";

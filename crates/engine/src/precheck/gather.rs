@@ -10,9 +10,8 @@ use super::read_server::{Link, connect, read_server};
 use super::trial::{self, Trial};
 use super::{Own, Trials};
 use super::{read_destination, read_source};
-use crate::connection::{Connector, ServerInfo};
+use crate::connection::Connector;
 use crate::copy::json_sample;
-use crate::error::{Class, Error, Result};
 use crate::plan::mapping::NameRules;
 use crate::plan::resolve::resolve;
 use crate::plan::select::Selection;
@@ -22,6 +21,8 @@ use crate::schema::read::list_tables;
 use crate::source::prepared::{self, Undecided};
 use crate::source::stream::replica_id;
 use godwit_api::{MigrationTaskSpec, MigrationType};
+use godwit_model::error::{Class, Error, Result};
+use godwit_model::server::ServerInfo;
 
 /// How far it came.
 pub enum Gathered {

@@ -1,6 +1,6 @@
 //! `SHOW GRANTS`, read: which privileges the account has where. Never kept as text: MariaDB prints the password's hash in it.
 
-use crate::quote::quote_identifier;
+use godwit_model::names::quote_identifier;
 use std::collections::BTreeSet;
 
 /// Privileges on everything by which an account gets more: other accounts, files of the server, the server itself.

@@ -20,11 +20,12 @@ pub mod trial;
 use std::collections::BTreeSet;
 
 use crate::connection::Connector;
-use crate::error::Result;
+use crate::plan::Plan;
 use crate::plan::select::Selection;
-use crate::plan::{Plan, TableName};
 use crate::progress::precheck_passed;
 use godwit_api::{MigrationTaskSpec, PrecheckItem, PrecheckStatus, Verdict};
+use godwit_model::error::Result;
+use godwit_model::names::TableName;
 
 use self::checks::CHECKS;
 use self::context::{Context, Server};

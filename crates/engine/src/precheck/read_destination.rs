@@ -8,17 +8,18 @@ use super::context::{Constraint, ExistingColumn, ExistingTable};
 use super::finding::some;
 use super::fit::misfits;
 use super::read_server::permitted;
-use crate::connection::ServerInfo;
-use crate::error::{Context, Error, Result};
 use crate::ownership;
+use crate::plan::Plan;
 use crate::plan::mapping::NameRules;
 use crate::plan::statements::Statements;
-use crate::plan::{Plan, TableName};
 use crate::schema::column_type::parse_column_type;
 use crate::schema::read::indexes_of;
 use crate::schema::view_session::unsayable;
 use crate::sql;
 use crate::sql::{Qualified, Queries, Quoted};
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 /// Tables and views of the planned names. Those that the task made itself are not looked into: after a restart there may be
 /// 10,000 of them.

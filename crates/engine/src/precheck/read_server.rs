@@ -8,10 +8,11 @@ use mysql_async::{Conn, Row};
 
 use super::context::{self, LogStatus, ManagedRetention, Product, Server};
 use super::grants::Grants;
-use crate::connection::{Connector, Role, ServerInfo, server_info};
-use crate::error::{Error, Result};
+use crate::connection::{Connector, Role, server_info};
 use crate::sql::{Queries, Statement};
 use godwit_api::Flavor;
+use godwit_model::error::{Error, Result};
+use godwit_model::server::ServerInfo;
 use std::fmt::Display;
 
 /// A connection and how it is.

@@ -5,13 +5,10 @@ use std::sync::Arc;
 use mysql_async::Conn;
 
 use super::context::SourceObjects;
-use crate::connection::ServerInfo;
-use crate::error::{Context, Result};
+use crate::plan::Plan;
 use crate::plan::resolve::{Catalog, CatalogDatabase, CatalogView};
 use crate::plan::select::Selection;
-use crate::plan::{Plan, TableName};
 use crate::replicate::cascade::Cascades;
-use crate::schema::definition::TableDefinition;
 use crate::schema::lexer::LexMode;
 use crate::schema::read::{ObjectKind, list_databases, list_tables, read_database, read_tables};
 use crate::schema::read_views::read_views;
@@ -19,6 +16,10 @@ use crate::schema::statement::{Statement, classify};
 use crate::schema::view_session::ViewSession;
 use crate::sql;
 use crate::sql::{Queries, Quoted};
+use godwit_model::definition::TableDefinition;
+use godwit_model::error::{Context, Result};
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 /// Reads the definitions of everything that is covered.
 ///

@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
-use crate::text::MOST;
 use godwit_api::{MigrationTaskStatus, Phase};
 use godwit_model::plain;
+use godwit_model::text::MOST;
 
 /// Bytes of a text, the longest first.
 const TEXT: [usize; 4] = [MOST, 1 << 10, 256, 64];

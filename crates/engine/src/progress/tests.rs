@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::plan::{DmlSelection, TableName, TablePlan};
-use crate::schema::definition::TableDefinition;
+use crate::plan::{DmlSelection, TablePlan};
+use godwit_model::definition::TableDefinition;
+use godwit_model::names::TableName;
 
 fn table(id: u32, name: &str, rows: u64) -> Arc<TablePlan> {
     let name = TableName { database: "shop".into(), table: name.into() };

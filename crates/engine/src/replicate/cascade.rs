@@ -13,11 +13,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Display;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
-use crate::plan::{Plan, TableName, TablePlan};
-use crate::schema::definition::{Column, ForeignKey, Kind};
-use crate::source::position::Position;
-use crate::value::{Row, RowBuilder};
+use crate::plan::{Plan, TablePlan};
+use godwit_model::definition::{Column, ForeignKey, Kind};
+use godwit_model::error::{Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::position::Position;
+use godwit_model::row::{Row, RowBuilder};
 
 /// InnoDB goes no deeper than 15 levels, old versions 255 (`FK_MAX_CASCADE_DEL`); a deeper one here is a circle.
 pub const DEEPEST: usize = 256;

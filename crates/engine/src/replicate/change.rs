@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::cascade::Cascade;
 use crate::plan::TablePlan;
-use crate::value::Row;
+use godwit_model::row::Row;
 
 /// One row change of a migrated table.
 #[derive(Debug, Clone)]

@@ -18,11 +18,12 @@ use super::change::{Change, ChangeKind};
 use super::drop_set::{DropSet, KeyHasher, Touched};
 pub use super::gate::Gate;
 use super::gate::{Collected, Steps};
-use crate::error::{Error, Result};
-use crate::plan::{Plan, TableName};
+use crate::plan::Plan;
 use crate::sizing::LogBudget;
-use crate::source::position::{Position, TransactionId};
-use crate::value::Row;
+use godwit_model::error::{Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::position::{Position, TransactionId};
+use godwit_model::row::Row;
 
 /// What a lane records: its position, and from where the log must be read again when prepared XA
 /// transactions wait for their decision.

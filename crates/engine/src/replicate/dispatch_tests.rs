@@ -3,8 +3,8 @@
 use super::*;
 use crate::fixture::{column, definition, plan_of, table_plan};
 use crate::replicate::change::Operation;
-use crate::schema::definition::Kind;
-use crate::value::RowBuilder;
+use godwit_model::definition::Kind;
+use godwit_model::row::RowBuilder;
 
 fn place(offset: u64) -> Position {
     Position { file: "b.000001".into(), offset, ..Position::default() }

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::value::Row;
+use godwit_model::row::Row;
 
 /// What a hash takes in a hash table, at the worst.
 const ENTRY_BYTES: usize = 40;
@@ -120,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::value::RowBuilder;
+    use godwit_model::row::RowBuilder;
 
     fn key(number: u16) -> Row {
         let mut builder = RowBuilder::default();

@@ -9,14 +9,15 @@ use std::collections::HashSet;
 
 use mysql_async::Conn;
 
-use crate::error::{Error, Result};
+use crate::plan::Plan;
 use crate::plan::select::Selection;
-use crate::plan::{Plan, TableName};
 use crate::progress::Progress;
 use crate::schema::lexer::{LexMode, TokenKind, tokens};
 use crate::schema::read::{ObjectKind, list_tables};
 use crate::schema::statement::{Ddl, DdlKind, Statement};
-use crate::text::without_values;
+use godwit_model::error::{Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::text::without_values;
 
 /// What becomes of a statement.
 #[derive(Debug, PartialEq, Eq)]

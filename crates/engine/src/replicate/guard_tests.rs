@@ -1,8 +1,8 @@
 use super::*;
-use crate::connection::ServerInfo;
 use crate::plan::mapping::NameRules;
 use crate::schema::statement::classify;
 use godwit_api::{MigrationTaskSpec, NameCase};
+use godwit_model::server::ServerInfo;
 
 /// What becomes of a statement on a source of this version when the database `shop` is migrated.
 fn judged(sql: &str, version: &str, thread_specific: bool) -> Passage {

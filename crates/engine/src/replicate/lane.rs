@@ -15,10 +15,10 @@ use super::change::{Change, ChangeKind, Counts, NetChanges};
 use super::dispatch::{Dispatcher, Gate, Item, Mark, Portion, Queue};
 use crate::destination::mysql::apply::Applier;
 use crate::destination::mysql::cascade::Step;
-use crate::error::Result;
 use crate::plan::Plan;
 use crate::progress::Progress;
-use crate::source::position::Position;
+use godwit_model::error::Result;
+use godwit_model::position::Position;
 
 /// A window holds no more bytes of changes than this.
 const WINDOW_BYTES: usize = 4 << 20;

@@ -6,11 +6,11 @@
 use mysql_async::Conn;
 
 use super::guard::Doubt;
-use crate::connection::ServerInfo;
-use crate::error::Result;
-use crate::plan::TableName;
 use crate::sql;
 use crate::sql::{Queries, Sql};
+use godwit_model::error::Result;
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 /// So many names are looked up for one statement; one with more is not proven.
 const NAMES: usize = 1000;

@@ -16,18 +16,19 @@ use super::dispatch::Dispatcher;
 use super::guard::Guard;
 use super::proof;
 use super::reading::{Readings, mode_of};
-use crate::connection::{Connector, Role, ServerInfo};
-use crate::error::{Class, Error, Result};
+use crate::connection::{Connector, Role};
 use crate::heartbeat::Listener;
 use crate::live::Live;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::source::binlog::{Decoder, Event, RawEvent, RowsEvent};
 use crate::source::dump::LogEvent;
-use crate::source::position::Position;
 use crate::source::same_log;
 use crate::source::stream::{Follow, LogStream};
 use crate::source::visibility;
+use godwit_model::error::{Class, Error, Result};
+use godwit_model::position::Position;
+use godwit_model::server::ServerInfo;
 
 /// The position in the report is refreshed this often.
 const REPORT_EVERY: Duration = Duration::from_millis(250);

@@ -9,15 +9,16 @@ use std::collections::HashMap;
 
 use mysql_async::Conn;
 
-use crate::connection::{Connector, Role, ServerInfo};
-use crate::error::Result;
+use crate::connection::{Connector, Role};
 use crate::schema::charset::{MultiByte, in_utf8, names_beyond_ascii};
 use crate::schema::lexer::LexMode;
 use crate::schema::statement::{Ddl, DdlKind, Statement, classify};
 use crate::source::binlog::{Event, Query};
 use crate::sql;
-use crate::sql::words::word;
 use crate::sql::{Hex, Queries};
+use godwit_model::error::Result;
+use godwit_model::server::ServerInfo;
+use godwit_model::words::word;
 
 /// Translations are remembered up to this number.
 const KEPT: usize = 10_000;

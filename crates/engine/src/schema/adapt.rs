@@ -3,13 +3,13 @@
 #[path = "adapt_literals.rs"]
 mod literals;
 
-use crate::connection::{Flavor, ServerInfo};
-use crate::error::{Error, Result};
-use crate::quote::quote_identifier;
 use crate::schema::collation::{default_collation, destination_collation};
 use crate::schema::create::{CreateTable, Item, ItemKind};
 use crate::schema::edit::Edits;
 use crate::schema::lexer::TokenKind;
+use godwit_model::error::{Error, Result};
+use godwit_model::names::quote_identifier;
+use godwit_model::server::{Flavor, ServerInfo};
 
 /// The adapted definition.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,11 +5,11 @@
 //! keeps; so it is said in UTF-8, in another character set by CONVERT, and bytes that are no text as `X'E9'`.
 
 use super::Adapter;
-use crate::error::{Error, Result};
 use crate::schema::create::Item;
 use crate::schema::edit::quote_string;
 use crate::schema::exact::{decode, hex, introducer, is_utf8_name, literal_bytes};
 use crate::schema::lexer::TokenKind;
+use godwit_model::error::{Error, Result};
 
 impl Adapter<'_> {
     /// Replaces literals with introducers in expressions; partition bounds MariaDB prints in the same way itself.
@@ -61,9 +61,9 @@ impl Adapter<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::adapt_for;
-    use crate::connection::ServerInfo;
+    use godwit_model::server::ServerInfo;
 
-    fn adapted(expression: &str) -> crate::error::Result<String> {
+    fn adapted(expression: &str) -> godwit_model::error::Result<String> {
         let create = format!(
             "CREATE TABLE `t` (\n  `s` varchar(9),\n  `g` varchar(9) GENERATED ALWAYS AS ({expression}) STORED\n) ENGINE=InnoDB"
         );

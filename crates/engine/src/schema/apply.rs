@@ -5,14 +5,12 @@
 
 use mysql_async::Conn;
 
-use crate::connection::{STRICT_SQL_MODE, ServerInfo, server_info};
-use crate::error::{Class, Context, Error, Result};
-use crate::plan::{DatabasePlan, TableName, TablePlan};
+use crate::connection::{STRICT_SQL_MODE, server_info};
+use crate::plan::{DatabasePlan, TablePlan};
 use crate::schema::adapt::adapt_for;
 use crate::schema::collation::destination_collation;
 use crate::schema::compare_texts::generated_of;
 use crate::schema::create::CreateTable;
-use crate::schema::definition::{Generated, Index, TableDefinition};
 use crate::schema::lexer::TokenKind;
 use crate::schema::names::PlanNames;
 use crate::schema::read::rows;
@@ -20,8 +18,12 @@ use crate::schema::rewrite::{Deferred, DeferredKind, Engine, RewrittenTable, Tab
 use crate::schema::view_session::{CreateError, ViewSession, create_in_session};
 use crate::sql;
 use crate::sql::single::Single;
-use crate::sql::words::word;
 use crate::sql::{Name, Queries, Quoted, Sql};
+use godwit_model::definition::{Generated, Index, TableDefinition};
+use godwit_model::error::{Class, Context, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
+use godwit_model::words::word;
 
 /// Settings that some servers lack and some accounts may not change; each has its own statement.
 const WHERE_POSSIBLE: &[&str] = &[
@@ -288,7 +290,7 @@ pub async fn create_views(
 mod tests {
     use super::*;
     use crate::fixture;
-    use crate::schema::definition::{Column, Kind};
+    use godwit_model::definition::{Column, Kind};
 
     #[test]
     fn indexes_that_come_at_once() {

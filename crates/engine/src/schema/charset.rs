@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use crate::quote::quote_identifier;
 use crate::schema::lexer::{LexMode, TokenKind, tokens, unquote};
+use godwit_model::names::quote_identifier;
 
 /// Character sets whose characters can hold ASCII bytes; in all others an ASCII byte is itself. (MySQL source,
 /// `strings/ctype-*.c`: `ismbchar`.)

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::TableName;
 use crate::schema::statement::{DdlKind, Statement, classify};
+use godwit_model::names::TableName;
 
 fn mode(charset: MultiByte) -> LexMode {
     LexMode { charset, ..LexMode::default() }

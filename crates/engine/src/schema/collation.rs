@@ -1,7 +1,7 @@
 //! Collations that servers do not share.
 
-use crate::connection::{Flavor, ServerInfo};
-use crate::error::{Error, Result};
+use godwit_model::error::{Error, Result};
+use godwit_model::server::{Flavor, ServerInfo};
 
 /// The collation that a server means when a definition names only the character set. Servers print the
 /// collation only when it is not this one (MySQL 8.0 always for utf8mb4), and the destination's default may be

@@ -1,8 +1,8 @@
 //! `information_schema.columns.column_type` to [`Kind`].
 
-use crate::schema::definition::Kind;
 use crate::schema::exact::literal_bytes;
 use crate::schema::lexer::{LexMode, Token, TokenKind, string_value, tokens};
+use godwit_model::definition::Kind;
 
 /// Reads a column type; None for a type that this version cannot carry.
 ///

@@ -1,8 +1,8 @@
 //! Whether a destination table has what was meant: the verification of schemas.
 
-use crate::plan::TableName;
-use crate::schema::definition::{Column, ForeignKey, Index, Kind, TableDefinition};
 use crate::schema::names::NameMap;
+use godwit_model::definition::{Column, ForeignKey, Index, Kind, TableDefinition};
+use godwit_model::names::TableName;
 
 /// Differences between a source table, seen through the names of a task, and a destination table; a sentence each.
 /// `indexes`: also secondary indexes and foreign keys, which come after the rows.
@@ -77,7 +77,7 @@ fn is_json_pair(source: &Kind, destination: &Kind) -> bool {
 
 /// `utf8_bin` and `utf8mb3_bin`, `utf8mb4_0900_ai_ci` and its MariaDB counterpart, are the same.
 pub fn normal_collation(collation: &str) -> String {
-    let mariadb = crate::connection::ServerInfo::parse("11.4.5-MariaDB");
+    let mariadb = godwit_model::server::ServerInfo::parse("11.4.5-MariaDB");
     let collation = collation.strip_prefix("utf8_").map_or_else(|| collation.to_owned(), |rest| format!("utf8mb3_{rest}"));
     let mapped = crate::schema::collation::destination_collation(&collation, &mariadb).unwrap_or(collation);
     // MariaDB's information_schema leaves the character set off some collation names.
@@ -172,8 +172,8 @@ fn foreign_key_difference(expected: &ForeignKey, destination: &TableDefinition) 
 mod tests {
     use super::*;
     use crate::fixture;
-    use crate::schema::definition::IndexPart;
     use crate::schema::names::SameNames;
+    use godwit_model::definition::IndexPart;
 
     fn table() -> TableDefinition {
         let column = |name: &str, column_type: &str, kind: Kind| Column {

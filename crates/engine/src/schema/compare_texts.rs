@@ -7,17 +7,17 @@
 
 use std::ops::Range;
 
-use crate::connection::ServerInfo;
-use crate::plan::TableName;
 use crate::schema::adapt::adapt_for;
 use crate::schema::compare_words::{Strictness, Word, same_words, words};
 use crate::schema::complete::default_of;
 use crate::schema::create::{CreateTable, Item, ItemKind};
-use crate::schema::definition::TableDefinition;
 use crate::schema::exact::{hex, literal_bytes};
 use crate::schema::lexer::{LexMode, TokenKind, tokens};
 use crate::schema::names::NameMap;
 use crate::schema::rewrite::{Engine, TableRewrite, rewrite_create_table};
+use godwit_model::definition::TableDefinition;
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 /// Something that reads otherwise. None: it is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]

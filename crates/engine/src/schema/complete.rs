@@ -8,16 +8,16 @@
 
 use mysql_async::Conn;
 
-use crate::connection::ServerInfo;
-use crate::error::{Context, Error, Result};
-use crate::plan::TableName;
 use crate::schema::create::{CreateTable, ItemKind};
-use crate::schema::definition::{Column, Kind, TableDefinition};
 use crate::schema::edit::{Edits, quote_string};
 use crate::schema::exact::{decode, hex, introducer, is_utf8_name, literal_bytes, unhex};
 use crate::schema::lexer::TokenKind;
 use crate::sql;
 use crate::sql::{Name, Qualified, Queries, Sql};
+use godwit_model::definition::{Column, Kind, TableDefinition};
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 /// Asks for what `definition` shows in part only, and puts it there.
 ///

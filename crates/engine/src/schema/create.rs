@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::error::{Error, Result};
 use crate::schema::lexer::{LexMode, Token, TokenKind, tokens};
+use godwit_model::error::{Error, Result};
 
 /// A `CREATE TABLE`, taken apart into ranges of its tokens.
 #[derive(Debug)]

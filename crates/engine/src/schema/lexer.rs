@@ -8,8 +8,8 @@
 
 use std::ops::Range;
 
-use crate::connection::{Flavor, ServerInfo};
 use crate::schema::charset::MultiByte;
+use godwit_model::server::{Flavor, ServerInfo};
 
 /// What changes how bytes are read: a part of `sql_mode`, and who executes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

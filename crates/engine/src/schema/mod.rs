@@ -19,7 +19,6 @@ pub mod compare_texts;
 mod compare_words;
 mod complete;
 pub mod create;
-pub use godwit_model::definition;
 pub mod edit;
 pub mod exact;
 pub mod lexer;

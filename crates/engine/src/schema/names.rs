@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::plan::{Plan, TableName, TablePlan};
+use crate::plan::{Plan, TablePlan};
+use godwit_model::names::TableName;
 
 /// Source names to destination names. Databases and tables compare exactly, columns in any case, as servers do.
 pub trait NameMap {
@@ -49,7 +50,7 @@ impl PlanNames {
     /// Indexes a plan. A column is left out when it is neither read nor generated: generated columns are
     /// computed by the destination and therefore need not be read.
     pub fn new(plan: &Plan) -> Self {
-        use crate::schema::definition::Generated;
+        use godwit_model::definition::Generated;
         let mut names = Self {
             databases: plan.databases.iter().map(|d| (d.source.clone(), d.destination.clone())).collect(),
             views: plan.views.iter().map(|v| (v.source.clone(), v.destination.clone())).collect(),

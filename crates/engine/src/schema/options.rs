@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use crate::error::Result;
-use crate::plan::TableName;
-use crate::quote::{quote_identifier, quote_qualified};
 use crate::schema::create::split_list;
 use crate::schema::lexer::TokenKind;
 use crate::schema::rewrite::{Engine, Rewriter};
+use godwit_model::error::Result;
+use godwit_model::names::TableName;
+use godwit_model::names::{quote_identifier, quote_qualified};
 
 /// Edits what stands after the column list: engine, places on disk, partition expressions.
 pub(super) fn rewrite(table: &mut Rewriter) -> Result<()> {

@@ -11,16 +11,17 @@ use std::fmt::Display;
 use mysql_async::prelude::FromRow;
 use mysql_async::{Conn, Value};
 
-use crate::connection::{ServerInfo, server_info};
-use crate::error::{Context, Error, Result};
-use crate::plan::TableName;
+use crate::connection::server_info;
 use crate::schema::column_type::parse_column_type;
 use crate::schema::complete::complete;
 use crate::schema::create::{CreateTable, ItemKind};
-use crate::schema::definition::{Column, ForeignKey, Generated, Index, IndexPart, TableDefinition};
 use crate::schema::exact::{ExactText, exact_text};
 use crate::sql;
 use crate::sql::{Qualified, Queries, Quoted, Sql, Statement};
+use godwit_model::definition::{Column, ForeignKey, Generated, Index, IndexPart, TableDefinition};
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 /// Up to this many tables of a database are asked for by name; MySQL 5.7 opens every table of the database for
 /// a longer list anyway.

@@ -2,13 +2,13 @@
 
 use mysql_async::Conn;
 
-use crate::error::{Context, Error, Result};
-use crate::plan::TableName;
 use crate::schema::apply::ObjectFailure;
 use crate::schema::read::{ObjectKind, bytes_at, list_tables, prepare_session};
 use crate::schema::view_session::{ViewSession, decode_view};
 use crate::sql;
 use crate::sql::{Qualified, Queries};
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
 
 /// A view as the server shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,15 +5,15 @@
 
 use std::collections::HashSet;
 
-use crate::error::{Context, Error, Result};
-use crate::plan::TableName;
-use crate::quote::{quote_identifier, quote_qualified};
 use crate::schema::create::{CreateTable, IndexClass, Item, ItemKind};
 use crate::schema::edit::Edits;
 use crate::schema::lexer::TokenKind;
 use crate::schema::names::NameMap;
 use crate::schema::options;
 use crate::sql::single::Single;
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::names::{quote_identifier, quote_qualified};
 
 /// The destination table's engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

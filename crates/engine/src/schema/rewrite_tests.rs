@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::quote::quote_identifier;
 use crate::schema::lexer::{LexMode, tokens};
 use crate::schema::names::SameNames;
+use godwit_model::names::quote_identifier;
 
 const CORPUS: [&str; 4] = [
     include_str!("corpus/mysql57.sql"),

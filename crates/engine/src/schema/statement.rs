@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use crate::plan::TableName;
 use crate::schema::lexer::LexMode;
 use crate::schema::statement_parse::Parser;
+use godwit_model::names::TableName;
 
 /// A classified statement.
 #[derive(Debug, Clone, PartialEq, Eq)]

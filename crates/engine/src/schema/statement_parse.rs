@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::plan::TableName;
 use crate::schema::lexer::{LexMode, Token, TokenKind, string_value, tokens};
 use crate::schema::statement::{Ddl, DdlKind, NameRef, NameRole, Statement, xid_key};
+use godwit_model::names::TableName;
 
 pub(super) struct Parser<'a> {
     pub(super) sql: &'a [u8],

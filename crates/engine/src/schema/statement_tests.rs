@@ -1,5 +1,5 @@
 use super::*;
-use crate::connection::ServerInfo;
+use godwit_model::server::ServerInfo;
 
 fn of(sql: &str) -> Statement {
     classify(sql.as_bytes(), "d", &LexMode::default())

@@ -5,15 +5,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::error::{Context, Error, Result};
-use crate::plan::TableName;
-use crate::quote::{quote_identifier, quote_qualified};
 use crate::schema::create::excerpt;
 use crate::schema::edit::Edits;
 use crate::schema::lexer::{LexMode, Token, TokenKind, tokens};
 use crate::schema::names::NameMap;
 use crate::schema::read::is_system_database;
 use crate::sql::single::Single;
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::names::{quote_identifier, quote_qualified};
 
 /// What becomes of a view's definer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

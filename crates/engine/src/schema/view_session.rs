@@ -8,16 +8,16 @@
 use mysql_async::Conn;
 use serde::Serialize;
 
-use crate::connection::{Flavor, ServerInfo};
-use crate::error::{Class, Error, Result};
-use crate::plan::TableName;
 use crate::schema::apply::ViewStatement;
 use crate::schema::collation::destination_collation;
 use crate::schema::exact::{ExactText, exact_text, hex, introduced_as_hex, is_utf8_name, unhex};
 use crate::sql;
 use crate::sql::single::Single;
-use crate::sql::words::Word;
 use crate::sql::{Hex, Queries};
+use godwit_model::error::{Class, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::server::{Flavor, ServerInfo};
+use godwit_model::words::Word;
 
 /// `character_set_client` and `collation_connection` of a view.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -1,8 +1,8 @@
 //! Expressions whose value depends on the session's time zone.
 
 use super::create::{CreateTable, ItemKind};
-use super::definition::{Column, Generated, Kind, TableDefinition};
 use super::lexer::TokenKind;
+use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
 
 /// Functions that answer by the session's time zone.
 const FUNCTIONS: &[&str] = &["FROM_UNIXTIME", "UNIX_TIMESTAMP", "CONVERT_TZ"];

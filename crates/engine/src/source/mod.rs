@@ -6,5 +6,3 @@ pub mod prepared;
 pub mod same_log;
 pub mod stream;
 pub mod visibility;
-
-pub use godwit_model::position;

@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use mysql_async::Conn;
 
 use super::binlog::{Decoder, Event, TransactionStart};
-use super::position::{GtidPosition, GtidSet, Position, TransactionId};
 use super::stream::{Follow, LogStream};
 use super::visibility;
-use crate::connection::{Connector, Role, ServerInfo};
-use crate::error::Result;
+use crate::connection::{Connector, Role};
 use crate::schema::lexer::LexMode;
 use crate::schema::statement::{Statement, classify};
 use crate::sql::Queries;
+use godwit_model::error::Result;
+use godwit_model::position::{GtidPosition, GtidSet, Position, TransactionId};
+use godwit_model::server::ServerInfo;
 
 /// Most are decided within milliseconds; the others are looked for in the log.
 const DECIDED_WITHIN: Duration = Duration::from_secs(1);

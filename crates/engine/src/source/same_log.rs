@@ -5,11 +5,12 @@
 //! taken up looks at that place before it writes anything.
 
 use super::binlog::RawEvent;
-use super::position::{LastEvent, Position, compare_files};
 use super::stream::{Follow, LogStream};
 use super::visibility;
-use crate::connection::{Connector, Role, ServerInfo};
-use crate::error::{Class, Error, Result};
+use crate::connection::{Connector, Role};
+use godwit_model::error::{Class, Error, Result};
+use godwit_model::position::{LastEvent, Position, compare_files};
+use godwit_model::server::ServerInfo;
 
 /// Of a larger event the beginning tells it from others.
 const HASHED_BYTES: usize = 4096;

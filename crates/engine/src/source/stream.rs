@@ -8,11 +8,12 @@ use mysql_common::packets::binlog_request::BinlogRequest;
 use super::binlog::{LogOffset, Rotate};
 use super::dump::sids::sids;
 use super::dump::{Dump, LogEvent};
-use super::position::{GtidPosition, GtidSet, Position};
-use crate::connection::{Connector, Role, ServerInfo};
-use crate::error::{Context, Error, Result};
+use crate::connection::{Connector, Role};
 use crate::sql;
 use crate::sql::{Queries, Quoted, Sql};
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::position::{GtidPosition, GtidSet, Position};
+use godwit_model::server::ServerInfo;
 
 /// The source sends a heartbeat when it has nothing else to say for this long. Not less than a second: MySQL 5.7 and 8.0 compare
 /// whole seconds, and would send one for every event that they pass by (seen on 5.7.22 and 8.0.15: 1.4 million of them).

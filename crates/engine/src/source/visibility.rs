@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use mysql_async::{Conn, Row as SqlRow};
 
-use super::position::{GtidPosition, Position};
-use crate::connection::ServerInfo;
-use crate::error::{Error, Result};
 use crate::sql;
 use crate::sql::{Queries, Quoted};
+use godwit_model::error::{Error, Result};
+use godwit_model::position::{GtidPosition, Position};
+use godwit_model::server::ServerInfo;
 
 /// What the source offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_answer_is_not_waited_for() {
         let silent = answered_within(Duration::from_millis(20), std::future::pending::<Result<()>>()).await.unwrap_err();
-        assert_eq!(silent.class(), crate::error::Class::Connection);
+        assert_eq!(silent.class(), godwit_model::error::Class::Connection);
         assert!(answered(async { Ok(1) }).await.is_ok());
     }
 }

@@ -14,8 +14,6 @@ pub mod single;
 mod text;
 mod tokens;
 
-pub use godwit_model::words;
-
 pub use failure::{Answer, Failure};
 pub use queries::{Queries, Statement, no_answer};
 pub use text::{Hex, Mark, Name, Part, Qualified, Quoted, Sql, places};

@@ -184,7 +184,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::error::{Class, Error};
+    use godwit_model::error::{Class, Error};
 
     fn framed(number: u8, payload: &[u8]) -> Vec<u8> {
         [&(payload.len() as u32).to_le_bytes()[..3], &[number], payload].concat()

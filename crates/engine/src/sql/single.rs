@@ -8,11 +8,11 @@
 use mysql_async::Conn;
 
 use super::tokens::Text;
-use crate::error::Result;
-use crate::plan::TableName;
 use crate::schema::lexer::TokenKind;
 use crate::sql;
 use crate::sql::{Hex, Queries};
+use godwit_model::error::Result;
+use godwit_model::names::TableName;
 
 /// One statement about one object.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,17 +3,18 @@
 use proptest::prelude::*;
 
 use super::single::{Single, whole_characters};
-use super::words::{is_exact_number, is_number, is_word};
 use crate::fixture;
-use crate::plan::{ColumnPlan, JsonSides, TableName};
-use crate::quote::{quote_identifier, quote_qualified};
-use crate::schema::definition::Kind;
+use crate::plan::{ColumnPlan, JsonSides};
 use crate::schema::edit::quote_string;
 use crate::schema::lexer::{LexMode, TokenKind, tokens};
 use crate::sql;
 use crate::sql::{Name, Qualified, Quoted, Sql};
 use crate::value::json_types::JsonServer;
 use crate::value::literal::{push_compare_literal, push_identity, push_insert_literal};
+use godwit_model::definition::Kind;
+use godwit_model::names::TableName;
+use godwit_model::names::{quote_identifier, quote_qualified};
+use godwit_model::words::{is_exact_number, is_number, is_word};
 
 fn object() -> TableName {
     TableName { database: "d".into(), table: "t".into() }
@@ -146,7 +147,7 @@ fn numbers_are_numbers() {
 const SERVERS: [JsonServer; 3] = [JsonServer::Text, JsonServer::MySql57 { measures: true }, JsonServer::MySql8021];
 
 /// Every kind of column whose literal is not plain text, and those with an introducer.
-fn columns() -> Vec<crate::schema::definition::Column> {
+fn columns() -> Vec<godwit_model::definition::Column> {
     let kinds = [
         Kind::Int { unsigned: false },
         Kind::Decimal { precision: 10, scale: 2 },

@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use super::words::{Word, is_number};
-use crate::plan::TableName;
+use godwit_model::names::TableName;
+use godwit_model::words::{Word, is_number};
 
 /// A statement, a part of one, or several that travel in one packet: bytes, because literals hold values in the character sets of their columns.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]

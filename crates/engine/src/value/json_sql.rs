@@ -10,7 +10,7 @@ use super::json_nodes::MAX_DEPTH;
 use super::json_types::{JsonServer, MARK, is_typed, number_end, plain, skip_string};
 use crate::sql;
 use crate::sql::Sql;
-use crate::sql::words::{is_exact_number, is_number};
+use godwit_model::words::{is_exact_number, is_number};
 
 /// The text of a SELECT as MySQL 8.0 and later would print the same document, where 5.7 prints it otherwise: the line breaks
 /// of long binary values, which are no JSON, and the double -0, which a parser would take for the integer 0.

@@ -21,10 +21,10 @@ use std::borrow::Cow;
 
 use super::json_nodes::{Node, nodes, places};
 use super::json_paths::{DOUBTFUL, JsonPaths};
-use crate::connection::{Flavor, ServerInfo};
-use crate::error::{Error, Result};
 use crate::sql;
 use crate::sql::{Quoted, Sql};
+use godwit_model::error::{Error, Result};
+use godwit_model::server::{Flavor, ServerInfo};
 
 /// Begins a document with types, and each of its values that has one. No JSON text holds it outside strings.
 pub const MARK: u8 = b'#';

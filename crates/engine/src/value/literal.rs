@@ -3,15 +3,15 @@
 //! Statements run on a `Role::Write` connection (`SET NAMES binary`): a quoted string is bytes, and bytes
 //! are stored as they are after a check that they are well formed in the column's character set.
 
-use super::CellRef;
 use super::json_identity::push_types_condition;
 use super::json_sql;
 use super::json_types::{self, JsonServer};
 use crate::plan::ColumnPlan;
-use crate::schema::definition::{Column, Kind};
 use crate::sql;
-use crate::sql::words::{Word, is_word};
 use crate::sql::{Name, Sql};
+use godwit_model::definition::{Column, Kind};
+use godwit_model::row::CellRef;
+use godwit_model::words::{Word, is_word};
 
 /// The value of a BIT column as a number.
 fn bits(bytes: &[u8]) -> u64 {

@@ -27,8 +27,6 @@ pub mod json_types;
 pub mod literal;
 pub mod read;
 
-pub use godwit_model::row::{CellRef, Row, RowBuilder};
-
 /// Text of a double: exponent form so that a server reads it as an approximate number, shortest digits
 /// that read back to the same bits.
 pub fn float_text(out: &mut Vec<u8>, value: f64) {

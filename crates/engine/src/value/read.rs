@@ -5,15 +5,16 @@
 
 use mysql_async::Value;
 
+use super::float_text;
 use super::json_paths::JsonPaths;
 use super::json_sql::mended;
 use super::json_types::typed;
-use super::{RowBuilder, float_text};
-use crate::error::{Error, Result};
-use crate::schema::definition::{Column, Kind};
 use crate::sql;
-use crate::sql::words::is_exact_number;
 use crate::sql::{Name, Sql};
+use godwit_model::definition::{Column, Kind};
+use godwit_model::error::{Error, Result};
+use godwit_model::row::RowBuilder;
+use godwit_model::words::is_exact_number;
 
 /// What to select for a column so that [`push_value`] can read it: ENUM and SET travel as numbers.
 pub fn select_expression(name: &str, kind: &Kind) -> Sql {

@@ -16,10 +16,10 @@ use super::progress::{TableProgress, bound_from_text};
 use super::run::{Piece, Shape, TableRun, Ticket};
 use super::session::{Patience, Session};
 use crate::copy::range::{KeyBound, Side, read_boundary};
-use crate::error::{Class, Error, Result};
 use crate::plan::TablePlan;
-use crate::schema::definition::Kind;
 use crate::sql::Queries;
+use godwit_model::definition::Kind;
+use godwit_model::error::{Class, Error, Result};
 
 /// Rows in a piece at most.
 const PIECE_ROWS: u64 = 100_000;

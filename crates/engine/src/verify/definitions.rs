@@ -7,18 +7,20 @@ use mysql_async::Conn;
 use tokio_util::sync::CancellationToken;
 
 use super::session::{Patience, Session};
-use crate::connection::{Connector, Role, ServerInfo, server_info};
-use crate::error::Result;
-use crate::plan::{Plan, TableName, TablePlan, ViewPlan};
+use crate::connection::{Connector, Role, server_info};
+use crate::plan::{Plan, TablePlan, ViewPlan};
 use crate::schema::compare::{differences, normal_collation};
 use crate::schema::compare_texts::{TextDifference, same_view, text_differences};
-use crate::schema::definition::{Index, TableDefinition};
 use crate::schema::names::{NameMap, PlanNames};
 use crate::schema::read::read_tables;
 use crate::schema::read_views::{ViewDefinition, read_views};
 use crate::schema::view::{Definer, rewrite_view};
 use crate::schema::view_session::ViewSession;
 use godwit_api::verification::SchemaDifference;
+use godwit_model::definition::{Index, TableDefinition};
+use godwit_model::error::Result;
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 /// Tables whose definitions are held at once.
 const BATCH: usize = 200;

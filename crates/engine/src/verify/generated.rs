@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::plan::{ColumnPlan, JsonSides, TablePlan};
-use crate::schema::definition::Generated;
 use crate::value::json_paths::JsonPaths;
+use godwit_model::definition::Generated;
 
 /// The table with its generated columns among those that are read, as far as the destination has them. Their names are those of the
 /// source: a generated column cannot be renamed.
@@ -40,7 +40,7 @@ pub fn with_generated(table: &Arc<TablePlan>, is_there: impl Fn(&str) -> bool) -
 mod tests {
     use super::*;
     use crate::fixture::{column, definition, table_plan};
-    use crate::schema::definition::{Column, Kind};
+    use godwit_model::definition::{Column, Kind};
 
     #[test]
     fn generated_columns_are_read_where_the_destination_has_them() {

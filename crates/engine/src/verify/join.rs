@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::run::TableRun;
-use crate::value::Row;
+use godwit_model::row::Row;
 
 /// What an entry costs beside the bytes of its key.
 const ENTRY_OVERHEAD: usize = 112;
@@ -96,9 +96,9 @@ pub(super) mod tests {
     use super::*;
     use crate::fixture::{column, definition, table_plan};
     use crate::plan::TablePlan;
-    use crate::schema::definition::Kind;
-    use crate::value::RowBuilder;
     use crate::verify::run::{Piece, Shape};
+    use godwit_model::definition::Kind;
+    use godwit_model::row::RowBuilder;
 
     /// `id INT PRIMARY KEY, v VARBINARY`
     pub(in crate::verify) fn two_columns() -> Arc<TablePlan> {

@@ -16,8 +16,8 @@ use super::session::Sessions;
 use super::settle::counts_under;
 use super::streams::Streams;
 use super::{Context, text};
-use crate::error::{Error, Result};
-use crate::value::Row;
+use godwit_model::error::{Error, Result};
+use godwit_model::row::Row;
 
 /// A digest for so many of the bytes that may be held; a map of them takes up to 100 bytes each.
 const BYTES_A_DIGEST: usize = 16;

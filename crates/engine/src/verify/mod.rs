@@ -42,7 +42,6 @@ pub use progress::{Counts, TableProgress, VerifyProgress};
 
 use crate::computing;
 use crate::connection::{Connector, Role};
-use crate::error::Result;
 use crate::group::Group;
 use crate::plan::pattern::Pattern;
 use crate::plan::{Plan, TablePlan};
@@ -50,6 +49,7 @@ use crate::throttle::Throttle;
 use cut::Cutter;
 use godwit_api::report::VerifyReport;
 use godwit_api::verification::Difference;
+use godwit_model::error::Result;
 use repair::Repairer;
 use run::{TableRun, Ticket};
 use session::{Session, Sessions};

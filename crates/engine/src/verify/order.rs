@@ -7,14 +7,14 @@
 use mysql_async::Conn;
 
 use crate::copy::range::{KeyBound, range_places};
-use crate::error::{Error, Result};
 use crate::plan::TablePlan;
-use crate::schema::definition::{Column, Kind};
 use crate::sql;
-use crate::sql::words::Word;
 use crate::sql::{Hex, Queries, Sql};
-use crate::value::CellRef;
 use crate::value::literal::push_compare_literal;
+use godwit_model::definition::{Column, Kind};
+use godwit_model::error::{Error, Result};
+use godwit_model::row::CellRef;
+use godwit_model::words::Word;
 
 /// A column of the destination as information_schema has it.
 pub struct DestinationColumn {

@@ -3,9 +3,9 @@
 use mysql_async::{Row, Value};
 
 use crate::connection::{Connector, Role, is_access_denied, server_info};
-use crate::error::Result;
 use crate::sql::Queries;
 use godwit_api::status::Position;
+use godwit_model::error::Result;
 
 /// The source's position: GTID set first, then file and offset. None when the account may not see it or
 /// there is no binary log.

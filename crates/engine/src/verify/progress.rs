@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::copy::range::KeyBound;
-use crate::value::Row;
 use godwit_api::verification::{Difference, TableVerification};
+use godwit_model::row::Row;
 
 /// All tables that have got anywhere.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -109,7 +109,7 @@ pub(super) fn bound_from_text(text: &str) -> Option<KeyBound> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::RowBuilder;
+    use godwit_model::row::RowBuilder;
 
     #[test]
     fn bounds_survive_as_text() {

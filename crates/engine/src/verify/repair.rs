@@ -16,12 +16,12 @@ use crate::connection::STATEMENTS_OF_TEXT;
 use crate::copy::range::{CONDITION_BYTES, Side, batches, keys_condition};
 use crate::destination::mysql::zones::{self, Zones};
 use crate::destination::mysql::{column_list, refusal};
-use crate::error::{Class, Error, Result};
 use crate::plan::TablePlan;
 use crate::sql;
 use crate::sql::{Failure, Queries, Sql};
-use crate::value::Row;
 use crate::value::literal::{push_identity, push_insert_literal};
+use godwit_model::error::{Class, Error, Result};
+use godwit_model::row::Row;
 
 /// Writes rows that differ.
 pub struct Repairer {

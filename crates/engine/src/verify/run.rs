@@ -17,7 +17,7 @@ use crate::copy::range::{KeyBound, SelectOptions, Side, select_statement};
 use crate::plan::TablePlan;
 use crate::sql::Sql;
 use crate::value::json_types::plain;
-use crate::value::{CellRef, Row, RowBuilder};
+use godwit_model::row::{CellRef, Row, RowBuilder};
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

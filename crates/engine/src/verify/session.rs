@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::still::Still;
 use crate::connection::{Connector, Role};
-use crate::error::{Error, Result};
 use crate::sql;
 use crate::sql::{Failure, Queries};
+use godwit_model::error::{Error, Result};
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

@@ -18,9 +18,9 @@ use super::run::{TableRun, Ticket};
 use super::session::{Patience, Session, Sessions};
 use super::{Context, text};
 use crate::copy::range::{CONDITION_BYTES, RowReader, Side, batches, keys_condition};
-use crate::error::{Class, Result};
 use crate::sql::Sql;
-use crate::value::Row;
+use godwit_model::error::{Class, Result};
+use godwit_model::row::Row;
 
 /// Keys of one statement.
 const BATCH_KEYS: usize = 200;
@@ -80,7 +80,7 @@ impl Settler {
             let due = self.waiting.first_key_value().map_or_else(Instant::now, |((due, _), _)| *due);
             tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Err(crate::error::Error::cancelled()),
+                () = cancel.cancelled() => return Err(godwit_model::error::Error::cancelled()),
                 () = tokio::time::sleep_until(due), if !self.waiting.is_empty() => {}
                 count = candidates.recv_many(&mut received, BATCH_KEYS), if open && self.waiting_bytes < self.context.options.held_bytes => {
                     open = count > 0;
@@ -295,9 +295,9 @@ async fn report_keyed(context: &Context, candidate: &Candidate, found: &Found, r
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::RowBuilder;
     use crate::verify::join::tests::two_columns;
     use crate::verify::run::{Piece, Shape};
+    use godwit_model::row::RowBuilder;
 
     /// Where the sides order differently, a row that differs comes from two pieces, one after the other.
     #[test]

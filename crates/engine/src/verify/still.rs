@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::options::Recheck;
 use super::session::Session;
 use crate::checkpoint::Record;
-use crate::connection::{ServerInfo, server_info};
-use crate::error::Result;
-use crate::source::position::GtidPosition;
+use crate::connection::server_info;
 use crate::sql::Queries;
+use godwit_model::error::Result;
+use godwit_model::position::GtidPosition;
+use godwit_model::server::ServerInfo;
 
 /// The first pause where positions can tell. MariaDB lists transactions a moment before they are visible, so one look is not
 /// enough.

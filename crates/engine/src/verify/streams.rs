@@ -8,8 +8,8 @@ use super::run::{TableRun, Ticket};
 use super::session::Sessions;
 use super::settle::Candidate;
 use crate::copy::range::{RowReader, Side, range_condition};
-use crate::error::{Error, Result};
-use crate::value::Row;
+use godwit_model::error::{Error, Result};
+use godwit_model::row::Row;
 
 /// Rows after which the throttle is asked.
 const BILL_ROWS: u64 = 256;

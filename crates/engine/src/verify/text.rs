@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::options::ColumnDifference;
 use crate::copy::range::Side;
 use crate::plan::{ColumnPlan, TablePlan};
-use crate::schema::definition::{Column, Kind};
-use crate::value::{CellRef, Row};
+use godwit_model::definition::{Column, Kind};
+use godwit_model::row::{CellRef, Row};
 
 /// Bytes of a value that are shown.
 const SHOWN: usize = 120;

@@ -13,8 +13,8 @@ use super::session::{Patience, Session, Sessions};
 use super::settle::{Candidate, counts_under};
 use super::streams::compare_keyed;
 use crate::copy::range::{Side, count_statement};
-use crate::error::{Class, Error, Result};
 use crate::sql::{Queries, Sql};
+use godwit_model::error::{Class, Error, Result};
 
 /// One worker.
 pub struct Worker {

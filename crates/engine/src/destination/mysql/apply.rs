@@ -15,15 +15,15 @@ use super::statement::{
 use super::zones::{self, Zones};
 use crate::checkpoint::{Fence, fenced_error};
 use crate::connection::{Connector, Role};
-use crate::error::{Class, Error, Result};
 use crate::plan::{Plan, TablePlan};
 use crate::replicate::cascade::{Applied, Cascades};
 use crate::replicate::change::{ChangeKind, NetChanges};
-use crate::schema::definition::Kind;
-use crate::source::position::Position;
 use crate::sql::{Queries, Sql};
 use crate::stall::Watch;
-use crate::value::Row;
+use godwit_model::definition::Kind;
+use godwit_model::error::{Class, Error, Result};
+use godwit_model::position::Position;
+use godwit_model::row::Row;
 
 /// Ends the packet, and with it the transaction, when the statement before it gave a warning: error 1690 (a DOUBLE out of
 /// range). It has no table, so that it leaves the diagnostics as they are (MySQL manual, "SHOW WARNINGS Statement").

@@ -10,14 +10,14 @@ use mysql_async::Conn;
 
 use super::statement::{Limits, Warnings, refuse_warnings_of};
 use crate::copy::range::{CONDITION_BYTES, RowReader, SelectOptions, Side, batches, select_statement};
-use crate::error::{Error, Result};
 use crate::plan::{Plan, TablePlan};
 use crate::replicate::cascade::{Applied, Cascade, Cascades, DEEPEST, Effect, Link, Rule};
-use crate::schema::definition::Kind;
 use crate::sql;
 use crate::sql::{Name, Queries, Sql};
 use crate::value::literal::{push_compare_literal, push_insert_literal};
-use crate::value::{Row, RowBuilder};
+use godwit_model::definition::Kind;
+use godwit_model::error::{Error, Result};
+use godwit_model::row::{Row, RowBuilder};
 
 /// What a lane's window consists of.
 #[derive(Debug)]

@@ -23,14 +23,14 @@ use super::statement::{
 use super::zones::{self, Zones};
 use crate::checkpoint::{Fence, fenced_error};
 use crate::connection::{Connector, Role};
-use crate::error::{Error, Result};
 use crate::plan::TablePlan;
 use crate::sql;
 use crate::sql::{Name, Queries, Sql};
 use crate::stall::Watch;
-use crate::text::Text;
-use crate::value::Row;
 use crate::value::literal::{fits_load_data, load_expression, push_load_field};
+use godwit_model::error::{Error, Result};
+use godwit_model::row::Row;
+use godwit_model::text::Text;
 
 /// Size of the pieces in which LOAD DATA is sent.
 const PIECE_BYTES: usize = 256 << 10;

@@ -8,12 +8,12 @@
 
 use mysql_async::Conn;
 
-use crate::error::{Error, Result};
 use crate::plan::TablePlan;
-use crate::schema::definition::Kind;
 use crate::sql;
 use crate::sql::{Queries, Sql};
-use crate::value::Row;
+use godwit_model::definition::Kind;
+use godwit_model::error::{Error, Result};
+use godwit_model::row::Row;
 
 /// Values from this size on are sent ahead.
 pub const LONG_BYTES: usize = 4 << 20;

@@ -7,15 +7,15 @@ use mysql_async::Conn;
 use super::long::{self, Image, LongRow, long_places};
 use crate::connection::{LENIENT_SQL_MODE, STRICT_SQL_MODE};
 use crate::copy::range::{Side, batches, keys_condition};
-use crate::error::{Error, Result};
 use crate::plan::{ColumnPlan, TablePlan};
-use crate::schema::definition::Kind;
 use crate::sql;
 use crate::sql::{Failure, Name, Queries, Sql};
-use crate::text::Text;
 use crate::value::json_sql;
 use crate::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal};
-use crate::value::{CellRef, Row, RowBuilder};
+use godwit_model::definition::Kind;
+use godwit_model::error::{Error, Result};
+use godwit_model::row::{CellRef, Row, RowBuilder};
+use godwit_model::text::Text;
 
 /// How large statements may get.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixture::{column, definition, table_plan};
-use crate::schema::definition::Column;
 use crate::value::json_types::JsonServer;
+use godwit_model::definition::Column;
 
 /// `k VARCHAR PRIMARY KEY, n BIGINT, v LONGBLOB`
 fn text_keyed() -> TablePlan {

@@ -12,13 +12,13 @@ use mysql_async::Conn;
 use super::statement::describe_key;
 use crate::connection::is_access_denied;
 use crate::copy::range::{CONDITION_BYTES, RowReader, Side, batches, keys_condition};
-use crate::error::{Error, Result};
 use crate::plan::TablePlan;
-use crate::schema::definition::Kind;
 use crate::sql;
 use crate::sql::{Failure, Name, Queries, Quoted, Sql};
-use crate::value::Row;
 use crate::value::read::select_expression;
+use godwit_model::definition::Kind;
+use godwit_model::error::{Error, Result};
+use godwit_model::row::Row;
 
 /// Keys of one statement.
 const KEYS: usize = 1000;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::checkpoint::TableStage;
 use crate::create::Creator;
-use crate::error::Result;
 use crate::plan::TablePlan;
 use crate::progress::TableState;
 use crate::replicate::dispatch::Dispatcher;
+use godwit_model::error::Result;
 
 /// Does something while changes of the tables wait; where no log is followed, there are none.
 pub(super) async fn while_changes_wait<T>(dispatcher: Option<&Dispatcher>, tables: Vec<u32>, work: impl Future<Output = T>) -> T {

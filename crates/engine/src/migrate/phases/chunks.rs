@@ -6,7 +6,7 @@ use super::Run;
 use super::additions::finish_table;
 use crate::checkpoint::TableStage;
 use crate::copy;
-use crate::error::{Error, Result};
+use godwit_model::error::{Error, Result};
 
 /// While rows are copied.
 pub(super) fn may_enter(run: &Run<'_>) -> bool {

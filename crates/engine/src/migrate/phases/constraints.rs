@@ -3,7 +3,7 @@
 use super::Run;
 use super::additions::while_changes_wait;
 use crate::checkpoint::Stage;
-use crate::error::Result;
+use godwit_model::error::Result;
 
 /// Until it was through once.
 pub(super) fn may_enter(run: &Run<'_>) -> bool {

@@ -8,19 +8,20 @@ use super::Run;
 use crate::checkpoint::{LANES, Saved, TableStage};
 use crate::connection::Role;
 use crate::destination::mysql::apply::Applier;
-use crate::error::{Context, Error, Result};
 use crate::group::Group;
 use crate::heartbeat::{self, Beats, HeartbeatTable, Listener};
 use crate::migrate::attempt::Attempt;
 use crate::migrate::resume;
-use crate::plan::{TableName, TablePlan};
+use crate::plan::TablePlan;
 use crate::replicate::dispatch::Dispatcher;
 use crate::replicate::guard::{self, Guard};
 use crate::replicate::lane::Lane;
 use crate::replicate::reader::Reader;
-use crate::source::position::Position;
 use crate::source::same_log;
 use crate::source::visibility;
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::names::TableName;
+use godwit_model::position::Position;
 
 /// Where changes are asked for.
 pub(super) fn may_enter(run: &Run<'_>) -> bool {

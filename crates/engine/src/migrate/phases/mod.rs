@@ -35,12 +35,12 @@ use crate::copy::CopyContext;
 use crate::create::Creator;
 use crate::destination::mysql::OnDuplicate;
 use crate::entry::Outcome;
-use crate::error::{Context, Error, Result};
 use crate::group::Group;
 use crate::plan::TablePlan;
 use crate::source::stream::replica_id;
 use crate::source::visibility::{self, Visibility};
 use godwit_api::{ConflictPolicy, Phase};
+use godwit_model::error::{Context, Error, Result};
 
 /// Once a stop is asked for, what is begun at the destination gets this long.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::Run;
 use crate::connection::Role;
 use crate::entry::Outcome;
-use crate::error::{Context, Error, Result};
 use crate::replicate::dispatch::Dispatcher;
 use crate::source::visibility;
 use godwit_api::Phase;
+use godwit_model::error::{Context, Error, Result};
 
 /// How often the log's end is asked for.
 const PROBE_EVERY: Duration = Duration::from_millis(500);

@@ -3,12 +3,12 @@
 use super::Run;
 use crate::checkpoint::{Stage, TableStage};
 use crate::connection::Role;
-use crate::error::Result;
 use crate::migrate::attempt::lower_case_table_names;
 use crate::plan::mapping::NameRules;
 use crate::precheck;
 use crate::progress::TableState;
 use godwit_api::{ConflictPolicy, Phase};
+use godwit_model::error::Result;
 
 /// Until it was through once.
 pub(super) fn may_enter(run: &Run<'_>) -> bool {

@@ -2,8 +2,8 @@
 
 use super::Run;
 use crate::copy;
-use crate::error::Result;
 use godwit_api::Phase;
+use godwit_model::error::Result;
 
 /// While rows are copied.
 pub(super) fn may_enter(run: &Run<'_>) -> bool {

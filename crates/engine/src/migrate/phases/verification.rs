@@ -2,9 +2,9 @@
 
 use super::Run;
 use crate::checkpoint::Stage;
-use crate::error::Result;
 use crate::verify::{self, Hooks, Mode, VerifyOptions};
 use godwit_api::{STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
+use godwit_model::error::Result;
 
 /// Where it was asked for, until it was through once.
 pub(super) fn may_enter(run: &Run<'_>) -> bool {

@@ -57,10 +57,10 @@ pub fn check(context: &Context) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ServerInfo;
     use crate::precheck::context::ExistingColumn;
     use crate::precheck::fixture::{change_table, context, existing, foreign_key, keyless};
     use godwit_api::{MigrationType, Verdict};
+    use godwit_model::server::ServerInfo;
 
     #[test]
     fn tables_that_are_used_as_they_stand_must_fit() {

@@ -2,7 +2,7 @@
 
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
-use crate::schema::definition::Kind;
+use godwit_model::definition::Kind;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let is_float = |kind: &Kind| matches!(kind, Kind::Float | Kind::Double);

@@ -58,9 +58,9 @@ pub fn check(context: &Context) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ServerInfo;
     use crate::precheck::fixture::{change_table, context, foreign_key, set};
     use godwit_api::Verdict;
+    use godwit_model::server::ServerInfo;
 
     #[test]
     fn a_parent_that_is_not_selected_is_told() {

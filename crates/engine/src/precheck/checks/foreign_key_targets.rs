@@ -3,7 +3,7 @@
 use crate::plan::TablePlan;
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
-use crate::schema::definition::ForeignKey;
+use godwit_model::definition::ForeignKey;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let destination = &context.destination;
@@ -52,8 +52,8 @@ fn points_at_unique_key(foreign: &ForeignKey, parent: &TablePlan) -> bool {
 mod tests {
     use super::*;
     use crate::precheck::fixture::{change_table, context, foreign_key, grants, set};
-    use crate::schema::definition::{Index, IndexPart};
     use godwit_api::Verdict;
+    use godwit_model::definition::{Index, IndexPart};
 
     #[test]
     fn foreign_keys_onto_other_indexes_need_a_privilege() {

@@ -6,7 +6,7 @@
 
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
-use crate::schema::definition::TableDefinition;
+use godwit_model::definition::TableDefinition;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let found: Vec<String> = context
@@ -38,8 +38,8 @@ fn numbers_its_documents(definition: &TableDefinition) -> bool {
 mod tests {
     use super::*;
     use crate::precheck::fixture::{change_table, context};
-    use crate::schema::definition::Index;
     use godwit_api::Verdict;
+    use godwit_model::definition::Index;
 
     #[test]
     fn both_together_are_refused() {

@@ -12,10 +12,10 @@ use crate::plan::{TablePlan, zoned};
 use crate::precheck::context::{Context, Server};
 use crate::precheck::finding::{Finding, some};
 use crate::schema::create::{CreateTable, ItemKind};
-use crate::schema::definition::{Column, Generated, Kind};
 use crate::schema::lexer::TokenKind;
 use crate::schema::zone::Expressions;
 use godwit_api::ConflictPolicy;
+use godwit_model::definition::{Column, Generated, Kind};
 
 pub fn check(context: &Context) -> Option<Finding> {
     let servers = Servers { source: &context.source, destination: &context.destination };
@@ -239,11 +239,11 @@ impl Expression<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ServerInfo;
     use crate::fixture::column;
     use crate::precheck::fixture::{change_table, context, set};
-    use crate::schema::definition::{Index, IndexPart};
     use godwit_api::Verdict;
+    use godwit_model::definition::{Index, IndexPart};
+    use godwit_model::server::ServerInfo;
 
     /// A table with a generated column of this expression.
     fn with(expression: &str, generated: Generated) -> Context {

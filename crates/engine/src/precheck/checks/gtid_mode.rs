@@ -34,9 +34,9 @@ pub fn check(context: &Context) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ServerInfo;
     use crate::precheck::fixture::{context, set};
     use godwit_api::Verdict;
+    use godwit_model::server::ServerInfo;
 
     #[test]
     fn only_on_passes_and_mariadb_always() {

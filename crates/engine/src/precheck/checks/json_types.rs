@@ -2,8 +2,8 @@
 
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
-use crate::schema::definition::Kind;
 use crate::value::json_types::JsonServer;
+use godwit_model::definition::Kind;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let with_documents =
@@ -47,9 +47,9 @@ pub fn check(context: &Context) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ServerInfo;
     use crate::precheck::fixture::{change_plan, context};
     use godwit_api::Verdict;
+    use godwit_model::server::ServerInfo;
 
     #[test]
     fn what_gets_lost_is_said() {

@@ -23,9 +23,9 @@ pub fn check(context: &Context) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::TableName;
     use crate::precheck::fixture::context;
     use godwit_api::Verdict;
+    use godwit_model::names::TableName;
 
     #[test]
     fn a_merge_table_over_a_migrated_one_is_named() {

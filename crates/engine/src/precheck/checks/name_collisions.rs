@@ -7,13 +7,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::connection::ServerInfo;
+use crate::plan::TablePlan;
 use crate::plan::statements::Statements;
-use crate::plan::{TableName, TablePlan};
 use crate::precheck::context::{Constraint, Context};
 use crate::precheck::finding::{Finding, count, some};
 use crate::schema::create::{CreateTable, ItemKind};
 use crate::schema::rewrite::{DeferredKind, RewrittenTable};
+use godwit_model::names::TableName;
+use godwit_model::server::ServerInfo;
 
 pub fn check(context: &Context) -> Option<Finding> {
     if !context.schema() {
@@ -162,8 +163,8 @@ mod tests {
     use crate::fixture::{column, definition, table_plan};
     use crate::plan::DatabasePlan;
     use crate::precheck::fixture::context;
-    use crate::schema::definition::{Kind as Type, TableDefinition};
     use godwit_api::Verdict;
+    use godwit_model::definition::{Kind as Type, TableDefinition};
 
     fn name(database: &str, table: &str) -> TableName {
         TableName { database: database.into(), table: table.into() }

@@ -1,9 +1,9 @@
 //! Tables and views of the same name at the destination.
 
-use crate::plan::TableName;
 use crate::precheck::context::{Context, ExistingTable};
 use crate::precheck::finding::{Finding, some};
 use godwit_api::ConflictPolicy;
+use godwit_model::names::TableName;
 
 pub fn check(context: &Context) -> Option<Finding> {
     let tables = context.plan.tables.iter().map(|table| &table.destination);

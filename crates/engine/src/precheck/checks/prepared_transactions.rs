@@ -25,8 +25,8 @@ pub fn check(context: &Context) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::precheck::fixture::context;
-    use crate::source::position::Position;
     use godwit_api::Verdict;
+    use godwit_model::position::Position;
 
     #[test]
     fn rows_that_are_purged_are_missed() {

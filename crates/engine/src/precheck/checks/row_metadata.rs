@@ -36,10 +36,10 @@ pub fn check(context: &Context) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ServerInfo;
     use crate::precheck::fixture::{change_table, context, set};
-    use crate::schema::definition::{Index, IndexPart};
     use godwit_api::Verdict;
+    use godwit_model::definition::{Index, IndexPart};
+    use godwit_model::server::ServerInfo;
 
     #[test]
     fn functional_indexes_of_mysql_80_want_names() {

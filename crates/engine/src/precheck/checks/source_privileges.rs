@@ -97,9 +97,9 @@ fn needs_lock(context: &Context, database: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ServerInfo;
     use crate::precheck::fixture::{change_plan, context, grants, keyless, set};
     use godwit_api::Verdict;
+    use godwit_model::server::ServerInfo;
 
     #[test]
     fn names_what_is_missing_and_the_statement() {

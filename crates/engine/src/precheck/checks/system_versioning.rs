@@ -34,10 +34,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::connection::ServerInfo;
     use crate::precheck::fixture::{change_plan, context};
-    use crate::schema::definition::TableDefinition;
     use godwit_api::Verdict;
+    use godwit_model::definition::TableDefinition;
+    use godwit_model::server::ServerInfo;
 
     #[test]
     fn versioned_tables_are_refused_by_name() {

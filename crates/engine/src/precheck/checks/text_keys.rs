@@ -45,10 +45,10 @@ pub fn check(context: &Context) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ServerInfo;
     use crate::precheck::fixture::{change_plan, change_table, context};
-    use crate::schema::definition::{Index, IndexPart, Kind};
     use godwit_api::Verdict;
+    use godwit_model::definition::{Index, IndexPart, Kind};
+    use godwit_model::server::ServerInfo;
 
     #[test]
     fn other_rules_are_told() {

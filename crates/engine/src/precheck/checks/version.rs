@@ -1,9 +1,9 @@
 //! Versions that are known to work, upgrades with what they change, downgrades and changes of family.
 
-use crate::connection::ServerInfo;
 use crate::precheck::context::{Context, Server};
 use crate::precheck::finding::Finding;
 use godwit_api::Flavor;
+use godwit_model::server::ServerInfo;
 
 /// `SourceVersion`.
 pub fn check_source(context: &Context) -> Option<Finding> {

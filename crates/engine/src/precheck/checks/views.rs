@@ -42,9 +42,9 @@ pub fn check(context: &Context) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ServerInfo;
     use crate::precheck::fixture::{VIEW, context};
     use godwit_api::Verdict;
+    use godwit_model::server::ServerInfo;
 
     #[test]
     fn views_that_cannot_be_written_are_named() {

@@ -12,7 +12,7 @@ mod steps;
 mod worker;
 
 use crate::connection::Connector;
-use crate::error::Result;
+use godwit_model::error::Result;
 
 use super::context::Context;
 use scratch::{Opened, Scratch};

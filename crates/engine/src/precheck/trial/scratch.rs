@@ -11,11 +11,11 @@ use mysql_async::Conn;
 
 use super::super::context::Context;
 use crate::connection::{Connector, Role, is_access_denied};
-use crate::error::{Context as _, Error, Result};
 use crate::plan::select::{TRIAL_PREFIX, is_trial_database};
 use crate::schema::apply;
 use crate::sql;
 use crate::sql::{Name, Qualified, Queries, Quoted, Sql};
+use godwit_model::error::{Context as _, Error, Result};
 
 /// What the account must be allowed to do in such a database.
 const TABLES: [&str; 6] = ["SELECT", "CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"];

@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use super::super::context::Context;
 use super::scratch::ScratchNames;
-use crate::error::Result;
 use crate::plan::statements::Statements;
-use crate::plan::{Plan, TableName, TablePlan, ViewPlan};
+use crate::plan::{Plan, TablePlan, ViewPlan};
 use crate::schema::apply::{ViewStatement, database_options};
 use crate::schema::names::{NameMap, PlanNames};
 use crate::schema::rewrite::{Deferred, DeferredKind};
 use crate::schema::view::view_references;
 use crate::sql::Sql;
 use crate::sql::single::Single;
+use godwit_model::error::Result;
+use godwit_model::names::TableName;
 
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq)]

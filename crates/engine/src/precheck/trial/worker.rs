@@ -11,14 +11,14 @@ use super::Failure;
 use super::scratch::not_logged;
 use super::steps::{Step, Steps};
 use crate::connection::{Connector, Role, is_access_denied};
-use crate::error::{Class, Error, Result};
 use crate::group::Group;
-use crate::plan::TableName;
 use crate::schema::apply::{self, ViewStatement};
 use crate::schema::view_session::{CreateError, create_in_session};
 use crate::sql;
 use crate::sql::single::Single;
 use crate::sql::{Name, Queries};
+use godwit_model::error::{Class, Error, Result};
+use godwit_model::names::TableName;
 
 /// Sessions at once: DDL of several sessions waits for the same locks of the dictionary, so more gain nothing.
 const SESSIONS: usize = 4;

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::error::Result;
 use crate::plan::TablePlan;
 use crate::replicate::cascade::{Cascade, Cascades, Rule};
 use crate::replicate::change::{Change, ChangeKind, Operation};
 use crate::source::binlog::{RowDecoder, RowsEvent, TableMap};
-use crate::value::Row;
+use godwit_model::error::Result;
+use godwit_model::row::Row;
 
 /// A table as its rows are decoded.
 pub(super) struct Followed {

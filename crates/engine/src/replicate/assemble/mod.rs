@@ -26,14 +26,14 @@ use super::cascade::Cascades;
 use super::change::{Change, ChangeKind};
 use super::dispatch::End;
 use super::guard::{Doubt, Guard, Logged, Passage};
-use crate::error::{Error, Result};
 use crate::heartbeat::Listener;
 use crate::plan::Plan;
 use crate::schema::lexer::LexMode;
 use crate::schema::statement::{Statement, classify};
 use crate::sizing::LogBudget;
 use crate::source::binlog::{Query, RowsEvent, RowsKind, TableMap, TransactionStart};
-use crate::source::position::{LastEvent, Position};
+use godwit_model::error::{Error, Result};
+use godwit_model::position::{LastEvent, Position};
 
 /// A position takes no more bytes: each lane records one with what it commits. A set that servers make has some intervals for each server
 /// that ever wrote; one that goes on growing comes from a log that names a new server each time.

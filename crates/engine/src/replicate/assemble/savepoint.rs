@@ -1,7 +1,7 @@
 //! What the log takes back: rollbacks to savepoints, and of whole transactions after changes of non-transactional tables.
 
 use super::{Assembler, Open, Outcome};
-use crate::error::{Context, Error, Result};
+use godwit_model::error::{Context, Error, Result};
 
 /// A transaction keeps so many; rolling back to an older one is an error.
 const MOST_SAVEPOINTS: usize = 16_384;

@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::error::Class;
 use crate::fixture::{column, definition, plan_of, table_plan};
 use crate::plan::mapping::NameRules;
 use crate::plan::select::Selection;
 use crate::progress::Progress;
-use crate::schema::definition::{Column, Kind};
 use crate::source::binlog::{Decoder, Event, HEADER_LENGTH, MariaStart, QuerySession, RawEvent};
-use crate::source::position::{GtidPosition, TransactionId};
 use godwit_api::{MigrationTaskSpec, NameCase};
+use godwit_model::definition::{Column, Kind};
+use godwit_model::error::Class;
+use godwit_model::position::{GtidPosition, TransactionId};
 
 const UUID: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
 

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::tables::Tables;
 use super::{Assembler, Outcome};
-use crate::error::{Error, Result};
 use crate::replicate::change::Change;
 use crate::replicate::dispatch::Began;
 use crate::sizing::LogBudget;
 use crate::source::binlog::TransactionStart;
-use crate::source::position::Position;
 use crate::source::visibility;
+use godwit_model::error::{Error, Result};
+use godwit_model::position::Position;
 
 /// Stretches of a transaction that were rolled back to savepoints, one apart from the other.
 const MOST_TAKEN_BACK: usize = 16_384;

@@ -6,8 +6,8 @@
 
 use super::column::ColumnDecoder;
 use super::table_map::{MapColumn, TableMap};
-use crate::error::{Error, Result};
-use crate::schema::definition::{Column, TableDefinition};
+use godwit_model::definition::{Column, TableDefinition};
+use godwit_model::error::{Error, Result};
 
 /// For each column of the log its place in the definition; None for a hidden one.
 pub(super) fn align(definition: &TableDefinition, map: &TableMap) -> Result<Vec<Option<usize>>> {
@@ -105,7 +105,7 @@ fn by_type(defined: &[Column], logged: &[MapColumn]) -> Ways {
 mod tests {
     use super::*;
     use crate::fixture::{column, definition};
-    use crate::schema::definition::{Index, IndexPart, Kind};
+    use godwit_model::definition::{Index, IndexPart, Kind};
 
     fn defined(name: &str, kind: Kind, nullable: bool) -> Column {
         Column { nullable, ..column(name, kind) }

@@ -5,7 +5,7 @@
 //! memory does.
 
 use super::cursor::malformed;
-use crate::error::{Error, Result};
+use godwit_model::error::{Error, Result};
 
 /// The greatest `max_allowed_packet`, and with it the greatest value.
 pub const LARGEST_VALUE: usize = 1 << 30;

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 
 use super::tests::{column, definition, event, payload};
 use super::*;
-use crate::error::Result;
-use crate::schema::definition::{Kind, TableDefinition};
-use crate::value::Row;
+use godwit_model::definition::{Kind, TableDefinition};
+use godwit_model::error::Result;
+use godwit_model::row::Row;
 
 const MIB: usize = 1 << 20;
 
@@ -268,7 +268,7 @@ fn read(definition: &TableDefinition, events: &[(u8, Vec<u8>)]) -> Result<usize>
                 Ok(())
             })?;
         }
-        Ok::<_, crate::error::Error>(())
+        Ok::<_, godwit_model::error::Error>(())
     };
     for (event_type, body) in events {
         let raw = event(*event_type, body);

@@ -6,9 +6,10 @@ use super::jsonb::{self, JsonForm};
 use super::numbers::{self, signed_text, unsigned_text};
 use super::table_map::{MapColumn, column_type as t};
 use super::temporal;
-use crate::error::{Error, Result};
-use crate::schema::definition::{Column, Kind};
-use crate::value::{RowBuilder, float_text};
+use crate::value::float_text;
+use godwit_model::definition::{Column, Kind};
+use godwit_model::error::{Error, Result};
+use godwit_model::row::RowBuilder;
 
 /// A document that is taken apart takes so many times its bytes.
 const CHANGED_DOCUMENT: usize = 10;

@@ -6,7 +6,7 @@ use flate2::read::{DeflateDecoder, ZlibDecoder};
 
 use super::bounds;
 use super::cursor::{big_endian, malformed};
-use crate::error::Result;
+use godwit_model::error::Result;
 
 /// A compressed event's tail: a byte `0x80 | algorithm << 4 | n`, the plain length in n bytes, big endian,
 /// and a zlib stream. (`binlog_buf_uncompress`.) `largest`: what the engine may spend on an event.

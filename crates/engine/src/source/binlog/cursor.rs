@@ -1,6 +1,6 @@
 //! Reading bytes that may be cut short: every read is checked, none panics.
 
-use crate::error::{Error, Result};
+use godwit_model::error::{Error, Result};
 
 /// The rest of a byte string.
 #[derive(Debug, Clone, Copy)]

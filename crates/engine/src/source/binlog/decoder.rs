@@ -13,8 +13,8 @@ use super::query::Query;
 use super::rows::{RowsEvent, RowsForm, RowsHead};
 use super::table_map::TableMap;
 use super::transaction::{self, TransactionStart, XaPrepare};
-use crate::error::{Context, Error, Result};
-use crate::source::position::{GtidSet, MariaGtid};
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::position::{GtidSet, MariaGtid};
 
 /// Table maps kept for reuse, and their bytes; a server that goes through more tables than this makes us parse again.
 const KEPT_MAPS: usize = MOST_TABLES;

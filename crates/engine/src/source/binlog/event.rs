@@ -1,6 +1,6 @@
 //! The envelope of an event, and its types as the server numbers them (`Log_event_type`).
 
-use crate::error::{Error, Result};
+use godwit_model::error::{Error, Result};
 
 /// Length of the common header.
 pub const HEADER_LENGTH: usize = 19;

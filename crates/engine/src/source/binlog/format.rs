@@ -4,7 +4,7 @@ use super::bounds::{self, LONGEST_FILE};
 use super::cursor::Cursor;
 use super::event::RawEvent;
 use super::event::code;
-use crate::error::{Error, Result};
+use godwit_model::error::{Error, Result};
 
 /// Which family wrote the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

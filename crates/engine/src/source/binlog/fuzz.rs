@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use super::table_map::{MapColumn, column_type as t};
 use super::{Decoder, Event, HEADER_LENGTH, JsonForm, Payload, RawEvent, RowDecoder, RowsEvent, TableMap};
 use super::{json_diff, jsonb};
-use crate::error::Result;
-use crate::schema::definition::{Column, Generated, Kind, TableDefinition};
 use crate::schema::lexer::LexMode;
 use crate::schema::statement::classify;
-use crate::value::{Row, json_types};
+use crate::value::json_types;
+use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
+use godwit_model::error::Result;
+use godwit_model::row::Row;
 
 /// What the decoder may spend on an event.
 const LARGEST: usize = 8 << 20;

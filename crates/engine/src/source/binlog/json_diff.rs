@@ -3,9 +3,9 @@
 
 use super::cursor::{Cursor, malformed};
 use super::jsonb::{self, JsonForm, Value};
-use crate::error::{Error, Result};
 use crate::value::json_nodes::MAX_DEPTH;
 use crate::value::json_types::MARK;
+use godwit_model::error::{Error, Result};
 
 /// A document that can be changed. Objects keep the server's order: by length of the key, then its bytes.
 enum Node<'a> {

@@ -5,9 +5,9 @@ use super::cursor::{Cursor, little_endian, malformed};
 use super::numbers::{decimal_text, sign_extended, signed_text, unsigned_text};
 use super::table_map::column_type as t;
 use super::temporal::{JsonTemporal, json_temporal};
-use crate::error::Result;
 use crate::value::json_nodes::MAX_DEPTH;
 use crate::value::json_types::{MARK, current_type, is_unsigned_by_text};
+use godwit_model::error::Result;
 
 /// Which types a source's copy can tell. The copy asks the source of today, so the log's documents are
 /// read in the same way, whatever server wrote them into the log.

@@ -1,7 +1,7 @@
 //! Numbers of row images as text.
 
 use super::cursor::malformed;
-use crate::error::Result;
+use godwit_model::error::Result;
 
 /// Room for any 64-bit number with a sign.
 const INTEGER_DIGITS: usize = 20;

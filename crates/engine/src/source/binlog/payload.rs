@@ -6,7 +6,7 @@ use std::io::{BufReader, Read};
 use super::bounds;
 use super::cursor::{Cursor, malformed};
 use super::event::{HEADER_LENGTH, RawEvent};
-use crate::error::{Error, Result};
+use godwit_model::error::{Error, Result};
 
 /// Events are read in pieces of at most this, so that a wrong length cannot fill memory.
 const PIECE: usize = 1 << 20;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::compress;
 use super::cursor::{Cursor, malformed};
-use crate::error::Result;
+use godwit_model::error::Result;
 
 /// A statement in the log: BEGIN, COMMIT, DDL, and changes where the log is not row-based.
 #[derive(Debug, Clone)]

@@ -13,9 +13,9 @@ use super::cursor::{Cursor, malformed};
 use super::json_diff;
 use super::rows::{RowsEvent, RowsKind};
 use super::table_map::{MapColumn, TableMap, bit};
-use crate::error::{Context, Error, Result};
-use crate::schema::definition::{Generated, TableDefinition};
-use crate::value::{Row, RowBuilder};
+use godwit_model::definition::{Generated, TableDefinition};
+use godwit_model::error::{Context, Error, Result};
+use godwit_model::row::{Row, RowBuilder};
 
 /// Decodes the rows of one table.
 #[derive(Debug, Clone)]

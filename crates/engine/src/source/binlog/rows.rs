@@ -9,7 +9,7 @@ use super::cursor::{Cursor, malformed};
 use super::event::code;
 use super::jsonb::JsonForm;
 use super::table_map::TableMap;
-use crate::error::Result;
+use godwit_model::error::Result;
 
 /// What happened to the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

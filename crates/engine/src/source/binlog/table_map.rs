@@ -3,7 +3,7 @@
 use super::bounds::{self, LONGEST_NAME, MOST_COLUMNS, MOST_LABELS, MOST_MAP_BYTES, MOST_MEMBERS};
 use super::cursor::{Cursor, malformed};
 use super::format::Flavour;
-use crate::error::Result;
+use godwit_model::error::Result;
 
 /// Column types in the log (`enum_field_types`).
 pub(super) mod column_type {

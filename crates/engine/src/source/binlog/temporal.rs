@@ -2,7 +2,7 @@
 //! MariaDB's own with fractions (`mysql56_temporal_format=OFF`).
 
 use super::cursor::{big_endian, little_endian, malformed};
-use crate::error::Result;
+use godwit_model::error::Result;
 
 /// Longest text: `-838:59:59.999999`, `9999-12-31 23:59:59.999999`.
 const LONGEST: usize = 32;

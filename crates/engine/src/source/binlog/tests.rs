@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::Class;
 use crate::fixture;
-use crate::schema::definition::{Column, Kind, TableDefinition};
-use crate::value::Row;
+use godwit_model::definition::{Column, Kind, TableDefinition};
+use godwit_model::error::Class;
+use godwit_model::row::Row;
 
 pub(super) fn event(event_type: u8, body: &[u8]) -> RawEvent<'_> {
     RawEvent {
@@ -48,7 +48,7 @@ fn update_body(present: u8) -> Vec<u8> {
     body
 }
 
-fn rows(decoder: &mut Decoder, body: &[u8], selected: &[usize]) -> crate::error::Result<Vec<(Option<Row>, Option<Row>)>> {
+fn rows(decoder: &mut Decoder, body: &[u8], selected: &[usize]) -> godwit_model::error::Result<Vec<(Option<Row>, Option<Row>)>> {
     let Event::Rows(rows) = decoder.decode(&event(31, body))? else { panic!("rows expected") };
     let row_decoder = RowDecoder::new(&two_columns(), &rows.table, selected, selected)?;
     let mut all = Vec::new();

@@ -3,8 +3,8 @@
 use super::bounds::{self, LONGEST_TAG, LONGEST_XA_NAME};
 use super::cursor::{Cursor, malformed};
 use super::event::RawEvent;
-use crate::error::{Error, Result};
-use crate::source::position::{Gtid, GtidSet, MariaGtid, TransactionId, is_tag};
+use godwit_model::error::{Error, Result};
+use godwit_model::position::{Gtid, GtidSet, MariaGtid, TransactionId, is_tag};
 
 /// Head of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use bytes::{Buf, Bytes};
 
-use crate::error::{Error, Result};
 use crate::source::binlog::{HEADER_LENGTH, RawEvent, checksum_algorithm, code};
+use godwit_model::error::{Error, Result};
 
 /// Length of a CRC32 behind an event.
 const CRC32: usize = 4;

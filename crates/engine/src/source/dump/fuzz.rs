@@ -14,11 +14,11 @@ use super::event::EventReader;
 use super::login::{Client, Plain, PublicKey, Socket, authenticate, read_greeting, receive};
 use super::packet::Packets;
 use super::{Dump, explain};
-use crate::error::Error;
 use crate::source::binlog::Decoder;
 use crate::sql::Failure;
-use crate::text::MOST;
+use godwit_model::error::Error;
 use godwit_model::plain;
+use godwit_model::text::MOST;
 
 /// Nothing is waited for: what the server says is there.
 const PATIENCE: Duration = Duration::from_millis(20);

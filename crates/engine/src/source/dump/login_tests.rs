@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::packet::Packets;
 use super::{Dump, Plain, PublicKey};
-use crate::error::{Class, Error};
 use crate::sql::Failure;
+use godwit_model::error::{Class, Error};
 
 const PASSWORD: &str = "scripted-pass";
 const NONCE: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";

@@ -37,8 +37,8 @@ use event::EventReader;
 use login::{Socket, login, receive, server_error, unexpected};
 use packet::{EOF, ERR, OK, Packets};
 
-use crate::error::{Context, Error, Result};
 use crate::sql::{Answer, Failure, Statement};
+use godwit_model::error::{Context, Error, Result};
 use godwit_model::plain;
 
 /// Without anything for this long the connection is dead, whatever TCP thinks. Heartbeats come more often.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::error::Error;
 use crate::source::binlog::{HEADER_LENGTH, LARGEST_EVENT, RawEvent, check_event_size};
+use godwit_model::error::Error;
 
 /// The greatest length of a packet; one of this length is continued by the next.
 pub(super) const FULL_PACKET: usize = 0xff_ffff;

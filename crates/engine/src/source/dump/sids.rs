@@ -2,8 +2,8 @@
 
 use mysql_common::packets::{GnoInterval, Sid, Tag};
 
-use crate::error::{Error, Result};
-use crate::source::position::GtidSet;
+use godwit_model::error::{Error, Result};
+use godwit_model::position::GtidSet;
 
 /// One for each server and tag, with its intervals.
 ///
