@@ -3,12 +3,14 @@
 //! The program: the command line ([`cli`]) and what an engine answers over HTTP ([`http`]) stand here and put together the members of the
 //! workspace, each with a wall of its own:
 //!
+//! - [`model`]: names, definitions, rows, places in the log, errors: pure data;
 //! - [`api`]: the resources, manifests and conditions, and what operator and engine tell each other;
-//! - [`engine`]: a manifest becomes an [`engine::plan`]; rows come from [`engine::source`] through [`engine::copy`] (chunks) and
-//!   [`engine::replicate`] (binary log), travel as canonical bytes ([`engine::value`]) and are written by [`engine::destination`], in one
-//!   transaction with the position and guarded by the epoch (both in [`engine::checkpoint`]). [`engine::verify`] compares;
+//! - [`engine`]: a manifest becomes an [`engine::plan`]; rows come from [`engine::source`] through `copy` (chunks) and `replicate` (binary log),
+//!   travel as canonical bytes ([`engine::value`]) and are written by `destination`, in one transaction with the position and guarded by the
+//!   epoch (both in [`engine::checkpoint`]). [`engine::verify`] compares;
 //! - [`operator`]: turns the resources into engine pods and the engines' reports into status. It and the engine do not know each other;
-//! - `service`: what every process of ours has ([`serve`], [`listen`], [`handshake`]).
+//! - `service`: what a process that answers HTTP has ([`serve`], [`listen`], [`handshake`]).
+#![deny(unreachable_pub)]
 
 pub mod cli;
 pub mod http;

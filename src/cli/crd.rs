@@ -4,10 +4,10 @@ use super::{Exit, Failure};
 use crate::api::crd;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub(super) struct Arguments {}
 
 /// Prints the CRDs.
-pub fn run(_: Arguments) -> Result<Exit, Failure> {
+pub(super) fn run(_: Arguments) -> Result<Exit, Failure> {
     super::print(&crd::crd_yaml())?;
     Ok(Exit::Success)
 }

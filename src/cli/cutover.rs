@@ -4,13 +4,13 @@ use super::input::ManifestFile;
 use super::{Exit, Failure};
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     manifest: ManifestFile,
 }
 
 /// Refuses; the manifest is checked all the same.
-pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     arguments.manifest.load()?;
     Err(Failure::Usage(
         "the command cutover is not available in this version; nothing was changed: stop the application's writes, let \

@@ -12,7 +12,7 @@ use crate::http::{Access, Server};
 use crate::model::error::{Class, Error, Result as EngineResult};
 
 /// Serves the reports at an address, to whom `access` says.
-pub async fn listen(address: &str, progress: &Progress, access: Access) -> Result<Server, Failure> {
+pub(super) async fn listen(address: &str, progress: &Progress, access: Access) -> Result<Server, Failure> {
     let server = Server::start(address, progress.clone(), access).await;
     let server = server.map_err(|error| Failure::Usage(format!("--listen {address}: {error}")))?;
     tracing::info!(address = %server.address(), "serving /status, /metrics, /healthz and /livez");
@@ -20,7 +20,7 @@ pub async fn listen(address: &str, progress: &Progress, access: Access) -> Resul
 }
 
 /// Runs the engine and puts how it ended into the report. A panic of the engine is a failure like any other.
-pub async fn drive<F>(engine: F, progress: &Progress, cancel: &CancellationToken) -> EngineResult<Outcome>
+pub(super) async fn drive<F>(engine: F, progress: &Progress, cancel: &CancellationToken) -> EngineResult<Outcome>
 where
     F: Future<Output = EngineResult<Outcome>> + Send + 'static,
 {

@@ -23,7 +23,7 @@ const ALLOCATOR: (&str, &str) = (
 );
 
 /// Returns in a process that has the variables, or in this one where the program cannot be started again.
-pub fn settle() {
+pub(super) fn settle() {
     let missing: Vec<(&str, &str)> =
         [BUFFER_CAP, ALLOCATOR].into_iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect();
     if missing.is_empty() {

@@ -13,7 +13,7 @@ use crate::manifest::{self, Manifest, ManifestError, Secrets, resolve_endpoint};
 const SIZE_LIMIT: u64 = 16 << 20;
 
 #[derive(Debug, Clone, clap::Args)]
-pub struct ManifestFile {
+pub(super) struct ManifestFile {
     /// The manifest: a MigrationTask, and the Secrets that it names; - reads standard input
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub file: PathBuf,
@@ -21,7 +21,7 @@ pub struct ManifestFile {
 
 impl ManifestFile {
     /// Reads and checks the manifest.
-    pub fn load(&self) -> Result<Manifest, Failure> {
+    pub(super) fn load(&self) -> Result<Manifest, Failure> {
         let (name, text) = if self.file == Path::new("-") {
             ("standard input".to_owned(), read(std::io::stdin().lock()))
         } else {
@@ -32,7 +32,7 @@ impl ManifestFile {
     }
 
     /// How the file is named in a command line that a person could type.
-    pub fn argument(&self) -> String {
+    pub(super) fn argument(&self) -> String {
         self.file.display().to_string()
     }
 }
@@ -44,18 +44,18 @@ fn read(from: impl Read) -> std::io::Result<String> {
 }
 
 /// The engine's task of a manifest.
-pub fn task(manifest: Manifest, until_caught_up: bool) -> Task {
+pub(super) fn task(manifest: Manifest, until_caught_up: bool) -> Task {
     Task { until_caught_up, ..Task::new(manifest) }
 }
 
 /// Progress of a task, with the names of its two ends.
-pub fn progress(manifest: &Manifest) -> Result<Progress, ManifestError> {
+pub(super) fn progress(manifest: &Manifest) -> Result<Progress, ManifestError> {
     let (source, destination) = ends(&manifest.task.spec, &manifest.secrets)?;
     Ok(Progress::new(source, destination))
 }
 
 /// Both ends, as people name them.
-pub fn ends(spec: &MigrationTaskSpec, secrets: &Secrets) -> Result<(String, String), ManifestError> {
+pub(super) fn ends(spec: &MigrationTaskSpec, secrets: &Secrets) -> Result<(String, String), ManifestError> {
     let address = |endpoint: manifest::ResolvedEndpoint| format!("{}:{}", endpoint.host, endpoint.port);
     let source = address(resolve_endpoint(&spec.source.mysql, secrets, "spec.source.mysql")?);
     let destination = match (&spec.destination.mysql, &spec.destination.tablestore) {

@@ -5,13 +5,13 @@ use crate::operator::process;
 use crate::operator::settings::Settings;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     settings: Settings,
 }
 
 /// Runs until a signal.
-pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
     log.start(false, None)?;
     super::block_on(async {
         let stop = signals::cancellation()?;

@@ -5,7 +5,7 @@ use super::{Exit, Failure, LogArguments, Output};
 use crate::engine;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     manifest: ManifestFile,
     /// How the plan is printed
@@ -14,7 +14,7 @@ pub struct Arguments {
 }
 
 /// Prints the plan.
-pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
     let manifest = arguments.manifest.load()?;
     log.start(true, None)?;
     let planned = super::block_on(async { Ok(engine::plan_only(input::task(manifest, false)).await?) })?;

@@ -9,7 +9,7 @@ use crate::engine;
 use crate::engine::progress::precheck_passed;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     manifest: ManifestFile,
     /// How the items are printed
@@ -18,7 +18,7 @@ pub struct Arguments {
 }
 
 /// Prints the items; 0 when nothing stands in the way, else 3.
-pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
     let manifest = arguments.manifest.load()?;
     log.start(true, None)?;
     let progress = input::progress(&manifest)?;
@@ -31,7 +31,7 @@ pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
 }
 
 /// The items as text: what blocks with its remedy, then warnings, then (with `passed`) what is in order.
-pub fn render(precheck: &PrecheckStatus, passed: bool) -> String {
+pub(super) fn render(precheck: &PrecheckStatus, passed: bool) -> String {
     let mut text = String::new();
     let mut items: Vec<&PrecheckItem> = precheck.items.iter().filter(|item| passed || item.verdict != Verdict::Passed).collect();
     items.sort_by_key(|item| rank(item));

@@ -13,7 +13,7 @@ use crate::manifest::Manifest;
 use crate::model::error::Result as EngineResult;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     manifest: ManifestFile,
     /// End once everything is applied that the source had committed when the copy ended (on a resume: when this run started)
@@ -31,7 +31,7 @@ pub struct Arguments {
 }
 
 /// Runs the task.
-pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
     let manifest = arguments.manifest.load()?;
     let mode = Mode::choose(arguments.no_progress);
     log.start(!matches!(mode, Mode::Nothing), mode.bars())?;

@@ -7,7 +7,7 @@ use super::{Exit, Failure};
 use crate::model::error::Error;
 
 /// A token that the first signal cancels. Call within the runtime.
-pub fn cancellation() -> Result<CancellationToken, Failure> {
+pub(super) fn cancellation() -> Result<CancellationToken, Failure> {
     let catch = |kind| signal(kind).map_err(|error| Error::transient(format!("catching signals: {error}")));
     let signals = Signals { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? };
     let token = CancellationToken::new();

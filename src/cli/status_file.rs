@@ -22,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 
 /// Writes the file until it is told to stop.
 #[derive(Debug)]
-pub struct StatusFile {
+pub(super) struct StatusFile {
     path: PathBuf,
     progress: Progress,
     stop: CancellationToken,
@@ -34,7 +34,7 @@ impl StatusFile {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn start(path: PathBuf, progress: Progress) -> std::io::Result<Self> {
+    pub(super) fn start(path: PathBuf, progress: Progress) -> std::io::Result<Self> {
         let first = text(&progress);
         write(&path, &first)?;
         let stop = CancellationToken::new();
@@ -43,7 +43,7 @@ impl StatusFile {
     }
 
     /// Writes the last report.
-    pub async fn finish(self) {
+    pub(super) async fn finish(self) {
         self.stop.cancel();
         let _ = self.task.await;
         report_failure(&self.path, write(&self.path, &text(&self.progress)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `1,234,567`.
-pub fn count(number: u64) -> String {
+pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -16,17 +16,17 @@ pub fn count(number: u64) -> String {
 }
 
 /// `1 row`, `1,234 rows`.
-pub fn counted(number: u64, one: &str, many: &str) -> String {
+pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// `999`, `4.2 k`, `201 M`: three digits.
-pub fn short(number: u64) -> String {
+pub(super) fn short(number: u64) -> String {
     scaled(number, ["", "k", "M", "G", "T", "P", "E"])
 }
 
 /// `17 B`, `4.2 kB`, `201 MB`: decimal units, three digits.
-pub fn bytes(number: u64) -> String {
+pub(super) fn bytes(number: u64) -> String {
     scaled(number, ["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
@@ -45,7 +45,7 @@ fn scaled(number: u64, units: [&str; 7]) -> String {
 }
 
 /// `0.2 s`, `12 s`, `1 m 12 s`, `2 h 05 m`, `3 d 04 h`.
-pub fn time(duration: Duration) -> String {
+pub(super) fn time(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 9.95 {
         return format!("{seconds:.1} s");
@@ -61,12 +61,12 @@ pub fn time(duration: Duration) -> String {
 }
 
 /// A rate over a whole run; nothing for one too short to say.
-pub fn per_second(number: u64, during: Duration) -> Option<u64> {
+pub(super) fn per_second(number: u64, during: Duration) -> Option<u64> {
     (during >= Duration::from_millis(100)).then(|| (number as f64 / during.as_secs_f64()).round() as u64)
 }
 
 /// Cuts a text that is longer than `width` characters and says so with an ellipsis.
-pub fn fit(text: &str, width: usize) -> String {
+pub(super) fn fit(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

@@ -11,7 +11,7 @@ use crate::engine;
 const SAMPLES: usize = 5;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     manifest: ManifestFile,
     /// How the result is printed
@@ -23,7 +23,7 @@ pub struct Arguments {
 }
 
 /// Prints what was found; 0 when both sides are equal, else 4.
-pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
     let manifest = arguments.manifest.load()?;
     log.start(true, None)?;
     let progress = input::progress(&manifest)?;

@@ -12,10 +12,10 @@ use crate::api::Phase;
 use crate::engine::progress::{BOUNDS, Progress, Snapshot, TableState};
 
 /// Of the OpenMetrics text format.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All metrics as OpenMetrics text.
-pub fn encode(progress: Progress) -> Result<String, fmt::Error> {
+pub(super) fn encode(progress: Progress) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("godwit");
     registry.register_collector(Box::new(FromProgress(progress)));
     let mut text = String::new();

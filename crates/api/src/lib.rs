@@ -3,6 +3,7 @@
 //!
 //! One source of truth: the doc comments become `kubectl explain`, the defaults and limits become the CRDs
 //! ([`crd`]), and the command line validates manifests against those same generated schemas (`crate::manifest`).
+#![deny(unreachable_pub)]
 
 pub mod change;
 pub mod cluster;

@@ -6,7 +6,7 @@ use super::patterns::QUANTITY;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 /// `status.conditions`: merged by type, as Kubernetes' own resources do.
-pub fn conditions(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
         "maxItems": 32,
@@ -32,17 +32,17 @@ pub fn conditions(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// A point in time, RFC 3339.
-pub fn time(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "format": "date-time"})
 }
 
 /// CPU of a unit.
-pub fn unit_cpu(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn unit_cpu(_: &mut SchemaGenerator) -> Schema {
     quantity(&format!("{UNIT_LEAST_CPU_MILLIS}m"), UNIT_CPU_RULE)
 }
 
 /// Memory of a unit.
-pub fn unit_memory(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn unit_memory(_: &mut SchemaGenerator) -> Schema {
     quantity(&UNIT_LEAST_MEMORY.to_string(), UNIT_MEMORY_RULE)
 }
 
@@ -61,7 +61,7 @@ fn quantity(least: &str, message: &str) -> Schema {
 }
 
 /// `metav1.LabelSelector`.
-pub fn label_selector(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "x-kubernetes-map-type": "atomic",
@@ -94,7 +94,7 @@ pub fn label_selector(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// A list of `core/v1` `Toleration`.
-pub fn tolerations(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn tolerations(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array", "maxItems": 64, "x-kubernetes-list-type": "atomic",
         "items": {
@@ -117,7 +117,7 @@ pub fn tolerations(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// `core/v1` `Affinity`, opened only one level deep.
-pub fn affinity(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn affinity(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "x-kubernetes-map-type": "atomic",

@@ -18,7 +18,7 @@ use godwit_model::error::{Context, Result};
 ///
 /// # Errors
 /// When the source cannot be asked.
-pub async fn settings(source: &Connector, plan: &Plan) -> Result<Option<Sql>> {
+pub(crate) async fn settings(source: &Connector, plan: &Plan) -> Result<Option<Sql>> {
     if !computes(plan) {
         return Ok(None);
     }
@@ -41,7 +41,7 @@ pub async fn settings(source: &Connector, plan: &Plan) -> Result<Option<Sql>> {
 ///
 /// # Errors
 /// As [`settings`].
-pub async fn like_source(source: &Connector, destination: &Connector, plan: &Plan) -> Result<Connector> {
+pub(crate) async fn like_source(source: &Connector, destination: &Connector, plan: &Plan) -> Result<Connector> {
     Ok(destination.clone().computing(settings(source, plan).await?))
 }
 

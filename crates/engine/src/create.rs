@@ -24,7 +24,7 @@ use godwit_model::server::ServerInfo;
 
 /// Makes objects at the destination.
 #[derive(Clone)]
-pub struct Creator {
+pub(crate) struct Creator {
     plan: Arc<Plan>,
     /// The destination's statements, by `TablePlan::id`.
     statements: Arc<Vec<RewrittenTable>>,
@@ -46,7 +46,7 @@ impl Creator {
     /// # Errors
     /// Definite: a definition has no counterpart at the destination.
     #[allow(clippy::too_many_arguments)]
-    pub fn new(
+    pub(crate) fn new(
         spec: &MigrationTaskSpec,
         plan: &Arc<Plan>,
         source_info: &ServerInfo,
@@ -77,7 +77,7 @@ impl Creator {
     }
 
     /// Databases and tables.
-    pub async fn databases_and_tables(&self, stages: &mut [TableStage]) -> Result<()> {
+    pub(crate) async fn databases_and_tables(&self, stages: &mut [TableStage]) -> Result<()> {
         let mut conn = self.session().await?;
         self.record.check(&self.claim).await?;
         if self.plan.schema {
@@ -135,18 +135,18 @@ impl Creator {
     }
 
     /// Secondary indexes of a copied table.
-    pub async fn indexes(&self, table: &Arc<TablePlan>) -> Result<()> {
+    pub(crate) async fn indexes(&self, table: &Arc<TablePlan>) -> Result<()> {
         self.deferred(table, |kind| kind != DeferredKind::ForeignKeys).await
     }
 
     /// Tables that get foreign keys.
-    pub fn with_foreign_keys(&self) -> impl Iterator<Item = &Arc<TablePlan>> {
+    pub(crate) fn with_foreign_keys(&self) -> impl Iterator<Item = &Arc<TablePlan>> {
         let gets = |statements: &&RewrittenTable| statements.deferred.iter().any(|step| step.kind == DeferredKind::ForeignKeys);
         self.plan.tables.iter().filter(move |table| self.statements.get(table.id as usize).filter(gets).is_some())
     }
 
     /// Foreign keys of a table, after all indexes of all tables. Nobody writes into it and its relations meanwhile.
-    pub async fn foreign_keys(&self, table: &Arc<TablePlan>) -> Result<()> {
+    pub(crate) async fn foreign_keys(&self, table: &Arc<TablePlan>) -> Result<()> {
         self.deferred(table, |kind| kind == DeferredKind::ForeignKeys).await
     }
 
@@ -172,7 +172,7 @@ impl Creator {
 
     /// Views, in the order in which they rest on each other. One that the destination refuses is reported; the data is
     /// not worth less for it.
-    pub async fn views(&self) -> Result<()> {
+    pub(crate) async fn views(&self) -> Result<()> {
         if !self.plan.schema || self.plan.views.is_empty() {
             return Ok(());
         }

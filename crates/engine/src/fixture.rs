@@ -7,7 +7,7 @@ use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
 use godwit_model::names::TableName;
 
 /// NOT NULL, nothing declared.
-pub fn column(name: &str, kind: Kind) -> Column {
+pub(crate) fn column(name: &str, kind: Kind) -> Column {
     Column {
         name: name.into(),
         column_type: String::new(),
@@ -22,7 +22,7 @@ pub fn column(name: &str, kind: Kind) -> Column {
 }
 
 /// Without an index and without rows.
-pub fn definition(database: &str, table: &str, columns: Vec<Column>) -> TableDefinition {
+pub(crate) fn definition(database: &str, table: &str, columns: Vec<Column>) -> TableDefinition {
     TableDefinition {
         database: database.into(),
         table: table.into(),
@@ -38,7 +38,7 @@ pub fn definition(database: &str, table: &str, columns: Vec<Column>) -> TableDef
 }
 
 /// All of a table, under the same names; its first column is its key.
-pub fn table_plan(definition: TableDefinition) -> TablePlan {
+pub(crate) fn table_plan(definition: TableDefinition) -> TablePlan {
     let name = TableName { database: definition.database.clone(), table: definition.table.clone() };
     let planned = |(image, column): (usize, Column)| ColumnPlan {
         image,
@@ -64,7 +64,7 @@ pub fn table_plan(definition: TableDefinition) -> TablePlan {
 }
 
 /// The log of one table is followed.
-pub fn plan_of(table: TablePlan) -> Plan {
+pub(crate) fn plan_of(table: TablePlan) -> Plan {
     Plan {
         schema: false,
         full: false,

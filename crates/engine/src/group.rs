@@ -9,7 +9,7 @@ use godwit_model::error::{Class, Error, Result};
 
 /// Several tasks with one end. Dropped, they are aborted.
 #[derive(Debug)]
-pub struct Group<T = ()> {
+pub(crate) struct Group<T = ()> {
     tasks: JoinSet<Result<T>>,
     stop: CancellationToken,
     cancel: CancellationToken,
@@ -19,22 +19,22 @@ pub struct Group<T = ()> {
 
 impl<T: Send + 'static> Group<T> {
     /// `cancel` asks all of them to stop; `name` as in "a copy worker failed".
-    pub fn new(name: &'static str, cancel: &CancellationToken) -> Self {
+    pub(crate) fn new(name: &'static str, cancel: &CancellationToken) -> Self {
         Self { tasks: JoinSet::new(), stop: cancel.child_token(), cancel: cancel.clone(), name }
     }
 
     /// With a token that its tasks know already: a failure cancels it.
-    pub fn stopped_by(name: &'static str, stop: CancellationToken) -> Self {
+    pub(crate) fn stopped_by(name: &'static str, stop: CancellationToken) -> Self {
         Self { tasks: JoinSet::new(), stop, cancel: CancellationToken::new(), name }
     }
 
     /// By which each learns that it is to stop: asked for, or because another one failed.
-    pub fn stop(&self) -> CancellationToken {
+    pub(crate) fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }
 
     /// Begins one more.
-    pub fn spawn(&mut self, task: impl Future<Output = Result<T>> + Send + 'static) {
+    pub(crate) fn spawn(&mut self, task: impl Future<Output = Result<T>> + Send + 'static) {
         self.tasks.spawn(task);
     }
 
@@ -42,7 +42,7 @@ impl<T: Send + 'static> Group<T> {
     ///
     /// # Errors
     /// The first failure, which ends the others: what they say then explains nothing. [`Class::Cancelled`] where they were asked to stop.
-    pub async fn finish(mut self) -> Result<Vec<T>> {
+    pub(crate) async fn finish(mut self) -> Result<Vec<T>> {
         let mut given = Vec::new();
         let mut failure: Option<Error> = None;
         while let Some(result) = self.next().await {
@@ -64,7 +64,7 @@ impl<T: Send + 'static> Group<T> {
     }
 
     /// The first failure; never, as long as there is none.
-    pub async fn failure(&mut self) -> Error {
+    pub(crate) async fn failure(&mut self) -> Error {
         loop {
             match self.next().await {
                 None => std::future::pending::<()>().await,
@@ -78,7 +78,7 @@ impl<T: Send + 'static> Group<T> {
     ///
     /// # Errors
     /// The last one that a task ended with.
-    pub async fn end(mut self, within: Duration) -> Result<()> {
+    pub(crate) async fn end(mut self, within: Duration) -> Result<()> {
         self.stop.cancel();
         let mut result = Ok(());
         let ending = async {

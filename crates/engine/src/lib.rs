@@ -1,6 +1,7 @@
 //! One migration from start to end.
 //!
 //! `entry` is what can be asked for; `migrate` holds the phases in their order, with how a task begins and how it is resumed; each folder does one of them.
+#![deny(unreachable_pub)]
 
 pub mod checkpoint;
 mod computing;

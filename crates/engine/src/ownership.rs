@@ -14,22 +14,22 @@ use godwit_model::error::{Context, Error, Result};
 use godwit_model::names::TableName;
 
 /// Name of the record table.
-pub const TABLE: &str = "destination_table";
+pub(crate) const TABLE: &str = "destination_table";
 
 /// Its columns. Names are written in lower case where the destination does not tell cases apart.
-pub const COLUMNS: &str = "destination_database VARCHAR(64) NOT NULL, destination_table VARCHAR(64) NOT NULL, task VARCHAR(255) NOT NULL, \
+pub(crate) const COLUMNS: &str = "destination_database VARCHAR(64) NOT NULL, destination_table VARCHAR(64) NOT NULL, task VARCHAR(255) NOT NULL, \
                            PRIMARY KEY (destination_database, destination_table)";
 
 /// Tables in one statement.
 const BATCH: usize = 200;
 
 /// What to do about a table of another task.
-pub const REMEDY: &str = "stop the other task (desiredState: Stopped; where its resource is gone, create it again with that), or choose other names with \
+pub(crate) const REMEDY: &str = "stop the other task (desiredState: Stopped; where its resource is gone, create it again with that), or choose other names with \
                           renameTo";
 
 /// The record tables.
 #[derive(Debug, Clone, Copy)]
-pub struct Tables<'a> {
+pub(crate) struct Tables<'a> {
     pub owners: &'a TableName,
     pub tasks: &'a TableName,
 }
@@ -39,7 +39,7 @@ pub struct Tables<'a> {
 /// # Errors
 /// A definite one that names both tasks when a table belongs to another that still may write; a lock conflict when another task enters its tables at
 /// the same moment. The transaction is then to be given up.
-pub async fn take(conn: &mut Conn, tables: Tables<'_>, task: &str, names: &[TableName]) -> Result<()> {
+pub(crate) async fn take(conn: &mut Conn, tables: Tables<'_>, task: &str, names: &[TableName]) -> Result<()> {
     // In one order, so that two tasks wait for each other in one direction only.
     let mut sorted: Vec<&TableName> = names.iter().collect();
     sorted.sort();
@@ -93,6 +93,6 @@ pub async fn take(conn: &mut Conn, tables: Tables<'_>, task: &str, names: &[Tabl
 }
 
 /// Whether a task of this stage may write again.
-pub fn may_write(stage: &str) -> bool {
+pub(crate) fn may_write(stage: &str) -> bool {
     stage != "Completed" && stage != "Stopped"
 }

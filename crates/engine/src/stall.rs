@@ -29,7 +29,7 @@ const DOUBTS: u32 = 2;
 const LISTED: Duration = Duration::from_secs(30);
 
 /// Waits for the answers of one session.
-pub struct Watch {
+pub(crate) struct Watch {
     connector: Connector,
     session: u32,
 }
@@ -48,7 +48,7 @@ enum Session {
 
 impl Watch {
     /// Of a session that the connector has made.
-    pub fn new(connector: &Connector, conn: &Conn) -> Self {
+    pub(crate) fn new(connector: &Connector, conn: &Conn) -> Self {
         Self { connector: connector.clone(), session: conn.id() }
     }
 
@@ -56,7 +56,7 @@ impl Watch {
     ///
     /// # Errors
     /// Those of `talking`; a lost connection where no answer will come.
-    pub async fn over<T>(&self, talking: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(crate) async fn over<T>(&self, talking: impl Future<Output = Result<T>>) -> Result<T> {
         let mut talking = pin!(talking);
         let (mut doubts, mut pause) = (0, SILENCE);
         loop {

@@ -17,7 +17,7 @@ const BURST_DIVISOR: f64 = 10.0;
 
 /// Units per second; 0: no limit.
 #[derive(Debug, Default)]
-pub struct Rate(AtomicU64);
+pub(crate) struct Rate(AtomicU64);
 
 /// Rows and bytes per second.
 #[derive(Debug)]

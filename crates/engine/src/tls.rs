@@ -8,7 +8,7 @@ use godwit_api::TlsMode;
 use godwit_api::manifest::ResolvedTls;
 
 /// The driver's options; None: not encrypted.
-pub fn options(tls: &ResolvedTls) -> Option<SslOpts> {
+pub(crate) fn options(tls: &ResolvedTls) -> Option<SslOpts> {
     let options = match tls.mode {
         TlsMode::Disabled => return None,
         TlsMode::Preferred | TlsMode::Required => {
@@ -26,7 +26,7 @@ pub fn options(tls: &ResolvedTls) -> Option<SslOpts> {
 }
 
 /// What rustls found wrong: no common version or cipher, a certificate that does not verify. A connection that broke is none.
-pub fn failure(error: &mysql_async::Error) -> Option<String> {
+pub(crate) fn failure(error: &mysql_async::Error) -> Option<String> {
     match (error, rustls_error(error)) {
         (_, Some(inner)) => Some(inner.to_string()),
         (mysql_async::Error::Io(IoError::Tls(error)), None) => Some(error.to_string()),
@@ -42,7 +42,7 @@ fn rustls_error(error: &mysql_async::Error) -> Option<&rustls::Error> {
 }
 
 /// What to do about a failed handshake.
-pub fn remedy(error: &mysql_async::Error) -> &'static str {
+pub(crate) fn remedy(error: &mysql_async::Error) -> &'static str {
     match rustls_error(error) {
         Some(rustls::Error::InvalidCertificate(certificate)) => match certificate {
             CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
@@ -74,7 +74,7 @@ pub fn remedy(error: &mysql_async::Error) -> &'static str {
 /// A name that the certificate carries, where only the name was wrong. With VerifyCA it is the one to ask for: the driver
 /// can be told to skip the check of the name, but the text by which it recognises that error is not rustls's any more.
 /// None also for a certificate without any name, which rustls takes under no circumstances.
-pub fn other_name(error: &mysql_async::Error) -> Option<String> {
+pub(crate) fn other_name(error: &mysql_async::Error) -> Option<String> {
     let Some(rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. })) = rustls_error(error)
     else {
         return None;

@@ -18,14 +18,14 @@ use godwit_api::manifest::{HOSTS_ANNOTATION, secret_references};
 use godwit_api::{MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase};
 
 /// Annotation of a cached task: when its retry was set last. It exists in the cache only.
-pub const RETRY_SET_AT: &str = "cache.godwit.dev/retry-set-at";
+pub(crate) const RETRY_SET_AT: &str = "cache.godwit.dev/retry-set-at";
 
 /// Annotation of a cached Secret: who wrote its values last, and when. It exists in the cache only.
-pub const DATA_SET_AT: &str = "cache.godwit.dev/data-set-at";
+pub(crate) const DATA_SET_AT: &str = "cache.godwit.dev/data-set-at";
 
 /// Keeps of a Secret's metadata what is looked at: its name, the hosts it is for, and when its values were written. Labels, annotations and whatever
 /// else is touched every few seconds by who keeps Secrets in step are no change of it.
-pub fn slim_secret(metadata: &mut ObjectMeta) {
+pub(crate) fn slim_secret(metadata: &mut ObjectMeta) {
     let writes_values = |entry: &&ManagedFieldsEntry| {
         entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:data").or_else(|| fields.0.get("f:stringData")).is_some())
     };
@@ -52,7 +52,7 @@ const LEVEL: i32 = 1;
 
 /// A value as compressed JSON. The checks of a precheck alone are tens of kilobytes as values.
 #[derive(Debug, Clone)]
-pub struct Packed<T> {
+pub(crate) struct Packed<T> {
     bytes: Box<[u8]>,
     /// Of the JSON.
     size: usize,
@@ -60,7 +60,7 @@ pub struct Packed<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Packed<T> {
-    pub fn new(value: &T) -> Self {
+    pub(crate) fn new(value: &T) -> Self {
         // Neither fails on values that came from JSON; what could not be packed cannot be read, and is told.
         let text = serde_json::to_vec(value).unwrap_or_default();
         let bytes = zstd::bulk::compress(&text, LEVEL).unwrap_or_default();
@@ -69,7 +69,7 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
 
     /// # Errors
     /// When it was not packed as it should.
-    pub fn read(&self) -> Result<T, String> {
+    pub(crate) fn read(&self) -> Result<T, String> {
         let text = zstd::bulk::decompress(&self.bytes, self.size).map_err(|error| error.to_string())?;
         serde_json::from_slice(&text).map_err(|error| error.to_string())
     }
@@ -78,7 +78,7 @@ impl<T: Serialize + DeserializeOwned> Packed<T> {
 /// A task, malformed ones included.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "DeserializeGuard<MigrationTask>")]
-pub struct CachedTask {
+pub(crate) struct CachedTask {
     metadata: ObjectMeta,
     /// Or why it cannot be read.
     body: Result<Box<Body>, String>,
@@ -94,7 +94,7 @@ struct Body {
 
 /// What is looked up over all tasks, without unpacking each.
 #[derive(Debug, Clone)]
-pub struct Glance {
+pub(crate) struct Glance {
     /// Name of the pool.
     pub cluster: PoolKey,
     /// Names of its Secrets.
@@ -138,18 +138,18 @@ impl From<DeserializeGuard<MigrationTask>> for CachedTask {
 impl CachedTask {
     /// # Errors
     /// Why it cannot be read.
-    pub fn read(&self) -> Result<MigrationTask, String> {
+    pub(crate) fn read(&self) -> Result<MigrationTask, String> {
         let (spec, status) = self.body.as_ref().map_err(String::clone)?.parts.read()?;
         Ok(MigrationTask { metadata: self.metadata.clone(), spec, status })
     }
 
     /// Bytes of its spec and status as JSON.
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.body.as_ref().map_or(0, |body| body.parts.size)
     }
 
     /// None: it cannot be read.
-    pub fn glance(&self) -> Option<&Glance> {
+    pub(crate) fn glance(&self) -> Option<&Glance> {
         self.body.as_ref().ok().map(|body| &body.glance)
     }
 }
@@ -157,7 +157,7 @@ impl CachedTask {
 /// An engine's pod.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "Pod")]
-pub struct CachedPod {
+pub(crate) struct CachedPod {
     metadata: ObjectMeta,
     task: Option<String>,
     owners: Box<[String]>,
@@ -175,23 +175,23 @@ impl From<Pod> for CachedPod {
 
 impl CachedPod {
     /// The pod, for this task. `node`: the node it runs on, if there is one of that name.
-    pub fn view(&self, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Node>>) -> PodView {
+    pub(crate) fn view(&self, task_uid: &str, node: impl Fn(&str) -> Option<Arc<Node>>) -> PodView {
         let node_lost = self.node.as_deref().is_some_and(|name| !node(name).is_some_and(|node| node_ready(&node)));
         PodView { ours: self.task.is_some() && owns(&self.owners, task_uid), node_lost, ..self.view.clone() }
     }
 
     /// Whether it came up with this image.
-    pub fn proves(&self, image: &str) -> bool {
+    pub(crate) fn proves(&self, image: &str) -> bool {
         self.view.ready && self.view.image == image
     }
 
     /// Whether it was made with this image.
-    pub fn made_with(&self, image: &str) -> bool {
+    pub(crate) fn made_with(&self, image: &str) -> bool {
         self.view.image == image
     }
 
     /// See [`PodView::uses`].
-    pub fn uses(&self) -> Option<(PoolKey, u32)> {
+    pub(crate) fn uses(&self) -> Option<(PoolKey, u32)> {
         self.view.uses()
     }
 }
@@ -199,7 +199,7 @@ impl CachedPod {
 /// A plan's ConfigMap, by its metadata.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "PartialObjectMeta<ConfigMap>")]
-pub struct CachedPlan {
+pub(crate) struct CachedPlan {
     metadata: ObjectMeta,
     task: Option<String>,
     owners: Box<[String]>,
@@ -215,13 +215,13 @@ impl From<PartialObjectMeta<ConfigMap>> for CachedPlan {
 
 impl CachedPlan {
     /// The plan, for this task; None for one that is not ours.
-    pub fn view(&self, task_uid: &str) -> Option<PlanView> {
+    pub(crate) fn view(&self, task_uid: &str) -> Option<PlanView> {
         owns(&self.owners, task_uid).then(|| self.view.clone())
     }
 }
 
 /// An object that was made for a task.
-pub trait OfTask {
+pub(crate) trait OfTask {
     /// Name of the task.
     fn task(&self) -> Option<&str>;
 }
@@ -257,7 +257,7 @@ fn name_of(metadata: ObjectMeta) -> ObjectMeta {
 }
 
 /// What no decision looks at is not kept.
-pub fn slim(metadata: &mut ObjectMeta) {
+pub(crate) fn slim(metadata: &mut ObjectMeta) {
     metadata.managed_fields = None;
     if let Some(annotations) = &mut metadata.annotations {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");

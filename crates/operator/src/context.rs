@@ -24,11 +24,11 @@ use godwit_api::engine::engine_name;
 use godwit_api::{DedicatedCluster, MigrationTaskStatus};
 
 /// A pool as the API server has it, malformed ones included.
-pub type RawPool = DeserializeGuard<DedicatedCluster>;
+pub(crate) type RawPool = DeserializeGuard<DedicatedCluster>;
 
 /// Everything that is watched. One store a watched namespace where only some are watched.
 #[derive(Debug)]
-pub struct Caches {
+pub(crate) struct Caches {
     pub tasks: Vec<Store<CachedTask>>,
     pub pods: Vec<Store<CachedPod>>,
     pub plans: Vec<Store<CachedPlan>>,
@@ -39,7 +39,7 @@ pub struct Caches {
 }
 
 /// An object of one of the stores.
-pub fn find<K>(stores: &[Store<K>], namespace: &str, name: &str) -> Option<Arc<K>>
+pub(crate) fn find<K>(stores: &[Store<K>], namespace: &str, name: &str) -> Option<Arc<K>>
 where
     K: Lookup<DynamicType = ()> + Clone + 'static,
 {
@@ -49,12 +49,12 @@ where
 
 impl Caches {
     /// Of a task that can be read.
-    pub fn glance<T>(&self, key: &TaskKey, read: impl FnOnce(&Glance) -> T) -> Option<T> {
+    pub(crate) fn glance<T>(&self, key: &TaskKey, read: impl FnOnce(&Glance) -> T) -> Option<T> {
         find(&self.tasks, &key.namespace, &key.name)?.glance().map(read)
     }
 
     /// All tasks that can be read.
-    pub fn every_task(&self, mut visit: impl FnMut(&CachedTask, &Glance)) {
+    pub(crate) fn every_task(&self, mut visit: impl FnMut(&CachedTask, &Glance)) {
         for task in self.tasks.iter().flat_map(Store::state) {
             if let Some(glance) = task.glance() {
                 visit(&task, glance);
@@ -63,12 +63,12 @@ impl Caches {
     }
 
     /// Whether there is a pool of this name that cannot be read.
-    pub fn is_malformed(&self, pool: &str) -> bool {
+    pub(crate) fn is_malformed(&self, pool: &str) -> bool {
         self.pools.get(&ObjectRef::<RawPool>::new(pool)).is_some_and(|raw| raw.0.is_err())
     }
 
     /// A pool that can be read.
-    pub fn pool(&self, name: &str) -> Option<DedicatedCluster> {
+    pub(crate) fn pool(&self, name: &str) -> Option<DedicatedCluster> {
         self.pools.get(&ObjectRef::<RawPool>::new(name))?.0.as_ref().ok().cloned()
     }
 }
@@ -78,14 +78,14 @@ const TOLD_AFTER: u32 = 3;
 
 /// Looks at an object that failed in a row, and the failure that was told.
 #[derive(Debug, Clone, Default)]
-pub struct Failures {
+pub(crate) struct Failures {
     count: u32,
     told: Option<String>,
 }
 
 impl Failures {
     /// One more. How many there are now, and whether this one is to be told.
-    pub fn add(&mut self, cause: &str) -> (u32, bool) {
+    pub(crate) fn add(&mut self, cause: &str) -> (u32, bool) {
         self.count = self.count.saturating_add(1);
         let news = self.count >= TOLD_AFTER && self.told.as_deref() != Some(cause);
         if news {
@@ -97,7 +97,7 @@ impl Failures {
 
 /// What is remembered of a task between two reconciles; it may be lost at any time.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// The status that was written last, and the resourceVersion that it got.
     pub written: Option<(Packed<MigrationTaskStatus>, u64)>,
     pub written_at: Option<Instant>,
@@ -113,7 +113,7 @@ pub struct Memory {
 
 /// Wakes reconciles.
 #[derive(Debug)]
-pub struct Pokes {
+pub(crate) struct Pokes {
     /// Namespace (None: all) and the queue of its tasks.
     tasks: Vec<(Option<String>, mpsc::UnboundedSender<ObjectRef<CachedTask>>)>,
     pools: mpsc::UnboundedSender<ObjectRef<RawPool>>,
@@ -122,13 +122,13 @@ pub struct Pokes {
 }
 
 /// The other ends.
-pub type TaskQueues = Vec<mpsc::UnboundedReceiver<ObjectRef<CachedTask>>>;
+pub(crate) type TaskQueues = Vec<mpsc::UnboundedReceiver<ObjectRef<CachedTask>>>;
 /// The other end for pools.
-pub type PoolQueue = mpsc::UnboundedReceiver<ObjectRef<RawPool>>;
+pub(crate) type PoolQueue = mpsc::UnboundedReceiver<ObjectRef<RawPool>>;
 
 impl Pokes {
     /// One queue for each watched namespace, or one for all. The queues hold references only, and whoever reads them folds equal ones.
-    pub fn new(namespaces: &[String]) -> (Self, TaskQueues, PoolQueue) {
+    pub(crate) fn new(namespaces: &[String]) -> (Self, TaskQueues, PoolQueue) {
         let scopes: Vec<Option<String>> =
             if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
         let (tasks, queues) = scopes
@@ -142,7 +142,7 @@ impl Pokes {
         (Self { tasks, pools, stores: OnceLock::new() }, queues, pool_queue)
     }
 
-    pub fn task(&self, key: &TaskKey) {
+    pub(crate) fn task(&self, key: &TaskKey) {
         for (scope, sender) in &self.tasks {
             if scope.as_ref().is_none_or(|namespace| *namespace == key.namespace) {
                 // A receiver that is gone means that the process is ending.
@@ -151,20 +151,20 @@ impl Pokes {
         }
     }
 
-    pub fn tasks(&self, keys: impl IntoIterator<Item = TaskKey>) {
+    pub(crate) fn tasks(&self, keys: impl IntoIterator<Item = TaskKey>) {
         keys.into_iter().for_each(|key| self.task(&key));
     }
 
     /// From now on tasks can be found by pool and namespace.
-    pub fn know(&self, stores: Vec<Store<CachedTask>>) {
+    pub(crate) fn know(&self, stores: Vec<Store<CachedTask>>) {
         let _ = self.stores.set(stores);
     }
 
-    pub fn tasks_of_pool(&self, pool: &str) {
+    pub(crate) fn tasks_of_pool(&self, pool: &str) {
         self.concerned(|task| task.glance().is_some_and(|glance| glance.cluster.as_deref() == Some(pool)));
     }
 
-    pub fn tasks_of_namespace(&self, namespace: &str) {
+    pub(crate) fn tasks_of_namespace(&self, namespace: &str) {
         self.concerned(|task| task.glance().is_some() && task.meta().namespace.as_deref() == Some(namespace));
     }
 
@@ -176,7 +176,7 @@ impl Pokes {
         }
     }
 
-    pub fn pool(&self, key: &PoolKey) {
+    pub(crate) fn pool(&self, key: &PoolKey) {
         if let Some(name) = key {
             let _ = self.pools.send(ObjectRef::new(name));
         }
@@ -184,12 +184,12 @@ impl Pokes {
 }
 
 /// A queue as a stream.
-pub fn queue_stream<T>(queue: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = Result<T, std::convert::Infallible>> {
+pub(crate) fn queue_stream<T>(queue: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = Result<T, std::convert::Infallible>> {
     futures_util::stream::unfold(queue, |mut queue| async move { queue.recv().await.map(|item| (Ok(item), queue)) })
 }
 
 /// See the module.
-pub struct Context {
+pub(crate) struct Context {
     pub client: Client,
     pub settings: Settings,
     pub caches: Caches,
@@ -240,7 +240,7 @@ struct Rollout {
 const ROLLOUT_PACE: Duration = Duration::from_millis(500);
 
 impl Context {
-    pub fn new(
+    pub(crate) fn new(
         client: Client,
         settings: Settings,
         caches: Caches,
@@ -266,16 +266,16 @@ impl Context {
         }
     }
 
-    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
     }
 
-    pub fn sharing(&self) -> MutexGuard<'_, Sharing> {
+    pub(crate) fn sharing(&self) -> MutexGuard<'_, Sharing> {
         lock(&self.sharing)
     }
 
     /// Reads what is remembered of a task.
-    pub fn recall<T>(&self, key: &TaskKey, read: impl FnOnce(&Memory) -> T) -> T {
+    pub(crate) fn recall<T>(&self, key: &TaskKey, read: impl FnOnce(&Memory) -> T) -> T {
         match lock(&self.memory).get(key) {
             Some(memory) => read(memory),
             None => read(&Memory::default()),
@@ -283,12 +283,12 @@ impl Context {
     }
 
     /// Changes what is remembered.
-    pub fn remember<T>(&self, key: &TaskKey, change: impl FnOnce(&mut Memory) -> T) -> T {
+    pub(crate) fn remember<T>(&self, key: &TaskKey, change: impl FnOnce(&mut Memory) -> T) -> T {
         change(lock(&self.memory).entry(key.clone()).or_default())
     }
 
     /// A task that is gone: it gives everything back, units once no pod uses them any more. Called again when its pod has ended.
-    pub fn forget(&self, key: &TaskKey) {
+    pub(crate) fn forget(&self, key: &TaskKey) {
         lock(&self.memory).remove(key);
         let sharing = self.sharing().set(key, None);
         self.pokes.tasks(sharing);
@@ -305,7 +305,7 @@ impl Context {
     }
 
     /// Tells the ledger what the task's pod uses, by the cache.
-    pub fn count_pod(&self, key: &TaskKey) {
+    pub(crate) fn count_pod(&self, key: &TaskKey) {
         let pod = find(&self.caches.pods, &key.namespace, &engine_name(&key.name));
         self.account(key, |ledger| match (pod.as_deref(), pod.as_deref().and_then(CachedPod::uses)) {
             (_, Some((pool, units))) => ledger.uses(key, &pool, units),
@@ -315,7 +315,7 @@ impl Context {
     }
 
     /// Changes what counts for a task, and wakes whoever is concerned: the tasks that got units, and the pools.
-    pub fn account(&self, key: &TaskKey, change: impl FnOnce(&mut Ledger) -> Affected) {
+    pub(crate) fn account(&self, key: &TaskKey, change: impl FnOnce(&mut Ledger) -> Affected) {
         let (before, mut granted, after) = {
             let mut ledger = self.ledger();
             let before = ledger.counted(key);
@@ -330,7 +330,7 @@ impl Context {
 
     /// Whether a pool may be looked at now; else how long it has to wait. Every task that moves wakes its pool: looks are kept apart, and unlike with a
     /// debounce, pools that are never left in peace are looked at all the same.
-    pub fn may_look(&self, pool: &str) -> Result<(), Duration> {
+    pub(crate) fn may_look(&self, pool: &str) -> Result<(), Duration> {
         let mut looks = lock(&self.looked);
         let now = Instant::now();
         if let Some(left) = looks.get(pool).map(|next| next.saturating_duration_since(now)).filter(|left| !left.is_zero()) {
@@ -341,28 +341,28 @@ impl Context {
     }
 
     /// A pool's status took this long to write: pools keep to a small share of an API server that is busy.
-    pub fn wrote_pool(&self, pool: &str, took: Duration) {
+    pub(crate) fn wrote_pool(&self, pool: &str, took: Duration) {
         let pause = took.saturating_mul(POOL_SHARE).clamp(*POOL_PACE.start(), *POOL_PACE.end());
         lock(&self.looked).insert(pool.to_owned(), Instant::now() + pause);
     }
 
     /// Counts a failed look at a pool, as [`Failures::add`].
-    pub fn pool_failed(&self, pool: &str, cause: &str) -> (u32, bool) {
+    pub(crate) fn pool_failed(&self, pool: &str, cause: &str) -> (u32, bool) {
         lock(&self.pool_failures).entry(pool.to_owned()).or_default().add(cause)
     }
 
     /// A pool was looked at without a failure.
-    pub fn pool_is_well(&self, pool: &str) {
+    pub(crate) fn pool_is_well(&self, pool: &str) {
         lock(&self.pool_failures).remove(pool);
     }
 
     /// Waits until one more request may go to the API server: at most `--api-qps` a second, with a burst of a second's worth.
-    pub async fn take_turn(&self) {
+    pub(crate) async fn take_turn(&self) {
         tokio::time::sleep_until(self.turn().into()).await;
     }
 
     /// When one more request may go to the API server. Who calls this has taken the turn.
-    pub fn turn(&self) -> Instant {
+    pub(crate) fn turn(&self) -> Instant {
         let gap = Duration::from_secs(1) / self.settings.api_qps.max(1);
         let mut next = lock(&self.next_request);
         let now = Instant::now();
@@ -372,7 +372,7 @@ impl Context {
     }
 
     /// Whether one more engine may be replaced for a new image just now: first one alone, and the others when an engine came up with that image.
-    pub fn may_roll(&self) -> bool {
+    pub(crate) fn may_roll(&self) -> bool {
         let image = &self.settings.image;
         let mut rollout = lock(&self.rollout);
         let mut tried = false;

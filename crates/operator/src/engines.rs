@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const SIZE_LIMIT: usize = 2 << 20;
 
 /// Asks the engine at this address of the pod network. `task_uid`: whose engine it must be. `token`: that of its plan.
-pub async fn ask(address: &str, task_uid: &str, token: &str) -> Reply {
+pub(crate) async fn ask(address: &str, task_uid: &str, token: &str) -> Reply {
     let answer = match tokio::time::timeout(TIMEOUT, ask_at(address, token)).await {
         Ok(answer) => answer,
         Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
@@ -56,7 +56,7 @@ struct Answer {
 ///
 /// # Errors
 /// What is wrong with it, in words.
-pub fn read(bytes: &[u8]) -> Result<StatusReport, String> {
+pub(crate) fn read(bytes: &[u8]) -> Result<StatusReport, String> {
     let report: StatusReport = serde_json::from_slice(bytes).map_err(|error| format!("its report cannot be read: {error}"))?;
     if report.api_version != API_VERSION {
         return Err(format!("its report has version {}, {API_VERSION} is understood", report.api_version));

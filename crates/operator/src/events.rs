@@ -28,16 +28,16 @@ const TOGETHER: usize = 25;
 
 /// What is to be told of an object.
 #[derive(Debug)]
-pub struct Telling {
+pub(crate) struct Telling {
     note: Note,
     regarding: ObjectReference,
 }
 
 /// Tellings that wait to be published.
-pub type EventQueue = mpsc::Receiver<Telling>;
+pub(crate) type EventQueue = mpsc::Receiver<Telling>;
 
 /// Hands an event to who publishes them: no look waits for it. One that is lost loses nothing else.
-pub fn tell<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, note: &Note) {
+pub(crate) fn tell<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, note: &Note) {
     if ctx.events.try_send(Telling { note: note.clone(), regarding: object.object_ref(&()) }).is_err() {
         tracing::debug!(reason = note.reason, "more events than can be published; this one is left out");
     }
@@ -45,7 +45,7 @@ pub fn tell<K: Resource<DynamicType = ()>>(ctx: &Context, object: &K, note: &Not
 
 /// Publishes what comes, for as long as anybody can tell. Those that wait take their turns together: where each stood in the queue for requests
 /// only after the one before it was written, a busy operator published one event for each length of that queue.
-pub async fn publish(ctx: &Context, mut events: EventQueue) {
+pub(crate) async fn publish(ctx: &Context, mut events: EventQueue) {
     let mut told = Told::default();
     let mut waiting = Vec::with_capacity(TOGETHER);
     while events.recv_many(&mut waiting, TOGETHER).await > 0 {

@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// State of all watches. Shared.
 #[derive(Debug, Default)]
-pub struct Health {
+pub(crate) struct Health {
     watches: Mutex<BTreeMap<String, Watch>>,
 }
 
@@ -37,12 +37,12 @@ impl Watch {
 
 impl Health {
     /// A watch begins: until it is synced, the operator is not ready.
-    pub fn begin(&self, name: &str, namespace: Option<&str>) {
+    pub(crate) fn begin(&self, name: &str, namespace: Option<&str>) {
         self.update(name, |watch| *watch = Watch { namespace: namespace.map(str::to_owned), ..Watch::default() });
     }
 
     /// The watch delivers.
-    pub fn alive(&self, name: &str) {
+    pub(crate) fn alive(&self, name: &str) {
         self.update(name, |watch| {
             watch.failing_since = None;
             watch.refused = false;
@@ -51,12 +51,12 @@ impl Health {
     }
 
     /// The watch has seen everything that was there when it began.
-    pub fn synced(&self, name: &str) {
+    pub(crate) fn synced(&self, name: &str) {
         self.update(name, |watch| watch.synced = true);
     }
 
     /// The watch failed and is tried again. `refused`: because it is not allowed, or what it watches is not there.
-    pub fn failed(&self, name: &str, error: String, refused: bool) {
+    pub(crate) fn failed(&self, name: &str, error: String, refused: bool) {
         self.update(name, |watch| {
             watch.failing_since.get_or_insert_with(Instant::now);
             watch.refused = refused;
@@ -66,25 +66,25 @@ impl Health {
 
     /// Whether everything is known that is there to know: each watch has seen what was there when it began, or is of a namespace that cannot be watched,
     /// which must not stop the others.
-    pub fn may_begin(&self) -> bool {
+    pub(crate) fn may_begin(&self) -> bool {
         let watches = self.watches();
         !watches.is_empty() && watches.values().all(|watch| watch.synced || watch.is_out())
     }
 
     /// Whether all watches of a namespace are synced; None: those of all namespaces.
-    pub fn knows(&self, namespace: Option<&str>) -> bool {
+    pub(crate) fn knows(&self, namespace: Option<&str>) -> bool {
         let watches = self.watches();
         let mut own = watches.values().filter(|watch| watch.namespace.as_deref() == namespace);
         own.all(|watch| watch.synced)
     }
 
     /// Namespaces that are to be watched and cannot be.
-    pub fn unwatched(&self) -> BTreeSet<String> {
+    pub(crate) fn unwatched(&self) -> BTreeSet<String> {
         self.watches().values().filter(|watch| watch.is_out()).filter_map(|watch| watch.namespace.clone()).collect()
     }
 
     /// Why the operator cannot do its work; empty: it can. A namespace that cannot be watched is one reason only where there is no other.
-    pub fn complaints(&self) -> Vec<String> {
+    pub(crate) fn complaints(&self) -> Vec<String> {
         let watches = self.watches();
         let others = watches.values().any(|watch| watch.namespace.is_some() && !watch.refused);
         let complain = |(name, watch): (&String, &Watch)| match watch.failing_since {

@@ -17,13 +17,13 @@ use k8s_openapi::jiff::Timestamp;
 
 /// A task: namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TaskKey {
+pub(crate) struct TaskKey {
     pub namespace: String,
     pub name: String,
 }
 
 impl TaskKey {
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub(crate) fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 }
@@ -35,11 +35,11 @@ impl std::fmt::Display for TaskKey {
 }
 
 /// A pool: the name of a DedicatedCluster, or None for the shared default.
-pub type PoolKey = Option<String>;
+pub(crate) type PoolKey = Option<String>;
 
 /// What a task asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
+pub(crate) struct Claim {
     pub pool: PoolKey,
     pub units: u32,
     pub priority: i32,
@@ -51,7 +51,7 @@ type Order = (Reverse<i32>, Timestamp, TaskKey);
 
 /// What a claim came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// The units are held.
     Holds,
     /// Not yet: the place in the queue (1 is next) and the units that are free. `aside`: it could have them only when another task of the pool that
@@ -60,7 +60,7 @@ pub enum Standing {
 }
 
 /// What changed for others: tasks to look at again.
-pub type Affected = Vec<TaskKey>;
+pub(crate) type Affected = Vec<TaskKey>;
 
 #[derive(Debug, Default)]
 struct Book {
@@ -75,7 +75,7 @@ struct Book {
 
 /// Numbers of a pool for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PoolView {
+pub(crate) struct PoolView {
     pub held: u64,
     pub holders: Vec<(TaskKey, u32)>,
     /// In their order.
@@ -84,7 +84,7 @@ pub struct PoolView {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     books: HashMap<PoolKey, Book>,
     /// Where each task stands.
     tasks: HashMap<TaskKey, Entry>,
@@ -130,7 +130,7 @@ impl Entry {
 
 impl Ledger {
     /// How many units the pool has; None: no limit. Returns the tasks that got units by it.
-    pub fn set_capacity(&mut self, pool: &PoolKey, units: Option<u64>) -> Affected {
+    pub(crate) fn set_capacity(&mut self, pool: &PoolKey, units: Option<u64>) -> Affected {
         let book = self.books.entry(pool.clone()).or_default();
         if book.capacity == units {
             return Vec::new();
@@ -140,14 +140,14 @@ impl Ledger {
     }
 
     /// Units that a task is known to hold, from its status or its pod; they are not asked for again. Returns who got others by it.
-    pub fn restore(&mut self, task: &TaskKey, pool: &PoolKey, units: u32) -> Affected {
+    pub(crate) fn restore(&mut self, task: &TaskKey, pool: &PoolKey, units: u32) -> Affected {
         let left = self.leave_queue(task);
         let freed = self.change(task, |entry| entry.holds = Some((pool.clone(), units)));
         self.grant_all(left.into_iter().chain(freed))
     }
 
     /// Asks for units, or for other units than are held. What is held stays held until the new claim can be met.
-    pub fn claim(&mut self, task: &TaskKey, claim: &Claim) -> (Standing, Affected) {
+    pub(crate) fn claim(&mut self, task: &TaskKey, claim: &Claim) -> (Standing, Affected) {
         let entry = self.tasks.get(task).cloned().unwrap_or_default();
         if entry.holds.as_ref().is_some_and(|(pool, held)| *pool == claim.pool && claim.units <= *held) {
             // The same or fewer in the same pool: nobody has to be waited for.
@@ -174,58 +174,58 @@ impl Ledger {
     }
 
     /// The task neither holds nor wants units any more; what its pod uses counts until that is gone. Returns who got units by it.
-    pub fn release(&mut self, task: &TaskKey) -> Affected {
+    pub(crate) fn release(&mut self, task: &TaskKey) -> Affected {
         let left = self.leave_queue(task);
         let freed = self.change(task, |entry| entry.holds = None);
         self.grant_all(left.into_iter().chain(freed))
     }
 
     /// The task wants no other units any more, and keeps those it holds. Returns who got units by it.
-    pub fn leave(&mut self, task: &TaskKey) -> Affected {
+    pub(crate) fn leave(&mut self, task: &TaskKey) -> Affected {
         let left = self.leave_queue(task);
         self.grant_all(left)
     }
 
     /// A pod is about to be made that uses these units. They count until it was seen and is gone, or was not made after all.
-    pub fn starts(&mut self, task: &TaskKey, pool: &PoolKey, units: u32) {
+    pub(crate) fn starts(&mut self, task: &TaskKey, pool: &PoolKey, units: u32) {
         self.change(task, |entry| entry.uses = Some(Use { pool: pool.clone(), units, seen: false }));
     }
 
     /// Whether a pod may have been made that was not seen yet.
-    pub fn is_starting(&self, task: &TaskKey) -> bool {
+    pub(crate) fn is_starting(&self, task: &TaskKey) -> bool {
         self.tasks.get(task).and_then(|entry| entry.uses.as_ref()).is_some_and(|uses| !uses.seen)
     }
 
     /// The task's pod is there and uses these units. Returns who got units that it used before.
-    pub fn uses(&mut self, task: &TaskKey, pool: &PoolKey, units: u32) -> Affected {
+    pub(crate) fn uses(&mut self, task: &TaskKey, pool: &PoolKey, units: u32) -> Affected {
         let freed = self.change(task, |entry| entry.uses = Some(Use { pool: pool.clone(), units, seen: true }));
         self.grant_all(freed)
     }
 
     /// No pod of the task is seen: one that was is gone, one that starts may still come. Returns who got its units.
-    pub fn unseen(&mut self, task: &TaskKey) -> Affected {
+    pub(crate) fn unseen(&mut self, task: &TaskKey) -> Affected {
         if self.is_starting(task) { Vec::new() } else { self.unused(task) }
     }
 
     /// No pod of the task uses units, for certain. Returns who got them.
-    pub fn unused(&mut self, task: &TaskKey) -> Affected {
+    pub(crate) fn unused(&mut self, task: &TaskKey) -> Affected {
         let freed = self.change(task, |entry| entry.uses = None);
         self.grant_all(freed)
     }
 
     /// Pool and units that were granted to a task.
-    pub fn holding(&self, task: &TaskKey) -> Option<(PoolKey, u32)> {
+    pub(crate) fn holding(&self, task: &TaskKey) -> Option<(PoolKey, u32)> {
         self.tasks.get(task)?.holds.clone()
     }
 
     /// What counts for a task, by pool: while it moves, in two of them.
-    pub fn counted(&self, task: &TaskKey) -> BTreeMap<PoolKey, u32> {
+    pub(crate) fn counted(&self, task: &TaskKey) -> BTreeMap<PoolKey, u32> {
         let entry = self.tasks.get(task);
         entry.into_iter().flat_map(|entry| entry.pools().map(|pool| (pool.clone(), entry.counts(pool)))).collect()
     }
 
     /// Numbers and tasks of a pool.
-    pub fn view(&self, pool: &PoolKey) -> PoolView {
+    pub(crate) fn view(&self, pool: &PoolKey) -> PoolView {
         let Some(book) = self.books.get(pool) else { return PoolView::default() };
         let mut holders: Vec<_> = book.holders.iter().map(|(task, units)| (task.clone(), *units)).collect();
         holders.sort();
@@ -234,7 +234,7 @@ impl Ledger {
     }
 
     /// Units held and asked for in all pools.
-    pub fn totals(&self) -> (u64, u64) {
+    pub(crate) fn totals(&self) -> (u64, u64) {
         self.books.values().fold((0, 0), |(held, queued), book| {
             (held + book.held, queued + book.queue.values().map(|units| u64::from(*units)).sum::<u64>())
         })

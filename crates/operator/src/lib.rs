@@ -8,6 +8,7 @@
 //!
 //! What it promises: level-triggered and idempotent, it can die at any point and be started again; the only writer of status; units are never
 //! granted twice; nothing is written when nothing changed. Under overload looks at tasks come later, never wrong. It imports nothing of the engine.
+#![deny(unreachable_pub)]
 
 mod cached;
 mod context;

@@ -4,7 +4,7 @@ use godwit_api::UnitResources;
 use godwit_api::cluster::{UNIT_CPU_RULE, UNIT_LEAST_CPU_MILLIS, UNIT_LEAST_MEMORY, UNIT_MEMORY_RULE};
 
 /// Thousandths of the unit; None for what is no quantity.
-pub fn parse(text: &str) -> Option<u128> {
+pub(crate) fn parse(text: &str) -> Option<u128> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits);
@@ -43,17 +43,17 @@ fn decimal_milli(number: &str) -> Option<u128> {
 }
 
 /// CPU in thousandths of a core; what is no quantity is 0.
-pub fn cpu_millis(text: &str) -> u64 {
+pub(crate) fn cpu_millis(text: &str) -> u64 {
     parse(text).map_or(0, |milli| u64::try_from(milli).unwrap_or(u64::MAX))
 }
 
 /// Memory in bytes; what is no quantity is 0.
-pub fn bytes(text: &str) -> u64 {
+pub(crate) fn bytes(text: &str) -> u64 {
     parse(text).map_or(0, |milli| u64::try_from(milli / 1000).unwrap_or(u64::MAX))
 }
 
 /// What one unit must at least be worth, as the CRD's rules have it; an error names the field.
-pub fn check_unit(unit: &UnitResources) -> Result<(), String> {
+pub(crate) fn check_unit(unit: &UnitResources) -> Result<(), String> {
     if cpu_millis(&unit.cpu.0) < UNIT_LEAST_CPU_MILLIS {
         return Err(UNIT_CPU_RULE.to_owned());
     }

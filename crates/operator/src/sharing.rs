@@ -12,7 +12,7 @@ use super::settings::RetryRule;
 
 /// Tasks that trust one another as far as retry times go.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Circle {
+pub(crate) enum Circle {
     /// Those of a namespace.
     Namespace(String),
     /// Those of a pool whose owner wants it.
@@ -20,11 +20,11 @@ pub enum Circle {
 }
 
 /// A server as `host:port`, seen from one circle.
-pub type Server = (Circle, String);
+pub(crate) type Server = (Circle, String);
 
 /// A task's own wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// Servers that it works with, in each circle that it belongs to.
     pub servers: Vec<Server>,
     pub connection_minutes: u32,
@@ -34,14 +34,14 @@ pub struct Wish {
 
 /// All wishes, by server. Each task reports its own in every reconcile.
 #[derive(Debug, Default)]
-pub struct Sharing {
+pub(crate) struct Sharing {
     wishes: HashMap<TaskKey, Wish>,
     servers: HashMap<Server, BTreeMap<TaskKey, (u32, Timestamp)>>,
 }
 
 impl Sharing {
     /// Takes a task's wish (None: it has ended). Returns the tasks of those servers at which another time may hold now.
-    pub fn set(&mut self, task: &TaskKey, wish: Option<Wish>) -> Vec<TaskKey> {
+    pub(crate) fn set(&mut self, task: &TaskKey, wish: Option<Wish>) -> Vec<TaskKey> {
         let before = self.wishes.get(task);
         if before == wish.as_ref() {
             return Vec::new();
@@ -73,7 +73,7 @@ impl Sharing {
     }
 
     /// Minutes that hold for a task, and whose they are where they are another's.
-    pub fn effective(&self, task: &TaskKey, rule: RetryRule) -> Option<(u32, Option<TaskKey>)> {
+    pub(crate) fn effective(&self, task: &TaskKey, rule: RetryRule) -> Option<(u32, Option<TaskKey>)> {
         let wish = self.wishes.get(task)?;
         let sharing = wish.servers.iter().filter_map(|server| self.servers.get(server)).flatten();
         let ruling = match rule {

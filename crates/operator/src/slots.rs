@@ -19,7 +19,7 @@ const PIECES: u32 = 1024;
 
 /// Places for looks at tasks.
 #[derive(Debug)]
-pub struct Slots {
+pub(crate) struct Slots {
     new: Semaphore,
     /// Whoever looks at a known task needs a place here …
     known: Semaphore,
@@ -32,7 +32,7 @@ pub struct Slots {
 
 /// A place that is given back when dropped.
 #[derive(Debug)]
-pub struct Slot<'a> {
+pub(crate) struct Slot<'a> {
     _places: (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>),
     _room: SemaphorePermit<'a>,
     _arriving: Option<Arriving>,
@@ -56,7 +56,7 @@ impl Drop for Arriving {
 
 impl Slots {
     /// Half of `places` for new tasks, half for the others; at least one for each.
-    pub fn new(places: usize) -> Self {
+    pub(crate) fn new(places: usize) -> Self {
         let half = (places / 2).max(1);
         Self {
             new: Semaphore::new(half),
@@ -68,7 +68,7 @@ impl Slots {
     }
 
     /// Waits for a place. None: the operator ends.
-    pub async fn take(&self, is_new: bool, size: usize) -> Option<Slot<'_>> {
+    pub(crate) async fn take(&self, is_new: bool, size: usize) -> Option<Slot<'_>> {
         if is_new {
             let arriving = Arriving::count(&self.arriving);
             let place = self.new.acquire().await.ok()?;

@@ -44,18 +44,18 @@ type React<K> = Box<dyn FnMut(&K, Change) + Send>;
 
 /// How an object changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     Listed,
     Applied,
     Deleted,
 }
 
 /// The watches as futures that never end.
-pub type Watches = Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>;
+pub(crate) type Watches = Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 /// What the watches need.
 #[derive(Clone)]
-pub struct Watcher {
+pub(crate) struct Watcher {
     pub client: Client,
     pub health: Arc<Health>,
     pub metrics: Arc<Metrics>,
@@ -63,7 +63,11 @@ pub struct Watcher {
 }
 
 /// The caches, and the watches that fill them.
-pub fn start(watcher: &Watcher, namespaces: &[String], on_gone: impl Fn(&TaskKey) + Clone + Send + 'static) -> (Caches, Watches) {
+pub(crate) fn start(
+    watcher: &Watcher,
+    namespaces: &[String],
+    on_gone: impl Fn(&TaskKey) + Clone + Send + 'static,
+) -> (Caches, Watches) {
     let mut watches: Watches = Vec::new();
     let scopes: Vec<Option<&str>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().map(|name| Some(name.as_str())).collect() };

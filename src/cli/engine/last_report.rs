@@ -17,7 +17,7 @@ const TEXTS: [usize; 6] = [1_000, 500, 250, 100, 30, 0];
 const ITEM_TEXTS: [usize; 3] = [1_000, 300, 100];
 
 /// Writes the report. A file that cannot be written is told to the log; the report still stands at `/status`.
-pub fn write(path: &Path, progress: &Progress) {
+pub(super) fn write(path: &Path, progress: &Progress) {
     let text = compact(&progress.status());
     // Not created anew: the kubelet mounts this very file.
     let file = OpenOptions::new().write(true).create(true).truncate(true).open(path);

@@ -26,7 +26,7 @@ use crate::model::error::{Error, Result as EngineResult};
 use crate::telemetry::LogFormat;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// The plan: what to do, and for which task
     #[arg(long, value_name = "FILE", default_value_os_t = plan_path())]
     plan: PathBuf,
@@ -59,7 +59,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 const LOG_EVERY: Duration = Duration::from_secs(1);
 
 /// Works by the plan.
-pub fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: Arguments, log: LogArguments) -> Result<Exit, Failure> {
     log.or(LogFormat::Json).start(false, None)?;
     let plan = plan_file::load(&arguments.plan);
     let threads = plan.as_ref().ok().and_then(|plan| worker_threads(&plan.resources));

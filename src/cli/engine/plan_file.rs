@@ -20,13 +20,13 @@ use crate::manifest::{Manifest, Secrets};
 use crate::model::error::{Error, Result};
 
 /// How often the file is read again.
-pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Reads the plan.
 ///
 /// # Errors
 /// Definite ones: without a plan there is nothing to do.
-pub fn load(path: &Path) -> Result<EnginePlan> {
+pub(super) fn load(path: &Path) -> Result<EnginePlan> {
     let text = read(path).map_err(|error| Error::definite(format!("the plan {}: {error}", path.display())))?;
     parse(&text).map_err(|problem| Error::definite(format!("the plan {}: {problem}", path.display())))
 }
@@ -43,7 +43,7 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 /// The plan's token, also of a plan that cannot be understood otherwise.
-pub fn token(path: &Path) -> Option<String> {
+pub(super) fn token(path: &Path) -> Option<String> {
     let document: Value = serde_json::from_str(&read(path).ok()?).ok()?;
     Some(document.get("token")?.as_str()?.to_owned())
 }
@@ -64,7 +64,7 @@ fn parse(text: &str) -> std::result::Result<EnginePlan, String> {
 }
 
 /// The task that the plan describes.
-pub fn task(plan: &EnginePlan, secrets_folder: PathBuf) -> Task {
+pub(super) fn task(plan: &EnginePlan, secrets_folder: PathBuf) -> Task {
     let mut resource = MigrationTask::new(&plan.task.name, plan.spec.clone());
     resource.metadata.namespace = Some(plan.task.namespace.clone());
     let manifest = Manifest { task: resource, secrets: Secrets::default(), ignored: Vec::new() };
@@ -80,7 +80,7 @@ pub fn task(plan: &EnginePlan, secrets_folder: PathBuf) -> Task {
 
 /// What follows a changed plan.
 #[derive(Debug)]
-pub struct Followers {
+pub(super) struct Followers {
     pub live: Live,
     pub progress: Progress,
     pub access: Access,
@@ -89,7 +89,7 @@ pub struct Followers {
 }
 
 /// Follows the file for good.
-pub async fn watch(path: PathBuf, every: Duration, mut current: EnginePlan, followers: Followers) {
+pub(super) async fn watch(path: PathBuf, every: Duration, mut current: EnginePlan, followers: Followers) {
     let mut seen = None;
     loop {
         tokio::time::sleep(every).await;

@@ -14,7 +14,7 @@ const SMALL_BAR: usize = 12;
 
 /// One row of a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub(super) struct Row {
     /// Stands out at the row's start.
     pub label: String,
     pub text: String,
@@ -27,7 +27,7 @@ impl Row {
 }
 
 /// All rows, from top to bottom.
-pub fn rows(view: &View) -> Vec<Row> {
+pub(super) fn rows(view: &View) -> Vec<Row> {
     let status = &view.status;
     let phase = status.phase.unwrap_or(Phase::Pending);
     let mut rows = Vec::new();

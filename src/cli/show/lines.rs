@@ -15,7 +15,7 @@ const PACE: [(Duration, Duration); 3] = [
 
 /// Decides what is worth a line.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub(super) struct Lines {
     last: Option<Last>,
 }
 
@@ -29,7 +29,7 @@ struct Last {
 
 impl Lines {
     /// The line that is due now.
-    pub fn next(&mut self, view: &View) -> Option<String> {
+    pub(super) fn next(&mut self, view: &View) -> Option<String> {
         let phase = view.status.phase.unwrap_or(Phase::Pending);
         // An error has its own line on standard error.
         if phase == Phase::Failed {
@@ -83,7 +83,7 @@ fn line(view: &View) -> String {
 }
 
 /// Where in the source's binary log: file and offset, else the GTID set, shortened.
-pub fn position(status: &MigrationTaskStatus) -> Option<String> {
+pub(super) fn position(status: &MigrationTaskStatus) -> Option<String> {
     let position = status.position.as_ref()?;
     match (&position.file, position.offset, &position.gtid_set) {
         (Some(file), Some(offset), _) => Some(format!("{file}:{offset}")),

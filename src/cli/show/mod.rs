@@ -4,7 +4,7 @@
 
 mod layout;
 mod lines;
-pub mod summary;
+pub(super) mod summary;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// What can be shown at one moment.
 #[derive(Debug, Clone)]
-pub struct View {
+pub(super) struct View {
     pub status: MigrationTaskStatus,
     /// Finer than status has it.
     pub latency: Option<Duration>,
@@ -38,7 +38,7 @@ pub struct View {
 }
 
 impl View {
-    pub fn of(progress: &Progress) -> Self {
+    pub(super) fn of(progress: &Progress) -> Self {
         let snapshot = progress.snapshot();
         Self {
             status: snapshot.report(),
@@ -52,7 +52,7 @@ impl View {
 
 /// How progress is shown.
 #[derive(Debug, Clone)]
-pub enum Mode {
+pub(super) enum Mode {
     Bars(MultiProgress),
     Lines,
     Nothing,
@@ -60,7 +60,7 @@ pub enum Mode {
 
 impl Mode {
     /// Bars where a person sits before standard error, lines elsewhere, nothing when asked for nothing.
-    pub fn choose(no_progress: bool) -> Self {
+    pub(super) fn choose(no_progress: bool) -> Self {
         if no_progress {
             Self::Nothing
         } else if std::io::stderr().is_terminal() {
@@ -71,7 +71,7 @@ impl Mode {
     }
 
     /// The bars that log lines must not tear.
-    pub fn bars(&self) -> Option<MultiProgress> {
+    pub(super) fn bars(&self) -> Option<MultiProgress> {
         match self {
             Self::Bars(bars) => Some(bars.clone()),
             Self::Lines | Self::Nothing => None,
@@ -81,13 +81,13 @@ impl Mode {
 
 /// Shows progress until it is told to stop.
 #[derive(Debug)]
-pub struct Show {
+pub(super) struct Show {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Show {
-    pub fn start(mode: Mode, progress: Progress) -> Self {
+    pub(super) fn start(mode: Mode, progress: Progress) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
@@ -101,7 +101,7 @@ impl Show {
     }
 
     /// Shows the last state, and takes the bars away.
-    pub async fn finish(self) {
+    pub(super) async fn finish(self) {
         self.stop.cancel();
         let _ = self.task.await;
     }

@@ -20,7 +20,7 @@ fn table(name: &str, rows: u64, state: TableState) -> TableProgress {
 }
 
 /// In the middle of a copy that follows the log meanwhile.
-pub fn copying() -> View {
+pub(super) fn copying() -> View {
     let full = FullStatus {
         tables_total: 12,
         tables_done: 9,

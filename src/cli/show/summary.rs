@@ -11,7 +11,7 @@ use crate::engine::Outcome;
 const FAILURES: usize = 5;
 
 /// The summary; `file` is the manifest as it was named on the command line.
-pub fn summary(view: &View, outcome: Outcome, file: &str) -> String {
+pub(crate) fn summary(view: &View, outcome: Outcome, file: &str) -> String {
     let mut text = format!("\n{} after {}.\n", headline(view, outcome), text::time(view.running_for));
     let mut line = |label: &str, value: String| {
         let _ = writeln!(text, "  {label:<12} {value}");

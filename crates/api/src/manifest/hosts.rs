@@ -16,7 +16,7 @@ pub const HOSTS_ANNOTATION: &str = "godwit.dev/hosts";
 pub type HostLimits = BTreeMap<String, String>;
 
 /// Whether the list admits the host.
-pub fn admits(list: &str, host: &str) -> bool {
+pub(super) fn admits(list: &str, host: &str) -> bool {
     let host = normal(host);
     !host.is_empty() && list.split(',').any(|pattern| matches(&normal(pattern), &host))
 }
@@ -50,7 +50,7 @@ fn matches(pattern: &str, host: &str) -> bool {
 }
 
 /// The Secrets of an endpoint that must not be shown to this host. `path`: where the endpoint stands in the manifest.
-pub fn refused<'a>(
+pub(super) fn refused<'a>(
     limits: &'a HostLimits,
     host: &'a str,
     path: &'a str,
@@ -95,7 +95,7 @@ pub fn refused_of_spec(spec: &MigrationTaskSpec, limits: &HostLimits) -> Vec<Fie
 }
 
 /// The host of an address with a scheme; the text itself where it is none.
-pub fn host_of(url: &str) -> &str {
+pub(super) fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

@@ -14,7 +14,7 @@ use crate::plan::TablePlan;
 use godwit_model::error::Result;
 
 /// Bytes of rows that a chunk is meant to hold.
-pub const CHUNK_BYTES: u64 = 8 << 20;
+pub(crate) const CHUNK_BYTES: u64 = 8 << 20;
 
 /// No chunk has more rows: the drop set and the cut's OFFSET stay cheap.
 const MAX_CHUNK_ROWS: u64 = 100_000;
@@ -31,7 +31,7 @@ const PIECE_NUMBERS: u64 = 64;
 
 /// A key range `(low, high]` to copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Range {
+pub(crate) struct Range {
     pub number: u64,
     /// Numbers from here on belong to ranges behind this one.
     pub next_number: u64,
@@ -43,14 +43,14 @@ pub struct Range {
 
 impl Range {
     /// Whether there is a number left for a rest.
-    pub fn can_split(&self) -> bool {
+    pub(crate) fn can_split(&self) -> bool {
         self.number + 1 < self.next_number
     }
 }
 
 /// Cuts one table.
 #[derive(Debug)]
-pub struct Cutter {
+pub(crate) struct Cutter {
     next_number: u64,
     /// End of the last cut; None: nothing is cut yet.
     last: Option<KeyBound>,
@@ -63,7 +63,7 @@ pub struct Cutter {
 
 impl Cutter {
     /// `done`: the recorded chunks in the order of their numbers.
-    pub fn new(table: &TablePlan, done: &[SavedChunk]) -> Self {
+    pub(crate) fn new(table: &TablePlan, done: &[SavedChunk]) -> Self {
         let mut ordered: Vec<&SavedChunk> = done.iter().collect();
         ordered.sort_by_key(|chunk| chunk.number);
         let mut waiting = VecDeque::new();
@@ -93,24 +93,24 @@ impl Cutter {
     }
 
     /// Nothing is left to hand out.
-    pub fn is_exhausted(&self) -> bool {
+    pub(crate) fn is_exhausted(&self) -> bool {
         self.finished && self.waiting.is_empty()
     }
 
     /// Memory that a chunk of the present size probably takes. The driver holds a row twice, which counts where a
     /// chunk is one large row. `beside`: what each row takes besides.
-    pub fn expected_bytes(&self, beside: u64) -> u64 {
+    pub(crate) fn expected_bytes(&self, beside: u64) -> u64 {
         let chunk = self.row_bytes.saturating_add(beside).saturating_mul(self.rows_per_chunk);
         if self.row_bytes > CHUNK_BYTES { chunk.saturating_mul(3) } else { chunk }
     }
 
     /// Bytes of a row, about.
-    pub fn row_bytes(&self) -> u64 {
+    pub(crate) fn row_bytes(&self) -> u64 {
         self.row_bytes
     }
 
     /// The next range, of at most about so many rows; None when the table is handed out.
-    pub async fn next(&mut self, conn: &mut Conn, table: &TablePlan, most_rows: u64) -> Result<Option<Range>> {
+    pub(crate) async fn next(&mut self, conn: &mut Conn, table: &TablePlan, most_rows: u64) -> Result<Option<Range>> {
         if let Some(range) = self.waiting.pop_front() {
             return Ok(Some(range));
         }
@@ -127,7 +127,7 @@ impl Cutter {
     }
 
     /// Learns from a chunk how many rows make the wanted size.
-    pub fn learn(&mut self, rows: u64, bytes: u64) {
+    pub(crate) fn learn(&mut self, rows: u64, bytes: u64) {
         if let Some(measured) = bytes.checked_div(rows) {
             self.row_bytes = (self.row_bytes + measured).div_ceil(2).max(1);
             self.rows_per_chunk = (CHUNK_BYTES / self.row_bytes).clamp(1, MAX_CHUNK_ROWS);
@@ -135,17 +135,17 @@ impl Cutter {
     }
 
     /// A range that was not written is read again, after the others that wait.
-    pub fn give_back(&mut self, range: Range) {
+    pub(crate) fn give_back(&mut self, range: Range) {
         self.waiting.push_back(range);
     }
 
     /// The same in smaller pieces: to read its `rows` took so long that the log touched too many keys meanwhile.
-    pub fn give_back_smaller(&mut self, range: Range, rows: u64) {
+    pub(crate) fn give_back_smaller(&mut self, range: Range, rows: u64) {
         self.waiting.push_back(Range { most_rows: Some((rows / 4).max(1)), ..range });
     }
 
     /// A chunk came out too large and was read only up to `reached`: the rest is a chunk of its own.
-    pub fn split(&mut self, range: &Range, reached: KeyBound) -> Range {
+    pub(crate) fn split(&mut self, range: &Range, reached: KeyBound) -> Range {
         // Pieces that may have to be cut again leave numbers for that.
         let spare = if range.most_rows.is_some() { ((range.next_number - range.number) / 2).clamp(1, PIECE_NUMBERS) } else { 1 };
         let number = range.number + spare;

@@ -27,7 +27,7 @@ const BYTES_OF_57: usize = 2 << 10;
 ///
 /// # Errors
 /// A lost connection. What the account may not read tells nothing, and another item of the precheck says so.
-pub async fn look(mut plan: Plan, source: &Connector) -> Result<(Plan, Vec<String>)> {
+pub(crate) async fn look(mut plan: Plan, source: &Connector) -> Result<(Plan, Vec<String>)> {
     let is_typed = |column: &ColumnPlan| column.column.kind == Kind::Json && column.json.source != JsonServer::Text;
     let mut refused = Vec::new();
     if !plan.tables.iter().any(|table| table.columns.iter().any(is_typed)) {

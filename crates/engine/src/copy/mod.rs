@@ -7,11 +7,11 @@
 //! Under overload: bytes of chunks in flight are bounded by one budget; readers wait. On restart: recorded chunks
 //! are skipped, all others read again.
 
-pub mod chunks;
-pub mod json_sample;
-pub mod range;
+pub(crate) mod chunks;
+pub(crate) mod json_sample;
+pub(crate) mod range;
 mod reader;
-pub mod snapshot;
+pub(crate) mod snapshot;
 mod touched;
 mod writer;
 
@@ -39,7 +39,7 @@ use godwit_model::server::ServerInfo;
 
 /// Everything a copy needs; shared by its workers.
 #[derive(Clone)]
-pub struct CopyContext {
+pub(crate) struct CopyContext {
     pub plan: Arc<Plan>,
     pub cascades: Arc<Cascades>,
     pub source: Connector,
@@ -67,7 +67,7 @@ pub struct CopyContext {
 }
 
 /// What to do with a table whose rows are all there.
-pub type Copied = Arc<dyn Fn(Arc<TablePlan>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+pub(crate) type Copied = Arc<dyn Fn(Arc<TablePlan>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// One table on its way.
 struct Job {
@@ -97,7 +97,12 @@ struct ReadChunk {
 ///
 /// # Errors
 /// The first error of any worker; recorded chunks stay.
-pub async fn run(context: CopyContext, pending: Vec<Arc<TablePlan>>, cancel: CancellationToken, copied: Copied) -> Result<()> {
+pub(crate) async fn run(
+    context: CopyContext,
+    pending: Vec<Arc<TablePlan>>,
+    cancel: CancellationToken,
+    copied: Copied,
+) -> Result<()> {
     let mut jobs = Vec::new();
     for table in pending {
         let done = context.record.chunks(&table.definition).await?;

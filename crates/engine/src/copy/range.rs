@@ -23,14 +23,14 @@ use godwit_model::row::{CellRef, Row, RowBuilder};
 
 /// Whose names a statement uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     Source,
     Destination,
 }
 
 impl Side {
     /// The table's name on this side.
-    pub fn table_name(self, table: &TablePlan) -> &TableName {
+    pub(crate) fn table_name(self, table: &TablePlan) -> &TableName {
         match self {
             Side::Source => &table.source,
             Side::Destination => &table.destination,
@@ -46,7 +46,7 @@ impl Side {
     }
 
     /// The column's name on this side.
-    pub fn column_name(self, column: &ColumnPlan) -> &str {
+    pub(crate) fn column_name(self, column: &ColumnPlan) -> &str {
         match self {
             Side::Source => &column.column.name,
             Side::Destination => &column.destination_name,
@@ -56,27 +56,27 @@ impl Side {
 
 /// A place in the key's order: the canonical cells of the first `range_columns` key columns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct KeyBound(Row);
+pub(crate) struct KeyBound(Row);
 
 impl KeyBound {
     /// The bound at a full row of the table.
-    pub fn of_row(table: &TablePlan, row: &Row) -> Self {
+    pub(crate) fn of_row(table: &TablePlan, row: &Row) -> Self {
         Self(row.project(range_places(table)))
     }
 
     /// A bound from its cells, as [`KeyBound::row`] gave them.
-    pub fn from_cells(cells: Row) -> Self {
+    pub(crate) fn from_cells(cells: Row) -> Self {
         Self(cells)
     }
 
     /// The cells.
-    pub fn row(&self) -> &Row {
+    pub(crate) fn row(&self) -> &Row {
         &self.0
     }
 }
 
 /// Places in `columns` of the key columns that chunks are cut along.
-pub fn range_places(table: &TablePlan) -> &[usize] {
+pub(crate) fn range_places(table: &TablePlan) -> &[usize] {
     &table.key[..table.range_columns.min(table.key.len())]
 }
 
@@ -150,7 +150,7 @@ fn push_expanded(out: &mut Sql, side: Side, parts: &[Part<'_>], strict: &'static
 /// The condition for the keys in `(lo, hi]`; empty when both are open.
 ///
 /// Leading columns on which both bounds agree become plain equalities.
-pub fn range_condition(table: &TablePlan, side: Side, lo: Option<&KeyBound>, hi: Option<&KeyBound>) -> Sql {
+pub(crate) fn range_condition(table: &TablePlan, side: Side, lo: Option<&KeyBound>, hi: Option<&KeyBound>) -> Sql {
     fn parts<'a>(table: &'a TablePlan, bound: Option<&'a KeyBound>) -> Vec<Part<'a>> {
         let Some(bound) = bound else { return Vec::new() };
         range_places(table).iter().map(|&place| &table.columns[place]).zip(bound.0.cells()).collect()
@@ -178,7 +178,7 @@ pub fn range_condition(table: &TablePlan, side: Side, lo: Option<&KeyBound>, hi:
 
 /// The condition for rows whose key equals one of `keys` (all key columns, in key order) by the server's
 /// own comparison: under a case-insensitive collation that is more than byte equality.
-pub fn keys_condition<'a>(table: &TablePlan, side: Side, keys: impl IntoIterator<Item = &'a Row>) -> Sql {
+pub(crate) fn keys_condition<'a>(table: &TablePlan, side: Side, keys: impl IntoIterator<Item = &'a Row>) -> Sql {
     let mut out = Sql::with_capacity(1024);
     for key in keys {
         out.push(if out.is_empty() { "(" } else { " OR (" });
@@ -195,11 +195,11 @@ pub fn keys_condition<'a>(table: &TablePlan, side: Side, keys: impl IntoIterator
 
 /// Bytes that a condition for keys may take, so that a statement with it stays below any server's `max_allowed_packet`, of which the
 /// precheck demands 1 MiB.
-pub const CONDITION_BYTES: usize = 256 << 10;
+pub(crate) const CONDITION_BYTES: usize = 256 << 10;
 
 /// Cuts keys into runs whose condition takes no more than `bytes`, at most `most` keys each; a single key may exceed it. `columns`: the
 /// places of the keys' cells. Literals count with every byte escaped.
-pub fn batches<'a>(
+pub(crate) fn batches<'a>(
     table: &'a TablePlan,
     columns: &'a [usize],
     keys: &'a [Row],
@@ -225,7 +225,7 @@ pub fn batches<'a>(
 }
 
 /// `` `database`.`table` `` with the hint that keeps the server on the key's index.
-pub fn table_expression(table: &TablePlan, side: Side, force_index: bool) -> Sql {
+pub(crate) fn table_expression(table: &TablePlan, side: Side, force_index: bool) -> Sql {
     let name = side.table_name(table);
     match table.key_index.as_deref().filter(|_| force_index) {
         Some(index) => sql!("{} FORCE INDEX ({})", name, Name(index)),
@@ -249,7 +249,7 @@ fn push_where(out: &mut Sql, condition: &Sql) {
 
 /// How a [`select_statement`] reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SelectOptions {
+pub(crate) struct SelectOptions {
     /// Name the key's index; it must exist on that side (error 1176 otherwise).
     pub force_index: bool,
     /// `ORDER BY` all key columns, which is the index's order.
@@ -259,7 +259,7 @@ pub struct SelectOptions {
 }
 
 /// Reads all columns of the plan, in its order, so that [`RowReader`] makes canonical rows of them.
-pub fn select_statement(table: &TablePlan, side: Side, condition: &Sql, options: SelectOptions) -> Sql {
+pub(crate) fn select_statement(table: &TablePlan, side: Side, condition: &Sql, options: SelectOptions) -> Sql {
     let mut out = Sql::new("SELECT ");
     for (number, column) in table.columns.iter().enumerate() {
         if number > 0 {
@@ -286,7 +286,7 @@ pub fn select_statement(table: &TablePlan, side: Side, condition: &Sql, options:
 
 /// Reads the range columns of the row that stands `offset` rows after the first one behind `lo`:
 /// offset `n - 1` gives the `hi` of a chunk of n rows, no row says that fewer are left.
-pub fn boundary_statement(table: &TablePlan, side: Side, lo: Option<&KeyBound>, offset: u64, force_index: bool) -> Sql {
+pub(crate) fn boundary_statement(table: &TablePlan, side: Side, lo: Option<&KeyBound>, offset: u64, force_index: bool) -> Sql {
     let places = range_places(table);
     let mut out = Sql::new("SELECT ");
     for (number, &place) in places.iter().enumerate() {
@@ -305,7 +305,7 @@ pub fn boundary_statement(table: &TablePlan, side: Side, lo: Option<&KeyBound>, 
 }
 
 /// Counts the rows of a piece.
-pub fn count_statement(table: &TablePlan, side: Side, condition: &Sql, force_index: bool) -> Sql {
+pub(crate) fn count_statement(table: &TablePlan, side: Side, condition: &Sql, force_index: bool) -> Sql {
     let mut out = Sql::new("SELECT COUNT(*) FROM ");
     out.add(&table_expression(table, side, force_index));
     push_where(&mut out, condition);
@@ -315,7 +315,7 @@ pub fn count_statement(table: &TablePlan, side: Side, condition: &Sql, force_ind
 /// Rows of one statement, one at a time, as canonical rows.
 ///
 /// A reader that is dropped before its end leaves rows on the wire: the connection has to be dropped too.
-pub struct RowReader<'a> {
+pub(crate) struct RowReader<'a> {
     result: QueryResult<'a, 'static, BinaryProtocol>,
     table: &'a TablePlan,
     places: Vec<usize>,
@@ -328,7 +328,7 @@ impl<'a> RowReader<'a> {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn start(conn: &'a mut Conn, statement: &Sql, table: &'a TablePlan) -> Result<Self> {
+    pub(crate) async fn start(conn: &'a mut Conn, statement: &Sql, table: &'a TablePlan) -> Result<Self> {
         Self::start_columns(conn, statement, table, (0..table.columns.len()).collect()).await
     }
 
@@ -336,13 +336,18 @@ impl<'a> RowReader<'a> {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn start_columns(conn: &'a mut Conn, statement: &Sql, table: &'a TablePlan, places: Vec<usize>) -> Result<Self> {
+    pub(crate) async fn start_columns(
+        conn: &'a mut Conn,
+        statement: &Sql,
+        table: &'a TablePlan,
+        places: Vec<usize>,
+    ) -> Result<Self> {
         let result = conn.exec_rows(statement).await?;
         Ok(Self::over(result, table, places))
     }
 
     /// Reads what a statement of this kind has answered.
-    pub fn over(result: QueryResult<'a, 'static, BinaryProtocol>, table: &'a TablePlan, places: Vec<usize>) -> Self {
+    pub(crate) fn over(result: QueryResult<'a, 'static, BinaryProtocol>, table: &'a TablePlan, places: Vec<usize>) -> Self {
         Self { result, table, places, builder: RowBuilder::default(), scratch: Vec::new() }
     }
 
@@ -350,7 +355,7 @@ impl<'a> RowReader<'a> {
     ///
     /// # Errors
     /// A lost connection, or a value that does not belong to the column's kind.
-    pub async fn next(&mut self) -> Result<Option<Row>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Row>> {
         let Some(row) = self.result.next().await.map_err(Failure::from)? else { return Ok(None) };
         let values = row.unwrap();
         // Documents come with their types, or all without.
@@ -386,7 +391,7 @@ impl<'a> RowReader<'a> {
 ///
 /// # Errors
 /// What the server says.
-pub async fn read_boundary(
+pub(crate) async fn read_boundary(
     conn: &mut Conn,
     table: &TablePlan,
     side: Side,

@@ -27,7 +27,7 @@ const LIMIT_BYTES: u64 = 2 * CHUNK_BYTES;
 const KEY_BYTES: u64 = 17;
 
 /// One reader.
-pub struct Reader {
+pub(super) struct Reader {
     context: CopyContext,
     jobs: Arc<Vec<Arc<Job>>>,
     budget: Arc<Semaphore>,
@@ -36,7 +36,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn new(
+    pub(super) fn new(
         context: CopyContext,
         jobs: Arc<Vec<Arc<Job>>>,
         budget: Arc<Semaphore>,
@@ -46,7 +46,7 @@ impl Reader {
         Self { context, jobs, budget, budget_kib, sender }
     }
 
-    pub async fn run(self, _number: u32, cancel: CancellationToken) -> Result<()> {
+    pub(super) async fn run(self, _number: u32, cancel: CancellationToken) -> Result<()> {
         let mut conn = self.context.source.connect(Role::Read).await?;
         loop {
             tokio::select! {

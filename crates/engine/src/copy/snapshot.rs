@@ -43,7 +43,7 @@ const TRIES: u32 = 60;
 ///
 /// # Errors
 /// The first error of any of them; finished tables stay.
-pub async fn run(
+pub(crate) async fn run(
     context: &CopyContext,
     tables: Vec<(Arc<TablePlan>, TableStage)>,
     server_id: u32,

@@ -26,7 +26,7 @@ const SERVES: Duration = Duration::from_secs(60);
 const MOST_NAMES: usize = 250_000;
 
 /// See the module's page.
-pub struct Touched {
+pub(super) struct Touched {
     source: Connector,
     info: ServerInfo,
     /// The replica id under which the source knows the dump.
@@ -63,7 +63,7 @@ struct Seen {
 
 impl Touched {
     /// For the tables of a plan, on a source with GTIDs.
-    pub fn new(source: &Connector, info: &ServerInfo, plan: &Plan, server_id: u32) -> Self {
+    pub(super) fn new(source: &Connector, info: &ServerInfo, plan: &Plan, server_id: u32) -> Self {
         let tables = plan.tables.iter().map(|t| ((t.source.database.clone(), t.source.table.clone()), t.id)).collect();
         Self { source: source.clone(), info: info.clone(), server_id, tables, watch: Mutex::default() }
     }
@@ -73,7 +73,7 @@ impl Touched {
     ///
     /// # Errors
     /// Those of reading the log.
-    pub async fn since(&self, tables: &[u32], above: &[u32], from: &Position, end: &(String, u64)) -> Result<bool> {
+    pub(super) async fn since(&self, tables: &[u32], above: &[u32], from: &Position, end: &(String, u64)) -> Result<bool> {
         let mut held = self.watch.lock().await;
         let mut watch = match held.take() {
             Some(watch) if watch.serves(&from.gtid) => watch,
@@ -100,7 +100,7 @@ impl Touched {
     }
 
     /// Ends the dump.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         if let Some(watch) = self.watch.lock().await.take() {
             watch.stream.close().await;
         }

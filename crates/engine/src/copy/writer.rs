@@ -15,17 +15,17 @@ use crate::replicate::dispatch::HandedOver;
 use godwit_model::error::{Error, Result};
 
 /// One writer.
-pub struct Writer {
+pub(super) struct Writer {
     context: CopyContext,
     receiver: Arc<Mutex<mpsc::UnboundedReceiver<ReadChunk>>>,
 }
 
 impl Writer {
-    pub fn new(context: CopyContext, receiver: Arc<Mutex<mpsc::UnboundedReceiver<ReadChunk>>>) -> Self {
+    pub(super) fn new(context: CopyContext, receiver: Arc<Mutex<mpsc::UnboundedReceiver<ReadChunk>>>) -> Self {
         Self { context, receiver }
     }
 
-    pub async fn run(self, number: u32, cancel: CancellationToken, copied: Copied) -> Result<()> {
+    pub(super) async fn run(self, number: u32, cancel: CancellationToken, copied: Copied) -> Result<()> {
         let context = &self.context;
         let fence = context.claim.writer(number);
         let mut writer = ChunkWriter::connect(&context.destination, fence, context.limits, context.load_data).await?;
@@ -106,13 +106,13 @@ fn doing(table: &TablePlan, error: Error) -> Error {
 }
 
 /// Whether the last chunk of the table is committed; true once only.
-pub async fn is_finished(job: &Job) -> bool {
+pub(super) async fn is_finished(job: &Job) -> bool {
     let cutter = job.cutter.lock().await;
     cutter.is_exhausted() && job.in_flight.load(Ordering::SeqCst) == 0 && !job.finished.swap(true, Ordering::SeqCst)
 }
 
 /// Records a copied table and tells the caller.
-pub async fn finish(context: &CopyContext, job: &Job, copied: &Copied) -> Result<()> {
+pub(super) async fn finish(context: &CopyContext, job: &Job, copied: &Copied) -> Result<()> {
     let (rows, bytes) = (job.rows.load(Ordering::SeqCst), job.bytes.load(Ordering::SeqCst));
     context.record.finish_copy(&context.claim, &job.table.definition, rows, bytes).await?;
     copied(Arc::clone(&job.table)).await

@@ -11,7 +11,7 @@ use godwit_model::error::Result;
 
 /// Listens to one stream of the log.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     beats: Beats,
     /// Heartbeat tables by their number in the log; another task's may lie in another database.
     tables: HashMap<u64, (Arc<TableMap>, RowDecoder)>,
@@ -19,12 +19,12 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub fn new(beats: Beats) -> Self {
+    pub(crate) fn new(beats: Beats) -> Self {
         Self { beats, tables: HashMap::new(), complained: false }
     }
 
     /// A table that is not migrated.
-    pub fn table_map(&mut self, map: &Arc<TableMap>) {
+    pub(crate) fn table_map(&mut self, map: &Arc<TableMap>) {
         if self.tables.get(&map.id).is_some_and(|(known, _)| Arc::ptr_eq(known, map)) {
             return;
         }
@@ -38,7 +38,7 @@ impl Listener {
     }
 
     /// Rows of a table that is not migrated.
-    pub fn rows(&mut self, rows: &RowsEvent<'_>) {
+    pub(crate) fn rows(&mut self, rows: &RowsEvent<'_>) {
         let Some((_, decoder)) = self.tables.get(&rows.table.id) else { return };
         let mut found = Vec::new();
         let decoded = decoder.decode_rows(rows, &mut |_, after| {
@@ -54,7 +54,7 @@ impl Listener {
     }
 
     /// A new file: table numbers start anew.
-    pub fn forget_tables(&mut self) {
+    pub(crate) fn forget_tables(&mut self) {
         self.tables.clear();
     }
 

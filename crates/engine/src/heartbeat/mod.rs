@@ -17,9 +17,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-pub use listener::Listener;
-pub use table::HeartbeatTable;
-pub use writer::Writer;
+pub(crate) use listener::Listener;
+pub(crate) use table::HeartbeatTable;
+pub(crate) use writer::Writer;
 
 /// Beats that are remembered until they are applied. While more of them wait (more than an hour of the shortest interval) new ones are not
 /// timed; the oldest one, which counts, is.
@@ -27,7 +27,7 @@ const REMEMBERED: usize = 4096;
 
 /// The beats of one attempt; clones share them.
 #[derive(Debug, Clone)]
-pub struct Beats(Arc<Inner>);
+pub(crate) struct Beats(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -55,14 +55,14 @@ struct Beat {
 
 impl Beats {
     /// `task`: the task's name; with time and process it makes the run's number one that no other run has.
-    pub fn new(task: &str) -> Self {
+    pub(crate) fn new(task: &str) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let run = xxhash_rust::xxh3::xxh3_64(format!("{task} {now} {}", std::process::id()).as_bytes());
         Self(Arc::new(Inner { run, seen: watch::Sender::new(0), times: Mutex::default() }))
     }
 
     /// The number of the run that the beats belong to.
-    pub fn run(&self) -> u64 {
+    pub(crate) fn run(&self) -> u64 {
         self.0.run
     }
 

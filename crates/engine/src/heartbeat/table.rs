@@ -8,23 +8,23 @@ use crate::sql::{Name, Qualified, Sql};
 use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
 
 /// Places of the columns in the row image.
-pub const RUN: usize = 2;
-pub const BEAT: usize = 3;
+pub(super) const RUN: usize = 2;
+pub(super) const BEAT: usize = 3;
 
 /// The table in one database of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeartbeatTable {
+pub(crate) struct HeartbeatTable {
     database: String,
 }
 
 impl HeartbeatTable {
     /// In this database.
-    pub fn new(database: &str) -> Self {
+    pub(crate) fn new(database: &str) -> Self {
         Self { database: database.to_owned() }
     }
 
     /// `database.table`, for people.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         format!("{}.{HEARTBEAT_TABLE}", self.database)
     }
 
@@ -33,12 +33,12 @@ impl HeartbeatTable {
     }
 
     /// Makes the database.
-    pub fn create_database(&self) -> Sql {
+    pub(crate) fn create_database(&self) -> Sql {
         sql!("CREATE DATABASE IF NOT EXISTS {}", Name(&self.database))
     }
 
     /// Makes the table. Nothing is left to the server's defaults; the key takes 2600 bytes of the 3072 that DYNAMIC has.
-    pub fn create_table(&self) -> Sql {
+    pub(crate) fn create_table(&self) -> Sql {
         sql!(
             "CREATE TABLE IF NOT EXISTS {} (\
              task VARCHAR(320) NOT NULL, destination VARCHAR(330) NOT NULL, run BIGINT UNSIGNED NOT NULL, beat BIGINT UNSIGNED NOT NULL, \
@@ -50,7 +50,7 @@ impl HeartbeatTable {
     }
 
     /// Takes the row over from whoever had it. Parameters: task, destination, run, beat.
-    pub fn take(&self) -> Sql {
+    pub(crate) fn take(&self) -> Sql {
         sql!(
             "INSERT INTO {} (task, destination, run, beat, at) VALUES (?, ?, ?, ?, UTC_TIMESTAMP(6)) \
              ON DUPLICATE KEY UPDATE run=VALUES(run), beat=VALUES(beat), at=VALUES(at)",
@@ -59,13 +59,13 @@ impl HeartbeatTable {
     }
 
     /// Beats, if the row still is this run's. Parameters: beat, task, destination, run.
-    pub fn beat(&self) -> Sql {
+    pub(crate) fn beat(&self) -> Sql {
         sql!("UPDATE {} SET beat=?, at=UTC_TIMESTAMP(6) WHERE task=? AND destination=? AND run=?", self.name())
     }
 }
 
 /// As the log describes it.
-pub fn definition() -> TableDefinition {
+pub(super) fn definition() -> TableDefinition {
     let column = |name: &str, column_type: &str, kind: Kind| {
         let text = kind == Kind::Varchar;
         Column {

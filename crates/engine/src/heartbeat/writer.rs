@@ -34,7 +34,7 @@ const NO_DATABASE: u16 = 1049;
 const NO_TABLE: u16 = 1146;
 
 /// Everything it needs. It works while its engine holds the claim.
-pub struct Writer {
+pub(crate) struct Writer {
     pub source: Connector,
     pub table: HeartbeatTable,
     /// The row's key: the task's name, and where its data goes.
@@ -53,7 +53,7 @@ impl Writer {
     ///
     /// # Errors
     /// Never: what fails here is tried again and does not end the task.
-    pub async fn run(self, cancel: CancellationToken) -> Result<()> {
+    pub(crate) async fn run(self, cancel: CancellationToken) -> Result<()> {
         tokio::select! {
             () = cancel.cancelled() => {}
             () = self.write() => {}

@@ -25,7 +25,7 @@ const CLAIMING: &str = "claiming the task at the destination";
 ///
 /// # Errors
 /// When the destination cannot be reached.
-pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
+pub(crate) async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
     let (_, destination) = task.connectors()?;
     let record = Record::new(destination, &task.record_database, &task.name());
     let saved = record.load().await?;
@@ -46,7 +46,7 @@ pub async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
 ///
 /// # Errors
 /// Of any class; see [`super::entry::run`].
-pub async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToken) -> Result<Outcome> {
+pub(crate) async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToken) -> Result<Outcome> {
     let (source, destination) = task.connectors()?;
     progress.watch_links(vec![source.link(), destination.link()]);
     let record = Record::new(destination.clone(), &task.record_database, &task.name());

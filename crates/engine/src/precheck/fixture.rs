@@ -15,11 +15,11 @@ use godwit_model::definition::{Column, ForeignKey, Index, IndexPart, Kind, Table
 use godwit_model::names::TableName;
 use godwit_model::server::ServerInfo;
 
-pub const VIEW: &str = "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW `shop`.`totals` AS \
+pub(super) const VIEW: &str = "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW `shop`.`totals` AS \
                     select `shop`.`orders`.`id` AS `id` from `shop`.`orders`";
 
 /// Passes every check.
-pub fn context() -> Context {
+pub(super) fn context() -> Context {
     let endpoint = MysqlEndpoint { host: Some("s".into()), ..MysqlEndpoint::default() };
     let spec = MigrationTaskSpec::new(Source { mysql: endpoint }, Destination::mysql(MysqlDestination::default()));
     let names = NameRules { source: 0, destination: 0, policy: NameCase::Default };
@@ -112,24 +112,24 @@ fn column(name: &str, kind: Kind) -> Column {
 }
 
 /// Rows of `SHOW GRANTS` of 'u'@'%'.
-pub fn grants(rows: &[&str]) -> Grants {
+pub(super) fn grants(rows: &[&str]) -> Grants {
     Grants::parse("'u'@'%'", &rows.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>(), false)
 }
 
 /// Sets a variable.
-pub fn set(server: &mut Server, name: &str, value: &str) {
+pub(super) fn set(server: &mut Server, name: &str, value: &str) {
     server.variables.insert(name.to_owned(), value.to_owned());
 }
 
 /// Changes the one planned table.
-pub fn change_plan(context: &mut Context, change: impl FnOnce(&mut TablePlan)) {
+pub(super) fn change_plan(context: &mut Context, change: impl FnOnce(&mut TablePlan)) {
     let mut table = TablePlan::clone(&context.plan.tables[0]);
     change(&mut table);
     context.plan.tables[0] = Arc::new(table);
 }
 
 /// Changes the one table's definition.
-pub fn change_table(context: &mut Context, change: impl FnOnce(&mut TableDefinition)) {
+pub(super) fn change_table(context: &mut Context, change: impl FnOnce(&mut TableDefinition)) {
     change_plan(context, |table| {
         let mut definition = TableDefinition::clone(&table.definition);
         change(&mut definition);
@@ -138,7 +138,7 @@ pub fn change_table(context: &mut Context, change: impl FnOnce(&mut TableDefinit
 }
 
 /// Takes the key away.
-pub fn keyless(context: &mut Context) {
+pub(super) fn keyless(context: &mut Context) {
     change_plan(context, |table| {
         table.key.clear();
         table.key_index = None;
@@ -147,7 +147,7 @@ pub fn keyless(context: &mut Context) {
 }
 
 /// A foreign key to `shop.{parent}`.
-pub fn foreign_key(parent: &str, rule: &str) -> ForeignKey {
+pub(super) fn foreign_key(parent: &str, rule: &str) -> ForeignKey {
     ForeignKey {
         name: "fk".into(),
         columns: vec!["state".into()],
@@ -160,7 +160,7 @@ pub fn foreign_key(parent: &str, rule: &str) -> ForeignKey {
 }
 
 /// Puts the table at the destination.
-pub fn existing(context: &mut Context, has_rows: bool) {
+pub(super) fn existing(context: &mut Context, has_rows: bool) {
     let column = |column: &Column| ExistingColumn {
         name: column.name.clone(),
         column_type: column.column_type.clone(),

@@ -18,7 +18,7 @@ const GTID_SET: &str = "gtidSet";
 const LONGEST_GTID_SET: usize = 32 << 10;
 
 /// The status, with every text in it as it may be shown.
-pub fn bounded(status: MigrationTaskStatus) -> MigrationTaskStatus {
+pub(super) fn bounded(status: MigrationTaskStatus) -> MigrationTaskStatus {
     let Ok(mut document) = serde_json::to_value(&status) else { return status };
     let most = TEXT.into_iter().find(|most| size(&document, *most) <= ALL).unwrap_or(64);
     if !mend(&mut document, "", most) {

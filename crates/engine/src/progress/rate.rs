@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How far back a rate looks: long enough to be calm, short enough to show a change soon.
-pub const WINDOW: Duration = Duration::from_secs(10);
+pub(super) const WINDOW: Duration = Duration::from_secs(10);
 /// Samples are at least this far apart.
-pub const INTERVAL: Duration = Duration::from_millis(500);
+pub(super) const INTERVAL: Duration = Duration::from_millis(500);
 
 /// The counters at one moment. They count what this process did: a resume does not show as speed.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sample {
+pub(super) struct Sample {
     /// Since the process started.
     pub at: Duration,
     pub rows: u64,
@@ -25,7 +25,7 @@ pub struct Sample {
 
 /// Rates per second.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Rates {
+pub(super) struct Rates {
     pub rows: f64,
     pub bytes: f64,
     pub work: f64,
@@ -36,13 +36,13 @@ pub struct Rates {
 
 /// The samples of the last [`WINDOW`].
 #[derive(Debug, Default)]
-pub struct Window {
+pub(super) struct Window {
     samples: VecDeque<Sample>,
 }
 
 impl Window {
     /// Takes a sample; one that comes too soon after the last is left out.
-    pub fn push(&mut self, sample: Sample) {
+    pub(super) fn push(&mut self, sample: Sample) {
         if self.samples.back().is_some_and(|last| sample.at < last.at + INTERVAL) {
             return;
         }
@@ -54,13 +54,13 @@ impl Window {
     }
 
     /// What was before says nothing of what comes.
-    pub fn restart(&mut self, now: Sample) {
+    pub(super) fn restart(&mut self, now: Sample) {
         self.samples.clear();
         self.samples.push_back(now);
     }
 
     /// The slopes from the window's start to `now`.
-    pub fn rates(&self, now: &Sample) -> Rates {
+    pub(super) fn rates(&self, now: &Sample) -> Rates {
         let Some(start) = self.samples.iter().rev().find(|s| s.at + WINDOW <= now.at).or(self.samples.front()) else {
             return Rates::default();
         };

@@ -11,7 +11,7 @@ use godwit_api::{
 };
 
 /// Everything of the status but its conditions.
-pub fn report(snapshot: &Snapshot) -> MigrationTaskStatus {
+pub(super) fn report(snapshot: &Snapshot) -> MigrationTaskStatus {
     let recorded = &snapshot.recorded;
     let full = recorded.parts.is_some_and(|parts| parts.full) && snapshot.stage() >= Phase::Copying;
     let incremental = recorded.parts.is_some_and(|parts| parts.incremental) && snapshot.stage() >= Phase::Copying;
@@ -41,7 +41,7 @@ fn known(address: &str) -> Option<String> {
 }
 
 /// The conditions, without their times.
-pub fn findings(snapshot: &Snapshot) -> Vec<Finding> {
+pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
     let recorded = &snapshot.recorded;
     let message = message(snapshot);
     let mut findings = conditions::conditions(&Facts {

@@ -38,7 +38,7 @@ impl From<TableState> for godwit_api::TableState {
 
 /// Counters of one table.
 #[derive(Debug)]
-pub struct TableCell {
+pub(super) struct TableCell {
     pub id: u32,
     pub source: String,
     pub destination: String,
@@ -64,7 +64,7 @@ pub struct TableSnapshot {
 
 impl TableCell {
     /// A table that nothing was done with yet.
-    pub fn new(plan: &TablePlan) -> Self {
+    pub(super) fn new(plan: &TablePlan) -> Self {
         let definition = &plan.definition;
         Self {
             id: plan.id,
@@ -79,44 +79,44 @@ impl TableCell {
     }
 
     /// Takes over the counters of the same table of an earlier plan.
-    pub fn inherit(&self, earlier: &Self) {
+    pub(super) fn inherit(&self, earlier: &Self) {
         self.resume(earlier.rows.load(Relaxed), earlier.bytes.load(Relaxed));
         self.state.store(earlier.state.load(Relaxed), Relaxed);
     }
 
-    pub fn add(&self, rows: u64, bytes: u64) {
+    pub(super) fn add(&self, rows: u64, bytes: u64) {
         self.rows.fetch_add(rows, Relaxed);
         self.bytes.fetch_add(bytes, Relaxed);
     }
 
-    pub fn resume(&self, rows: u64, bytes: u64) {
+    pub(super) fn resume(&self, rows: u64, bytes: u64) {
         self.rows.store(rows, Relaxed);
         self.bytes.store(bytes, Relaxed);
     }
 
-    pub fn set_state(&self, state: TableState) {
+    pub(super) fn set_state(&self, state: TableState) {
         self.state.store(state as u8, Relaxed);
     }
 
-    pub fn state(&self) -> TableState {
+    pub(super) fn state(&self) -> TableState {
         TableState::from_u8(self.state.load(Relaxed))
     }
 
-    pub fn rows(&self) -> u64 {
+    pub(super) fn rows(&self) -> u64 {
         self.rows.load(Relaxed)
     }
 
     /// Work of the whole table, in bytes, at least one.
-    pub fn weight(&self) -> u64 {
+    pub(super) fn weight(&self) -> u64 {
         self.estimated_bytes.max(self.estimated_rows).max(1)
     }
 
     /// Work done. The estimate may be far off: only the state says that a table is finished.
-    pub fn work_done(&self) -> u64 {
+    pub(super) fn work_done(&self) -> u64 {
         work_done(self.state(), self.rows(), self.estimated_rows, self.weight())
     }
 
-    pub fn snapshot(&self) -> TableSnapshot {
+    pub(super) fn snapshot(&self) -> TableSnapshot {
         TableSnapshot {
             id: self.id,
             source: self.source.clone(),

@@ -21,7 +21,7 @@ use godwit_model::position::Position;
 use godwit_model::row::{Row, RowBuilder};
 
 /// InnoDB goes no deeper than 15 levels, old versions 255 (`FK_MAX_CASCADE_DEL`); a deeper one here is a circle.
-pub const DEEPEST: usize = 256;
+pub(crate) const DEEPEST: usize = 256;
 
 /// What a change of the parent does to the children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct Link {
 
 /// A change of a parent row that may have changed children.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cascade {
+pub(crate) struct Cascade {
     /// The referenced columns before ([`Cascades::referenced`]).
     pub before: Row,
     /// And after; None: the row was deleted.
@@ -85,7 +85,7 @@ pub enum Effect {
 
 /// A step as it was carried out: what happened to all rows of a table with one of these values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
+pub(crate) struct Applied {
     pub table: u32,
     pub sequence: u64,
     /// Places in the table's `columns`.
@@ -99,7 +99,7 @@ pub struct Applied {
 
 impl Applied {
     /// Bytes held, about.
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let set = match &self.effect {
             Effect::Delete => 0,
             Effect::Set(cells) => cells.iter().map(|(_, cell)| 40 + cell.as_ref().map_or(0, Vec::len)).sum(),
@@ -503,13 +503,13 @@ fn is_identity(column: &Column) -> bool {
 
 /// A row of the chunk may have been changed in a way that bytes do not tell.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Uncertain;
+pub(crate) struct Uncertain;
 
 /// Carries out on rows that were read what happened to them between registration and hand-over (F4).
 ///
 /// # Errors
 /// Uncertain: the chunk must be read again.
-pub fn carry_out(rows: &mut Vec<Row>, steps: &[Arc<Applied>]) -> std::result::Result<(), Uncertain> {
+pub(crate) fn carry_out(rows: &mut Vec<Row>, steps: &[Arc<Applied>]) -> std::result::Result<(), Uncertain> {
     if steps.is_empty() {
         return Ok(());
     }

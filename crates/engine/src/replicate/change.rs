@@ -8,7 +8,7 @@ use godwit_model::row::Row;
 
 /// One row change of a migrated table.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub(crate) struct Change {
     /// `TablePlan::id`.
     pub table: u32,
     pub kind: ChangeKind,
@@ -16,7 +16,7 @@ pub struct Change {
 
 /// What happens to the row. Tables with a key are addressed by it; tables without one by the whole row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChangeKind {
+pub(crate) enum ChangeKind {
     /// The row with this key now is `row`.
     Upsert {
         key: Row,
@@ -43,14 +43,14 @@ pub enum ChangeKind {
 
 /// What the source did, for the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     Insert,
     Update,
 }
 
 impl Change {
     /// Bytes held, about.
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         64 + match &self.kind {
             ChangeKind::Upsert { key, row, .. } => key.size() + row.size(),
             ChangeKind::Delete { key, .. } => key.size(),
@@ -61,7 +61,7 @@ impl Change {
     }
 
     /// The key that the change is about; None for tables without one.
-    pub fn key(&self) -> Option<&Row> {
+    pub(crate) fn key(&self) -> Option<&Row> {
         match &self.kind {
             ChangeKind::Upsert { key, .. } | ChangeKind::Delete { key, .. } => Some(key),
             _ => None,
@@ -71,7 +71,7 @@ impl Change {
 
 /// The last state of one key within a window.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Net {
+pub(crate) struct Net {
     /// None: the row is gone.
     pub row: Option<Row>,
     /// The row must be deleted before any row of the window is written, so that no write meets a unique value
@@ -81,7 +81,7 @@ pub struct Net {
 
 /// The changes of one window to one table, collapsed to the last state per key.
 #[derive(Debug, Default)]
-pub struct NetChanges {
+pub(crate) struct NetChanges {
     by_key: HashMap<Row, Net>,
     /// Changes of a table without a key, in order.
     pub in_order: Vec<ChangeKind>,
@@ -89,7 +89,7 @@ pub struct NetChanges {
 
 impl NetChanges {
     /// Adds the next change of the table.
-    pub fn add(&mut self, kind: ChangeKind) {
+    pub(crate) fn add(&mut self, kind: ChangeKind) {
         match kind {
             ChangeKind::Upsert { key, row, unique_touched, .. } => match self.by_key.entry(key) {
                 std::collections::hash_map::Entry::Occupied(mut entry) => {
@@ -112,12 +112,12 @@ impl NetChanges {
     }
 
     /// The rows to write of a table with a key.
-    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
         self.by_key.values().filter_map(|net| net.row.as_ref())
     }
 
     /// The keys to delete before anything is written, then the rows to write.
-    pub fn split(self, table: &TablePlan) -> (Vec<Row>, Vec<Row>) {
+    pub(crate) fn split(self, table: &TablePlan) -> (Vec<Row>, Vec<Row>) {
         let mut deletes = Vec::new();
         let mut upserts = Vec::new();
         for (key, net) in self.by_key {
@@ -137,7 +137,7 @@ impl NetChanges {
 
 /// Counts of what was applied, for the report.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     pub inserts: u64,
     pub updates: u64,
     pub deletes: u64,
@@ -145,7 +145,7 @@ pub struct Counts {
 
 impl Counts {
     /// Counts one change.
-    pub fn add(&mut self, kind: &ChangeKind) {
+    pub(crate) fn add(&mut self, kind: &ChangeKind) {
         match kind {
             ChangeKind::Upsert { operation: Operation::Insert, .. } | ChangeKind::Insert { .. } => self.inserts += 1,
             ChangeKind::Upsert { operation: Operation::Update, .. } | ChangeKind::Replace { .. } => self.updates += 1,

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use super::cascade::{Applied, Cascades};
 use super::change::{Change, ChangeKind};
 use super::drop_set::{DropSet, KeyHasher, Touched};
-pub use super::gate::Gate;
+pub(crate) use super::gate::Gate;
 use super::gate::{Collected, Steps};
 use crate::plan::Plan;
 use crate::sizing::LogBudget;
@@ -28,7 +28,7 @@ use godwit_model::row::Row;
 /// What a lane records: its position, and from where the log must be read again when prepared XA
 /// transactions wait for their decision.
 #[derive(Debug, Clone)]
-pub struct Mark {
+pub(crate) struct Mark {
     pub sequence: u64,
     pub position: Arc<Position>,
     pub replay_from: Option<Arc<Position>>,
@@ -37,7 +37,7 @@ pub struct Mark {
 
 /// A transaction by name and by the place where it begins.
 #[derive(Debug, Clone, Copy)]
-pub struct Began<'a> {
+pub(crate) struct Began<'a> {
     pub id: &'a TransactionId,
     pub file: &'a str,
     pub offset: u64,
@@ -45,7 +45,7 @@ pub struct Began<'a> {
 
 /// The end of a transaction.
 #[derive(Debug, Clone)]
-pub struct End {
+pub(crate) struct End {
     /// Behind it.
     pub position: Position,
     /// From where the log must be read again after a restart, when prepared XA transactions are undecided.
@@ -55,7 +55,7 @@ pub struct End {
 
 /// One transaction's changes for one lane, or a part of them.
 #[derive(Debug)]
-pub struct Portion {
+pub(crate) struct Portion {
     pub changes: Vec<Change>,
     pub bytes: usize,
     /// None: the transaction goes on in the next portion.
@@ -68,7 +68,7 @@ pub struct Portion {
 
 /// What stands in a lane's queue.
 #[derive(Debug)]
-pub enum Item {
+pub(crate) enum Item {
     Portion(Portion),
     /// Changes to the gate's table that come later wait until the gate is open.
     Gate(Arc<Gate>),
@@ -81,14 +81,14 @@ fn is_passed(position: &Position, file: &str, offset: u64) -> bool {
 
 /// A lane's queue.
 #[derive(Debug, Default)]
-pub struct Queue {
+pub(crate) struct Queue {
     items: Mutex<VecDeque<Item>>,
     pub filled: Notify,
 }
 
 impl Queue {
     /// The items.
-    pub fn items(&self) -> MutexGuard<'_, VecDeque<Item>> {
+    pub(crate) fn items(&self) -> MutexGuard<'_, VecDeque<Item>> {
         lock(&self.items)
     }
 
@@ -105,7 +105,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Identifies an open chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ChunkTicket(u64);
+pub(crate) struct ChunkTicket(u64);
 
 #[derive(Debug)]
 struct OpenChunk {
@@ -149,7 +149,7 @@ struct State {
 
 /// See the module's page.
 #[derive(Debug)]
-pub struct Dispatcher {
+pub(crate) struct Dispatcher {
     lanes: Vec<Arc<Queue>>,
     applied: Vec<watch::Sender<u64>>,
     /// Transactions that a lane has applied before the restart are not given to it again.
@@ -172,7 +172,7 @@ pub struct Dispatcher {
 
 /// A chunk's place among the changes of the log.
 #[derive(Debug)]
-pub enum HandedOver {
+pub(crate) enum HandedOver {
     /// The rows of these keys are not to be written; the gate opens when the others are.
     Write(DropSet, Arc<Gate>),
     /// More was touched than could be kept: the chunk is forgotten, and to be read again, in smaller pieces.
@@ -194,7 +194,7 @@ fn permits(bytes: usize, limit: u32) -> u32 {
 impl Dispatcher {
     /// `resumed_at`: the lanes' recorded positions, `start`: the earliest of them; `replay_from`: from where the log is read
     /// for XA transactions that were prepared before; `valid_from`: places of the snapshots of tables.
-    pub fn new(
+    pub(crate) fn new(
         plan: &Plan,
         start: Position,
         replay_from: Position,
@@ -256,17 +256,17 @@ impl Dispatcher {
     }
 
     /// What may be held.
-    pub fn limits(&self) -> LogBudget {
+    pub(crate) fn limits(&self) -> LogBudget {
         self.limits
     }
 
     /// A lane's queue.
-    pub fn queue(&self, lane: u32) -> Arc<Queue> {
+    pub(crate) fn queue(&self, lane: u32) -> Arc<Queue> {
         Arc::clone(&self.lanes[lane as usize])
     }
 
     /// Where the dispatcher stands.
-    pub fn position(&self) -> Arc<Position> {
+    pub(crate) fn position(&self) -> Arc<Position> {
         Arc::clone(&self.position.borrow())
     }
 
@@ -291,22 +291,22 @@ impl Dispatcher {
     ///
     /// # Errors
     /// Cancelled.
-    pub async fn wait_idle(&self) -> Result<()> {
+    pub(crate) async fn wait_idle(&self) -> Result<()> {
         self.budget.acquire_many(self.budget_kib).await.map(drop).map_err(|_| Error::cancelled())
     }
 
     /// Hands on a part of a transaction that is too large to hold.
-    pub async fn part(&self, changes: Vec<Change>, transaction: &Began<'_>) -> Result<()> {
+    pub(crate) async fn part(&self, changes: Vec<Change>, transaction: &Began<'_>) -> Result<()> {
         self.push(changes, transaction, None, false).await
     }
 
     /// Hands on a transaction, or its last part, and moves the position behind it.
-    pub async fn end(&self, changes: Vec<Change>, transaction: &Began<'_>, end: End) -> Result<()> {
+    pub(crate) async fn end(&self, changes: Vec<Change>, transaction: &Began<'_>, end: End) -> Result<()> {
         self.push(changes, transaction, Some(end), false).await
     }
 
     /// A transaction of which parts were handed on was rolled back at its end.
-    pub async fn abort(&self, changes: Vec<Change>, transaction: &Began<'_>, end: End) -> Result<()> {
+    pub(crate) async fn abort(&self, changes: Vec<Change>, transaction: &Began<'_>, end: End) -> Result<()> {
         self.push(changes, transaction, Some(end), true).await
     }
 
@@ -404,7 +404,7 @@ impl Dispatcher {
     }
 
     /// Moves the position past log that holds nothing for the task (heartbeats, other statements).
-    pub fn advance(&self, position: Position, replay_from: Option<Arc<Position>>) {
+    pub(crate) fn advance(&self, position: Position, replay_from: Option<Arc<Position>>) {
         let mut state = lock(&self.state);
         state.replay_from = replay_from;
         if !state.in_transaction && **self.position.borrow() != position {
@@ -413,19 +413,19 @@ impl Dispatcher {
     }
 
     /// The source sends the log from the recorded place on.
-    pub fn joined(&self) {
+    pub(crate) fn joined(&self) {
         self.joined.send_if_modified(|joined| !std::mem::replace(joined, true));
     }
 
     /// Waits until the dispatcher has passed the place in the log. A recorded place passes nothing before the source has found it again.
-    pub async fn wait_passed(&self, file: &str, offset: u64) {
+    pub(crate) async fn wait_passed(&self, file: &str, offset: u64) {
         let _ = self.joined.subscribe().wait_for(|joined| *joined).await;
         let mut receiver = self.position.subscribe();
         let _ = receiver.wait_for(|position| is_passed(position, file, offset)).await;
     }
 
     /// Begins to collect the keys that the log touches in a table, and says from which position on.
-    pub async fn open_chunk(&self, table: u32) -> (ChunkTicket, Arc<Position>) {
+    pub(crate) async fn open_chunk(&self, table: u32) -> (ChunkTicket, Arc<Position>) {
         if let Some(places) = self.not_before.get(&table) {
             let reached = |position: &Arc<Position>| places.iter().all(|place| position.reaches(place));
             let _ = self.position.subscribe().wait_for(reached).await;
@@ -461,7 +461,7 @@ impl Dispatcher {
     }
 
     /// Freezes a chunk's drop set and puts its gate into the lanes, at one point of the order.
-    pub async fn hand_over(&self, ticket: ChunkTicket) -> Result<HandedOver> {
+    pub(crate) async fn hand_over(&self, ticket: ChunkTicket) -> Result<HandedOver> {
         self.between(|state| {
             let chunk = self.close(state, ticket)?;
             if chunk.spoiled {
@@ -488,7 +488,7 @@ impl Dispatcher {
 
     /// The chunk is read: only the keys of its rows are minded from here on. Until the log comes to its end, and a writer to it, any
     /// number of others may be touched. Where nothing was touched so far nothing is expected, and the work is spared.
-    pub fn read<'a>(&self, ticket: ChunkTicket, end: (&str, u64), keys: impl Iterator<Item = Row> + 'a) {
+    pub(crate) fn read<'a>(&self, ticket: ChunkTicket, end: (&str, u64), keys: impl Iterator<Item = Row> + 'a) {
         // The position's own lock is not to be held here: whoever has the state goes on to that.
         let is_passed = is_passed(&self.position(), end.0, end.1);
         let is_quiet = lock(&self.state).open_chunks.get(&ticket).is_none_or(|chunk| chunk.touched.bytes() == 0);
@@ -508,18 +508,18 @@ impl Dispatcher {
     }
 
     /// Whether touched keys found no room: chunks should be registered near the log's end only, until [`Dispatcher::relieve`].
-    pub fn is_pressed(&self) -> bool {
+    pub(crate) fn is_pressed(&self) -> bool {
         lock(&self.state).pressed
     }
 
     /// The log was read up to its end.
-    pub fn relieve(&self) {
+    pub(crate) fn relieve(&self) {
         lock(&self.state).pressed = false;
     }
 
     /// A gate for whole tables: everything before it is applied once it is reached, what comes after waits. One gate
     /// for several tables, because a lane that waits at one does not come to the next.
-    pub async fn gate_tables(&self, tables: Vec<u32>) -> Arc<Gate> {
+    pub(crate) async fn gate_tables(&self, tables: Vec<u32>) -> Arc<Gate> {
         self.between(|_| self.put_gate(tables, Collected::default())).await
     }
 
@@ -538,7 +538,7 @@ impl Dispatcher {
     }
 
     /// A lane has carried out cascades: chunks that are on their way are told.
-    pub fn cascaded(&self, steps: &[Arc<Applied>]) {
+    pub(crate) fn cascaded(&self, steps: &[Arc<Applied>]) {
         if steps.is_empty() {
             return;
         }
@@ -554,27 +554,27 @@ impl Dispatcher {
     }
 
     /// Whether a foreign key can change rows of the table, so that its chunks wait for the lane.
-    pub fn is_child(&self, table: u32) -> bool {
+    pub(crate) fn is_child(&self, table: u32) -> bool {
         self.cascades.is_child(table)
     }
 
     /// Changes of these tables are passed by until [`Dispatcher::begin`]: every chunk of them is registered later.
-    pub fn hold_back(&self, tables: impl IntoIterator<Item = u32>) {
+    pub(crate) fn hold_back(&self, tables: impl IntoIterator<Item = u32>) {
         lock(&self.state).held_back.extend(tables);
     }
 
     /// From here on changes of the table are applied.
-    pub async fn begin(&self, table: u32) {
+    pub(crate) async fn begin(&self, table: u32) {
         self.between(|state| state.held_back.remove(&table)).await;
     }
 
     /// A lane has committed everything up to the mark.
-    pub fn applied(&self, lane: u32, sequence: u64) {
+    pub(crate) fn applied(&self, lane: u32, sequence: u64) {
         self.applied[lane as usize].send_replace(sequence);
     }
 
     /// With an empty queue a lane has applied all that was dispatched: the mark it may record.
-    pub fn idle_mark(&self, lane: u32) -> Option<Mark> {
+    pub(crate) fn idle_mark(&self, lane: u32) -> Option<Mark> {
         let state = lock(&self.state);
         if state.in_transaction || !self.lanes[lane as usize].items().is_empty() {
             return None;
@@ -588,7 +588,7 @@ impl Dispatcher {
     }
 
     /// Waits until everything dispatched by now is applied.
-    pub async fn drain(&self) {
+    pub(crate) async fn drain(&self) {
         let pushed = lock(&self.state).pushed.clone();
         for (pushed, applied) in pushed.into_iter().zip(&self.applied) {
             let _ = applied.subscribe().wait_for(|sequence| *sequence >= pushed).await;

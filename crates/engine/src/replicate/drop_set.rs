@@ -16,13 +16,13 @@ const ENTRY_BYTES: usize = 40;
 /// Hashes keys. A row whose key had the hash of another that was touched would be dropped and never be written: 128 bits under keys
 /// that nobody knows and that no two runs share make sure that there is none, whoever chooses the keys.
 #[derive(Debug, Clone, Default)]
-pub struct KeyHasher {
+pub(crate) struct KeyHasher {
     left: RandomState,
     right: RandomState,
 }
 
 impl KeyHasher {
-    pub fn hash(&self, key: &Row) -> u128 {
+    pub(crate) fn hash(&self, key: &Row) -> u128 {
         let bytes = key.as_bytes();
         u128::from(self.left.hash_one(bytes)) << 64 | u128::from(self.right.hash_one(bytes))
     }
@@ -47,7 +47,7 @@ impl Default for Touched {
 
 impl Touched {
     /// Bytes that count against what all sets may take together. The hashes of a chunk's rows count with the chunk.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         match self {
             Self::All(all) => all.len() * ENTRY_BYTES,
             Self::OfRows { .. } | Self::TooMany => 0,
@@ -55,12 +55,12 @@ impl Touched {
     }
 
     /// There was no room for more.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         matches!(self, Self::TooMany)
     }
 
     /// The log touches a key; `room`: bytes that the set may still take.
-    pub fn insert(&mut self, key: u128, room: usize) {
+    pub(super) fn insert(&mut self, key: u128, room: usize) {
         match self {
             Self::All(all) => {
                 all.insert(key);
@@ -80,14 +80,14 @@ impl Touched {
     }
 
     /// The chunk is read: these are the keys of its rows, in order.
-    pub fn restrict(&mut self, keys: Vec<u128>) {
+    pub(super) fn restrict(&mut self, keys: Vec<u128>) {
         let Self::All(all) = self else { return };
         let touched = keys.iter().map(|key| all.contains(key)).collect();
         *self = Self::OfRows { keys, touched };
     }
 
     /// The chunk is handed over; None: it must be read again.
-    pub fn freeze(self, hasher: KeyHasher) -> Option<DropSet> {
+    pub(super) fn freeze(self, hasher: KeyHasher) -> Option<DropSet> {
         let mut keys: Vec<u128> = match self {
             Self::All(all) => all.into_iter().collect(),
             Self::OfRows { keys, touched } => keys.into_iter().zip(touched).filter_map(|(key, is)| is.then_some(key)).collect(),
@@ -100,17 +100,17 @@ impl Touched {
 
 /// The keys whose rows a chunk must not write.
 #[derive(Debug)]
-pub struct DropSet {
+pub(crate) struct DropSet {
     keys: Vec<u128>,
     hasher: KeyHasher,
 }
 
 impl DropSet {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    pub fn contains(&self, key: &Row) -> bool {
+    pub(crate) fn contains(&self, key: &Row) -> bool {
         self.keys.binary_search(&self.hasher.hash(key)).is_ok()
     }
 }

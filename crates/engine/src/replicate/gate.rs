@@ -9,7 +9,7 @@ use super::dispatch::lock;
 
 /// Keeps the changes behind a chunk until the chunk's rows are committed, or those of some tables while they are altered.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     tables: Vec<u32>,
     /// Lanes that have not yet committed everything before the gate.
     not_there: watch::Sender<usize>,
@@ -31,7 +31,7 @@ pub(super) struct Steps {
 
 impl Steps {
     /// `room`: bytes that the steps of all chunks may still take. A chunk whose steps find none is read again.
-    pub fn add<'a>(&mut self, steps: impl Iterator<Item = &'a Arc<Applied>>, room: &mut usize) {
+    pub(super) fn add<'a>(&mut self, steps: impl Iterator<Item = &'a Arc<Applied>>, room: &mut usize) {
         for step in steps.filter(|_| !self.too_many).collect::<Vec<_>>() {
             let Some(left) = room.checked_sub(step.size()) else {
                 *room += self.bytes;
@@ -45,7 +45,7 @@ impl Steps {
     }
 
     /// Bytes held.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 }
@@ -56,7 +56,7 @@ impl Gate {
     }
 
     /// The tables whose changes it keeps.
-    pub fn tables(&self) -> &[u32] {
+    pub(crate) fn tables(&self) -> &[u32] {
         &self.tables
     }
 
@@ -64,34 +64,34 @@ impl Gate {
     ///
     /// # Errors
     /// Uncertain: it was too much to be kept, the chunk must be read again.
-    pub fn cascaded(&self) -> Result<Vec<Arc<Applied>>, Uncertain> {
+    pub(crate) fn cascaded(&self) -> Result<Vec<Arc<Applied>>, Uncertain> {
         let steps = lock(&self.cascaded);
         if steps.too_many { Err(Uncertain) } else { Ok(steps.steps.clone()) }
     }
 
     /// A lane has come to the gate.
-    pub fn reach(&self) {
+    pub(crate) fn reach(&self) {
         self.not_there.send_modify(|lanes| *lanes = lanes.saturating_sub(1));
     }
 
     /// Waits until every lane that the tables have has come to the gate.
-    pub async fn wait_reached(&self) {
+    pub(crate) async fn wait_reached(&self) {
         // The sender lives in self, so the channel cannot close.
         let _ = self.not_there.subscribe().wait_for(|lanes| *lanes == 0).await;
     }
 
     /// Lets the changes behind through.
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.opened.send_replace(true);
     }
 
     /// Whether it is open.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         *self.opened.borrow()
     }
 
     /// Waits until it is open.
-    pub async fn wait_open(&self) {
+    pub(crate) async fn wait_open(&self) {
         let _ = self.opened.subscribe().wait_for(|open| *open).await;
     }
 }

@@ -21,7 +21,7 @@ use godwit_model::text::without_values;
 
 /// What becomes of a statement.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Passage {
+pub(crate) enum Passage {
     /// It concerns nothing that is migrated.
     Free,
     /// Changes logged as a statement, of tables that are not migrated: free if nothing leads from there to what is.
@@ -33,7 +33,7 @@ pub enum Passage {
 impl Passage {
     /// Of two readings of one statement the one that lets less pass.
     #[must_use]
-    pub fn stricter(self, other: Self) -> Self {
+    pub(crate) fn stricter(self, other: Self) -> Self {
         match (self, other) {
             (stop @ Self::Stop(_), _) | (_, stop @ Self::Stop(_)) => stop,
             (Self::Prove(mut doubt), Self::Prove(also)) => {
@@ -50,7 +50,7 @@ impl Passage {
 
 /// What has to be proven of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doubt {
+pub(crate) struct Doubt {
     /// What it changes, where triggers and foreign keys can be.
     pub tables: Vec<TableName>,
     /// It does nothing but delete rows.
@@ -65,7 +65,7 @@ pub struct Doubt {
 
 /// A statement as it stands in the log.
 #[derive(Debug, Clone, Copy)]
-pub struct Logged<'a> {
+pub(crate) struct Logged<'a> {
     pub statement: &'a Statement,
     pub text: &'a str,
     pub mode: &'a LexMode,
@@ -74,7 +74,7 @@ pub struct Logged<'a> {
 }
 
 /// Judges statements by the task's selection.
-pub struct Guard {
+pub(crate) struct Guard {
     selection: Selection,
     progress: Progress,
     /// MariaDB's: objects with a row, which is logged when their value moves on.
@@ -82,7 +82,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    pub fn new(selection: Selection, progress: Progress, sequences: HashSet<TableName>) -> Self {
+    pub(crate) fn new(selection: Selection, progress: Progress, sequences: HashSet<TableName>) -> Self {
         Self { selection, progress, sequences }
     }
 
@@ -90,7 +90,7 @@ impl Guard {
     ///
     /// # Errors
     /// Definite when the selection covers it: it came into being unseen.
-    pub fn rows_of(&self, database: &str, table: &str) -> Result<()> {
+    pub(crate) fn rows_of(&self, database: &str, table: &str) -> Result<()> {
         let name = TableName { database: database.to_owned(), table: table.to_owned() };
         if self.selection.covers(database, table).is_some() && !self.sequences.contains(&name) {
             return Err(Error::definite(format!(
@@ -102,7 +102,7 @@ impl Guard {
     }
 
     /// Judges a statement that is not part of transaction control.
-    pub fn statement(&self, logged: &Logged<'_>) -> Passage {
+    pub(crate) fn statement(&self, logged: &Logged<'_>) -> Passage {
         let shown = without_values(logged.text);
         match logged.statement {
             Statement::Ddl(ddl) => match self.ddl(ddl, logged.thread_specific, &shown) {
@@ -180,7 +180,7 @@ impl Guard {
 ///
 /// # Errors
 /// From the server.
-pub async fn sequences(conn: &mut Conn, plan: &Plan) -> Result<HashSet<TableName>> {
+pub(crate) async fn sequences(conn: &mut Conn, plan: &Plan) -> Result<HashSet<TableName>> {
     let mut found = HashSet::new();
     for database in &plan.databases {
         let listed = list_tables(conn, &database.source).await?.into_iter().filter(|object| object.kind == ObjectKind::Sequence);

@@ -27,7 +27,7 @@ const WINDOW_BYTES: usize = 4 << 20;
 const IDLE_RECORD: Duration = Duration::from_secs(2);
 
 /// The worker of one lane.
-pub struct Lane {
+pub(crate) struct Lane {
     number: u32,
     plan: Arc<Plan>,
     cascades: Arc<Cascades>,
@@ -49,7 +49,7 @@ enum Taken {
 
 impl Lane {
     /// `recorded`: the position in the lane's row.
-    pub fn new(
+    pub(crate) fn new(
         number: u32,
         plan: Arc<Plan>,
         cascades: Arc<Cascades>,
@@ -66,7 +66,7 @@ impl Lane {
     ///
     /// # Errors
     /// The first error of the destination; nothing of the failed window is applied.
-    pub async fn run(mut self, cancel: CancellationToken) -> Result<()> {
+    pub(crate) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
         loop {
             if cancel.is_cancelled() && !self.applier.is_open() {
                 return self.record_idle().await;

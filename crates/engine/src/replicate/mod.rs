@@ -4,14 +4,14 @@
 //! that cannot be followed (`reading` has their text, `proof` asks the source where they lead), `dispatch` orders transactions against copied chunks and hands them to lanes, and a
 //! `lane` applies windows of them, net changes only, in one transaction with the lane's position.
 
-pub mod assemble;
-pub mod cascade;
-pub mod change;
-pub mod dispatch;
-pub mod drop_set;
-pub mod gate;
-pub mod guard;
-pub mod lane;
-pub mod proof;
-pub mod reader;
+pub(crate) mod assemble;
+pub(crate) mod cascade;
+pub(crate) mod change;
+pub(crate) mod dispatch;
+pub(crate) mod drop_set;
+pub(crate) mod gate;
+pub(crate) mod guard;
+pub(crate) mod lane;
+pub(crate) mod proof;
+pub(crate) mod reader;
 mod reading;

@@ -19,7 +19,7 @@ const NAMES: usize = 1000;
 ///
 /// # Errors
 /// From the server.
-pub async fn disprove(conn: &mut Conn, info: &ServerInfo, doubt: &Doubt) -> Result<Option<String>> {
+pub(crate) async fn disprove(conn: &mut Conn, info: &ServerInfo, doubt: &Doubt) -> Result<Option<String>> {
     for table in &doubt.tables {
         if let Some(why) = leads_on(conn, table, doubt.deletes).await? {
             return Ok(Some(why));

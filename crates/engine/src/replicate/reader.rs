@@ -44,7 +44,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 const SECOND_STREAM: u32 = 0xff;
 
 /// Everything the reader needs.
-pub struct Reader {
+pub(crate) struct Reader {
     pub source: Connector,
     pub source_info: ServerInfo,
     /// Tells the source from another server.
@@ -73,7 +73,7 @@ impl Reader {
     ///
     /// # Errors
     /// A lost connection, or a definite reason to stop, with the place in the log.
-    pub async fn run(self, cancel: CancellationToken) -> Result<()> {
+    pub(crate) async fn run(self, cancel: CancellationToken) -> Result<()> {
         let floor = (*self.dispatcher.position()).clone();
         let mut stream = LogStream::open(&self.source, &self.source_info, &self.start, self.server_id, Follow::Forever).await?;
         let mut state = State {

@@ -24,13 +24,13 @@ use godwit_model::words::word;
 const KEPT: usize = 10_000;
 
 /// How the statement's bytes become tokens.
-pub fn mode_of(query: &Query<'_>, info: &ServerInfo) -> LexMode {
+pub(super) fn mode_of(query: &Query<'_>, info: &ServerInfo) -> LexMode {
     LexMode::from_bits(query.session.sql_mode.unwrap_or_default(), Some(info))
 }
 
 /// Reads statements, and remembers what the source said.
 #[derive(Default)]
-pub struct Readings {
+pub(super) struct Readings {
     /// Names of character sets by the id of a collation; None: the source does not know it.
     charsets: HashMap<u16, Option<String>>,
     /// None: these are no characters of that set.
@@ -42,7 +42,7 @@ impl Readings {
     ///
     /// # Errors
     /// When the source cannot be asked.
-    pub async fn read<'a>(&mut self, event: Event<'a>, source: &Connector, info: &ServerInfo) -> Result<Event<'a>> {
+    pub(super) async fn read<'a>(&mut self, event: Event<'a>, source: &Connector, info: &ServerInfo) -> Result<Event<'a>> {
         Ok(match event {
             Event::Query(query) if !query.sql.is_ascii() => Event::Query(self.statement(query, source, info).await?),
             Event::LoadQuery(query) if !query.sql.is_ascii() => Event::LoadQuery(self.statement(query, source, info).await?),

@@ -23,7 +23,7 @@ use godwit_model::server::ServerInfo;
 ///
 /// # Errors
 /// From the connection.
-pub async fn complete(conn: &mut Conn, info: &ServerInfo, definition: &mut TableDefinition) -> Result<()> {
+pub(super) async fn complete(conn: &mut Conn, info: &ServerInfo, definition: &mut TableDefinition) -> Result<()> {
     let name = TableName { database: definition.database.clone(), table: definition.table.clone() };
     for at in 0..definition.columns.len() {
         let doubtful = doubtful_labels(&definition.columns[at]);

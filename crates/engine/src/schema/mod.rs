@@ -1,6 +1,6 @@
 //! Definitions: read at the source, rewritten, created at the destination.
 //!
-//! The way of a table: [`read`] gives a [`definition::TableDefinition`] with its SHOW CREATE TABLE, every literal in it as the
+//! The way of a table: [`read`] gives a [`TableDefinition`](godwit_model::definition::TableDefinition) with its SHOW CREATE TABLE, every literal in it as the
 //! server has it ([`exact`], `complete`); [`adapt`] says
 //! it in the words of the destination's server; [`rewrite`] puts the destination's names in and splits it into
 //! one CREATE and the ALTERs that wait for the rows; [`apply`] runs them; [`compare`] tells whether the

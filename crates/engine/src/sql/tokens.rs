@@ -17,7 +17,7 @@ pub(super) struct Text<'a> {
 impl<'a> Text<'a> {
     /// # Errors
     /// Definite: it has an open end, more than one statement, plain comments, or executable ones that do not hold whole pieces.
-    pub fn read(sql: &'a str, what: String) -> Result<Self> {
+    pub(super) fn read(sql: &'a str, what: String) -> Result<Self> {
         let tokens = tokens(sql.as_bytes(), &LexMode::default());
         let text = Self { sql, tokens, what };
         text.gaps()?;
@@ -78,7 +78,7 @@ impl<'a> Text<'a> {
     }
 
     /// The error of a statement that is not sent.
-    pub fn refused(&self, why: &str) -> Error {
+    pub(super) fn refused(&self, why: &str) -> Error {
         Error::definite(format!(
             "{}: {why}; a definition must be one statement about its own object, so it is not run at the destination. Change it at the \
              source or leave it out",
@@ -86,31 +86,31 @@ impl<'a> Text<'a> {
         ))
     }
 
-    pub fn kind(&self, at: usize) -> Option<TokenKind> {
+    pub(super) fn kind(&self, at: usize) -> Option<TokenKind> {
         self.tokens.get(at).map(|token| token.kind)
     }
 
-    pub fn is_word(&self, at: usize, word: &str) -> bool {
+    pub(super) fn is_word(&self, at: usize, word: &str) -> bool {
         self.tokens.get(at).is_some_and(|token| token.is_word(self.sql.as_bytes(), word))
     }
 
-    pub fn is_punct(&self, at: usize, byte: u8) -> bool {
+    pub(super) fn is_punct(&self, at: usize, byte: u8) -> bool {
         self.tokens.get(at).is_some_and(|token| token.is_punct(byte))
     }
 
     /// The unquoted word at a place, in capitals.
-    pub fn word(&self, at: usize) -> Option<String> {
+    pub(super) fn word(&self, at: usize) -> Option<String> {
         let token = self.tokens.get(at).filter(|token| token.kind == TokenKind::Word)?;
         std::str::from_utf8(token.bytes(self.sql.as_bytes())).ok().map(str::to_ascii_uppercase)
     }
 
     /// The name in backticks at a place.
-    pub fn quoted(&self, at: usize) -> Option<String> {
+    pub(super) fn quoted(&self, at: usize) -> Option<String> {
         self.tokens.get(at).filter(|token| token.kind == TokenKind::Quoted)?.name(self.sql.as_bytes())
     }
 
     /// Whether `` `database`.`table` `` stands at a place.
-    pub fn is_object(&self, at: usize, database: &str, table: &str) -> bool {
+    pub(super) fn is_object(&self, at: usize, database: &str, table: &str) -> bool {
         self.quoted(at).as_deref() == Some(database)
             && self.is_punct(at + 1, b'.')
             && self.quoted(at + 2).as_deref() == Some(table)
@@ -118,7 +118,7 @@ impl<'a> Text<'a> {
     }
 
     /// The place after the parenthesis that is opened at `at`.
-    pub fn after_group(&self, at: usize) -> usize {
+    pub(super) fn after_group(&self, at: usize) -> usize {
         let mut depth = 0usize;
         for place in at..self.tokens.len() {
             match self.kind(place) {
@@ -139,7 +139,7 @@ impl<'a> Text<'a> {
     ///
     /// # Errors
     /// Definite when one of these words stands there (`allowed` are places where they may), or a name without quotes beside a dot.
-    pub fn expression(&self, from: usize, to: usize, forbidden: &[&str]) -> Result<()> {
+    pub(super) fn expression(&self, from: usize, to: usize, forbidden: &[&str]) -> Result<()> {
         for at in from..to {
             if self.is_punct(at, b'.')
                 && [at.wrapping_sub(1), at + 1].iter().any(|&side| self.kind(side) == Some(TokenKind::Word))

@@ -7,7 +7,7 @@ use crate::sql;
 use crate::sql::Sql;
 
 /// Appends ` AND …` for the types that this document has, if its text leaves a choice. `quoted`: the column's name.
-pub fn push_types_condition(out: &mut Sql, quoted: &Sql, document: &[u8], server: JsonServer) {
+pub(super) fn push_types_condition(out: &mut Sql, quoted: &Sql, document: &[u8], server: JsonServer) {
     // Every type that a text may be mistaken for has a digit in it.
     if server == JsonServer::Text || !document.iter().any(u8::is_ascii_digit) {
         return;

@@ -25,10 +25,10 @@ use godwit_model::error::{Class, Error, Result};
 const PIECE_ROWS: u64 = 100_000;
 
 /// What the report says of a table that the time did not suffice for.
-pub const OUT_OF_TIME: &str = "not compared to its end: the time limit was reached";
+pub(super) const OUT_OF_TIME: &str = "not compared to its end: the time limit was reached";
 
 /// One thing for a worker to do.
-pub enum Work {
+pub(super) enum Work {
     /// Compare a piece of a table with a key.
     Keyed(Arc<Ticket>),
     /// Compare a whole table without a key.
@@ -38,7 +38,7 @@ pub enum Work {
 }
 
 /// Cuts tables.
-pub struct Cutter {
+pub(super) struct Cutter {
     pub context: Arc<Context>,
     pub source: Session,
     /// Of role Metadata.
@@ -51,7 +51,7 @@ impl Cutter {
     ///
     /// # Errors
     /// Cancellation; a server that stays away.
-    pub async fn run(mut self, tables: Vec<Arc<TablePlan>>) -> Result<Vec<Arc<TableRun>>> {
+    pub(super) async fn run(mut self, tables: Vec<Arc<TablePlan>>) -> Result<Vec<Arc<TableRun>>> {
         let mut runs = Vec::with_capacity(tables.len());
         for plan in tables {
             let resumed = self.context.hooks.resume.as_ref().and_then(|resume| resume.of(&plan.source.to_string()).cloned());

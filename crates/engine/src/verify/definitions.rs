@@ -29,7 +29,7 @@ const BATCH: usize = 200;
 ///
 /// # Errors
 /// A server that stays away; a destination column of a type that is not known.
-pub async fn compare(
+pub(super) async fn compare(
     plan: &Plan,
     source: &Connector,
     destination: &Connector,

@@ -9,7 +9,7 @@ use godwit_model::definition::Generated;
 
 /// The table with its generated columns among those that are read, as far as the destination has them. Their names are those of the
 /// source: a generated column cannot be renamed.
-pub fn with_generated(table: &Arc<TablePlan>, is_there: impl Fn(&str) -> bool) -> Arc<TablePlan> {
+pub(super) fn with_generated(table: &Arc<TablePlan>, is_there: impl Fn(&str) -> bool) -> Arc<TablePlan> {
     let is_read = |image: usize| table.columns.iter().any(|column| column.image == image);
     let generated = table
         .definition

@@ -16,7 +16,7 @@ const ENTRY_OVERHEAD: usize = 112;
 
 /// Where a key was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub(super) enum Seen {
     Source,
     Destination,
     /// On both sides, with different rows.
@@ -25,7 +25,7 @@ pub enum Seen {
 
 /// Rows that wait for their counterpart.
 #[derive(Default)]
-pub struct Join {
+pub(super) struct Join {
     /// Key → side, and digest of the row.
     waiting: HashMap<Row, (Seen, u128)>,
     /// Keys whose rows differ.
@@ -35,7 +35,7 @@ pub struct Join {
 
 impl Join {
     /// Takes a row of each side (either may have ended).
-    pub fn push(&mut self, run: &TableRun, source: Option<&Row>, destination: Option<&Row>) {
+    pub(super) fn push(&mut self, run: &TableRun, source: Option<&Row>, destination: Option<&Row>) {
         if source.is_some() && source == destination {
             return;
         }
@@ -77,12 +77,12 @@ impl Join {
     }
 
     /// Bytes held.
-    pub fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.held
     }
 
     /// Takes away everything held.
-    pub fn drain(&mut self) -> impl Iterator<Item = (Row, Seen)> + use<> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (Row, Seen)> + use<> {
         self.held = 0;
         let differing = std::mem::take(&mut self.differing).into_iter().map(|key| (key, Seen::Both));
         differing.chain(std::mem::take(&mut self.waiting).into_iter().map(|(key, (seen, _))| (key, seen)))

@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 200;
 ///
 /// Members are sorted, of equal names the last one counts, strings lose their escapes, numbers become sign,
 /// digits and exponent; a number with point or exponent stays apart from an integer.
-pub fn canonical(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn canonical(text: &[u8]) -> Option<Vec<u8>> {
     let mut parser = Parser { text, place: 0 };
     let mut out = Vec::with_capacity(text.len());
     parser.value(&mut out, 0)?;

@@ -111,7 +111,7 @@ async fn pass(context: &Context, sessions: &mut Sessions, ticket: &Ticket, part:
 ///
 /// # Errors
 /// Those of either server; the attempt has to be abandoned then.
-pub async fn compare_keyless(context: &Context, sessions: &mut Sessions, ticket: &Arc<Ticket>) -> Result<()> {
+pub(super) async fn compare_keyless(context: &Context, sessions: &mut Sessions, ticket: &Arc<Ticket>) -> Result<()> {
     let whole = Part { number: 0, of: 1 };
     let first = pass(context, sessions, ticket, whole).await?;
     ticket.count(|counts| counts.rows += first.rows);

@@ -17,7 +17,7 @@ use godwit_model::row::CellRef;
 use godwit_model::words::Word;
 
 /// A column of the destination as information_schema has it.
-pub struct DestinationColumn {
+pub(super) struct DestinationColumn {
     pub name: String,
     pub data_type: String,
     pub character_set: Option<String>,
@@ -33,11 +33,11 @@ struct Text {
 
 /// How the destination orders the columns that pieces are cut along; None inside: not as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order(Vec<Option<Text>>);
+pub(super) struct Order(Vec<Option<Text>>);
 
 impl Order {
     /// None where it is the source's order.
-    pub fn of(table: &TablePlan, columns: &[DestinationColumn]) -> Option<Self> {
+    pub(super) fn of(table: &TablePlan, columns: &[DestinationColumn]) -> Option<Self> {
         let mut order = Vec::new();
         let mut same = true;
         for &place in range_places(table) {
@@ -60,7 +60,13 @@ impl Order {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn greater(&self, conn: &mut Conn, table: &TablePlan, known: Option<KeyBound>, new: &KeyBound) -> Result<KeyBound> {
+    pub(super) async fn greater(
+        &self,
+        conn: &mut Conn,
+        table: &TablePlan,
+        known: Option<KeyBound>,
+        new: &KeyBound,
+    ) -> Result<KeyBound> {
         let Some(known) = known else { return Ok(new.clone()) };
         let mut sql = Sql::new("SELECT CONCAT(");
         let columns = range_places(table).iter().map(|&place| &table.columns[place].column);

@@ -12,7 +12,7 @@ use godwit_model::error::Result;
 ///
 /// # Errors
 /// When the source cannot be reached.
-pub async fn read(source: &Connector) -> Result<Option<Position>> {
+pub(super) async fn read(source: &Connector) -> Result<Option<Position>> {
     let mut conn = source.connect(Role::Metadata).await?;
     let info = server_info(&mut conn).await?;
     let gtid = if info.is_mariadb() { "SELECT @@GLOBAL.gtid_binlog_pos" } else { "SELECT @@GLOBAL.gtid_executed" };

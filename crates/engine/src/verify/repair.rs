@@ -24,7 +24,7 @@ use godwit_model::error::{Class, Error, Result};
 use godwit_model::row::Row;
 
 /// Writes rows that differ.
-pub struct Repairer {
+pub(super) struct Repairer {
     pub writer: Session,
 }
 
@@ -33,7 +33,7 @@ impl Repairer {
     ///
     /// # Errors
     /// A server that stays away; what a server refuses to store stays unrepaired and is logged.
-    pub async fn repair(
+    pub(super) async fn repair(
         &mut self,
         context: &Context,
         run: &TableRun,

@@ -25,7 +25,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What the destination's table looks like, as far as reading it goes.
 #[derive(Debug, Clone, Default)]
-pub struct Shape {
+pub(super) struct Shape {
     /// The key's index exists there under the source's name.
     pub has_key_index: bool,
     /// Places of columns that are JSON on one side and text on the other.
@@ -35,7 +35,7 @@ pub struct Shape {
 }
 
 /// One table.
-pub struct TableRun {
+pub(super) struct TableRun {
     pub plan: Arc<TablePlan>,
     pub shape: Shape,
     sample_limit: usize,
@@ -55,7 +55,7 @@ struct State {
 }
 
 impl TableRun {
-    pub fn new(
+    pub(super) fn new(
         plan: Arc<TablePlan>,
         shape: Shape,
         resumed: Option<&TableProgress>,
@@ -72,20 +72,20 @@ impl TableRun {
     }
 
     /// Counts rows and bytes, by which later pieces are sized.
-    pub fn measure(&self, rows: u64, bytes: u64) {
+    pub(super) fn measure(&self, rows: u64, bytes: u64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Bytes of a row: measured, or what the server estimates.
-    pub fn average_row_bytes(&self) -> u64 {
+    pub(super) fn average_row_bytes(&self) -> u64 {
         let rows = self.rows.load(Ordering::Relaxed);
         let measured = self.bytes.load(Ordering::Relaxed).checked_div(rows);
         measured.unwrap_or(self.plan.definition.average_row_bytes).max(16)
     }
 
     /// The statement that reads the rows under a condition.
-    pub fn select(&self, side: Side, condition: &Sql) -> Sql {
+    pub(super) fn select(&self, side: Side, condition: &Sql) -> Sql {
         let force_index = self.plan.has_key() && self.force_index(side);
         // Where JSON meets text, only texts can be compared.
         let json_types = self.shape.mixed_json.is_empty();
@@ -93,12 +93,12 @@ impl TableRun {
     }
 
     /// Whether statements may name the key's index on this side.
-    pub fn force_index(&self, side: Side) -> bool {
+    pub(super) fn force_index(&self, side: Side) -> bool {
         side == Side::Source || self.shape.has_key_index
     }
 
     /// The row as it is compared: documents in one spelling where JSON meets text.
-    pub fn comparable<'a>(&self, row: &'a Row) -> Cow<'a, Row> {
+    pub(super) fn comparable<'a>(&self, row: &'a Row) -> Cow<'a, Row> {
         if self.shape.mixed_json.is_empty() {
             return Cow::Borrowed(row);
         }
@@ -116,17 +116,17 @@ impl TableRun {
     }
 
     /// Whether two values of a column count as equal.
-    pub fn cells_equal(&self, place: usize, left: CellRef<'_>, right: CellRef<'_>) -> bool {
+    pub(super) fn cells_equal(&self, place: usize, left: CellRef<'_>, right: CellRef<'_>) -> bool {
         left == right || self.comparable_cell(place, left) == self.comparable_cell(place, right)
     }
 
     /// Whether two rows count as equal.
-    pub fn rows_equal(&self, left: &Row, right: &Row) -> bool {
+    pub(super) fn rows_equal(&self, left: &Row, right: &Row) -> bool {
         left == right || (!self.shape.mixed_json.is_empty() && self.comparable(left) == self.comparable(right))
     }
 
     /// A piece's first attempt.
-    pub fn ticket(self: &Arc<Self>, number: u64, piece: Piece) -> Arc<Ticket> {
+    pub(super) fn ticket(self: &Arc<Self>, number: u64, piece: Piece) -> Arc<Ticket> {
         Arc::new(Ticket {
             run: self.clone(),
             number,
@@ -138,23 +138,23 @@ impl TableRun {
     }
 
     /// Says how many pieces there are.
-    pub fn cut_into(&self, pieces: u64) {
+    pub(super) fn cut_into(&self, pieces: u64) {
         lock(&self.state).pieces = Some(pieces);
         self.advance();
     }
 
     /// The table cannot be compared.
-    pub fn fail(&self, error: impl std::fmt::Display) {
+    pub(super) fn fail(&self, error: impl std::fmt::Display) {
         lock(&self.state).progress.error.get_or_insert_with(|| error.to_string());
         self.tell();
     }
 
     /// Whether comparing it further makes no sense.
-    pub fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         lock(&self.state).progress.error.is_some()
     }
 
-    pub fn progress(&self) -> TableProgress {
+    pub(super) fn progress(&self) -> TableProgress {
         lock(&self.state).progress.clone()
     }
 
@@ -189,7 +189,7 @@ impl TableRun {
 
 /// A piece: `(lo, hi]`.
 #[derive(Debug, Clone, Default)]
-pub struct Piece {
+pub(super) struct Piece {
     pub lo: Option<KeyBound>,
     pub hi: Option<KeyBound>,
     /// Where the destination has another order: the greatest bound there up to the piece before, instead of `lo`, …
@@ -199,7 +199,7 @@ pub struct Piece {
 }
 
 /// One attempt at one piece.
-pub struct Ticket {
+pub(super) struct Ticket {
     pub run: Arc<TableRun>,
     number: u64,
     pub piece: Piece,
@@ -210,32 +210,32 @@ pub struct Ticket {
 
 impl Ticket {
     /// Another one waits for this piece: a key that has to be settled.
-    pub fn hold(&self) {
+    pub(super) fn hold(&self) {
         self.open.fetch_add(1, Ordering::AcqRel);
     }
 
     /// One of those who wait is done.
-    pub fn release(&self) {
+    pub(super) fn release(&self) {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 && !self.is_abandoned() {
             self.run.finish(self);
         }
     }
 
     /// This attempt failed; gives the next one.
-    pub fn abandon(&self) -> Arc<Ticket> {
+    pub(super) fn abandon(&self) -> Arc<Ticket> {
         self.abandoned.store(true, Ordering::Release);
         self.run.ticket(self.number, self.piece.clone())
     }
 
-    pub fn is_abandoned(&self) -> bool {
+    pub(super) fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Acquire)
     }
 
-    pub fn count(&self, change: impl FnOnce(&mut Counts)) {
+    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut lock(&self.counts));
     }
 
-    pub fn sample_limit(&self) -> usize {
+    pub(super) fn sample_limit(&self) -> usize {
         self.run.sample_limit
     }
 }

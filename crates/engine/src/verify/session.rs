@@ -16,19 +16,19 @@ use godwit_model::error::{Error, Result};
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A connection that heals.
-pub struct Session {
+pub(super) struct Session {
     connector: Connector,
     role: Role,
     conn: Option<Conn>,
 }
 
 impl Session {
-    pub fn new(connector: &Connector, role: Role) -> Self {
+    pub(super) fn new(connector: &Connector, role: Role) -> Self {
         Self { connector: connector.clone(), role, conn: None }
     }
 
     /// The connection, made now if there is none.
-    pub async fn get(&mut self) -> Result<&mut Conn> {
+    pub(super) async fn get(&mut self) -> Result<&mut Conn> {
         let conn = match self.conn.take() {
             Some(conn) => conn,
             None => self.connector.connect(self.role).await?,
@@ -37,13 +37,13 @@ impl Session {
     }
 
     /// Forgets the connection: something failed, or rows are left on the wire.
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.conn = None;
     }
 
     /// Forgets the connection and has the server end what runs on it. Just dropped, the driver would read a
     /// table to its end in the background.
-    pub fn abort(&mut self) {
+    pub(super) fn abort(&mut self) {
         let Some(conn) = self.conn.take() else { return };
         let kill = sql!("KILL {}", conn.id());
         let connector = self.connector.clone();
@@ -61,7 +61,7 @@ impl Session {
         });
     }
 
-    pub async fn close(mut self) {
+    pub(super) async fn close(mut self) {
         if let Some(conn) = self.conn.take() {
             let _ = conn.disconnect().await;
         }
@@ -69,24 +69,24 @@ impl Session {
 }
 
 /// Both sides of one worker.
-pub struct Sessions {
+pub(super) struct Sessions {
     pub source: Session,
     pub destination: Session,
     pub still: Still,
 }
 
 impl Sessions {
-    pub fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.source.reset();
         self.destination.reset();
     }
 
-    pub fn abort(&mut self) {
+    pub(super) fn abort(&mut self) {
         self.source.abort();
         self.destination.abort();
     }
 
-    pub async fn close(self) {
+    pub(super) async fn close(self) {
         self.source.close().await;
         self.destination.close().await;
         self.still.source.close().await;
@@ -94,14 +94,14 @@ impl Sessions {
 }
 
 /// Decides after an error whether to try again, and waits.
-pub struct Patience {
+pub(super) struct Patience {
     started: Instant,
     limit: Duration,
     pause: Duration,
 }
 
 impl Patience {
-    pub fn new(limit: Duration) -> Self {
+    pub(super) fn new(limit: Duration) -> Self {
         Self { started: Instant::now(), limit, pause: Duration::from_millis(250) }
     }
 
@@ -109,7 +109,7 @@ impl Patience {
     ///
     /// # Errors
     /// The error itself, when it does not pass or has lasted too long; cancellation.
-    pub async fn wait(&mut self, error: Error, cancel: &CancellationToken) -> Result<()> {
+    pub(super) async fn wait(&mut self, error: Error, cancel: &CancellationToken) -> Result<()> {
         if !error.is_retryable() || self.started.elapsed() > self.limit {
             return Err(error);
         }

@@ -30,14 +30,14 @@ const BATCH_BYTES: u64 = 4 << 20;
 const MOST_BYTES: usize = 32 << 20;
 
 /// A key that looked different.
-pub struct Candidate {
+pub(super) struct Candidate {
     pub ticket: Arc<Ticket>,
     pub key: Row,
     pub seen: Seen,
 }
 
 /// What both sides hold for a key that differs.
-pub struct Found {
+pub(super) struct Found {
     pub kind: DifferenceKind,
     pub source: Option<Row>,
     pub destination: Option<Row>,
@@ -50,7 +50,7 @@ struct Waiting {
 }
 
 /// Settles keys.
-pub struct Settler {
+pub(super) struct Settler {
     context: Arc<Context>,
     /// Before each further look.
     pauses: Vec<Duration>,
@@ -63,7 +63,7 @@ pub struct Settler {
 }
 
 impl Settler {
-    pub fn new(context: Arc<Context>, sessions: Sessions, repairer: Option<Repairer>) -> Self {
+    pub(super) fn new(context: Arc<Context>, sessions: Sessions, repairer: Option<Repairer>) -> Self {
         let pauses = sessions.still.pauses(context.options.recheck);
         Self { context, pauses, sessions, repairer, waiting: BTreeMap::new(), number: 0, waiting_bytes: 0 }
     }
@@ -72,7 +72,7 @@ impl Settler {
     ///
     /// # Errors
     /// Cancellation; a server that stays away.
-    pub async fn run(mut self, mut candidates: mpsc::Receiver<Candidate>) -> Result<()> {
+    pub(super) async fn run(mut self, mut candidates: mpsc::Receiver<Candidate>) -> Result<()> {
         let cancel = self.context.cancel.clone();
         let mut open = true;
         let mut received = Vec::with_capacity(BATCH_KEYS);
@@ -187,7 +187,7 @@ fn take(found: &mut HashMap<Row, Found>, candidate: &Candidate, reference: Refer
 }
 
 /// Whether a kind of difference counts when one side is the reference.
-pub fn counts_under(reference: Reference, kind: DifferenceKind) -> bool {
+pub(super) fn counts_under(reference: Reference, kind: DifferenceKind) -> bool {
     match kind {
         DifferenceKind::Different => true,
         DifferenceKind::Missing => reference != Reference::Destination,
@@ -196,7 +196,7 @@ pub fn counts_under(reference: Reference, kind: DifferenceKind) -> bool {
 }
 
 /// Reads the keys on both sides; gives those that differ.
-pub async fn look(run: &TableRun, sessions: &mut Sessions, keys: &[Row]) -> Result<HashMap<Row, Found>> {
+pub(super) async fn look(run: &TableRun, sessions: &mut Sessions, keys: &[Row]) -> Result<HashMap<Row, Found>> {
     let mut differing = HashMap::new();
     // Taken from the end.
     let mut parts: Vec<&[Row]> = batches(&run.plan, &run.plan.key, keys, BATCH_KEYS, CONDITION_BYTES).collect();
@@ -242,7 +242,7 @@ async fn fetch(run: &TableRun, session: &mut Session, side: Side, keys: &[Row]) 
 
 /// Runs a statement that finds keys by the server's comparison and keeps the rows whose keys are the same
 /// byte for byte: under a case-insensitive collation it finds more.
-pub async fn fetch_rows(
+pub(super) async fn fetch_rows(
     run: &TableRun,
     conn: &mut mysql_async::Conn,
     statement: &Sql,

@@ -19,7 +19,7 @@ use godwit_model::server::ServerInfo;
 const SHORT: Duration = Duration::from_secs(1);
 
 /// Asks for positions.
-pub struct Still {
+pub(super) struct Still {
     pub source: Session,
     /// None: nobody says what was applied.
     pub record: Option<Record>,
@@ -28,7 +28,7 @@ pub struct Still {
 
 impl Still {
     /// Pauses before rows that differ are read again.
-    pub fn pauses(&self, recheck: Recheck) -> Vec<Duration> {
+    pub(super) fn pauses(&self, recheck: Recheck) -> Vec<Duration> {
         let mut pauses = vec![recheck.delay; recheck.attempts as usize];
         if self.record.is_some() && recheck.attempts > 0 {
             pauses.insert(0, SHORT.min(recheck.delay));
@@ -37,12 +37,12 @@ impl Still {
     }
 
     /// Whether nothing has moved since `before`: what was read in between are the rows of one moment, and would be again.
-    pub async fn is_since(&mut self, before: Option<GtidPosition>) -> bool {
+    pub(super) async fn is_since(&mut self, before: Option<GtidPosition>) -> bool {
         before.is_some() && self.applied().await == before
     }
 
     /// All that the source has committed, if it is applied; None also where that cannot be told.
-    pub async fn applied(&mut self) -> Option<GtidPosition> {
+    pub(super) async fn applied(&mut self) -> Option<GtidPosition> {
         match self.ask().await {
             Ok(position) => position,
             Err(error) => {

@@ -17,10 +17,10 @@ const BILL_ROWS: u64 = 256;
 const BILL_BYTES: u64 = 256 << 10;
 
 /// A row of the source and one of the destination; None: that side has ended.
-pub type Pair = (Option<Row>, Option<Row>);
+pub(super) type Pair = (Option<Row>, Option<Row>);
 
 /// Two statements, read in step.
-pub struct Streams<'a> {
+pub(super) struct Streams<'a> {
     run: &'a TableRun,
     context: &'a Context,
     source: Option<RowReader<'a>>,
@@ -42,7 +42,12 @@ async fn next_of(reader: &mut Option<RowReader<'_>>) -> Result<Option<Row>> {
 
 impl<'a> Streams<'a> {
     /// Starts both statements at once.
-    pub async fn open(context: &'a Context, run: &'a TableRun, sessions: &'a mut Sessions, ticket: &Ticket) -> Result<Self> {
+    pub(super) async fn open(
+        context: &'a Context,
+        run: &'a TableRun,
+        sessions: &'a mut Sessions,
+        ticket: &Ticket,
+    ) -> Result<Self> {
         let piece = &ticket.piece;
         let statement = |side| {
             let lo = match side {
@@ -62,7 +67,7 @@ impl<'a> Streams<'a> {
     }
 
     /// The next row of each side; None when both have ended.
-    pub async fn next(&mut self) -> Result<Option<Pair>> {
+    pub(super) async fn next(&mut self) -> Result<Option<Pair>> {
         let (source, destination) =
             tokio::try_join!(async { next_of(&mut self.source).await.map_err(|e| e.context("source")) }, async {
                 next_of(&mut self.destination).await.map_err(|e| e.context("destination"))
@@ -92,7 +97,7 @@ impl<'a> Streams<'a> {
 ///
 /// # Errors
 /// Those of either server; the connections have to be thrown away then.
-pub async fn compare_keyed(
+pub(super) async fn compare_keyed(
     context: &Context,
     sessions: &mut Sessions,
     ticket: &std::sync::Arc<Ticket>,

@@ -16,7 +16,7 @@ const BEFORE: usize = 24;
 const ROW_SHOWN: usize = 600;
 
 /// A value as SQL writes it.
-pub fn cell_text(column: &Column, cell: CellRef<'_>) -> String {
+pub(super) fn cell_text(column: &Column, cell: CellRef<'_>) -> String {
     window_text(column, cell, 0)
 }
 
@@ -101,13 +101,13 @@ fn named(column: &ColumnPlan, cell: CellRef<'_>) -> String {
 }
 
 /// `id=17, part='x'`
-pub fn key_text(table: &TablePlan, key: &Row) -> String {
+pub(super) fn key_text(table: &TablePlan, key: &Row) -> String {
     let parts: Vec<String> = table.key.iter().zip(key.cells()).map(|(&place, cell)| named(&table.columns[place], cell)).collect();
     parts.join(", ")
 }
 
 /// `id=17, name='x', …` of all columns, cut.
-pub fn row_text(table: &TablePlan, row: &Row) -> String {
+pub(super) fn row_text(table: &TablePlan, row: &Row) -> String {
     let mut out = String::new();
     for (column, cell) in table.columns.iter().zip(row.cells()) {
         if !out.is_empty() {
@@ -123,7 +123,7 @@ pub fn row_text(table: &TablePlan, row: &Row) -> String {
 }
 
 /// The columns in which two rows differ, with both values; `equal` judges a column.
-pub fn column_differences(
+pub(super) fn column_differences(
     table: &TablePlan,
     source: &Row,
     destination: &Row,
@@ -149,7 +149,7 @@ fn first_difference(left: CellRef<'_>, right: CellRef<'_>) -> usize {
 }
 
 /// Cut at a character, with a mark.
-pub fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
+pub(super) fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
     match text.char_indices().nth(characters) {
         None => Cow::Borrowed(text),
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),

@@ -17,7 +17,7 @@ use crate::sql::{Queries, Sql};
 use godwit_model::error::{Class, Error, Result};
 
 /// One worker.
-pub struct Worker {
+pub(super) struct Worker {
     pub context: Arc<Context>,
     pub sessions: Sessions,
     pub work: Arc<Mutex<mpsc::Receiver<Work>>>,
@@ -29,7 +29,7 @@ impl Worker {
     ///
     /// # Errors
     /// Cancellation; a server that stays away.
-    pub async fn run(mut self) -> Result<()> {
+    pub(super) async fn run(mut self) -> Result<()> {
         loop {
             let next = async { self.work.lock().await.recv().await };
             let work = tokio::select! {

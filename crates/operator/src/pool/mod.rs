@@ -1,6 +1,6 @@
 //! One look at a DedicatedCluster: its capacity goes to the ledger, what the ledger says goes to its status. A finalizer keeps it while tasks use it.
 
-pub mod status;
+pub(crate) mod status;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::task::{Error, apply, chain, observe, report};
 use godwit_api::{API_VERSION, ClusterStatus, DedicatedCluster, Phase};
 
 /// Finalizer of a pool: it goes when no task uses it any more.
-pub const IN_USE_FINALIZER: &str = "godwit.dev/in-use";
+pub(crate) const IN_USE_FINALIZER: &str = "godwit.dev/in-use";
 /// Latencies and phases in status follow at this pace.
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -31,7 +31,7 @@ const EVERY: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When the API server refuses something or does not answer.
-pub async fn reconcile(raw: Arc<RawPool>, ctx: Arc<Context>) -> Result<Action, Error> {
+pub(crate) async fn reconcile(raw: Arc<RawPool>, ctx: Arc<Context>) -> Result<Action, Error> {
     if let Err(left) = ctx.may_look(&raw.name_any()) {
         return Ok(Action::requeue(left));
     }
@@ -57,7 +57,7 @@ pub async fn reconcile(raw: Arc<RawPool>, ctx: Arc<Context>) -> Result<Action, E
 }
 
 /// A pause after a failed look.
-pub fn after_error(raw: Arc<RawPool>, error: &Error, ctx: Arc<Context>) -> Action {
+pub(crate) fn after_error(raw: Arc<RawPool>, error: &Error, ctx: Arc<Context>) -> Action {
     let cause = chain(error);
     let (failures, news) = ctx.pool_failed(&raw.name_any(), &cause);
     tracing::warn!(pool = %raw.name_any(), error = cause, failures, "the pool could not be looked at; it is tried again");

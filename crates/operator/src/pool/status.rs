@@ -16,13 +16,13 @@ const ADDRESS_LIMIT: usize = 1000;
 
 /// What a task of the pool is doing.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Doing {
+pub(crate) struct Doing {
     pub phase: Option<Phase>,
     pub latency_seconds: Option<u64>,
 }
 
 /// The status that should stand. `users`: tasks that name the pool and have not ended; only asked for while it is being deleted.
-pub fn status(
+pub(crate) fn status(
     pool: &DedicatedCluster,
     view: &PoolView,
     doing: impl Fn(&TaskKey) -> Doing,
@@ -100,7 +100,7 @@ fn state(pool: &DedicatedCluster, total: u64, used: u64, tasks: &ClusterTasks, u
 }
 
 /// Addresses of the nodes on which the pool's pods may run: ready, selected, required, and with no taint that the pods do not put up with. Sorted.
-pub fn addresses<'a>(pool: &DedicatedCluster, nodes: impl Iterator<Item = &'a Node>) -> Vec<String> {
+pub(crate) fn addresses<'a>(pool: &DedicatedCluster, nodes: impl Iterator<Item = &'a Node>) -> Vec<String> {
     let placement = &pool.spec.placement;
     let mut found: Vec<String> = nodes
         .filter(|node| node_ready(node))

@@ -25,14 +25,19 @@ use godwit_api::engine::{
 use godwit_api::{API_VERSION, EnginePlan, GROUP, MigrationTask, MigrationTaskStatus};
 
 /// Name under which the operator owns fields.
-pub const MANAGER: &str = "godwit-operator";
+pub(crate) const MANAGER: &str = "godwit-operator";
 
 fn apply() -> PatchParams {
     PatchParams::apply(MANAGER).force()
 }
 
 /// Writes the status, and remembers it with the resourceVersion that the task has by it.
-pub async fn status(ctx: &Context, task: &MigrationTask, key: &TaskKey, status: &MigrationTaskStatus) -> Result<(), Error> {
+pub(crate) async fn status(
+    ctx: &Context,
+    task: &MigrationTask,
+    key: &TaskKey,
+    status: &MigrationTaskStatus,
+) -> Result<(), Error> {
     let api: Api<MigrationTask> = Api::namespaced(ctx.client.clone(), &key.namespace);
     // The uid keeps the status of a task that is gone from one of the same name.
     let patch = json!({
@@ -54,7 +59,7 @@ pub async fn status(ctx: &Context, task: &MigrationTask, key: &TaskKey, status: 
 
 /// Tells in the conditions of a resource, whose spec need not be readable for that, why it cannot be read. What else stands in its status stays. True:
 /// it was news.
-pub async fn malformed<K: Resource<DynamicType = ()>>(
+pub(crate) async fn malformed<K: Resource<DynamicType = ()>>(
     ctx: &Context,
     api: &Api<DynamicObject>,
     raw: &K,
@@ -90,7 +95,7 @@ pub async fn malformed<K: Resource<DynamicType = ()>>(
 }
 
 /// Puts the plan in place, then makes the pod: a pod never finds an older plan. `known`: the plan's ConfigMap is there and the task's own.
-pub async fn create(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> Result<(), Error> {
+pub(crate) async fn create(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> Result<(), Error> {
     put_plan(ctx, key, built, known).await?;
     let pods: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let name = built.pod.metadata.name.as_deref().unwrap_or_default();
@@ -112,7 +117,7 @@ pub async fn create(ctx: &Context, key: &TaskKey, built: &Built, known: bool) ->
 }
 
 /// Whether the engine's pod is there, asked of the API server itself.
-pub async fn has_pod(ctx: &Context, key: &TaskKey) -> Result<bool, Error> {
+pub(crate) async fn has_pod(ctx: &Context, key: &TaskKey) -> Result<bool, Error> {
     let pods: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
     ctx.take_turn().await;
     let pod = pods.get_metadata_opt(&engine_name(&key.name)).await.map_err(Error::at("looking for the engine's pod"))?;
@@ -120,7 +125,7 @@ pub async fn has_pod(ctx: &Context, key: &TaskKey) -> Result<bool, Error> {
 }
 
 /// Gives the running engine a new plan, and makes its kubelet look at once. `known` as for [`create`].
-pub async fn refresh(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> Result<(), Error> {
+pub(crate) async fn refresh(ctx: &Context, key: &TaskKey, built: &Built, known: bool) -> Result<(), Error> {
     put_plan(ctx, key, built, known).await?;
     let pods: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let name = built.pod.metadata.name.as_deref().unwrap_or_default();
@@ -195,7 +200,7 @@ fn belongs(metadata: &ObjectMeta, key: &TaskKey) -> bool {
 }
 
 /// A pod that the operator did not make has the engine's name.
-pub fn pod_name_taken(name: &str) -> Trouble {
+pub(crate) fn pod_name_taken(name: &str) -> Trouble {
     let message = format!("a pod that is not the task's own stands under the name of its engine, {name}; remove or rename it");
     Trouble { reason: "PodNameTaken", message }
 }
@@ -224,7 +229,7 @@ fn refuses(code: u16, message: &str) -> bool {
 }
 
 /// The plan that the engine works by.
-pub async fn plan(ctx: &Context, key: &TaskKey, name: &str) -> Result<Option<EnginePlan>, Error> {
+pub(crate) async fn plan(ctx: &Context, key: &TaskKey, name: &str) -> Result<Option<EnginePlan>, Error> {
     let maps: Api<ConfigMap> = Api::namespaced(ctx.client.clone(), &key.namespace);
     ctx.take_turn().await;
     let map = maps.get_opt(name).await.map_err(Error::at("reading the engine's plan"))?;
@@ -232,7 +237,7 @@ pub async fn plan(ctx: &Context, key: &TaskKey, name: &str) -> Result<Option<Eng
 }
 
 /// Deletes this very pod, not one that has taken its name. `force`: without waiting for a node that is gone.
-pub async fn delete_pod(ctx: &Context, key: &TaskKey, name: &str, uid: &str, force: bool) -> Result<(), Error> {
+pub(crate) async fn delete_pod(ctx: &Context, key: &TaskKey, name: &str, uid: &str, force: bool) -> Result<(), Error> {
     let pods: Api<Pod> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let parameters = DeleteParams {
         preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
@@ -249,7 +254,7 @@ pub async fn delete_pod(ctx: &Context, key: &TaskKey, name: &str, uid: &str, for
 }
 
 /// Sets the finalizers, unless the task has changed meanwhile.
-pub async fn finalizers(ctx: &Context, task: &MigrationTask, key: &TaskKey, finalizers: &[String]) -> Result<(), Error> {
+pub(crate) async fn finalizers(ctx: &Context, task: &MigrationTask, key: &TaskKey, finalizers: &[String]) -> Result<(), Error> {
     let api: Api<MigrationTask> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": task.metadata.resource_version}});
     ctx.take_turn().await;
@@ -265,7 +270,7 @@ fn is_gone(error: &kube::Error) -> bool {
 }
 
 /// Tells that a task goes without its fence. The event is about the namespace: in one that ends no event can be made.
-pub fn tell_unfenced(ctx: &Context, key: &TaskKey) {
+pub(crate) fn tell_unfenced(ctx: &Context, key: &TaskKey) {
     let message = format!(
         "MigrationTask {key} could not be fenced, because its namespace is being deleted: a task of the same namespace and name would go on where \
          it stood"

@@ -28,25 +28,25 @@ use godwit_api::{
 };
 
 /// Annotation of a plan's ConfigMap: the generation of the spec that it was made from.
-pub const ANNOTATION_GENERATION: &str = "godwit.dev/generation";
+pub(crate) const ANNOTATION_GENERATION: &str = "godwit.dev/generation";
 /// Annotations of a plan's ConfigMap: digests of what was asked for when it was made, of a precheck and of a run. They differ from the template's
 /// where what was asked for is refused.
-pub const ANNOTATION_ASKED_PRECHECK: &str = "godwit.dev/asked-precheck";
-pub const ANNOTATION_ASKED_RUN: &str = "godwit.dev/asked-run";
+pub(crate) const ANNOTATION_ASKED_PRECHECK: &str = "godwit.dev/asked-precheck";
+pub(crate) const ANNOTATION_ASKED_RUN: &str = "godwit.dev/asked-run";
 /// Name of the engine's container. Webhooks put others beside it.
-pub const CONTAINER: &str = "engine";
+pub(crate) const CONTAINER: &str = "engine";
 /// What a precheck gets: it holds no units.
 const PRECHECK_CPU_MILLIS: u64 = 100;
 const PRECHECK_MEMORY: u64 = 128 << 20;
 /// Time for a clean stop, after which the engine is killed (it then goes on from its record).
-pub const GRACE_SECONDS: i64 = 30;
+pub(crate) const GRACE_SECONDS: i64 = 30;
 
 /// Seconds for which an engine stays on a node that does not report.
 const LOST_NODE_SECONDS: i64 = 30;
 
 /// What decides about a pod beyond the task itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Frame {
+pub(crate) struct Frame {
     pub mode: EngineMode,
     /// Pool and units that the pod holds; 0 for a precheck or a stop.
     pub cluster: Option<String>,
@@ -66,7 +66,7 @@ pub struct Frame {
 
 /// Both objects.
 #[derive(Debug, Clone)]
-pub struct Built {
+pub(crate) struct Built {
     pub config_map: ConfigMap,
     pub pod: Pod,
     /// Digest of the plan.
@@ -78,7 +78,7 @@ pub struct Built {
 }
 
 /// The plan's ConfigMap and the engine's pod. `asked`: the task as its spec wants it, `task`: as it is accepted.
-pub fn build(asked: &MigrationTask, task: &MigrationTask, frame: &Frame, settings: &Settings) -> Built {
+pub(crate) fn build(asked: &MigrationTask, task: &MigrationTask, frame: &Frame, settings: &Settings) -> Built {
     let plan = plan(task, frame);
     let plan_digest = digest::plan(&plan);
     let template = digest::template(task, frame.mode, &frame.secrets.hosts);

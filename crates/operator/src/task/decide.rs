@@ -16,11 +16,11 @@ use godwit_api::manifest::refused_of_spec;
 use godwit_api::{DeletionPolicy, DesiredState, EngineMode, MigrationTaskStatus, Phase};
 
 /// Finalizer of a task that shall be fenced before it goes.
-pub const FENCE_FINALIZER: &str = "godwit.dev/fence";
+pub(crate) const FENCE_FINALIZER: &str = "godwit.dev/fence";
 
 /// Where a task should be.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Goal {
+pub(crate) enum Goal {
     /// Being deleted, and nothing is left to do for us.
     Leave,
     /// Completed or stopped: no pod, no units.
@@ -41,14 +41,14 @@ pub enum Goal {
 
 /// What stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub(crate) struct Trouble {
     pub reason: &'static str,
     pub message: String,
 }
 
 /// The one thing to do at the pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Nothing: no pod is there and none is wanted, or units are waited for.
     Nothing,
     /// A pod that goes is waited for.
@@ -74,7 +74,7 @@ const LOST_AFTER: SignedDuration = SignedDuration::from_secs(GRACE_SECONDS + 15)
 const WELL_AFTER: SignedDuration = SignedDuration::from_hours(6);
 
 /// Where the task should be.
-pub fn goal(observed: &Observed) -> Goal {
+pub(crate) fn goal(observed: &Observed) -> Goal {
     let task = &observed.task;
     let phase = observed.status.phase;
     if task.metadata.deletion_timestamp.is_some() {
@@ -131,12 +131,12 @@ fn pause(observed: &Observed, mode: EngineMode) -> Option<Goal> {
 }
 
 /// Pauses between prechecks that fail.
-pub const PRECHECK_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
+pub(crate) const PRECHECK_BACKOFF: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
 /// Pauses between starts of a task that failed, and between engines that fail to fence it.
-pub const FAILED_BACKOFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+pub(crate) const FAILED_BACKOFF: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
 /// Whether a task that is being deleted is yet to be fenced.
-pub fn to_fence(observed: &Observed) -> bool {
+pub(crate) fn to_fence(observed: &Observed) -> bool {
     let task = &observed.task;
     let fenced = task.metadata.finalizers.iter().flatten().any(|name| name == FENCE_FINALIZER);
     let asked = task.spec.deletion_policy == DeletionPolicy::Fence;
@@ -145,7 +145,7 @@ pub fn to_fence(observed: &Observed) -> bool {
 
 /// Whether an engine may have written for this task. Status says so before the engine is made; where status is lost, pod and plan tell. An engine
 /// whose precheck failed has not written, though its pod and its plan may still be there.
-pub fn begun(observed: &Observed) -> bool {
+pub(crate) fn begun(observed: &Observed) -> bool {
     let ran = observed.plan.as_ref().is_some_and(|plan| plan.mode == Some(EngineMode::Run));
     let runs = observed.pod.as_ref().is_some_and(|pod| pod.ours && pod.mode == Some(EngineMode::Run));
     observed.status.started_at.is_some() || observed.status.phase.is_none() && (runs || ran)
@@ -183,7 +183,7 @@ const FENCES_WITHIN: Duration = Duration::from_secs(30);
 
 /// Whether the engine that runs is asked to fence the task: it has the credentials, whatever has become of the Secrets meanwhile. Who deletes a task
 /// often deletes its Secrets a moment before or after.
-pub fn fences_live(observed: &Observed) -> bool {
+pub(crate) fn fences_live(observed: &Observed) -> bool {
     let in_time = observed.fencing_for < FENCES_WITHIN || !observed.missing_secrets.is_empty();
     observed.pod.as_ref().is_some_and(|pod| {
         let stands = pod.ours && pod.deleting.is_none() && !pod.node_lost;
@@ -198,7 +198,7 @@ fn told_to_fence(observed: &Observed) -> bool {
 }
 
 /// Whether an engine that was to fence has failed, and the time of the next one has not come.
-pub fn fence_waits(observed: &Observed) -> bool {
+pub(crate) fn fence_waits(observed: &Observed) -> bool {
     change(observed, EngineMode::Stop) == Change::None && next_try(&observed.status).is_some_and(|at| at > observed.now)
 }
 
@@ -207,7 +207,7 @@ fn waits(status: &MigrationTaskStatus, now: Timestamp) -> bool {
 }
 
 /// When a failed task is tried again; None: not by itself.
-pub fn next_try(status: &MigrationTaskStatus) -> Option<Timestamp> {
+pub(crate) fn next_try(status: &MigrationTaskStatus) -> Option<Timestamp> {
     status.retry.as_ref()?.next_at.as_ref().map(|time| time.0)
 }
 
@@ -216,11 +216,11 @@ fn passed(status: &MigrationTaskStatus) -> bool {
 }
 
 /// A condition of a status.
-pub fn find<'a>(status: &'a MigrationTaskStatus, kind: &str) -> Option<&'a Condition> {
+pub(crate) fn find<'a>(status: &'a MigrationTaskStatus, kind: &str) -> Option<&'a Condition> {
     status.conditions.iter().find(|condition| condition.type_ == kind)
 }
 
-pub fn missing_secret(observed: &Observed) -> Option<Trouble> {
+pub(crate) fn missing_secret(observed: &Observed) -> Option<Trouble> {
     let missing = &observed.missing_secrets;
     if missing.is_empty() {
         return None;
@@ -283,7 +283,7 @@ fn units_exceed(observed: &Observed, total: u64) -> String {
 }
 
 /// What a person has to change though the task runs: it goes on with the units it has.
-pub fn running_trouble(observed: &Observed) -> Option<Trouble> {
+pub(crate) fn running_trouble(observed: &Observed) -> Option<Trouble> {
     let PoolFacts::Beyond { total, .. } = &observed.pool else { return None };
     let message = format!("{}; the task goes on with those it has", units_exceed(observed, *total));
     Some(Trouble { reason: UNITS_EXCEED, message })
@@ -291,7 +291,7 @@ pub fn running_trouble(observed: &Observed) -> Option<Trouble> {
 
 /// Whether what failed before is over and done with, by what the engine reports: the task is in sync or has ended, its engine has long worked, or
 /// works at all where only prechecks had failed.
-pub fn well(observed: &Observed, status: &MigrationTaskStatus) -> bool {
+pub(crate) fn well(observed: &Observed, status: &MigrationTaskStatus) -> bool {
     let in_sync = find(status, condition::IN_SYNC).is_some_and(|c| c.status == "True");
     let works = matches!(status.phase, Some(Phase::MigratingSchema | Phase::Copying | Phase::Replicating | Phase::CuttingOver));
     let made = observed.pod.as_ref().and_then(|pod| pod.created);
@@ -301,7 +301,7 @@ pub fn well(observed: &Observed, status: &MigrationTaskStatus) -> bool {
 }
 
 /// The one thing to do at the pod for this goal.
-pub fn step(observed: &Observed, goal: &Goal, standing: Option<&Standing>) -> Step {
+pub(crate) fn step(observed: &Observed, goal: &Goal, standing: Option<&Standing>) -> Step {
     let Some(pod) = &observed.pod else { return without_pod(observed, goal, standing) };
     if pod.deleting.is_some() {
         return going(pod, observed.now);
@@ -385,14 +385,14 @@ fn other_units(observed: &Observed, pod: &PodView) -> bool {
 }
 
 /// Whether the spec changed in a way that cannot be taken over once rows are at the destination.
-pub fn refused_change(observed: &Observed) -> bool {
+pub(crate) fn refused_change(observed: &Observed) -> bool {
     let Some(plan) = &observed.plan else { return false };
     let running = plan.mode == Some(EngineMode::Run) && begun(observed);
     running && !plan.fingerprint.is_empty() && plan.fingerprint != digest::fingerprint(&observed.task.spec)
 }
 
 /// Pause before the next try after `attempts` failures: the first, doubled each time, up to the longest.
-pub fn backoff(first: Duration, longest: Duration, attempts: u64) -> Duration {
+pub(crate) fn backoff(first: Duration, longest: Duration, attempts: u64) -> Duration {
     let doubled = u32::try_from(attempts.saturating_sub(1).min(20)).unwrap_or(20);
     first.saturating_mul(1 << doubled).min(longest)
 }

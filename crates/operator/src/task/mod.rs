@@ -3,13 +3,13 @@
 //! Status is written before the pod is touched: units that a pod will hold stand in status first, so that they survive whatever happens next. The
 //! first pod of a new task is that of a precheck, which holds none: it is made before, and waits for one write less.
 
-pub mod apply;
-pub mod build;
-pub mod decide;
-pub mod digest;
+pub(crate) mod apply;
+pub(crate) mod build;
+pub(crate) mod decide;
+pub(crate) mod digest;
 mod notes;
-pub mod observe;
-pub mod report;
+pub(crate) mod observe;
+pub(crate) mod report;
 #[cfg(test)]
 mod tests;
 
@@ -52,7 +52,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 /// Why a look at an object failed. Tried again with growing pauses.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("{doing}: {error}")]
     Api {
         doing: &'static str,
@@ -70,13 +70,13 @@ pub enum Error {
 
 impl Error {
     /// Says what was being done.
-    pub fn at(doing: &'static str) -> impl Fn(kube::Error) -> Self {
+    pub(crate) fn at(doing: &'static str) -> impl Fn(kube::Error) -> Self {
         move |error| Self::Api { doing, error }
     }
 }
 
 /// Key of a task.
-pub fn key(task: &impl ResourceExt) -> TaskKey {
+pub(crate) fn key(task: &impl ResourceExt) -> TaskKey {
     TaskKey::new(task.namespace().unwrap_or_default(), task.name_any())
 }
 
@@ -84,7 +84,7 @@ pub fn key(task: &impl ResourceExt) -> TaskKey {
 ///
 /// # Errors
 /// When the API server refuses something or does not answer; the look is repeated.
-pub async fn reconcile(raw: Arc<CachedTask>, ctx: Arc<Context>) -> Result<Action, Error> {
+pub(crate) async fn reconcile(raw: Arc<CachedTask>, ctx: Arc<Context>) -> Result<Action, Error> {
     let key = key(&*raw);
     ctx.count_pod(&key);
     let is_new = raw.glance().is_some_and(|glance| !glance.has_status) && ctx.recall(&key, |memory| memory.written.is_none());
@@ -108,7 +108,7 @@ pub async fn reconcile(raw: Arc<CachedTask>, ctx: Arc<Context>) -> Result<Action
 }
 
 /// A pause after a failed look.
-pub fn after_error(raw: Arc<CachedTask>, error: &Error, ctx: Arc<Context>) -> Action {
+pub(crate) fn after_error(raw: Arc<CachedTask>, error: &Error, ctx: Arc<Context>) -> Action {
     let key = key(&*raw);
     let cause = chain(error);
     let (failures, news) = ctx.remember(&key, |memory| memory.failures.add(&cause));
@@ -120,7 +120,7 @@ pub fn after_error(raw: Arc<CachedTask>, error: &Error, ctx: Arc<Context>) -> Ac
 }
 
 /// An error with its causes, each once: kube's errors leave out what lies below them.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut below = error.source();
     while let Some(cause) = below {

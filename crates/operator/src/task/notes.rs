@@ -6,14 +6,14 @@ use godwit_api::{MigrationTaskStatus, Phase};
 
 /// What is told as a Kubernetes event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
+pub(crate) struct Note {
     pub warning: bool,
     pub reason: String,
     pub message: String,
 }
 
 /// Events for what changed between two statuses: transitions only, never numbers.
-pub fn notes(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> Vec<Note> {
+pub(crate) fn notes(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> Vec<Note> {
     let ready = |status: &MigrationTaskStatus| decide::find(status, READY).map(|c| (c.status.clone(), c.reason.clone()));
     let stalled = decide::find(after, STALLED).is_some_and(|c| c.status == "True");
     let (was, is) = (ready(before), ready(after));
@@ -26,7 +26,7 @@ pub fn notes(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> Vec<N
 }
 
 /// The event about looks that fail.
-pub fn failure(failures: u32, cause: &str) -> Note {
+pub(crate) fn failure(failures: u32, cause: &str) -> Note {
     note(true, "ReconcileError".to_owned(), format!("{failures} times in a row, tried again with growing pauses: {cause}"))
 }
 
@@ -39,7 +39,7 @@ const SENTENCE: usize = 4000;
 const REMEDY: usize = 16_000;
 
 /// Shortens every text of a status whose length nobody knows.
-pub fn bound(status: &mut MigrationTaskStatus) {
+pub(super) fn bound(status: &mut MigrationTaskStatus) {
     let sentences = status.message.iter_mut().chain(status.conditions.iter_mut().map(|condition| &mut condition.message));
     let sentences = sentences.chain(status.retry.iter_mut().map(|retry| &mut retry.error));
     let failed = status.schema.iter_mut().flat_map(|schema| &mut schema.failed).map(|failure| &mut failure.error);
@@ -65,7 +65,7 @@ fn note(warning: bool, reason: String, mut message: String) -> Note {
 }
 
 /// Whether two statuses differ in more than numbers: phase, or status or reason of a condition, or what only changes with a transition.
-pub fn is_transition(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> bool {
+pub(crate) fn is_transition(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> bool {
     let conditions = |status: &MigrationTaskStatus| -> Vec<(String, String, String)> {
         status.conditions.iter().map(|c| (c.type_.clone(), c.status.clone(), c.reason.clone())).collect()
     };

@@ -28,7 +28,7 @@ use godwit_api::{
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub struct Observed {
+pub(crate) struct Observed {
     pub task: Arc<MigrationTask>,
     /// The newest status that is known: the cached one, or what was written since.
     pub status: MigrationTaskStatus,
@@ -58,7 +58,7 @@ pub struct Observed {
 
 /// The Secrets that a spec names and that are there, by their metadata.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Secrets {
+pub(crate) struct Secrets {
     /// Digest of which they are and when their values were written last.
     pub data: String,
     /// Those that are not for every host.
@@ -67,7 +67,7 @@ pub struct Secrets {
 
 /// The engine's pod, as far as decisions need it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PodView {
+pub(crate) struct PodView {
     pub uid: String,
     /// It carries our label, and this very task owns it.
     pub ours: bool,
@@ -101,19 +101,19 @@ pub struct PodView {
 
 impl PodView {
     /// Pool and units that it uses, if it is that of an engine that runs a task.
-    pub fn uses(&self) -> Option<(PoolKey, u32)> {
+    pub(crate) fn uses(&self) -> Option<(PoolKey, u32)> {
         (self.mode == Some(EngineMode::Run)).then(|| (self.cluster.clone(), self.units))
     }
 
     /// Whether its container ran at least once; before, nothing is lost with the pod.
-    pub fn started(&self) -> bool {
+    pub(crate) fn started(&self) -> bool {
         self.phase != PodPhase::Pending
     }
 }
 
 /// Phase of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PodPhase {
+pub(crate) enum PodPhase {
     Pending,
     Running,
     Succeeded,
@@ -122,7 +122,7 @@ pub enum PodPhase {
 
 /// The plan's ConfigMap, without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlanView {
+pub(crate) struct PlanView {
     pub mode: Option<EngineMode>,
     pub template: String,
     pub plan: String,
@@ -136,7 +136,7 @@ pub struct PlanView {
 
 /// The pool that the spec names, looked at for this task.
 #[derive(Debug, Clone, PartialEq)]
-pub enum PoolFacts {
+pub(crate) enum PoolFacts {
     Missing,
     /// Being deleted.
     Leaving,
@@ -159,7 +159,7 @@ pub enum PoolFacts {
 
 impl PoolFacts {
     /// What the pool gives to the task's pod, if it may have one.
-    pub fn offer(&self) -> Option<&PoolOffer> {
+    pub(crate) fn offer(&self) -> Option<&PoolOffer> {
         match self {
             Self::Fine(offer) | Self::Beyond { offer, .. } => Some(offer),
             _ => None,
@@ -169,7 +169,7 @@ impl PoolFacts {
 
 /// What a pool gives to a pod.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PoolOffer {
+pub(crate) struct PoolOffer {
     pub unit_resources: UnitResources,
     pub overcommit_percent: u32,
     pub placement: Placement,
@@ -178,7 +178,7 @@ pub struct PoolOffer {
 
 impl PoolOffer {
     /// What the shared default gives.
-    pub fn default_pool(settings: &Settings) -> Self {
+    pub(crate) fn default_pool(settings: &Settings) -> Self {
         Self {
             unit_resources: settings.default_resources(),
             overcommit_percent: 100,
@@ -189,7 +189,7 @@ impl PoolOffer {
 }
 
 /// The highest priority that counts in a pool for a namespace with these labels; None: any does.
-pub fn ceiling(pool: Option<&DedicatedCluster>, labels: Option<&BTreeMap<String, String>>) -> Option<i32> {
+pub(crate) fn ceiling(pool: Option<&DedicatedCluster>, labels: Option<&BTreeMap<String, String>>) -> Option<i32> {
     let ceilings = &pool?.spec.priority_ceilings;
     let empty = BTreeMap::new();
     let first = ceilings.iter().find(|ceiling| selects(&ceiling.namespaces, labels.unwrap_or(&empty)));
@@ -197,12 +197,12 @@ pub fn ceiling(pool: Option<&DedicatedCluster>, labels: Option<&BTreeMap<String,
 }
 
 /// Units that a pool can hand out.
-pub fn capacity(pool: &DedicatedCluster) -> u64 {
+pub(crate) fn capacity(pool: &DedicatedCluster) -> u64 {
     u64::from(pool.spec.units) * u64::from(pool.spec.overcommit_percent.max(100)) / 100
 }
 
 /// What the pool means for a task. `labels`: of the task's namespace. Who has units of it (`held`) keeps them, whatever became of the pool.
-pub fn pool_facts(
+pub(crate) fn pool_facts(
     key: &PoolKey,
     pool: Option<&DedicatedCluster>,
     labels: Option<&BTreeMap<String, String>>,
@@ -246,7 +246,7 @@ pub fn pool_facts(
 }
 
 /// Whether a label selector selects (Kubernetes: all requirements, an empty selector selects everything).
-pub fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+pub(crate) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let exact = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
     exact && selector.match_expressions.iter().flatten().all(|requirement| meets(requirement, labels))
 }
@@ -265,7 +265,7 @@ fn meets(requirement: &LabelSelectorRequirement, labels: &BTreeMap<String, Strin
 }
 
 /// The Secrets that a spec names: field path and name of those that are missing, and the others.
-pub fn secrets(
+pub(crate) fn secrets(
     task: &MigrationTask,
     find: impl Fn(&str) -> Option<Arc<PartialObjectMeta<k8s_openapi::api::core::v1::Secret>>>,
 ) -> (Vec<(String, String)>, Secrets) {
@@ -288,7 +288,7 @@ pub fn secrets(
 }
 
 /// The pod, for nobody yet: whose it is, and whether its node is lost, is found out in each look.
-pub fn pod_view(pod: &Pod) -> PodView {
+pub(crate) fn pod_view(pod: &Pod) -> PodView {
     let metadata = &pod.metadata;
     let label = |name: &str| metadata.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
     let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned().unwrap_or_default();
@@ -348,7 +348,7 @@ fn limits(pod: &Pod, units: u32) -> Option<EngineResources> {
 }
 
 /// Whether a node reports itself ready.
-pub fn node_ready(node: &Node) -> bool {
+pub(crate) fn node_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.is_some_and(|conditions| conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
 }
@@ -385,7 +385,7 @@ fn trouble(pod: &Pod) -> Option<(String, String)> {
 }
 
 /// A plan, by the metadata of its ConfigMap.
-pub fn plan_view(metadata: &ObjectMeta) -> PlanView {
+pub(crate) fn plan_view(metadata: &ObjectMeta) -> PlanView {
     let annotation = |name: &str| metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned().unwrap_or_default();
     PlanView {
         mode: metadata.labels.as_ref().and_then(|labels| labels.get(LABEL_MODE)).and_then(|text| mode(text)),

@@ -21,7 +21,7 @@ use godwit_api::{
 };
 
 use super::notes::bound;
-pub use super::notes::{Note, failure, is_transition, notes};
+pub(crate) use super::notes::{Note, failure, is_transition, notes};
 
 /// For what is tried again as long as it is wanted.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
@@ -30,7 +30,7 @@ const FENCE_FAILED: &str = "FenceFailed";
 
 /// What an engine answered.
 #[derive(Debug, Clone)]
-pub enum Reply {
+pub(crate) enum Reply {
     Report(Box<StatusReport>),
     /// It does not answer, and why.
     Silent(String),
@@ -58,7 +58,7 @@ fn overlay(phase: Phase, health: Health, reason: &'static str, message: impl Int
 
 /// What the stages before this one came to.
 #[derive(Debug, Clone)]
-pub struct Decided<'a> {
+pub(crate) struct Decided<'a> {
     pub goal: &'a Goal,
     pub standing: Option<&'a Standing>,
     pub step: &'a Step,
@@ -68,7 +68,7 @@ pub struct Decided<'a> {
 }
 
 /// The status that should stand.
-pub fn report(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
+pub(crate) fn report(observed: &Observed, decided: &Decided<'_>) -> MigrationTaskStatus {
     let mut status = match decided.goal {
         Goal::Leave => return observed.status.clone(),
         Goal::Ended => ended(observed),
@@ -370,7 +370,7 @@ const HEARD_WITHIN: Duration = Duration::from_secs(15);
 const FENCE_RETRIED: &str = "FenceRetried";
 
 /// Whether a status says that the engine which was to fence has given up.
-pub fn fence_failed(status: &MigrationTaskStatus) -> bool {
+pub(crate) fn fence_failed(status: &MigrationTaskStatus) -> bool {
     decide::find(status, STALLED).is_some_and(|condition| condition.status == "True" && condition.reason == FENCE_FAILED)
 }
 
@@ -538,10 +538,10 @@ fn starting(observed: &Observed, decided: &Decided<'_>, reason: &'static str, do
 }
 
 /// Reason of a resource that cannot be read.
-pub const MALFORMED: &str = "Malformed";
+pub(crate) const MALFORMED: &str = "Malformed";
 
 /// The conditions of a resource that cannot be read, and the sentence about it: what stood there before stays, but for health.
-pub fn malformed(before: &[Condition], error: &str, generation: Option<i64>, now: Timestamp) -> (Vec<Condition>, String) {
+pub(crate) fn malformed(before: &[Condition], error: &str, generation: Option<i64>, now: Timestamp) -> (Vec<Condition>, String) {
     let words: String = error.chars().take(2000).collect();
     let message = format!("the resource cannot be read by this version: {words}; correct the field, nothing is done meanwhile");
     let mut conditions = before.to_vec();

@@ -33,10 +33,10 @@ const NO_WARNINGS: &str = ";SELECT EXP(1000*@@warning_count)";
 const AROUND_BYTES: usize = 64;
 
 /// A window that a deadlock or a lock wait rolled back is run again this often.
-pub const LOCK_TRIES: u32 = 10;
+pub(crate) const LOCK_TRIES: u32 = 10;
 
 /// A lane's connection to the destination.
-pub struct Applier {
+pub(crate) struct Applier {
     conn: Conn,
     fence: Fence,
     limits: Limits,
@@ -49,14 +49,14 @@ pub struct Applier {
 
 impl Applier {
     /// Connects.
-    pub async fn connect(connector: &Connector, fence: Fence, limits: Limits, cascades: Arc<Cascades>) -> Result<Self> {
+    pub(crate) async fn connect(connector: &Connector, fence: Fence, limits: Limits, cascades: Arc<Cascades>) -> Result<Self> {
         let conn = connector.connect(Role::Write).await?;
         let watch = Arc::new(Watch::new(connector, &conn));
         Ok(Self { conn, fence, limits, cascades, open: false, zones: Zones::default(), watch })
     }
 
     /// The statements of a table's net changes: deletes first, then rows, then the changes of tables without a key.
-    pub fn statements(&self, table: &TablePlan, changes: NetChanges) -> Vec<Statement> {
+    pub(crate) fn statements(&self, table: &TablePlan, changes: NetChanges) -> Vec<Statement> {
         let mut changes = changes;
         let in_order = std::mem::take(&mut changes.in_order);
         let (mut gone, rows) = changes.split(table);
@@ -103,7 +103,7 @@ impl Applier {
     }
 
     /// What the rows of a table's net changes must have of what depends on a time zone; None where nothing does.
-    pub fn zoned(&self, table: &TablePlan, changes: &NetChanges) -> Option<Step> {
+    pub(crate) fn zoned(&self, table: &TablePlan, changes: &NetChanges) -> Option<Step> {
         if table.zoned.is_empty() || self.limits.adopts_rows {
             return None;
         }
@@ -116,7 +116,7 @@ impl Applier {
     /// # Errors
     /// What the destination says, with table and key; the transaction is not committed then, or its fate is unknown
     /// because the connection was lost.
-    pub async fn apply(
+    pub(crate) async fn apply(
         &mut self,
         plan: &Plan,
         steps: &[Step],
@@ -216,14 +216,14 @@ impl Applier {
     }
 
     /// Takes back what stands uncommitted.
-    pub async fn rollback(&mut self) -> Result<()> {
+    pub(crate) async fn rollback(&mut self) -> Result<()> {
         self.conn.query_drop("ROLLBACK").await?;
         self.open = false;
         Ok(())
     }
 
     /// Whether parts of a transaction stand uncommitted.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.open
     }
 

@@ -21,7 +21,7 @@ use godwit_model::row::{Row, RowBuilder};
 
 /// What a lane's window consists of.
 #[derive(Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Statements(Vec<super::Statement>),
     /// In the order of the log, with the parent's table.
     Cascades(Vec<(u32, Box<Cascade>)>),
@@ -30,7 +30,7 @@ pub enum Step {
 }
 
 /// Carries cascades out.
-pub struct Carrier<'a> {
+pub(crate) struct Carrier<'a> {
     pub plan: &'a Plan,
     pub cascades: &'a Cascades,
     pub limits: Limits,
@@ -51,7 +51,7 @@ impl<'a> Carrier<'a> {
     ///
     /// # Errors
     /// What the destination says; definite where a foreign key cannot be followed.
-    pub async fn run(&mut self, conn: &mut Conn, changes: &[(u32, Box<Cascade>)]) -> Result<()> {
+    pub(crate) async fn run(&mut self, conn: &mut Conn, changes: &[(u32, Box<Cascade>)]) -> Result<()> {
         let mut rest = changes;
         while let Some((parent, first)) = rest.first() {
             let alike = |(table, other): &&(u32, Box<Cascade>)| {

@@ -36,7 +36,7 @@ use godwit_model::text::Text;
 const PIECE_BYTES: usize = 256 << 10;
 
 /// A copy writer's connection to the destination.
-pub struct ChunkWriter {
+pub(crate) struct ChunkWriter {
     conn: Conn,
     fence: Fence,
     limits: Limits,
@@ -47,7 +47,7 @@ pub struct ChunkWriter {
 
 impl ChunkWriter {
     /// Connects; `load_data` says whether the server allows LOAD DATA LOCAL.
-    pub async fn connect(connector: &Connector, fence: Fence, limits: Limits, load_data: bool) -> Result<Self> {
+    pub(crate) async fn connect(connector: &Connector, fence: Fence, limits: Limits, load_data: bool) -> Result<Self> {
         let conn = connector.connect(Role::Write).await?;
         let watch = Arc::new(Watch::new(connector, &conn));
         Ok(Self { conn, fence, limits, load_data, zones: Zones::default(), watch })
@@ -57,7 +57,7 @@ impl ChunkWriter {
     ///
     /// # Errors
     /// A value that the destination does not take names table, column and key. Nothing is written then.
-    pub async fn write(
+    pub(crate) async fn write(
         &mut self,
         table: &Arc<TablePlan>,
         rows: &Arc<Vec<Row>>,

@@ -16,7 +16,7 @@ use godwit_model::error::{Error, Result};
 use godwit_model::row::Row;
 
 /// Values from this size on are sent ahead.
-pub const LONG_BYTES: usize = 4 << 20;
+pub(super) const LONG_BYTES: usize = 4 << 20;
 
 /// The same where the whole row may not fit into a packet otherwise.
 const SHORT_BYTES: usize = 1 << 10;
@@ -29,7 +29,7 @@ const PIECE_BYTES: usize = 2 << 20;
 
 /// A row of a statement, and which of its values are sent ahead.
 #[derive(Debug)]
-pub struct LongRow {
+pub(crate) struct LongRow {
     row: Row,
     /// Tells the images of an update apart.
     image: Image,
@@ -38,7 +38,7 @@ pub struct LongRow {
 
 /// Which row of a statement a value belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Image {
+pub(crate) enum Image {
     /// The row as it was.
     Before,
     /// The row as it shall be.
@@ -47,13 +47,13 @@ pub enum Image {
 
 impl LongRow {
     /// The row, if `places` are any.
-    pub fn new(row: Row, image: Image, places: Vec<usize>) -> Option<Self> {
+    pub(crate) fn new(row: Row, image: Image, places: Vec<usize>) -> Option<Self> {
         (!places.is_empty()).then_some(Self { row, image, places })
     }
 }
 
 /// Places of the values that are sent ahead of a statement with this row, for which a packet has so much room. Each byte may need an escape.
-pub fn long_places(table: &TablePlan, row: &Row, room: usize) -> Vec<usize> {
+pub(super) fn long_places(table: &TablePlan, row: &Row, room: usize) -> Vec<usize> {
     let is_tight = |bytes: usize| 2 * bytes + REST_OF_STATEMENT > room;
     if row.size() < LONG_BYTES && !is_tight(row.size()) {
         return Vec::new();
@@ -77,7 +77,7 @@ fn places_from(table: &TablePlan, row: &Row, least: usize) -> Vec<usize> {
 }
 
 /// The variable that holds a value.
-pub fn variable(image: Image, place: usize) -> Sql {
+pub(super) fn variable(image: Image, place: usize) -> Sql {
     match image {
         Image::Before => sql!("@godwit_old_{}", place),
         Image::After => sql!("@godwit_new_{}", place),
@@ -88,7 +88,7 @@ pub fn variable(image: Image, place: usize) -> Sql {
 ///
 /// # Errors
 /// Definite when the server cuts a value: it is larger than `max_allowed_packet`.
-pub async fn send(conn: &mut Conn, rows: &[LongRow], packet_bytes: usize) -> Result<()> {
+pub(super) async fn send(conn: &mut Conn, rows: &[LongRow], packet_bytes: usize) -> Result<()> {
     for long in rows {
         for (place, cell) in long.row.cells().enumerate().filter(|(place, _)| long.places.contains(place)) {
             send_value(conn, &variable(long.image, place), cell.unwrap_or_default(), packet_bytes).await?;
@@ -98,7 +98,7 @@ pub async fn send(conn: &mut Conn, rows: &[LongRow], packet_bytes: usize) -> Res
 }
 
 /// What to do where a packet of so many bytes is not taken.
-pub fn raise_packet(bytes: usize) -> String {
+pub(super) fn raise_packet(bytes: usize) -> String {
     format!("raise it there (SET GLOBAL max_allowed_packet = {})", (2 * bytes).next_power_of_two().min(1 << 30))
 }
 
@@ -135,7 +135,7 @@ async fn send_value(conn: &mut Conn, variable: &Sql, value: &[u8], packet_bytes:
 ///
 /// # Errors
 /// The server's.
-pub async fn forget(conn: &mut Conn, rows: &[LongRow]) -> Result<()> {
+pub(super) async fn forget(conn: &mut Conn, rows: &[LongRow]) -> Result<()> {
     let names = rows.iter().flat_map(|long| long.places.iter().map(|place| sql!("{}=NULL", variable(long.image, *place))));
     let names = Sql::list(names);
     if !names.is_empty() {

@@ -1,10 +1,10 @@
 //! A MySQL-family server as the destination.
 
-pub mod apply;
-pub mod cascade;
-pub mod chunk;
+pub(crate) mod apply;
+pub(crate) mod cascade;
+pub(crate) mod chunk;
 mod long;
 mod statement;
-pub mod zones;
+pub(crate) mod zones;
 
-pub use statement::{Limits, OnDuplicate, SMALL_BYTES, Statement, column_list, refusal};
+pub(crate) use statement::{Limits, OnDuplicate, SMALL_BYTES, Statement, column_list, refusal};

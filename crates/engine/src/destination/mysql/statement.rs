@@ -19,7 +19,7 @@ use godwit_model::text::Text;
 
 /// How large statements may get.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Bytes of one statement; a single row may exceed it.
     pub statement_bytes: usize,
     /// The server's `max_allowed_packet`: what is larger breaks the connection, which looks like a server that went away.
@@ -36,18 +36,18 @@ pub struct Limits {
 }
 
 /// Statements below this size are sent as they are, or several in one packet. Every server takes it: the precheck demands as much.
-pub const SMALL_BYTES: usize = 1 << 20;
+pub(crate) const SMALL_BYTES: usize = 1 << 20;
 
 impl Limits {
     /// For a server with this `max_allowed_packet`.
-    pub fn of(packet_bytes: usize, row_alias: bool, adopts_rows: bool) -> Self {
+    pub(crate) fn of(packet_bytes: usize, row_alias: bool, adopts_rows: bool) -> Self {
         // Half: of the last row of a statement it is not known beforehand how much its escapes take.
         let statement_bytes = (packet_bytes / 2).min(SMALL_BYTES);
         Self { statement_bytes, packet_bytes, rows: 1000, row_alias, adopts_rows, leaves_computed: false }
     }
 
     /// Bytes of several statements in one packet.
-    pub fn joined_bytes(&self) -> usize {
+    pub(crate) fn joined_bytes(&self) -> usize {
         self.statement_bytes.max(self.packet_bytes / 4 * 3).min(SMALL_BYTES)
     }
 
@@ -55,7 +55,7 @@ impl Limits {
     ///
     /// # Errors
     /// Definite, with the size that is needed, or what cannot be written.
-    pub fn check(&self, table: &TablePlan, statement: &Statement) -> Result<()> {
+    pub(crate) fn check(&self, table: &TablePlan, statement: &Statement) -> Result<()> {
         if let Some(why) = &statement.refused {
             return Err(Error::definite(format!("the destination cannot be given {why}")));
         }
@@ -78,7 +78,7 @@ impl Limits {
 
 /// Which warnings of a statement say that a value was not stored as it is, or a row not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Warnings {
+pub(crate) enum Warnings {
     /// None is looked at: nothing is stored.
     Ignored,
     /// All but those of duplicates, which are meant to be passed over.
@@ -89,7 +89,7 @@ pub enum Warnings {
 
 /// A statement and the rows it is about, so that an error can name them.
 #[derive(Debug)]
-pub struct Statement {
+pub(crate) struct Statement {
     pub table: u32,
     pub sql: Sql,
     /// Keys (or whole rows, for tables without a key) in the order they stand in the statement.
@@ -109,7 +109,7 @@ pub struct Statement {
 
 impl Statement {
     /// Whether it can be sent together with others.
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.must_find.is_none() && self.lenient.is_empty() && self.long.is_empty() && self.refused.is_none()
     }
 }
@@ -118,7 +118,7 @@ impl Statement {
 ///
 /// # Errors
 /// The server's; definite where a value would not be stored as it is.
-pub async fn run(conn: &mut Conn, table: &TablePlan, statement: &Statement, limits: Limits) -> Result<u64> {
+pub(super) async fn run(conn: &mut Conn, table: &TablePlan, statement: &Statement, limits: Limits) -> Result<u64> {
     limits.check(table, statement)?;
     long::send(conn, &statement.long, limits.packet_bytes).await?;
     if !statement.lenient.is_empty() {
@@ -135,7 +135,7 @@ pub async fn run(conn: &mut Conn, table: &TablePlan, statement: &Statement, limi
 ///
 /// # Errors
 /// Definite for any that is not expected.
-pub async fn refuse_warnings(conn: &mut Conn, statement: &Statement) -> Result<()> {
+pub(super) async fn refuse_warnings(conn: &mut Conn, statement: &Statement) -> Result<()> {
     refuse_warnings_of(conn, statement.warnings, &statement.lenient).await
 }
 
@@ -143,7 +143,7 @@ pub async fn refuse_warnings(conn: &mut Conn, statement: &Statement) -> Result<(
 ///
 /// # Errors
 /// Definite for any that is not expected.
-pub async fn refuse_warnings_of(conn: &mut Conn, meaning: Warnings, lenient: &[String]) -> Result<()> {
+pub(super) async fn refuse_warnings_of(conn: &mut Conn, meaning: Warnings, lenient: &[String]) -> Result<()> {
     if meaning == Warnings::Ignored || conn.get_warnings() == 0 {
         return Ok(());
     }
@@ -198,7 +198,7 @@ fn lenient_columns(table: &TablePlan, row: &Row) -> Vec<String> {
 
 /// What a row that is there already means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDuplicate {
+pub(crate) enum OnDuplicate {
     /// It is overwritten in place (the log).
     Update,
     /// It is replaced (the copy: it can only be the same row, written by the log before the copy came).
@@ -210,7 +210,7 @@ pub enum OnDuplicate {
 }
 
 /// Why the destination cannot be given a row as it is.
-pub fn refusal(table: &TablePlan, row: &Row) -> Option<String> {
+pub(crate) fn refusal(table: &TablePlan, row: &Row) -> Option<String> {
     let mut documents =
         table.columns.iter().zip(row.cells()).filter(|(column, _)| column.write && column.column.kind == Kind::Json);
     documents.find_map(|(column, cell)| {
@@ -220,7 +220,7 @@ pub fn refusal(table: &TablePlan, row: &Row) -> Option<String> {
 }
 
 /// The columns that are written, with commas between them.
-pub fn column_list(table: &TablePlan) -> Sql {
+pub(crate) fn column_list(table: &TablePlan) -> Sql {
     Sql::list(table.columns.iter().filter(|column| column.write).map(|column| Name(&column.destination_name)))
 }
 
@@ -286,24 +286,24 @@ fn is_text(column: &ColumnPlan) -> bool {
 }
 
 /// Whether the destination may hold two keys for one that the source tells apart.
-pub fn has_text_key(table: &TablePlan) -> bool {
+pub(super) fn has_text_key(table: &TablePlan) -> bool {
     table.key.iter().any(|&place| is_text(&table.columns[place]))
 }
 
 /// What to make of a server's "Duplicate entry" where the key is text; empty where it says enough by itself.
-pub fn collision(table: &TablePlan, message: &str) -> &'static str {
+pub(super) fn collision(table: &TablePlan, message: &str) -> &'static str {
     if has_text_key(table) && message.contains("Duplicate entry") { ANOTHER_KEY } else { "" }
 }
 
 /// How a row can meet another one whose key has other bytes.
-pub const ANOTHER_KEY: &str = "; if the source has both rows, the destination compares the key by another collation and takes two values for \
+pub(super) const ANOTHER_KEY: &str = "; if the source has both rows, the destination compares the key by another collation and takes two values for \
                            one: give the column a collation at the source that compares bytes (utf8mb4_0900_bin or utf8mb4_bin)";
 
 /// ER_BAD_NULL_ERROR.
 const BAD_NULL: u16 = 1048;
 
 /// Whether the error is the one that [`guarded_key`] causes.
-pub fn is_other_row(table: &TablePlan, limits: Limits, error: &crate::sql::Failure) -> bool {
+pub(super) fn is_other_row(table: &TablePlan, limits: Limits, error: &crate::sql::Failure) -> bool {
     matches!(error, crate::sql::Failure::Server(server) if server.code == BAD_NULL
         && guarded_key(table, limits).any(|column| server.message.contains(&format!("'{}'", column.destination_name))))
 }
@@ -332,7 +332,7 @@ fn push_values(sql: &mut Sql, table: &TablePlan, row: &Row, long: &[usize]) {
 const SHOWN_BYTES: usize = 256;
 
 /// What names a row in a message: its key, or the beginnings of its values where the table has none.
-pub fn subject(table: &TablePlan, row: &Row) -> Row {
+pub(super) fn subject(table: &TablePlan, row: &Row) -> Row {
     if table.has_key() {
         return row.project(&table.key);
     }
@@ -344,13 +344,13 @@ pub fn subject(table: &TablePlan, row: &Row) -> Row {
 }
 
 /// The number in a server's `… at row N`.
-pub fn row_number(message: &str) -> Option<usize> {
+pub(super) fn row_number(message: &str) -> Option<usize> {
     let (_, rest) = message.rsplit_once("at row ")?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// Multi-row inserts of the rows.
-pub fn inserts<'a>(
+pub(super) fn inserts<'a>(
     table: &TablePlan,
     rows: impl IntoIterator<Item = Cow<'a, Row>>,
     on_duplicate: OnDuplicate,
@@ -453,7 +453,7 @@ fn push_list(sql: &mut Sql, name: &Sql, keys: &[Row], literal: impl Fn(&mut Sql,
 }
 
 /// Deletes rows by key.
-pub fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement> {
+pub(super) fn deletes(table: &TablePlan, keys: &[Row], limits: Limits) -> Vec<Statement> {
     // A key stands there twice where its bytes count.
     batches(table, &table.key, keys, limits.rows.min(1000), limits.statement_bytes / 2)
         .map(|keys| {
@@ -494,7 +494,7 @@ fn push_identities(sql: &mut Sql, table: &TablePlan, row: &Row, long: &[usize]) 
 }
 
 /// Takes one row like this away.
-pub fn remove_one(table: &TablePlan, row: Row, limits: Limits) -> Statement {
+pub(super) fn remove_one(table: &TablePlan, row: Row, limits: Limits) -> Statement {
     let mut sql = sql!("DELETE FROM {}", table.destination);
     let long = long_places(table, &row, limits.packet_bytes);
     push_identities(&mut sql, table, &row, &long);
@@ -505,7 +505,7 @@ pub fn remove_one(table: &TablePlan, row: Row, limits: Limits) -> Statement {
 }
 
 /// Turns one row like `before` into `after`.
-pub fn replace_one(table: &TablePlan, before: Row, after: Row, limits: Limits) -> Statement {
+pub(super) fn replace_one(table: &TablePlan, before: Row, after: Row, limits: Limits) -> Statement {
     let half = limits.packet_bytes / 2;
     let (long_before, long_after) = (long_places(table, &before, half), long_places(table, &after, half));
     let mut sql = sql!("UPDATE {} SET ", table.destination);
@@ -534,7 +534,7 @@ pub fn replace_one(table: &TablePlan, before: Row, after: Row, limits: Limits) -
 }
 
 /// A key as people read it, if they may: `(42, x)`; long values are cut.
-pub fn describe_key(table: &TablePlan, key: &Row) -> Text {
+pub(super) fn describe_key(table: &TablePlan, key: &Row) -> Text {
     let cells: Vec<String> = key
         .cells()
         .map(|cell| match cell {

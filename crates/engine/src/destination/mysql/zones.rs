@@ -37,7 +37,7 @@ const BAD_FIELD: u16 = 1054;
 
 /// The zones that a session at the destination may write in.
 #[derive(Default)]
-pub struct Zones {
+pub(crate) struct Zones {
     /// Those that helped, the last one first.
     helped: Vec<String>,
     /// Names that the destination knows; asked for when no offset helps.
@@ -51,7 +51,13 @@ impl Zones {
     ///
     /// # Errors
     /// The server's; definite for a row that has the source's value in no zone.
-    pub async fn settle(&mut self, conn: &mut Conn, table: &TablePlan, wanted: &HashMap<Row, Row>, leave: bool) -> Result<()> {
+    pub(crate) async fn settle(
+        &mut self,
+        conn: &mut Conn,
+        table: &TablePlan,
+        wanted: &HashMap<Row, Row>,
+        leave: bool,
+    ) -> Result<()> {
         let all: Vec<Row> = wanted.keys().cloned().collect();
         let mut keys = match differing(conn, table, &all, wanted).await {
             // A table that was there before the task need not have the column.
@@ -125,7 +131,7 @@ impl Zones {
 }
 
 /// What the source has of the rows: by key the values that depend on a zone.
-pub fn wanted<'a>(table: &TablePlan, rows: impl IntoIterator<Item = &'a Row>) -> HashMap<Row, Row> {
+pub(crate) fn wanted<'a>(table: &TablePlan, rows: impl IntoIterator<Item = &'a Row>) -> HashMap<Row, Row> {
     rows.into_iter().map(|row| (row.project(&table.key), row.project(&table.zoned))).collect()
 }
 

@@ -3,7 +3,7 @@
 use crate::precheck::context::{Context, Product};
 use crate::precheck::finding::Finding;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let source = &context.source;
     if source.flag("log_bin") == Some(true) {
         let where_it_stands = source.log.as_ref().map(|log| format!(", at {}:{}", log.file, log.position)).unwrap_or_default();

@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let source = &context.source;
     if source.log.is_none() {
         return Some(Finding::passed("not known: the account may not see the log's status"));

@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::Finding;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     // The variable goes away with the other formats in a later MySQL: then there is only ROW.
     let format = context.source.variable("binlog_format").unwrap_or("ROW");
     if format.eq_ignore_ascii_case("ROW") {

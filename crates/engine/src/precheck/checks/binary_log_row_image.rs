@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::Finding;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let image = context.source.variable("binlog_row_image").unwrap_or("FULL");
     if image.eq_ignore_ascii_case("FULL") {
         return Some(Finding::passed("binlog_row_image is FULL"));

@@ -6,7 +6,7 @@ use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, count, some};
 use crate::schema::collation::destination_collation;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     if !context.schema() {
         return None;
     }

@@ -5,7 +5,7 @@ use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 use crate::schema::create::CreateTable;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let periods = context.plan.tables.iter().filter(|table| has_period_key(&table.definition.create_statement));
     let periods: Vec<String> = periods.map(|table| table.source.to_string()).collect();
     if !periods.is_empty() {

@@ -4,7 +4,7 @@ use crate::ownership::REMEDY;
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     if context.in_use.is_empty() {
         return Some(Finding::passed("no other task writes the tables"));
     }

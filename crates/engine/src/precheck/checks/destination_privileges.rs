@@ -11,7 +11,7 @@ const VIEWS: [&str; 2] = ["CREATE VIEW", "SHOW VIEW"];
 const RECORDS: [&str; 7] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP"];
 
 /// The databases that the task writes, with the privileges that it needs there: its destinations, and its records.
-pub fn wanted(context: &Context) -> Vec<(&str, Vec<&'static str>)> {
+pub(super) fn wanted(context: &Context) -> Vec<(&str, Vec<&'static str>)> {
     let mut wanted: Vec<(&str, Vec<&'static str>)> = Vec::new();
     for database in &context.plan.databases {
         if wanted.iter().any(|(name, _)| *name == database.destination) {
@@ -31,7 +31,7 @@ pub fn wanted(context: &Context) -> Vec<(&str, Vec<&'static str>)> {
     wanted
 }
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let grants = &context.destination.grants;
     let mut missing = Vec::new();
     let mut statements = Vec::new();

@@ -5,7 +5,7 @@ use crate::precheck::finding::{Finding, some};
 use crate::precheck::fit::misfits;
 use godwit_api::ConflictPolicy;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let keeps_tables = context.spec.conflict_policy == ConflictPolicy::IgnoreErrorsAndProceed;
     if context.schema() && !keeps_tables {
         return None;

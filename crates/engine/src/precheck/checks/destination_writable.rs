@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::Finding;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let server = &context.destination;
     let on = |name: &str| server.flag(name) == Some(true);
     let why = "every write of the task would be refused";

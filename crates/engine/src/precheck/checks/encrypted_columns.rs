@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let encrypts = ["encdb", "loose_encdb", "encdb_enabled"].into_iter().find(|name| context.source.flag(name) == Some(true));
     let is_encrypted = |column_type: &str| column_type.to_ascii_lowercase().starts_with("enc_");
     let mut columns = Vec::new();

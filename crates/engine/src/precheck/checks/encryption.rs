@@ -5,7 +5,7 @@ use crate::precheck::context::{Context, Server};
 use crate::precheck::finding::{Finding, some};
 use godwit_api::TlsMode;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let destination = context.spec.destination.mysql.as_ref().map(|mysql| mysql.tls.mode).unwrap_or_default();
     let sides =
         [("source", &context.source, context.spec.source.mysql.tls.mode), ("destination", &context.destination, destination)];

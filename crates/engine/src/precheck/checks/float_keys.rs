@@ -4,7 +4,7 @@ use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 use godwit_model::definition::Kind;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let is_float = |kind: &Kind| matches!(kind, Kind::Float | Kind::Double);
     let found: Vec<String> = context
         .plan

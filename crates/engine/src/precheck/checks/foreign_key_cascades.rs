@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let mut cascades = Vec::new();
     for table in &context.plan.tables {
         for foreign in table.definition.foreign_keys.iter().filter(|foreign| foreign.acts()) {

@@ -5,7 +5,7 @@ use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 use godwit_model::definition::ForeignKey;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let destination = &context.destination;
     if !context.schema() {
         return None;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, count, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let fold = context.selection.names().source_folds();
     let key = |database: &str, table: &str| {
         let name = format!("{database}.{table}");

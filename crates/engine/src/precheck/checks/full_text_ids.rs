@@ -8,7 +8,7 @@ use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 use godwit_model::definition::TableDefinition;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let found: Vec<String> = context
         .plan
         .tables

@@ -17,7 +17,7 @@ use crate::schema::zone::Expressions;
 use godwit_api::ConflictPolicy;
 use godwit_model::definition::{Column, Generated, Kind};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let servers = Servers { source: &context.source, destination: &context.destination };
     let (mut all, mut doubtful, mut taken_over, mut zoned) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for table in &context.plan.tables {

@@ -4,11 +4,11 @@ use crate::precheck::context::{Context, Server};
 use crate::precheck::finding::Finding;
 
 /// Every transaction has a GTID.
-pub fn is_on(server: &Server) -> bool {
+pub(super) fn is_on(server: &Server) -> bool {
     server.variable("gtid_mode").is_some_and(|mode| mode.eq_ignore_ascii_case("ON"))
 }
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let source = &context.source;
     if source.info.is_mariadb() {
         return Some(Finding::passed("MariaDB: every transaction has a GTID"));

@@ -4,7 +4,7 @@ use crate::heartbeat::HeartbeatTable;
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let asked = &context.spec.heartbeat;
     let database = asked.database.as_str();
     // Even when it is off: the selection must not depend on that, or switching it would change what is migrated.

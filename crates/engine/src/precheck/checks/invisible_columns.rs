@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let mut found = Vec::new();
     for table in &context.plan.tables {
         let invisible = table.columns.iter().filter(|column| column.column.invisible);

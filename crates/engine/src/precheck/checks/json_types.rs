@@ -5,7 +5,7 @@ use crate::precheck::finding::{Finding, some};
 use crate::value::json_types::JsonServer;
 use godwit_model::definition::Kind;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let with_documents =
         context.plan.tables.iter().filter(|table| table.columns.iter().any(|column| column.column.kind == Kind::Json));
     let found: Vec<String> = with_documents.map(|table| table.source.to_string()).collect();

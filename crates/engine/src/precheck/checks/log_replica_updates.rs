@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::Finding;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let source = &context.source;
     let name = if source.variable("log_replica_updates").is_some() { "log_replica_updates" } else { "log_slave_updates" };
     if source.flag(name) == Some(true) {

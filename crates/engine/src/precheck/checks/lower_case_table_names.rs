@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::Finding;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let (source, destination) = (context.source.lower_case_table_names(), context.destination.lower_case_table_names());
     let seen = format!("lower_case_table_names is {source} at the source and {destination} at the destination");
     if (source == 0) == (destination == 0) {

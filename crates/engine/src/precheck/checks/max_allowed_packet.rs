@@ -10,7 +10,7 @@ const LEAST: u64 = SMALL_BYTES as u64;
 /// What a server takes at most.
 const LARGEST: u64 = 1 << 30;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let source = context.source.number("max_allowed_packet")?;
     let destination = context.destination.number("max_allowed_packet")?;
     for (side, bytes, server) in [("source", source, &context.source), ("destination", destination, &context.destination)] {

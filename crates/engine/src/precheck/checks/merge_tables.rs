@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let merges = &context.source_objects.merges;
     if merges.is_empty() {
         return Some(Finding::passed("no MERGE table over a migrated table"));

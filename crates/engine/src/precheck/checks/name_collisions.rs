@@ -16,7 +16,7 @@ use crate::schema::rewrite::{DeferredKind, RewrittenTable};
 use godwit_model::names::TableName;
 use godwit_model::server::ServerInfo;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     if !context.schema() {
         return None;
     }

@@ -5,7 +5,7 @@ use crate::precheck::finding::{Finding, some};
 use godwit_api::ConflictPolicy;
 use godwit_model::names::TableName;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let tables = context.plan.tables.iter().map(|table| &table.destination);
     let views = context.plan.views.iter().map(|view| &view.destination).filter(|_| context.schema());
     let found: Vec<(&TableName, &ExistingTable)> = tables

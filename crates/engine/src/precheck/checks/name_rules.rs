@@ -6,7 +6,7 @@ use crate::precheck::finding::{Finding, some};
 /// What a MySQL identifier holds at most (MySQL manual, "Identifier Length Limits").
 const LONGEST: usize = 64;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let mut wrong = Vec::new();
     let mut look = |kind: &str, name: &str| {
         if let Some(reason) = problem(name) {

@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let mut found = Vec::new();
     for (table, trigger) in &context.source_objects.triggers {
         if trigger.starts_with("pt_osc_") {

@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, count};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let open = &context.source_objects.undecided;
     if open.gone.is_empty() {
         let prepared = count(open.found.len(), "XA transaction");

@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, count, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let keyless: Vec<_> = context.plan.tables.iter().filter(|table| !table.has_key()).collect();
     if keyless.is_empty() {
         return Some(Finding::passed("every table has a primary key or a unique key without NULLs"));

@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let value = context.source.variable("binlog_row_metadata")?;
     let is_full = value.eq_ignore_ascii_case("FULL");
     // Seen on 8.0.15 and not on 9.7 (`source::binlog::align`).

@@ -8,7 +8,7 @@ use crate::plan::{DmlSelection, TablePlan};
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let named = |refused: fn(&TablePlan) -> bool| -> Vec<String> {
         let tables = context.plan.tables.iter().filter(|table| refused(table));
         tables.map(|table| format!("{} ({})", table.source, text(table.dml))).collect()

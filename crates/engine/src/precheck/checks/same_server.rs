@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let id = |name: &str| (context.source.variable(name), context.destination.variable(name));
     let same = match (id("server_uuid"), id("server_uid")) {
         ((Some(a), Some(b)), _) | (_, (Some(a), Some(b))) => a == b,

@@ -3,7 +3,7 @@
 use crate::precheck::context::{Context, Product};
 use crate::precheck::finding::Finding;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let source = &context.source;
     let read_only = source.flag("read_only") == Some(true);
     let shared_storage = matches!(source.product, Product::Aurora | Product::PolarDb);

@@ -5,7 +5,7 @@ use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 use crate::precheck::grants::Grants;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let grants = &context.source.grants;
     let mut missing = Vec::new();
     let mut statements = Vec::new();
@@ -46,7 +46,7 @@ pub fn check(context: &Context) -> Option<Finding> {
 }
 
 /// A role that is not active gives nothing.
-pub fn inactive_roles(grants: &Grants) -> String {
+pub(super) fn inactive_roles(grants: &Grants) -> String {
     if grants.roles.is_empty() {
         return String::new();
     }

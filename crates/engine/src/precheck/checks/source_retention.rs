@@ -11,7 +11,7 @@ enum Retention {
     Unknown,
 }
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let wanted = if context.plan.full { 7 * 24 } else { 24 };
     let source = &context.source;
     let (retention, setting) = retention(source);

@@ -19,7 +19,7 @@ const MEANING: [&str; 10] = [
     "NO_AUTO_VALUE_ON_ZERO",
 ];
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let (source, destination) = (modes(&context.source), modes(&context.destination));
     if source == destination {
         return Some(Finding::passed("sql_mode is the same on both sides"));

@@ -9,7 +9,7 @@ const REFUSED: [&str; 9] = ["blackhole", "federated", "mrg_myisam", "mrgsort", "
 /// Transactions, and with them consistent snapshots.
 const TRANSACTIONAL: [&str; 6] = ["innodb", "xengine", "rocksdb", "tokudb", "ndbcluster", "ndb"];
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let as_source = context.spec.destination.mysql.as_ref().is_some_and(|mysql| mysql.table_engine == TableEngine::AsSource);
     let (mut refused, mut missing, mut shaky) = (Vec::new(), Vec::new(), Vec::new());
     for table in &context.plan.tables {

@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::Finding;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let refused = &context.plan.unsupported;
     if refused.is_empty() {
         return Some(Finding::passed("everything that the manifest asks for can be done"));

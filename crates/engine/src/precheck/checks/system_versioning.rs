@@ -4,7 +4,7 @@ use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 use crate::schema::lexer::{LexMode, tokens};
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     if !context.source.info.is_mariadb() {
         return None;
     }

@@ -8,7 +8,7 @@ use crate::precheck::finding::{Finding, some};
 use crate::schema::collation::destination_collation;
 use godwit_api::ConflictPolicy;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let mut found = Vec::new();
     for table in &context.plan.tables {
         let unique = table.definition.indexes.iter().filter(|index| index.unique).flat_map(|index| &index.parts);

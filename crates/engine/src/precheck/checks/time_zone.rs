@@ -3,7 +3,7 @@
 use crate::precheck::context::{Context, Server};
 use crate::precheck::finding::Finding;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let (source, destination) = (zone(&context.source), zone(&context.destination));
     Some(Finding::passed(if source == destination {
         format!("time_zone is {source} on both sides")

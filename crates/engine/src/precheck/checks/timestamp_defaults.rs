@@ -4,7 +4,7 @@ use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 use godwit_model::definition::Kind;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let destination = &context.destination;
     let explicit = destination.flag("explicit_defaults_for_timestamp")?;
     if !context.schema() {

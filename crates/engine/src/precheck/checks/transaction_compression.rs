@@ -3,7 +3,7 @@
 use crate::precheck::context::Context;
 use crate::precheck::finding::Finding;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     let value = context.source.variable("binlog_transaction_compression")?;
     let meaning = if value.eq_ignore_ascii_case("OFF") {
         "transactions are not compressed"

@@ -7,7 +7,7 @@ use crate::precheck::trial::{Failure, Trial, Tried};
 const WHY: &str =
     "the destination refuses what the task would create there; found out in a database that was made for it and dropped";
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     match &context.trial {
         Trial::LeftOut => None,
         Trial::NothingToMake => Some(Finding::passed("every object stands at the destination already; nothing was tried")),

@@ -6,7 +6,7 @@ use godwit_api::Flavor;
 use godwit_model::server::ServerInfo;
 
 /// `SourceVersion`.
-pub fn check_source(context: &Context) -> Option<Finding> {
+pub(super) fn check_source(context: &Context) -> Option<Finding> {
     let source = &context.source;
     let contradiction = contradicts(context.spec.source.mysql.flavor, source, "spec.source.mysql.flavor");
     Some(contradiction.or_else(|| known(source, "source")).unwrap_or_else(|| Finding::passed(source.describe())))
@@ -29,7 +29,7 @@ fn contradicts(flavor: Flavor, server: &Server, field: &str) -> Option<Finding> 
 }
 
 /// `DestinationVersion`: also compares both.
-pub fn check_destination(context: &Context) -> Option<Finding> {
+pub(super) fn check_destination(context: &Context) -> Option<Finding> {
     let (source, destination) = (&context.source, &context.destination);
     let flavor = context.spec.destination.mysql.as_ref().map(|mysql| mysql.flavor).unwrap_or_default();
     let contradiction = contradicts(flavor, destination, "spec.destination.mysql.flavor");

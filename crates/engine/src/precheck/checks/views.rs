@@ -6,7 +6,7 @@ use crate::schema::names::PlanNames;
 use crate::schema::view::{Definer, rewrite_view};
 use godwit_api::DefinerMode;
 
-pub fn check(context: &Context) -> Option<Finding> {
+pub(super) fn check(context: &Context) -> Option<Finding> {
     if !context.schema() || context.plan.views.is_empty() {
         return None;
     }

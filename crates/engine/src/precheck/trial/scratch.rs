@@ -26,16 +26,16 @@ const NO_SUCH_DATABASE: u16 = 1049;
 
 /// Which scratch database stands for which destination database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ScratchNames(BTreeMap<String, String>);
+pub(super) struct ScratchNames(BTreeMap<String, String>);
 
 impl ScratchNames {
     /// The scratch database; None: nothing is made in that database.
-    pub fn of(&self, destination: &str) -> Option<&String> {
+    pub(super) fn of(&self, destination: &str) -> Option<&String> {
         self.0.get(destination)
     }
 
     /// A server's message with the names that the objects will have.
-    pub fn told(&self, message: &str) -> String {
+    pub(super) fn told(&self, message: &str) -> String {
         let mut text = message.to_owned();
         // The longest first: `…_1` is the beginning of `…_10`.
         for (destination, scratch) in self.0.iter().rev() {
@@ -46,7 +46,7 @@ impl ScratchNames {
 }
 
 /// A trial's databases and the session that holds them.
-pub struct Scratch {
+pub(super) struct Scratch {
     conn: Conn,
     /// Of the trial and of its lock.
     name: String,
@@ -57,14 +57,14 @@ pub struct Scratch {
 }
 
 /// Whether the databases could be made.
-pub enum Opened {
+pub(super) enum Opened {
     Yes(Scratch),
     /// The server's words.
     Refused(String),
 }
 
 /// The privileges that are missing for a trial, and the statement that gives them.
-pub fn lacking(context: &Context) -> Option<(String, String)> {
+pub(super) fn lacking(context: &Context) -> Option<(String, String)> {
     let grants = &context.destination.grants;
     let database = format!("{TRIAL_PREFIX}{}_0", "0".repeat(32));
     let missing: Vec<String> =
@@ -82,7 +82,7 @@ fn wanted(context: &Context) -> Vec<&'static str> {
 }
 
 /// The statement that lets the account try.
-pub fn grant(context: &Context) -> String {
+pub(super) fn grant(context: &Context) -> String {
     let account = &context.destination.grants.account;
     format!("GRANT {}, CREATE TEMPORARY TABLES ON {} TO {account};", wanted(context).join(", "), pattern(context))
 }
@@ -104,7 +104,7 @@ impl Scratch {
     ///
     /// # Errors
     /// What may pass by itself.
-    pub async fn open(destination: &Connector, databases: BTreeMap<String, Sql>) -> Result<Opened> {
+    pub(super) async fn open(destination: &Connector, databases: BTreeMap<String, Sql>) -> Result<Opened> {
         let mut conn = destination.connect(Role::Metadata).await?;
         apply::prepare_session(&mut conn).await?;
         not_logged(&mut conn).await?;
@@ -143,12 +143,12 @@ impl Scratch {
     }
 
     /// Which database stands for which.
-    pub fn names(&self) -> &ScratchNames {
+    pub(super) fn names(&self) -> &ScratchNames {
         &self.names
     }
 
     /// The session that made the databases.
-    pub fn conn(&mut self) -> &mut Conn {
+    pub(super) fn conn(&mut self) -> &mut Conn {
         &mut self.conn
     }
 
@@ -156,7 +156,7 @@ impl Scratch {
     ///
     /// # Errors
     /// When the session that holds them was lost: what was refused says nothing then.
-    pub async fn still_ours(&mut self) -> Result<()> {
+    pub(super) async fn still_ours(&mut self) -> Result<()> {
         let held: Option<Option<bool>> =
             self.conn.query_first(sql!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", Quoted(&self.name))).await?;
         match held.flatten() {
@@ -169,7 +169,7 @@ impl Scratch {
     ///
     /// # Errors
     /// When the server does not drop one, with its name.
-    pub async fn close(mut self) -> Result<()> {
+    pub(super) async fn close(mut self) -> Result<()> {
         for name in &self.made {
             let statement = sql!("DROP DATABASE IF EXISTS {}", Name(name));
             self.conn.query_drop(&statement).await.context(statement)?;
@@ -180,7 +180,7 @@ impl Scratch {
 }
 
 /// Keeps a session's statements out of the destination's binary log, where the account may do that.
-pub async fn not_logged(conn: &mut Conn) -> Result<()> {
+pub(super) async fn not_logged(conn: &mut Conn) -> Result<()> {
     match conn.query_drop("SET SESSION sql_log_bin = 0").await {
         Ok(()) | Err(crate::sql::Failure::Server(_)) => Ok(()),
         Err(error) => Err(error.into()),

@@ -21,7 +21,7 @@ use godwit_model::names::TableName;
 
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub(super) struct Step {
     /// At the source.
     pub source: TableName,
     /// In the scratch database.
@@ -41,7 +41,7 @@ pub struct Step {
 }
 
 /// Everything that is tried.
-pub struct Steps {
+pub(super) struct Steps {
     pub tables: Vec<Step>,
     /// The plan with scratch databases.
     plan: Plan,
@@ -53,7 +53,7 @@ fn is_made(context: &Context, destination: &TableName) -> bool {
 }
 
 /// The destination databases that something is made in, with the options of their CREATE DATABASE.
-pub fn databases(context: &Context) -> BTreeMap<String, Sql> {
+pub(super) fn databases(context: &Context) -> BTreeMap<String, Sql> {
     let plan = &context.plan;
     let tables = plan.tables.iter().map(|table| &table.destination);
     let objects = tables.chain(plan.views.iter().map(|view| &view.destination)).filter(|name| is_made(context, name));
@@ -68,7 +68,7 @@ pub fn databases(context: &Context) -> BTreeMap<String, Sql> {
 
 impl Steps {
     /// Moves the plan and makes the statements. What cannot be written at all is the item Definitions and left out here.
-    pub fn new(context: &Context, scratch: &ScratchNames) -> Self {
+    pub(super) fn new(context: &Context, scratch: &ScratchNames) -> Self {
         let plan = moved(context, scratch);
         let names = PlanNames::new(&plan);
         let statements = Statements::new(&context.spec, &plan, &context.source.info, &context.destination.info);
@@ -103,7 +103,7 @@ impl Steps {
     }
 
     /// The views in the order in which they rest on each other, without those that read what was refused.
-    pub fn views(&self, context: &Context, refused: &BTreeSet<TableName>) -> Vec<(TableName, ViewStatement)> {
+    pub(super) fn views(&self, context: &Context, refused: &BTreeSet<TableName>) -> Vec<(TableName, ViewStatement)> {
         let made: Vec<ViewPlan> = context
             .plan
             .views

@@ -31,7 +31,7 @@ const NO_DATABASE: u16 = 1046;
 
 /// What the server did not take.
 #[derive(Debug, Default)]
-pub struct Refused {
+pub(super) struct Refused {
     pub failures: Vec<Failure>,
     tables: BTreeSet<TableName>,
     /// The account may not do what was tried.
@@ -40,12 +40,12 @@ pub struct Refused {
 
 impl Refused {
     /// Source names of the tables that were refused.
-    pub fn objects(&self) -> BTreeSet<TableName> {
+    pub(super) fn objects(&self) -> BTreeSet<TableName> {
         self.tables.clone()
     }
 
     /// Both together.
-    pub fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.failures.extend(other.failures);
         self.tables.extend(other.tables);
         self.denied = self.denied.take().or(other.denied);
@@ -65,7 +65,7 @@ impl Refused {
 ///
 /// # Errors
 /// What may pass by itself.
-pub async fn tables(destination: &Connector, steps: &Steps) -> Result<Refused> {
+pub(super) async fn tables(destination: &Connector, steps: &Steps) -> Result<Refused> {
     let (last, first): (Vec<Step>, Vec<Step>) = steps.tables.iter().cloned().partition(|step| step.is_merge);
     let mut refused = in_sessions(destination, first, Part::Make).await?;
     if !last.is_empty() {
@@ -78,7 +78,7 @@ pub async fn tables(destination: &Connector, steps: &Steps) -> Result<Refused> {
 ///
 /// # Errors
 /// What may pass by itself.
-pub async fn foreign_keys(destination: &Connector, steps: &Steps, failed: &BTreeSet<TableName>) -> Result<Refused> {
+pub(super) async fn foreign_keys(destination: &Connector, steps: &Steps, failed: &BTreeSet<TableName>) -> Result<Refused> {
     let stands = |name: &TableName| !failed.contains(name);
     let with_keys =
         steps.tables.iter().filter(|step| step.foreign_keys.is_some() && stands(&step.source) && step.parents.iter().all(stands));
@@ -89,7 +89,7 @@ pub async fn foreign_keys(destination: &Connector, steps: &Steps, failed: &BTree
 ///
 /// # Errors
 /// What may pass by itself.
-pub async fn views(destination: &Connector, conn: &mut Conn, views: &[(TableName, ViewStatement)]) -> Result<Refused> {
+pub(super) async fn views(destination: &Connector, conn: &mut Conn, views: &[(TableName, ViewStatement)]) -> Result<Refused> {
     let mut refused = Refused::default();
     for (source, ViewStatement { name, statement, session }) in views {
         match create_in_session(conn, name, statement, session).await {

@@ -32,7 +32,7 @@ pub(super) struct Followed {
 
 impl Followed {
     /// Prepares the decoder: of before images only what identifies the row and what unique indexes hold.
-    pub fn new(table: &Arc<TablePlan>, map: &Arc<TableMap>, cascades: &Cascades) -> Result<Self> {
+    pub(super) fn new(table: &Arc<TablePlan>, map: &Arc<TableMap>, cascades: &Cascades) -> Result<Self> {
         let after: Vec<usize> = table.columns.iter().map(|column| column.image).collect();
         let unique_after = if table.has_key() && table.secondary_unique { unique_places(table) } else { Vec::new() };
         let mut before: Vec<usize> = if table.has_key() {
@@ -63,7 +63,7 @@ impl Followed {
     }
 
     /// Whether foreign keys may act when rows of the table change.
-    pub fn cascades(&self) -> bool {
+    pub(super) fn cascades(&self) -> bool {
         self.on_delete || self.on_any_update || !self.on_update.is_empty()
     }
 
@@ -72,7 +72,7 @@ impl Followed {
     ///
     /// # Errors
     /// Rows that do not agree with the table.
-    pub fn changes(
+    pub(super) fn changes(
         &self,
         rows: &mut RowsEvent<'_>,
         (covered, cascades): (bool, bool),

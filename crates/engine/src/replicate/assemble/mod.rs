@@ -20,7 +20,7 @@ use savepoint::{Savepoint, same_savepoint};
 use tables::{Meaning, Tables};
 use xa::{Again, Undecided};
 
-pub use xa::Group;
+pub(crate) use xa::Group;
 
 use super::cascade::Cascades;
 use super::change::{Change, ChangeKind};
@@ -41,7 +41,7 @@ const MOST_POSITION_BYTES: usize = 4 << 20;
 
 /// What an event led to.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Nothing to hand on yet.
     Open,
     /// The transaction is complete, and every lane has it.
@@ -55,7 +55,7 @@ pub enum Outcome {
 }
 
 /// The transaction at hand.
-pub struct Open {
+pub(crate) struct Open {
     pub group: Box<Group>,
     committed_at: Option<SystemTime>,
     /// BEGIN, or MariaDB's GTID event in its place, was there: a statement does not end it.
@@ -77,7 +77,7 @@ pub struct Open {
 }
 
 /// See the module's page.
-pub struct Assembler {
+pub(crate) struct Assembler {
     plan: Arc<Plan>,
     by_name: HashMap<(String, String), u32>,
     guard: Guard,
@@ -106,7 +106,7 @@ pub struct Assembler {
 
 impl Assembler {
     /// `position`: from where the log is read; `floor`: what every lane has; `valid_from`: per table, what its rows hold already.
-    pub fn new(
+    pub(crate) fn new(
         plan: Arc<Plan>,
         guard: Guard,
         cascades: Arc<Cascades>,
@@ -140,20 +140,20 @@ impl Assembler {
 
     /// Tells the heartbeat's row to `listener`.
     #[must_use]
-    pub fn with_heartbeat(self, listener: Option<Listener>) -> Self {
+    pub(crate) fn with_heartbeat(self, listener: Option<Listener>) -> Self {
         Self { heartbeat: listener, ..self }
     }
 
     /// Holds no more than this.
     #[must_use]
-    pub fn within(mut self, limits: LogBudget) -> Self {
+    pub(crate) fn within(mut self, limits: LogBudget) -> Self {
         self.part_bytes = limits.part_bytes;
         self.undecided.limit = limits.prepared_bytes;
         self
     }
 
     /// An event comes from the log; positions behind it remember it.
-    pub fn came(&mut self, event: Option<LastEvent>) {
+    pub(crate) fn came(&mut self, event: Option<LastEvent>) {
         // What is read again stands elsewhere.
         if event.is_some() && self.again.is_none() {
             self.last = event;
@@ -161,27 +161,27 @@ impl Assembler {
     }
 
     /// The statement that was just read must be proven harmless before its transaction is handed on; with its place.
-    pub fn take_doubt(&mut self) -> Option<(Doubt, String)> {
+    pub(crate) fn take_doubt(&mut self) -> Option<(Doubt, String)> {
         Some((self.doubt.take()?, std::mem::take(&mut self.doubt_place)))
     }
 
     /// The transaction at hand.
-    pub fn open(&self) -> Option<&Open> {
+    pub(crate) fn open(&self) -> Option<&Open> {
         self.open.as_ref()
     }
 
     /// Whether everything is behind us that every lane has.
-    pub fn has_reached_floor(&self) -> bool {
+    pub(crate) fn has_reached_floor(&self) -> bool {
         self.position.reaches(&self.floor)
     }
 
     /// Behind the last complete transaction.
-    pub fn position(&self) -> &Position {
+    pub(crate) fn position(&self) -> &Position {
         &self.position
     }
 
     /// Between transactions: the log has moved on without anything for us.
-    pub fn pass(&mut self, file: &str, offset: u64) -> Option<Position> {
+    pub(crate) fn pass(&mut self, file: &str, offset: u64) -> Option<Position> {
         if self.open.is_some() {
             return None;
         }
@@ -198,7 +198,7 @@ impl Assembler {
     }
 
     /// A new file: table ids start anew.
-    pub fn forget_tables(&mut self) {
+    pub(crate) fn forget_tables(&mut self) {
         self.tables.forget();
         if let Some(listener) = &mut self.heartbeat
             && self.again.is_none()
@@ -208,7 +208,7 @@ impl Assembler {
     }
 
     /// GTID event: a transaction begins at this place.
-    pub fn begin(&mut self, start: TransactionStart, file: &str, offset: u64, timestamp: u32) -> Result<()> {
+    pub(crate) fn begin(&mut self, start: TransactionStart, file: &str, offset: u64, timestamp: u32) -> Result<()> {
         if let Some(again) = &mut self.again {
             return again.begin(&Group::new(start, timestamp, file, offset));
         }
@@ -249,7 +249,7 @@ impl Assembler {
     }
 
     /// TABLE_MAP: prepares to decode the rows that follow.
-    pub fn table_map(&mut self, map: &Arc<TableMap>) -> Result<()> {
+    pub(crate) fn table_map(&mut self, map: &Arc<TableMap>) -> Result<()> {
         if let Some(Meaning::Followed(known)) = self.tables.get(map.id)
             && Arc::ptr_eq(&known.map, map)
         {
@@ -283,7 +283,7 @@ impl Assembler {
     }
 
     /// Row event. After [`Outcome::Part`] it may have further rows, for which it is to be handed in again.
-    pub fn rows(&mut self, rows: &mut RowsEvent<'_>) -> Result<Outcome> {
+    pub(crate) fn rows(&mut self, rows: &mut RowsEvent<'_>) -> Result<Outcome> {
         let outcome = self.changes_of(rows)?;
         if rows.ends_statement() && rows.is_read() && self.tables.is_full() {
             self.forget_tables();
@@ -392,7 +392,7 @@ impl Assembler {
     }
 
     /// XID event.
-    pub fn commit(&mut self, file: &str, offset: u64) -> Result<Outcome> {
+    pub(crate) fn commit(&mut self, file: &str, offset: u64) -> Result<Outcome> {
         self.end(file, offset, false)
     }
 
@@ -457,7 +457,7 @@ impl Assembler {
     }
 
     /// QUERY event.
-    pub fn query(&mut self, query: &Query<'_>, mode: &LexMode, file: &str, offset: u64) -> Result<Outcome> {
+    pub(crate) fn query(&mut self, query: &Query<'_>, mode: &LexMode, file: &str, offset: u64) -> Result<Outcome> {
         if query.sql.as_ref() == b"BEGIN" {
             self.transaction()?.begun = true;
             return Ok(Outcome::Open);

@@ -47,29 +47,29 @@ impl Default for Tables {
 }
 
 impl Tables {
-    pub fn get(&self, id: u64) -> Option<&Meaning> {
+    pub(super) fn get(&self, id: u64) -> Option<&Meaning> {
         self.by_id.get(&id)
     }
 
-    pub fn insert(&mut self, id: u64, meaning: Meaning) {
+    pub(super) fn insert(&mut self, id: u64, meaning: Meaning) {
         self.bytes += meaning.size();
         if let Some(earlier) = self.by_id.insert(id, meaning) {
             self.bytes -= earlier.size();
         }
     }
 
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.by_id.clear();
         self.bytes = 0;
     }
 
     #[cfg(test)]
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.by_id.len()
     }
 
     /// To be called between two statements.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.by_id.len() > self.limit_ids || self.bytes > MOST_BYTES
     }
 }

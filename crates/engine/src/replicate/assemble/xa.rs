@@ -23,7 +23,7 @@ const MOST_UNDECIDED: usize = 65_536;
 
 /// A transaction in the log: its name, its place, and what it can be told by when it is read again.
 #[derive(Debug, Clone)]
-pub struct Group {
+pub(crate) struct Group {
     pub start: TransactionStart,
     timestamp: u32,
     /// Place of its first event.
@@ -34,7 +34,7 @@ pub struct Group {
 }
 
 impl Group {
-    pub fn new(start: TransactionStart, timestamp: u32, file: &str, offset: u64) -> Self {
+    pub(crate) fn new(start: TransactionStart, timestamp: u32, file: &str, offset: u64) -> Self {
         Self { start, timestamp, file: file.to_owned(), offset, taken_back: Vec::new() }
     }
 
@@ -69,12 +69,12 @@ impl Group {
     }
 
     /// As the dispatcher knows it.
-    pub fn began(&self) -> Began<'_> {
+    pub(crate) fn began(&self) -> Began<'_> {
         Began { id: &self.start.id, file: &self.file, offset: self.offset }
     }
 
     /// Whether what has been taken up to `position` holds it.
-    pub fn is_in(&self, position: &Position) -> bool {
+    pub(crate) fn is_in(&self, position: &Position) -> bool {
         position.covers(&self.start.id, &self.file, self.offset + 1)
     }
 }
@@ -108,7 +108,7 @@ impl Default for Undecided {
 }
 
 impl Undecided {
-    pub fn insert(&mut self, xid: &str, prepared: Prepared) -> Result<()> {
+    pub(super) fn insert(&mut self, xid: &str, prepared: Prepared) -> Result<()> {
         self.remove(xid);
         if self.by_xid.len() >= MOST_UNDECIDED {
             return Err(Error::definite(format!(
@@ -121,14 +121,14 @@ impl Undecided {
         Ok(())
     }
 
-    pub fn remove(&mut self, xid: &str) -> Option<Prepared> {
+    pub(super) fn remove(&mut self, xid: &str) -> Option<Prepared> {
         let prepared = self.by_xid.remove(xid)?;
         self.bytes -= prepared.bytes;
         Some(prepared)
     }
 
     /// Makes room for the transaction at hand by letting go of larger ones. False: it is the largest, and has to go itself.
-    pub fn make_room(&mut self, at_hand: usize) -> bool {
+    pub(super) fn make_room(&mut self, at_hand: usize) -> bool {
         while self.bytes + at_hand > self.limit {
             let largest = self.by_xid.values_mut().max_by_key(|prepared| prepared.bytes);
             let Some(largest) = largest.filter(|prepared| prepared.bytes > at_hand) else { return false };
@@ -140,7 +140,7 @@ impl Undecided {
     }
 
     /// Where the first of them begins.
-    pub fn replay_from(&self) -> Option<Arc<Position>> {
+    pub(super) fn replay_from(&self) -> Option<Arc<Position>> {
         let positions: Vec<Position> = self.by_xid.values().map(|prepared| (*prepared.from).clone()).collect();
         visibility::earliest(&positions).map(Arc::new)
     }
@@ -160,7 +160,7 @@ pub(super) struct Again {
 
 impl Again {
     /// A transaction begins where the log is read again: it must be the one.
-    pub fn begin(&mut self, found: &Group) -> Result<()> {
+    pub(super) fn begin(&mut self, found: &Group) -> Result<()> {
         let wanted = &self.group;
         let is_it = (&found.file, found.offset, found.timestamp) == (&wanted.file, wanted.offset, wanted.timestamp)
             && found.start == wanted.start;
@@ -175,19 +175,19 @@ impl Again {
     }
 
     /// Whether the row event was rolled back to a savepoint.
-    pub fn is_taken_back(&self, number: u64) -> bool {
+    pub(super) fn is_taken_back(&self, number: u64) -> bool {
         self.group.is_taken_back(number)
     }
 }
 
 impl Assembler {
     /// Where prepared, undecided transactions begin.
-    pub fn replay_from(&self) -> Option<Arc<Position>> {
+    pub(crate) fn replay_from(&self) -> Option<Arc<Position>> {
         self.undecided.replay_from()
     }
 
     /// XA_PREPARE event: the changes wait for the decision.
-    pub fn xa_prepare(&mut self, xid: &str, one_phase: bool, file: &str, offset: u64) -> Result<Outcome> {
+    pub(crate) fn xa_prepare(&mut self, xid: &str, one_phase: bool, file: &str, offset: u64) -> Result<Outcome> {
         if one_phase || self.again.is_some() {
             return self.end(file, offset, false);
         }
@@ -254,7 +254,7 @@ impl Assembler {
     }
 
     /// Whether everything was read again that had to be.
-    pub fn has_read_again(&self) -> bool {
+    pub(crate) fn has_read_again(&self) -> bool {
         self.again.as_ref().is_some_and(|again| again.is_found && again.is_over)
     }
 
@@ -262,7 +262,7 @@ impl Assembler {
     ///
     /// # Errors
     /// None that reading can lead to.
-    pub fn end_again(&mut self) -> Result<Outcome> {
+    pub(crate) fn end_again(&mut self) -> Result<Outcome> {
         let again = self.again.take().ok_or_else(|| Error::definite("nothing is read again; this is a bug"))?;
         self.tables = again.tables;
         self.end(&again.file, again.offset, false)

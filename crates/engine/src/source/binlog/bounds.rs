@@ -8,34 +8,34 @@ use super::cursor::malformed;
 use godwit_model::error::{Error, Result};
 
 /// The greatest `max_allowed_packet`, and with it the greatest value.
-pub const LARGEST_VALUE: usize = 1 << 30;
+pub(super) const LARGEST_VALUE: usize = 1 << 30;
 
 /// No event is larger: servers send none that is (`replica_max_allowed_packet`), plus what an event has around its rows.
 pub const LARGEST_EVENT: usize = LARGEST_VALUE + (1 << 20);
 
 /// Columns of a table (`MAX_FIELDS` of both families), those that hide behind functional indexes included.
-pub const MOST_COLUMNS: usize = 4096;
+pub(super) const MOST_COLUMNS: usize = 4096;
 
 /// Labels of an ENUM; a SET has 64.
-pub const MOST_LABELS: usize = 65_535;
-pub const MOST_MEMBERS: usize = 64;
+pub(super) const MOST_LABELS: usize = 65_535;
+pub(super) const MOST_MEMBERS: usize = 64;
 
 /// Bytes of a column's name: 64 letters of four.
-pub const LONGEST_NAME: usize = 256;
+pub(super) const LONGEST_NAME: usize = 256;
 
 /// Bytes that describe the tables of one statement, in the log and in memory. The definition of a column has 16 MiB at most, and hardly
 /// any table has more than some kilobytes.
-pub const MOST_MAP_BYTES: usize = 64 << 20;
+pub(super) const MOST_MAP_BYTES: usize = 64 << 20;
 
 /// Bytes of a log file's name (`FN_REFLEN`), and of a GTID's tag.
-pub const LONGEST_FILE: usize = 512;
-pub const LONGEST_TAG: usize = 32;
+pub(super) const LONGEST_FILE: usize = 512;
+pub(super) const LONGEST_TAG: usize = 32;
 
 /// Tables that one statement changes. Servers know no such number; this is as many as are kept for reuse.
-pub const MOST_TABLES: usize = 4096;
+pub(super) const MOST_TABLES: usize = 4096;
 
 /// Bytes of each half of an XA transaction's name (`MAXGTRIDSIZE`, `MAXBQUALSIZE`).
-pub const LONGEST_XA_NAME: usize = 64;
+pub(super) const LONGEST_XA_NAME: usize = 64;
 
 /// The greatest ratio of DEFLATE: two bits for 258 bytes.
 const DEFLATE_RATIO: usize = 1032;
@@ -47,12 +47,12 @@ const ZSTD_RATIO: u64 = 32_768;
 const LEEWAY: usize = 256 << 10;
 
 /// A count of things in memory.
-pub fn count(found: usize, most: usize, what: &str) -> Result<usize> {
+pub(super) fn count(found: usize, most: usize, what: &str) -> Result<usize> {
     if found > most { Err(malformed(format!("{found} {what}, where a server allows {most}"))) } else { Ok(found) }
 }
 
 /// Whether `plain` bytes can come out of DEFLATE data.
-pub fn deflated(compressed: usize, plain: usize) -> Result<()> {
+pub(super) fn deflated(compressed: usize, plain: usize) -> Result<()> {
     if plain > LARGEST_VALUE || plain > compressed.saturating_mul(DEFLATE_RATIO).saturating_add(LEEWAY) {
         return Err(malformed(format!("{compressed} compressed bytes that say they are {plain}")));
     }
@@ -60,7 +60,7 @@ pub fn deflated(compressed: usize, plain: usize) -> Result<()> {
 }
 
 /// Whether `plain` bytes can come out of ZSTD data.
-pub fn zstandard(compressed: usize, plain: u64) -> Result<()> {
+pub(super) fn zstandard(compressed: usize, plain: u64) -> Result<()> {
     if plain > (compressed as u64).saturating_mul(ZSTD_RATIO).saturating_add(LEEWAY as u64) {
         return Err(malformed(format!("compressed transaction of {compressed} bytes that says it has {plain}")));
     }

@@ -89,7 +89,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub fn new(json: JsonForm, largest: usize) -> Self {
+    pub(super) fn new(json: JsonForm, largest: usize) -> Self {
         Self { text: Vec::new(), json, largest }
     }
 
@@ -97,7 +97,7 @@ impl Scratch {
     ///
     /// # Errors
     /// Definite when it cannot.
-    pub fn has_room_for_change(&self, document: &[u8]) -> Result<()> {
+    pub(super) fn has_room_for_change(&self, document: &[u8]) -> Result<()> {
         let bytes = document.len();
         if bytes.saturating_mul(CHANGED_DOCUMENT) <= self.largest {
             return Ok(());
@@ -111,7 +111,7 @@ impl Scratch {
 
 impl ColumnDecoder {
     /// Fails, saying what the log has, when the definition cannot have produced the column of the log.
-    pub fn new(column: &Column, map: &MapColumn) -> std::result::Result<Self, String> {
+    pub(super) fn new(column: &Column, map: &MapColumn) -> std::result::Result<Self, String> {
         let mismatch = || describe(map);
         if let (Some(unsigned), Some(defined)) = (map.unsigned, is_unsigned(&column.kind))
             && unsigned != defined
@@ -130,7 +130,7 @@ impl ColumnDecoder {
     /// For a column of the log that the definition does not show: the one behind a part of a functional index,
     /// which MySQL 8.0 logs and later versions do not. Only walked over. None: how long its values are is not
     /// known for certain.
-    pub fn hidden(map: &MapColumn) -> Option<Self> {
+    pub(super) fn hidden(map: &MapColumn) -> Option<Self> {
         let meta = map.metadata;
         let length = usize::from(meta);
         let fraction = temporal::fraction_length(meta as u8);
@@ -155,7 +155,7 @@ impl ColumnDecoder {
 
     /// The value's bytes, without their length.
     #[inline]
-    pub fn take<'a>(&self, input: &mut Cursor<'a>) -> Result<&'a [u8]> {
+    pub(super) fn take<'a>(&self, input: &mut Cursor<'a>) -> Result<&'a [u8]> {
         match self.width {
             Width::Fixed(length) => input.take(length),
             Width::Prefixed(prefix) => {
@@ -167,7 +167,7 @@ impl ColumnDecoder {
 
     /// Appends the value as canonical bytes.
     #[inline]
-    pub fn render(&self, bytes: &[u8], out: &mut RowBuilder, scratch: &mut Scratch) -> Result<()> {
+    pub(super) fn render(&self, bytes: &[u8], out: &mut RowBuilder, scratch: &mut Scratch) -> Result<()> {
         match self.render {
             Render::Signed => signed_text(numbers::sign_extended(little_endian(bytes), bytes.len()), |text| out.push(Some(text))),
             Render::Unsigned => unsigned_text(little_endian(bytes), |text| out.push(Some(text))),

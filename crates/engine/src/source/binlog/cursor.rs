@@ -9,20 +9,20 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub fn rest(&self) -> &'a [u8] {
+    pub(super) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     #[inline]
-    pub fn take(&mut self, length: usize) -> Result<&'a [u8]> {
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8]> {
         match self.rest.split_at_checked(length) {
             Some((head, tail)) => {
                 self.rest = tail;
@@ -32,7 +32,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub fn take_array<const N: usize>(&mut self) -> Result<[u8; N]> {
+    pub(super) fn take_array<const N: usize>(&mut self) -> Result<[u8; N]> {
         match self.rest.split_first_chunk::<N>() {
             Some((head, tail)) => {
                 self.rest = tail;
@@ -43,30 +43,30 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    pub fn u8(&mut self) -> Result<u8> {
+    pub(super) fn u8(&mut self) -> Result<u8> {
         self.take_array::<1>().map(|[byte]| byte)
     }
 
-    pub fn u16(&mut self) -> Result<u16> {
+    pub(super) fn u16(&mut self) -> Result<u16> {
         self.take_array().map(u16::from_le_bytes)
     }
 
-    pub fn u32(&mut self) -> Result<u32> {
+    pub(super) fn u32(&mut self) -> Result<u32> {
         self.take_array().map(u32::from_le_bytes)
     }
 
-    pub fn u64(&mut self) -> Result<u64> {
+    pub(super) fn u64(&mut self) -> Result<u64> {
         self.take_array().map(u64::from_le_bytes)
     }
 
     /// A little-endian unsigned number of `length` bytes, at most 8.
     #[inline]
-    pub fn uint(&mut self, length: usize) -> Result<u64> {
+    pub(super) fn uint(&mut self, length: usize) -> Result<u64> {
         self.take(length).map(little_endian)
     }
 
     /// MySQL's length-encoded integer.
-    pub fn lenenc(&mut self) -> Result<u64> {
+    pub(super) fn lenenc(&mut self) -> Result<u64> {
         match self.u8()? {
             small @ 0..=250 => Ok(u64::from(small)),
             252 => self.uint(2),
@@ -77,26 +77,26 @@ impl<'a> Cursor<'a> {
     }
 
     /// A length-encoded integer that counts bytes or items held in memory.
-    pub fn lenenc_size(&mut self) -> Result<usize> {
+    pub(super) fn lenenc_size(&mut self) -> Result<usize> {
         let value = self.lenenc()?;
         usize::try_from(value).map_err(|_| malformed(format!("length {value}")))
     }
 
     /// Bytes after their length-encoded length.
-    pub fn lenenc_bytes(&mut self) -> Result<&'a [u8]> {
+    pub(super) fn lenenc_bytes(&mut self) -> Result<&'a [u8]> {
         let length = self.lenenc_size()?;
         self.take(length)
     }
 
     /// Bytes after a one-byte length.
-    pub fn short_bytes(&mut self) -> Result<&'a [u8]> {
+    pub(super) fn short_bytes(&mut self) -> Result<&'a [u8]> {
         let length = usize::from(self.u8()?);
         self.take(length)
     }
 
     /// Unsigned integer of the `mysql::serialization` library: the trailing ones of the first byte count
     /// the bytes that follow.
-    pub fn serialized_uint(&mut self) -> Result<u64> {
+    pub(super) fn serialized_uint(&mut self) -> Result<u64> {
         let first = self.u8()?;
         let extra = first.trailing_ones() as usize;
         if extra >= 8 {
@@ -109,7 +109,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Signed integer of the same library: zigzag, least significant bit is the sign.
-    pub fn serialized_int(&mut self) -> Result<i64> {
+    pub(super) fn serialized_int(&mut self) -> Result<i64> {
         let raw = self.serialized_uint()?;
         let magnitude = (raw >> 1) as i64;
         Ok(if raw & 1 == 1 { -magnitude - 1 } else { magnitude })

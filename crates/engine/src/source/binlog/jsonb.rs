@@ -156,7 +156,7 @@ impl<'a> Container<'a> {
     }
 
     /// Key of member `i` of an object.
-    pub fn key(&self, i: usize) -> Result<&'a [u8]> {
+    pub(super) fn key(&self, i: usize) -> Result<&'a [u8]> {
         let mut entry = self.at(2 * self.width() + i * self.key_entry())?;
         let offset = entry.uint(self.width())? as usize;
         let length = usize::from(entry.u16()?);
@@ -164,7 +164,7 @@ impl<'a> Container<'a> {
     }
 
     /// Value of member `i`.
-    pub fn value(&self, i: usize) -> Result<Value<'a>> {
+    pub(super) fn value(&self, i: usize) -> Result<Value<'a>> {
         let mut entry = self.at(self.values_start() + i * self.value_entry())?;
         let kind = entry.u8()?;
         let inlined = matches!(kind, 0x04..=0x06) || self.large && matches!(kind, 0x07 | 0x08);
@@ -176,7 +176,7 @@ impl<'a> Container<'a> {
     }
 
     /// Bytes of its own, without its members' keys and values.
-    pub fn table_size(&self) -> usize {
+    pub(super) fn table_size(&self) -> usize {
         self.values_start() + self.count * self.value_entry()
     }
 }

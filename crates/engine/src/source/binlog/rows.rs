@@ -47,14 +47,14 @@ pub(super) struct RowsHead {
 }
 
 impl RowsHead {
-    pub const STATEMENT_END: u16 = 0x1;
+    pub(super) const STATEMENT_END: u16 = 0x1;
 
     /// An event without rows that only ends the statement.
-    pub fn is_dummy(&self) -> bool {
+    pub(super) fn is_dummy(&self) -> bool {
         matches!(self.table_id, 0x00ff_ffff | 0xffff_ffff | 0xffff_ffff_ffff)
     }
 
-    pub fn parse(cursor: &mut Cursor<'_>, id_length: usize) -> Result<Self> {
+    pub(super) fn parse(cursor: &mut Cursor<'_>, id_length: usize) -> Result<Self> {
         Ok(Self { table_id: cursor.uint(id_length)?, flags: cursor.u16()? })
     }
 }
@@ -69,7 +69,7 @@ pub(super) struct RowsForm {
 }
 
 impl RowsForm {
-    pub fn of(event_type: u8) -> Option<Self> {
+    pub(super) fn of(event_type: u8) -> Option<Self> {
         let (kind, version_2, compressed) = match event_type {
             code::WRITE_ROWS_V1 => (RowsKind::Insert, false, false),
             code::UPDATE_ROWS_V1 => (RowsKind::Update, false, false),

@@ -18,7 +18,7 @@ impl Text {
         Self { bytes: [0; LONGEST], length: 0 }
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 

@@ -39,7 +39,7 @@ impl EventReader {
     ///
     /// # Errors
     /// Damaged on the way or in the file: worth another try over another connection.
-    pub fn read(&mut self, bytes: Bytes) -> Result<LogEvent> {
+    pub(super) fn read(&mut self, bytes: Bytes) -> Result<LogEvent> {
         let head = RawEvent::head(&bytes).filter(|head| head.event_size as usize == bytes.len()).ok_or_else(|| {
             Error::connection(format!("a packet of {} bytes came in the binary log and is no event of that size", bytes.len()))
         })?;

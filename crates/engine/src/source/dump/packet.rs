@@ -44,12 +44,12 @@ pub(super) struct Packets<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
-    pub fn new(socket: S, patience: Duration) -> Self {
+    pub(super) fn new(socket: S, patience: Duration) -> Self {
         Self { socket, buffer: BytesMut::with_capacity(BUFFER), sequence: 0, patience, largest_event: LARGEST_EVENT }
     }
 
     /// Goes on over what `wrap` makes of the socket.
-    pub async fn wrap<T, F, E>(self, wrap: impl FnOnce(S) -> F) -> Result<Packets<T>, E>
+    pub(super) async fn wrap<T, F, E>(self, wrap: impl FnOnce(S) -> F) -> Result<Packets<T>, E>
     where
         F: Future<Output = Result<T, E>>,
         E: From<io::Error>,
@@ -69,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
     }
 
     /// The socket.
-    pub fn into_socket(self) -> S {
+    pub(super) fn into_socket(self) -> S {
         self.socket
     }
 
@@ -77,17 +77,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
     ///
     /// # Errors
     /// The other side sent more than its turn.
-    pub fn into_idle_socket(self) -> io::Result<S> {
+    pub(super) fn into_idle_socket(self) -> io::Result<S> {
         if self.buffer.is_empty() { Ok(self.socket) } else { Err(invalid("more than its turn was sent at the login".to_owned())) }
     }
 
     /// A command begins: packets are numbered from 0.
-    pub fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.sequence = 0;
     }
 
     /// Sends a payload.
-    pub async fn send(&mut self, payload: &[u8]) -> io::Result<()> {
+    pub(super) async fn send(&mut self, payload: &[u8]) -> io::Result<()> {
         let mut framed = Vec::with_capacity(payload.len() + PACKET_HEADER);
         let mut rest = payload;
         loop {
@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
     ///
     /// # Errors
     /// A broken connection, one that is silent for longer than the patience, or packets that contradict each other.
-    pub async fn receive(&mut self) -> io::Result<Bytes> {
+    pub(super) async fn receive(&mut self) -> io::Result<Bytes> {
         self.fill(PACKET_HEADER).await?;
         let length = self.header()?;
         if length > BUFFER {
