@@ -93,7 +93,7 @@ pub struct Position {
     pub file: String,
     /// Byte after the last event taken; files may be larger than 4 GiB.
     pub offset: u64,
-    /// Whose log it is a place in ([`super::visibility::server_identity`]); None: nobody said.
+    /// Whose log it is a place in (its `server_uuid`, or what stands for it); None: nobody said.
     pub server: Option<Arc<str>>,
     /// By what the log is known again: an event that stands before this place.
     pub last: Option<LastEvent>,
