@@ -9,7 +9,7 @@
 //!   travel as canonical bytes ([`engine::value`]) and are written by `destination`, in one transaction with the position and guarded by the
 //!   epoch (both in [`engine::checkpoint`]). [`engine::verify`] compares;
 //! - [`operator`]: turns the resources into engine pods and the engines' reports into status. It and the engine do not know each other;
-//! - `service`: what a process that answers HTTP has ([`serve`], [`listen`], [`handshake`]).
+//! - [`serve`], [`listen`], [`handshake`]: what a process that answers HTTP has (`godwit-service`).
 #![deny(unreachable_pub)]
 
 pub mod cli;

@@ -2,7 +2,7 @@
 //! reports with. Nothing of the operator or of the engine is known here, so both can know this crate without knowing each other.
 //!
 //! One source of truth: the doc comments become `kubectl explain`, the defaults and limits become the CRDs
-//! ([`crd`]), and the command line validates manifests against those same generated schemas (`crate::manifest`).
+//! ([`crd`]), and [`manifest`] validates against those same generated schemas, wherever a manifest is read.
 #![deny(unreachable_pub)]
 
 pub mod change;

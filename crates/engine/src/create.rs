@@ -1,7 +1,7 @@
 //! The schema phase: databases and tables before the rows; secondary indexes, foreign keys and views after them.
 //!
-//! Every step is recorded before it runs and after it, and may run twice: what exists already because an earlier run
-//! was killed behind the statement is found and passed over.
+//! CREATE TABLE is recorded before it runs and after it. Every step may run twice: what exists already because an earlier run was killed behind the
+//! statement (a table, an index, a foreign key, a view) is found and passed over.
 
 use std::sync::Arc;
 

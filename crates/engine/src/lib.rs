@@ -1,6 +1,7 @@
 //! One migration from start to end.
 //!
-//! `entry` is what can be asked for; `migrate` holds the phases in their order, with how a task begins and how it is resumed; each folder does one of them.
+//! `entry` is what can be asked for; `migrate` begins or resumes a task and takes it through its phases, whose order is a table in `migrate::phases`. The
+//! other folders are what the phases use.
 #![deny(unreachable_pub)]
 
 pub mod checkpoint;

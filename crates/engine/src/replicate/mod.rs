@@ -1,8 +1,9 @@
 //! Binary log -> row changes -> net changes -> destination.
 //!
-//! `reader` turns the log into transactions of [`change::Change`]s (`assemble`), `guard` stops before statements
-//! that cannot be followed (`reading` has their text, `proof` asks the source where they lead), `dispatch` orders transactions against copied chunks and hands them to lanes, and a
-//! `lane` applies windows of them, net changes only, in one transaction with the lane's position.
+//! - `reader` takes the log event by event; `assemble` makes transactions of [`change::Change`]s from it.
+//! - `guard` stops before statements that cannot be followed; `reading` has their text, `proof` asks the source where they lead.
+//! - `dispatch` is where copy and log meet: it orders transactions against copied chunks and hands changes to lanes.
+//! - `lane` applies windows of them, net changes only, in one transaction with the lane's position.
 
 pub(crate) mod assemble;
 pub(crate) mod cascade;

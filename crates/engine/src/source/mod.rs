@@ -1,4 +1,4 @@
-//! The MySQL family as a source: connections, positions, the binary log.
+//! The MySQL family as a source: what is visible, and the binary log: its connection, its events, their decoder.
 
 pub mod binlog;
 pub mod dump;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::Run;
-use super::additions::finish_table;
-use crate::checkpoint::TableStage;
+use super::indexes::finish_table;
 use crate::copy;
-use godwit_model::error::{Error, Result};
+use godwit_model::error::Result;
 
-/// While rows are copied.
+/// As long as the task copies rows.
 pub(super) fn may_enter(run: &Run<'_>) -> bool {
     run.copies()
 }
@@ -28,13 +27,6 @@ pub(super) async fn run(run: &Run<'_>) -> Result<()> {
             }
         }
         copy::run(run.context.clone(), tables, run.cancel.clone(), Arc::clone(&copied)).await?;
-    }
-    // Tables from snapshots, and tables whose indexes an earlier run did not get to.
-    let current = run.attempt.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
-    for (table, stage) in run.attempt.plan.tables.iter().zip(run.attempt.stages(&current)) {
-        if stage == TableStage::Copied {
-            copied(Arc::clone(table)).await?;
-        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What needs all tables: foreign keys and views.
 
 use super::Run;
-use super::additions::while_changes_wait;
+use super::indexes::while_changes_wait;
 use crate::checkpoint::Stage;
 use godwit_model::error::Result;
 

@@ -3,19 +3,20 @@
 //! | phase | may enter | does | done when | after a crash |
 //! |---|---|---|---|---|
 //! | [`schema`] | the record's stage is below `SchemaMade` | databases and tables, without indexes that can come later | all are there; stage `SchemaMade` | a table whose intent is recorded is looked at: made before, or made now |
-//! | [`snapshots`] | rows are copied, stage below `Following` | tables without a usable key, and those that cascades need whole, each from one snapshot | the table is `Copied`, with the snapshot's place, in the transaction of its last rows | a table that is not `Copied` is emptied and copied again |
-//! | [`log`] | changes are asked for | lanes, reader, heartbeats: from here the log is followed beside all else | never; it ends with the attempt | lanes go on from their positions |
-//! | [`chunks`] | rows are copied, stage below `Following` | tables with a key in chunks; the indexes of each when its rows are there | the table is `Done` | recorded chunks stay, others are cut and read again; indexes that are there stay |
+//! | [`snapshots`] | the task copies rows, stage below `Following` | tables without a usable key, and those that cascades need whole, each from one snapshot | the table is `Copied`, with the snapshot's place, in the transaction of its last rows | a table that is not `Copied` is emptied and copied again |
+//! | [`log`] | the task has Incremental | lanes, reader, heartbeats: from here the log is followed beside all else | never; it ends with the attempt | lanes go on from their positions |
+//! | [`chunks`] | the task copies rows, stage below `Following` | tables with a key in chunks; the indexes of each when its rows are there | the table is `Done` | recorded chunks stay, others are cut and read again; indexes that are there stay |
+//! | [`indexes`] | stage below `Following` | secondary indexes of tables from snapshots, and of all where no rows are copied | the table is `Done` | those that are there stay |
 //! | [`constraints`] | stage below `Following` | foreign keys and views | all are there; stage `Following` | those that are there stay |
-//! | [`verification`] | it was asked for, stage below `Verified` | both sides are compared | it was through; stage `Verified` | it begins again |
+//! | [`verification`] | it was asked for, stage below `Verified` | both sides are compared | it has finished once; stage `Verified` | it begins again |
 //! | [`replication`] | the log is followed | measures how far behind the destination is | asked to stop, or caught up where that was asked for | as `log` |
 //!
 //! All of a task's workers live inside an attempt: when one fails, all end, and the next attempt claims the task anew before it reads what was
 //! committed.
 
-mod additions;
 mod chunks;
 mod constraints;
+mod indexes;
 mod log;
 mod replication;
 mod schema;
@@ -106,6 +107,9 @@ pub(super) async fn work(attempt: &Attempt<'_>, cancel: &CancellationToken) -> R
 async fn beside_the_log(run: &Run<'_>) -> Result<Outcome> {
     if chunks::may_enter(run) {
         chunks::run(run).await?;
+    }
+    if indexes::may_enter(run) {
+        indexes::run(run).await?;
     }
     if constraints::may_enter(run) {
         constraints::run(run).await?;

@@ -5,7 +5,7 @@ use crate::copy;
 use godwit_api::Phase;
 use godwit_model::error::Result;
 
-/// While rows are copied.
+/// As long as the task copies rows.
 pub(super) fn may_enter(run: &Run<'_>) -> bool {
     run.copies()
 }

@@ -1,13 +1,34 @@
-//! Indexes and foreign keys of tables that are copied, while the log goes on being applied.
+//! Secondary indexes: of a table as soon as its chunks are copied, and here of all that is left.
 
 use std::sync::Arc;
 
-use crate::checkpoint::TableStage;
+use super::Run;
+use crate::checkpoint::{Stage, TableStage};
 use crate::create::Creator;
 use crate::plan::TablePlan;
 use crate::progress::TableState;
 use crate::replicate::dispatch::Dispatcher;
-use godwit_model::error::Result;
+use godwit_model::error::{Error, Result};
+
+/// Until it was through once.
+pub(super) fn may_enter(run: &Run<'_>) -> bool {
+    run.saved.stage < Stage::Following
+}
+
+/// Tables from snapshots, tables whose indexes an earlier run did not get to, and all tables of a task that copies no rows.
+pub(super) async fn run(run: &Run<'_>) -> Result<()> {
+    let (attempt, plan) = (run.attempt, &run.attempt.plan);
+    let current = attempt.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
+    let lacks = |stage| match stage {
+        TableStage::Copied => true,
+        TableStage::Created => plan.schema && !plan.full,
+        _ => false,
+    };
+    for (table, _) in plan.tables.iter().zip(attempt.stages(&current)).filter(|(_, stage)| lacks(*stage)) {
+        finish_table(run.creator.clone(), run.context.dispatcher.clone(), Arc::clone(table)).await?;
+    }
+    Ok(())
+}
 
 /// Does something while changes of the tables wait; where no log is followed, there are none.
 pub(super) async fn while_changes_wait<T>(dispatcher: Option<&Dispatcher>, tables: Vec<u32>, work: impl Future<Output = T>) -> T {
@@ -19,7 +40,7 @@ pub(super) async fn while_changes_wait<T>(dispatcher: Option<&Dispatcher>, table
     done
 }
 
-/// Indexes of a copied table; then there is nothing left to do for it but to follow.
+/// Indexes of a table whose rows are there; then there is nothing left to do for it but to follow.
 pub(super) async fn finish_table(creator: Creator, dispatcher: Option<Arc<Dispatcher>>, table: Arc<TablePlan>) -> Result<()> {
     creator.progress.table_state(table.id, TableState::Indexing);
     let quietly = || while_changes_wait(dispatcher.as_deref(), vec![table.id], creator.indexes(&table));
