@@ -205,8 +205,11 @@ pub async fn a_fence_of_one_that_never_ran_claims_no_marker(world: Arc<World>) {
     })
     .await;
     task.until("begun", |status| status.started_at.is_some()).await;
-    task.set_script("normal").await;
+    // Only when no pod of mode Run is left to start: with an image it would.
     task.desire("Stopped").await;
+    task.until_pod("to fence", |pod| pod.is_some_and(|pod| pod.labels().get(LABEL_MODE).map(String::as_str) == Some("Stop")))
+        .await;
+    task.set_script("normal").await;
     let status = task.until_phase(Phase::Stopped).await;
     let text = status.message.unwrap_or_default();
     assert!(text.contains("has never written to the destination, so nothing is marked there"), "{text}");

@@ -111,11 +111,11 @@ impl World {
         for secret in ["source", "destination"] {
             self.secret(&name, secret, "").await;
         }
-        // Pods need it; the controllers make it.
+        // Pods need it; the controllers make it, late where the API server was gone just before: they come back with pauses.
         let accounts = Api::<ServiceAccount>::namespaced(self.client.clone(), &name);
         let began = Instant::now();
         while accounts.get_opt("default").await.unwrap().is_none() {
-            assert!(began.elapsed() < Duration::from_secs(20), "no default ServiceAccount in {name}");
+            assert!(began.elapsed() < Duration::from_secs(100), "no default ServiceAccount in {name}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         name
