@@ -88,6 +88,11 @@ impl Error {
         matches!(self.code, Some(1045 | 1698))
     }
 
+    /// A table lacks a column that was asked for (ER_BAD_FIELD_ERROR).
+    pub fn is_unknown_column(&self) -> bool {
+        self.code == Some(1054)
+    }
+
     /// More was changed in a table while an index was built on it than the server keeps
     /// (ER_INNODB_ONLINE_LOG_TOO_BIG; `innodb_online_alter_log_max_size`).
     pub fn is_alter_outrun(&self) -> bool {

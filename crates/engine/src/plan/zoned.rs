@@ -12,15 +12,17 @@ use godwit_model::server::ServerInfo;
 /// Places in the definition of those columns whose values arrive as the source has them.
 ///
 /// None where a row has to be right when it is written first (a unique index would refuse it), where it is not found by a key, or by
-/// a key whose literals themselves depend on the zone, where foreign keys write rows whose values nobody tells, and at MariaDB, which does
+/// a key whose literals themselves depend on the zone or that is computed itself, where foreign keys write rows whose values nobody tells, and at MariaDB, which does
 /// not compute a row again whose other columns stay what they are.
 pub fn carried(table: &TablePlan, destination: &ServerInfo) -> Vec<usize> {
     let definition = &table.definition;
     let key_kind = |place: &usize| table.columns.get(*place).map(|column| &column.column.kind);
     let key_is_instant = table.key.iter().any(|place| matches!(key_kind(place), Some(Kind::Timestamp { .. }) | None));
+    // A row is written to itself by its key; one that is computed cannot be set.
+    let key_is_computed = table.key.iter().any(|place| table.columns.get(*place).is_none_or(|column| !column.write));
     let acts = |rule: &str| !matches!(rule.to_ascii_uppercase().as_str(), "RESTRICT" | "NO ACTION" | "");
     let is_child = definition.foreign_keys.iter().any(|key| acts(&key.on_delete) || acts(&key.on_update));
-    if destination.is_mariadb() || !table.has_key() || key_is_instant || is_child {
+    if destination.is_mariadb() || !table.has_key() || key_is_instant || key_is_computed || is_child {
         return Vec::new();
     }
     let is_generated = |name: &Option<String>| {
@@ -104,6 +106,9 @@ mod tests {
         assert!(with_zoned(&table(|t| t.indexes.push(index("day")), int()), &mysql).is_none());
         assert!(with_zoned(&table(|t| t.foreign_keys.push(cascades()), int()), &mysql).is_none());
         assert!(with_zoned(&table(|_| {}, Kind::Timestamp { fsp: 0 }), &mysql).is_none());
+        let mut computed = plain.clone();
+        computed.columns[0].write = false;
+        assert!(with_zoned(&computed, &mysql).is_none());
         assert!(with_zoned(&TablePlan { key: Vec::new(), ..plain }, &mysql).is_none());
     }
 }

@@ -5,7 +5,7 @@
 //! they are, to the second, also in an hour that a zone has twice (seen on 5.7, 8.0 and 9.7). Zones that helped are tried first; one that
 //! helped a row is tried on all that wait.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mysql_async::Conn;
 
@@ -32,9 +32,6 @@ const ODD_OFFSETS: [&str; 13] = [
 /// ER_UNKNOWN_TIME_ZONE.
 const UNKNOWN_ZONE: u16 = 1298;
 
-/// ER_BAD_FIELD_ERROR.
-const BAD_FIELD: u16 = 1054;
-
 /// The zones that a session at the destination may write in.
 #[derive(Default)]
 pub(crate) struct Zones {
@@ -43,7 +40,7 @@ pub(crate) struct Zones {
     /// Names that the destination knows; asked for when no offset helps.
     named: Option<Vec<String>>,
     /// Tables with a row that no zone helped, which is left as it is.
-    left: Vec<u32>,
+    left: HashSet<u32>,
 }
 
 impl Zones {
@@ -61,7 +58,7 @@ impl Zones {
         let all: Vec<Row> = wanted.keys().cloned().collect();
         let mut keys = match differing(conn, table, &all, wanted).await {
             // A table that was there before the task need not have the column.
-            Err(Failed::Server(Failure::Server(error))) if error.code == BAD_FIELD => return Ok(()),
+            Err(error) if error.is_unknown_column() => return Ok(()),
             keys => keys?,
         };
         while let Some((first, others)) = keys.split_first() {
@@ -75,7 +72,7 @@ impl Zones {
                 None if leave => {
                     write_in(conn, table, std::slice::from_ref(first), "+00:00").await?;
                     tracing::warn!(table = %table.source, "a stored generated value is another at the destination: no time zone gives the source's");
-                    self.left.push(table.id);
+                    self.left.insert(table.id);
                     keys = others.to_vec();
                 }
                 None => return Err(in_no_zone(table, first)),
@@ -135,33 +132,8 @@ pub(crate) fn wanted<'a>(table: &TablePlan, rows: impl IntoIterator<Item = &'a R
     rows.into_iter().map(|row| (row.project(&table.key), row.project(&table.zoned))).collect()
 }
 
-enum Failed {
-    Server(Failure),
-    Other(Error),
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl From<Failed> for Error {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::Server(error) => error.into(),
-            Failed::Other(error) => error,
-        }
-    }
-}
-
 /// The rows whose values at the destination are not the source's.
-async fn differing(
-    conn: &mut Conn,
-    table: &TablePlan,
-    keys: &[Row],
-    wanted: &HashMap<Row, Row>,
-) -> std::result::Result<Vec<Row>, Failed> {
+async fn differing(conn: &mut Conn, table: &TablePlan, keys: &[Row], wanted: &HashMap<Row, Row>) -> Result<Vec<Row>> {
     let places: Vec<usize> = table.key.iter().chain(&table.zoned).copied().collect();
     let columns = places.iter().filter_map(|&place| table.columns.get(place));
     let mut head = Sql::new("SELECT ");
@@ -172,7 +144,7 @@ async fn differing(
     for batch in batches(table, &table.key, keys, KEYS, CONDITION_BYTES) {
         let mut statement = head.clone();
         statement.add(&keys_condition(table, Side::Destination, batch));
-        let result = conn.exec_rows(&statement).await.map_err(Failed::Server)?;
+        let result = conn.exec_rows(&statement).await?;
         let mut reader = RowReader::over(result, table, places.clone());
         while let Some(row) = reader.next().await? {
             let key = row.project(&of_key);
