@@ -271,7 +271,7 @@ async fn in_sessions(destination: &Connector, steps: Vec<Step>, part: Part) -> R
     let (steps, next) = (Arc::new(steps), Arc::new(AtomicUsize::new(0)));
     let mut workers = Group::new("a part of the trial", &CancellationToken::new());
     for _ in 0..sessions {
-        let (destination, steps, next) = (destination.clone(), Arc::clone(&steps), Arc::clone(&next));
+        let (destination, steps, next, stop) = (destination.clone(), Arc::clone(&steps), Arc::clone(&next), workers.stop());
         workers.spawn(async move {
             let mut conn = session(&destination).await?;
             let mut refused = Refused::default();
@@ -283,7 +283,8 @@ async fn in_sessions(destination: &Connector, steps: Vec<Step>, part: Part) -> R
                 if let Err(error) = answer {
                     refused.push(&step.source, error);
                 }
-                if refused.denied.is_some() {
+                // What another session failed with is told at once.
+                if refused.denied.is_some() || stop.is_cancelled() {
                     break;
                 }
             }
