@@ -6,8 +6,8 @@
 //! - [`model`]: names, definitions, rows, places in the log, errors: pure data;
 //! - [`api`]: the resources, manifests and conditions, and what operator and engine tell each other;
 //! - [`engine`]: a manifest becomes an [`engine::plan`]; rows come from [`engine::source`] through `copy` (chunks) and `replicate` (binary log),
-//!   travel as canonical bytes ([`engine::value`]) and are written by `destination`, in one transaction with the position and guarded by the
-//!   epoch (both in [`engine::checkpoint`]). [`engine::verify`] compares;
+//!   travel as canonical bytes ([`engine::value`]) and are written through the port [`engine::destination`]: at a server of the MySQL family in
+//!   one transaction with the position, guarded by the epoch. [`engine::verify`] compares;
 //! - [`operator`]: turns the resources into engine pods and the engines' reports into status. It and the engine do not know each other;
 //! - [`serve`], [`listen`], [`handshake`]: what a process that answers HTTP has (`godwit-service`).
 #![deny(unreachable_pub)]

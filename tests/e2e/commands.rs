@@ -1,10 +1,12 @@
 //! Every command on real servers: what it prints, its exit code, and what it leaves alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use godwit::api::VerifyReport;
 use godwit::engine::Task;
-use godwit::engine::checkpoint::Record;
+use godwit::engine::destination::Records;
+use godwit::engine::destination::mysql::Record;
 use godwit::engine::verify::{Hooks, Mode, Recheck, VerifyOptions, verify};
 use mysql_async::prelude::Queryable;
 use serde_json::Value;
@@ -170,9 +172,9 @@ async fn compare(migration: &Migration, mode: Mode, recheck: Recheck) -> VerifyR
     let task = Task::new(godwit::manifest::load(&text, "task.yaml").unwrap());
     let (source, destination) = task.connectors().unwrap();
     let plan = godwit::engine::plan_only(task.clone()).await.unwrap().plan;
-    let record = Some(Record::new(destination.clone(), &task.record_database, &task.name()));
+    let records = Some(Arc::new(Record::new(destination.clone(), &task.record_database, &task.name())) as Arc<dyn Records>);
     let options = VerifyOptions { mode, recheck, ..VerifyOptions::default() };
-    verify(&plan, &source, &destination, options, CancellationToken::new(), Hooks { record, ..Hooks::default() }).await.unwrap()
+    verify(&plan, &source, &destination, options, CancellationToken::new(), Hooks { records, ..Hooks::default() }).await.unwrap()
 }
 
 /// Where all that the source has committed is applied, a difference is one at once; where it is not, it is waited for.

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use godwit::api::{Flavor, TlsMode};
-use godwit::engine::checkpoint::Record;
+use godwit::engine::checkpoint::NewTask;
 use godwit::engine::connection::Connector;
+use godwit::engine::destination::Records;
+use godwit::engine::destination::mysql::Record;
 use godwit::manifest::{ResolvedEndpoint, ResolvedTls, SecretText};
 use godwit::model::error::Class;
 use godwit::model::names::TableName;
@@ -46,7 +48,11 @@ async fn of_two_tasks_at_the_same_moment_one_wins() {
         second.reverse();
         let create = |task: String, tables: Vec<TableName>| {
             let record = record(&server, &task);
-            tokio::spawn(async move { record.create(&[], "uuid", None, &[], &tables).await })
+            tokio::spawn(async move {
+                let task =
+                    NewTask { fingerprint: &[], source_identity: "uuid", start: None, definitions: &[], destinations: &tables };
+                record.create(task).await
+            })
         };
         let (one_task, two_task) = (create(one.clone(), first), create(two.clone(), second));
         let results = [one_task.await.unwrap(), two_task.await.unwrap()];

@@ -3,7 +3,7 @@
 //! `source` is a source server: a log, and transactions that show later than they are published. `keyed` is the
 //! engine on a table that is copied in chunks while its changes are applied; `keyless` is the engine on a table
 //! without a key, with lost connections and a second engine; `family` is the engine on tables whose foreign keys change rows
-//! that the log does not name. `stateright` walks through every reachable state.
+//! that the log does not name; `behind` is the engine at a destination that cannot commit rows and their record together. `stateright` walks through every reachable state.
 //!
 //! Each rule has its opposite here: a model that breaks it has to fail, so that a model that passes says
 //! something. The scenarios marked `ignore` have wider bounds and want an optimised build:
@@ -25,6 +25,7 @@ macro_rules! broken {
     };
 }
 
+mod behind;
 mod family;
 mod keyed;
 mod keyless;

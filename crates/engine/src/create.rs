@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use mysql_async::Conn;
 
-use super::checkpoint::{Claim, Record, TableStage};
+use super::checkpoint::{Claim, TableStage};
 use super::connection::{Connector, Role};
+use super::destination::Records;
 use super::plan::statements::{Statements, definer, view_statements};
 use super::plan::{Plan, TablePlan};
 use super::progress::Progress;
@@ -32,7 +33,7 @@ pub(crate) struct Creator {
     definer: Definer,
     destination_info: ServerInfo,
     destination: Connector,
-    pub record: Record,
+    pub records: Arc<dyn Records>,
     pub claim: Claim,
     pub progress: Progress,
 }
@@ -52,8 +53,8 @@ impl Creator {
         source_info: &ServerInfo,
         destination_info: &ServerInfo,
         destination: &Connector,
-        record: &Record,
-        claim: &Claim,
+        records: &Arc<dyn Records>,
+        claim: Claim,
         progress: &Progress,
     ) -> Result<Self> {
         let mut statements = Vec::new();
@@ -70,8 +71,8 @@ impl Creator {
             definer: definer(spec),
             destination_info: destination_info.clone(),
             destination: destination.clone(),
-            record: record.clone(),
-            claim: claim.clone(),
+            records: Arc::clone(records),
+            claim,
             progress: progress.clone(),
         })
     }
@@ -79,7 +80,7 @@ impl Creator {
     /// Databases and tables.
     pub(crate) async fn databases_and_tables(&self, stages: &mut [TableStage]) -> Result<()> {
         let mut conn = self.session().await?;
-        self.record.check(&self.claim).await?;
+        self.records.check(self.claim).await?;
         if self.plan.schema {
             for database in &self.plan.databases {
                 apply::create_database(&mut conn, database, &self.destination_info).await?;
@@ -100,7 +101,7 @@ impl Creator {
     async fn table(&self, conn: &mut Conn, table: &Arc<TablePlan>, stage: TableStage) -> Result<()> {
         let definition = &table.definition;
         if let Some(rewritten) = self.statements.get(table.id as usize) {
-            self.record.set_table_stage(&self.claim, definition, TableStage::Creating).await?;
+            self.records.set_table_stage(self.claim, definition, TableStage::Creating).await?;
             let made = Single::parse(&rewritten.create, &table.destination)?.run(conn).await;
             match made {
                 Ok(()) => {}
@@ -124,7 +125,7 @@ impl Creator {
                 tracing::warn!(table = %table.destination, "{note}");
             }
         }
-        self.record.set_table_stage(&self.claim, definition, TableStage::Created).await
+        self.records.set_table_stage(self.claim, definition, TableStage::Created).await
     }
 
     /// Reports a statement that the destination does not take; what is tried again is none.
@@ -156,7 +157,7 @@ impl Creator {
         if steps.is_empty() {
             return Ok(());
         }
-        self.record.check(&self.claim).await?;
+        self.records.check(self.claim).await?;
         let mut conn = self.session().await?;
         for step in steps {
             // It may work for hours; that it does is what the server says.
@@ -186,7 +187,7 @@ impl Creator {
                 }
             }
         }
-        self.record.check(&self.claim).await?;
+        self.records.check(self.claim).await?;
         let mut conn = self.session().await?;
         // A view of that name was refused by the precheck or is this task's own, made before a crash.
         let mut made = statements.len() as u64;

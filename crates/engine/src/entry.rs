@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::checkpoint::Record;
 use super::connection::Connector;
 use super::copy::chunks::CHUNK_BYTES;
+use super::destination::mysql::Record;
 use super::live::Live;
 use super::plan::{self, Plan};
 use super::progress::Progress;
@@ -79,6 +80,11 @@ impl Task {
     /// As the precheck knows it.
     pub(super) fn own(&self) -> precheck::Own {
         precheck::Own { task: self.name(), tables: Default::default() }
+    }
+
+    /// Its records at the destination.
+    pub(super) fn record(&self, destination: &Connector) -> Record {
+        Record::new(destination.clone(), &self.record_database, &self.name())
     }
 
     /// Connectors to both ends.
@@ -259,8 +265,7 @@ pub async fn verify_only(task: Task, repair: bool, _progress: Progress, cancel: 
     let resolved = resolved(&task, &source, &destination).await?;
     let spec = task.spec();
     let schema = spec.migrates(MigrationType::Schema);
-    let record = Record::new(destination.clone(), &task.record_database, &task.name());
-    let hooks = Hooks { record: Some(record), ..Hooks::default() };
+    let hooks = Hooks { records: Some(Arc::new(task.record(&destination))), ..Hooks::default() };
     let options = VerifyOptions { repair, schema, ..VerifyOptions::of(&spec.verification) };
     verify::verify(&resolved.plan, &source, &destination, options, cancel, hooks).await
 }

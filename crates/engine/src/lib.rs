@@ -4,12 +4,13 @@
 //! other folders are what the phases use.
 #![deny(unreachable_pub)]
 
+mod change;
 pub mod checkpoint;
 mod computing;
 pub mod connection;
 mod copy;
 mod create;
-mod destination;
+pub mod destination;
 mod entry;
 #[cfg(test)]
 mod fixture;
@@ -19,11 +20,11 @@ mod group;
 mod heartbeat;
 pub mod live;
 mod migrate;
-mod ownership;
 pub mod plan;
 pub mod precheck;
 pub mod progress;
 mod replicate;
+mod rows;
 pub mod schema;
 pub mod sizing;
 pub mod source;

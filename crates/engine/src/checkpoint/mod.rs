@@ -1,110 +1,17 @@
-//! The engine's own records at the destination, and the fence.
-//!
-//! One set of tables in one database (`godwit`) serves all tasks:
-//!
-//! * `task` – one row a task: epoch, stage, what may not change between runs, where the log was joined;
-//! * `lane` – one row an apply lane or copy writer: its epoch and, for lanes, the position up to which it has
-//!   applied everything. It is updated in the same transaction as the data (law 1), and only where the epoch
-//!   still is the engine's own (law 2);
-//! * `table_state` – one row a table: its definition, what has been created and copied;
-//! * `chunk` – the copied key ranges of tables that are not finished;
-//! * `destination_table` – which task writes which table ([`super::ownership`]).
-//!
-//! **Fence.** Every data transaction begins with [`Fence::statement`], which locks the writer's row and fails
-//! unless the epoch matches. A new engine raises the epoch in all rows of the task in one transaction
-//! ([`Record::claim`]); the row locks make it wait for transactions in flight, so what it reads afterwards is final.
+//! What a task has recorded at its destination, as pure data. The destination keeps it
+//! ([`crate::destination::Records`]) and changes it together with the rows it stands for.
 
-mod begin;
-mod fence;
 mod saved;
 mod stage;
-mod tables;
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use mysql_async::Conn;
-
-use crate::connection::{Connector, Role};
-use crate::schema::edit::quote_string;
-use crate::sql::Queries;
-use godwit_model::error::Result;
-use godwit_model::names::TableName;
-
-pub use fence::{Claim, Fence, fenced_error};
-pub use saved::{Saved, SavedChunk, SavedTable};
+pub use saved::{NewTask, Saved, SavedChunk, SavedTable};
 pub use stage::{Stage, TableStage};
-
-/// Layout of the record tables; raised when they change.
-const LAYOUT: u32 = 1;
 
 /// Number of apply lanes of a new task; recorded, because rows are spread over them by hash.
 pub const LANES: u32 = 4;
 
-/// Access to one task's records.
-#[derive(Debug, Clone)]
-pub struct Record {
-    connector: Connector,
-    idle: Arc<Mutex<Vec<Conn>>>,
-    database: String,
-    task: String,
-}
-
-impl Record {
-    /// `task` is `namespace/name`.
-    pub fn new(connector: Connector, database: &str, task: &str) -> Self {
-        Self { connector, idle: Arc::default(), database: database.to_owned(), task: task.to_owned() }
-    }
-
-    /// Name of the record database.
-    pub fn database(&self) -> &str {
-        &self.database
-    }
-
-    /// The task's name in the record.
-    pub fn task(&self) -> &str {
-        &self.task
-    }
-
-    /// What tells the record that the source has another name (by hand: it is the same server, or all is lost).
-    pub fn identity_statement(&self, before: &str, identity: &str) -> String {
-        let (old, new, task) = (quote_string(before), quote_string(identity), quote_string(&self.task));
-        let renamed = |column: &str| format!("{column}=REPLACE({column},{old},{new})");
-        format!(
-            "UPDATE {} SET source_uuid={new} WHERE task={task}; UPDATE {} SET {}, {} WHERE task={task}; UPDATE {} SET {} WHERE task={task} \
-             (at the destination)",
-            self.table("task").quoted(),
-            self.table("lane").quoted(),
-            renamed("position"),
-            renamed("replay_from"),
-            self.table("table_state").quoted(),
-            renamed("valid_from"),
-        )
-    }
-
-    fn table(&self, name: &str) -> TableName {
-        TableName { database: self.database.clone(), table: name.to_owned() }
-    }
-
-    async fn conn(&self) -> Result<Conn> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(conn) => Ok(conn),
-            None => self.connector.connect(Role::Metadata).await,
-        }
-    }
-
-    /// Keeps a connection for the next use; one on which something failed is dropped instead.
-    fn release(&self, conn: Conn) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
-    }
-
-    async fn exists(&self, conn: &mut Conn) -> Result<bool> {
-        let found: Option<u8> = conn
-            .exec_first(
-                "SELECT 1 FROM information_schema.tables WHERE table_schema=? AND table_name='task'",
-                (self.database.as_str(),),
-            )
-            .await?;
-        Ok(found.is_some())
-    }
+/// Proof of holding a task: the epoch that this engine raised ([`crate::destination::Records::claim`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    pub epoch: u64,
 }

@@ -22,7 +22,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Stage::Starting => "Starting",
             Stage::SchemaMade => "SchemaMade",
@@ -33,7 +33,7 @@ impl Stage {
         }
     }
 
-    pub(super) fn parse(name: &str) -> Result<Self> {
+    pub(crate) fn parse(name: &str) -> Result<Self> {
         [Stage::Starting, Stage::SchemaMade, Stage::Following, Stage::Verified, Stage::Completed, Stage::Stopped]
             .into_iter()
             .find(|stage| stage.name() == name)
@@ -71,7 +71,7 @@ impl TableStage {
         TableStage::Copying,
     ];
 
-    pub(super) fn number(self) -> u32 {
+    pub(crate) fn number(self) -> u32 {
         match self {
             Self::Planned => 0,
             Self::Creating => 1,
@@ -82,7 +82,7 @@ impl TableStage {
         }
     }
 
-    pub(super) fn parse(number: u32) -> Result<Self> {
+    pub(crate) fn parse(number: u32) -> Result<Self> {
         Self::ALL
             .get(number as usize)
             .copied()

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 
 use mysql_async::Conn;
 
-use super::range::{KeyBound, Side, read_boundary};
 use crate::checkpoint::SavedChunk;
 use crate::plan::TablePlan;
+use crate::rows::{KeyBound, Side, read_boundary};
 use godwit_model::error::Result;
 
 /// Bytes of rows that a chunk is meant to hold.
@@ -175,7 +175,7 @@ mod tests {
     type Bounds = (Option<Row>, Option<Row>);
 
     fn resumed(done: &[SavedChunk]) -> (Vec<Bounds>, Option<Row>, bool) {
-        let table = crate::copy::range::tests::keyed_by_id();
+        let table = crate::rows::tests::keyed_by_id();
         let cutter = Cutter::new(&table, done);
         let rest =
             cutter.waiting.iter().map(|r| (r.low.as_ref().map(|b| b.row().clone()), r.high.as_ref().map(|b| b.row().clone())));
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_is_read_again_comes_in_smaller_pieces() {
-        let table = crate::copy::range::tests::keyed_by_id();
+        let table = crate::rows::tests::keyed_by_id();
         let mut cutter = Cutter::new(&table, &[]);
         let bound = |number| KeyBound::from_cells(key(number));
         let whole = Range { number: 8, next_number: 16, low: None, high: Some(bound(90)), most_rows: None };

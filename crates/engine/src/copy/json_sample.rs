@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use mysql_async::Conn;
 
-use super::range::{RowReader, Side, table_expression};
 use crate::connection::{Connector, Role};
 use crate::plan::{ColumnPlan, JsonSides, Plan, TablePlan};
+use crate::rows::{RowReader, Side, table_expression};
 use crate::sql;
 use crate::sql::{Name, Sql};
 use crate::value::json_paths::JsonPaths;

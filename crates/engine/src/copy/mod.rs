@@ -9,8 +9,9 @@
 
 pub(crate) mod chunks;
 pub(crate) mod json_sample;
-pub(crate) mod range;
 mod reader;
+#[cfg(test)]
+mod simulation;
 pub(crate) mod snapshot;
 mod touched;
 mod writer;
@@ -23,14 +24,14 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use self::chunks::Cutter;
-use crate::checkpoint::{Claim, Record};
+use crate::change::cascade::Cascades;
+use crate::checkpoint::Claim;
 use crate::connection::Connector;
-use crate::destination::mysql::{Limits, OnDuplicate};
+use crate::destination::{Destination, Existing, Records};
 use crate::group::Group;
 use crate::live::Live;
 use crate::plan::{Plan, TablePlan};
 use crate::progress::{Progress, TableState};
-use crate::replicate::cascade::Cascades;
 use crate::replicate::dispatch::{ChunkTicket, Dispatcher};
 use crate::source::visibility::Visibility;
 use godwit_model::error::{Error, Result};
@@ -47,11 +48,10 @@ pub(crate) struct CopyContext {
     /// Tells the source from another server.
     pub source_identity: Arc<str>,
     pub visibility: Visibility,
-    pub destination: Connector,
-    pub limits: Limits,
-    pub load_data: bool,
-    pub on_duplicate: OnDuplicate,
-    pub record: Record,
+    pub destination: Arc<dyn Destination>,
+    /// What becomes of rows that stand at the destination already.
+    pub existing: Existing,
+    pub records: Arc<dyn Records>,
     pub claim: Claim,
     pub progress: Progress,
     /// None: nothing follows the log (no Incremental), chunks are written as they were read.
@@ -105,7 +105,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let mut jobs = Vec::new();
     for table in pending {
-        let done = context.record.chunks(&table.definition).await?;
+        let done = context.records.copied_chunks(&table.definition).await?;
         let (rows, bytes) = done.iter().fold((0, 0), |(rows, bytes), chunk| (rows + chunk.rows, bytes + chunk.bytes));
         if rows > 0 {
             context.progress.table_resumed(table.id, rows, bytes);

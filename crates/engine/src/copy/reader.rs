@@ -9,10 +9,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::chunks::{CHUNK_BYTES, Range};
-use super::range::{KeyBound, RowReader, SelectOptions, Side, range_condition, select_statement};
 use super::{CopyContext, Job, ReadChunk};
 use crate::connection::Role;
 use crate::replicate::dispatch::ChunkTicket;
+use crate::rows::{KeyBound, RowReader, SelectOptions, Side, range_condition, select_statement};
 use crate::source::visibility::{self, Visibility};
 use crate::sql;
 use crate::sql::{Queries, Sql};

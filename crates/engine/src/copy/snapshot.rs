@@ -14,15 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::CopyContext;
 use super::chunks::CHUNK_BYTES;
-use super::range::{RowReader, SelectOptions, Side, select_statement};
 use super::touched::Touched;
 use crate::checkpoint::TableStage;
 use crate::connection::Role;
-use crate::destination::mysql::OnDuplicate;
-use crate::destination::mysql::chunk::ChunkWriter;
+use crate::destination::{ChunkSink, Done, Existing};
 use crate::group::Group;
 use crate::plan::TablePlan;
 use crate::progress::TableState;
+use crate::rows::{RowReader, SelectOptions, Side, select_statement};
 use crate::source::visibility::{self, Visibility};
 use crate::sql;
 use crate::sql::{Queries, Sql};
@@ -59,11 +58,10 @@ pub(crate) async fn run(
         let (context, queue, stop) = (context.clone(), Arc::clone(&queue), workers.stop());
         let touched = Arc::clone(&touched);
         workers.spawn(async move {
-            let fence = context.claim.writer(number);
-            let mut writer = ChunkWriter::connect(&context.destination, fence, context.limits, context.load_data).await?;
+            let mut sink = context.destination.chunks(context.claim, number).await?;
             loop {
                 let Some((table, stage)) = queue.lock().await.pop() else { return Ok(()) };
-                let copied = copy(&context, &table, stage, &mut writer, &touched);
+                let copied = copy(&context, &table, stage, &mut *sink, &touched);
                 tokio::select! {
                     copied = copied => copied.context(format!("copying {}", table.source))?,
                     () = stop.cancelled() => return Ok(()),
@@ -80,11 +78,11 @@ async fn copy(
     context: &CopyContext,
     table: &Arc<TablePlan>,
     stage: TableStage,
-    writer: &mut ChunkWriter,
+    sink: &mut dyn ChunkSink,
     touched: &Touched,
 ) -> Result<()> {
     context.progress.table_state(table.id, TableState::Copying);
-    clear(context, table, writer, stage).await?;
+    clear(context, table, sink, stage).await?;
     let mut conn = context.source.connect(Role::Read).await?;
     let valid_from = match context.follows {
         true => {
@@ -96,7 +94,7 @@ async fn copy(
             None
         }
     };
-    let mode = if table.has_key() { OnDuplicate::Replace } else { OnDuplicate::Fail };
+    let existing = if table.has_key() { Existing::Replaced } else { Existing::Refused };
     let statement = select_statement(
         table,
         Side::Source,
@@ -121,7 +119,7 @@ async fn copy(
         }
         if bytes >= CHUNK_BYTES {
             let count = rows.len() as u64;
-            writer.write(table, &Arc::new(std::mem::take(&mut rows)), mode, None).await?;
+            sink.write(table, &Arc::new(std::mem::take(&mut rows)), existing, None).await?;
             context.progress.add_copied(table.id, count, bytes);
             total_rows += count;
             total_bytes += bytes;
@@ -132,8 +130,8 @@ async fn copy(
     let count = rows.len() as u64;
     total_rows += count;
     total_bytes += bytes;
-    let record = context.record.snapshot_done_statement(&table.definition, total_rows, total_bytes, valid_from.as_ref())?;
-    writer.write(table, &Arc::new(rows), mode, Some(&record)).await?;
+    let done = Done::Snapshot { rows: total_rows, bytes: total_bytes, valid_from: valid_from.as_ref() };
+    sink.write(table, &Arc::new(rows), existing, Some(done)).await?;
     context.progress.add_copied(table.id, count, bytes);
     // Its indexes come when the others are copied, too.
     let is_done = table.definition.indexes.iter().all(|index| Some(&index.name) == table.key_index.as_ref());
@@ -145,15 +143,8 @@ async fn copy(
 
 /// Rows that an earlier, interrupted run has written go. That they are its own is recorded before the first is written:
 /// a table must be empty then, whatever `conflictPolicy` says of rows that can be told from the source's.
-async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut ChunkWriter, stage: TableStage) -> Result<()> {
-    let name = &table.destination;
-    loop {
-        let mut conn = context.destination.connect(Role::Read).await?;
-        let found: Option<u8> = conn.query_first(sql!("SELECT 1 FROM {} LIMIT 1", name)).await?;
-        let _ = conn.disconnect().await;
-        if found.is_none() {
-            break;
-        }
+async fn clear(context: &CopyContext, table: &Arc<TablePlan>, sink: &mut dyn ChunkSink, stage: TableStage) -> Result<()> {
+    if !sink.is_empty(table).await? {
         if stage < TableStage::Copying {
             return Err(Error::definite(format!(
                 "{}: the destination table holds rows that this task has not written, and {} is copied from one snapshot (it has no key \
@@ -162,11 +153,10 @@ async fn clear(context: &CopyContext, table: &Arc<TablePlan>, writer: &mut Chunk
                 table.destination, table.source
             )));
         }
-        let delete = sql!("DELETE FROM {} LIMIT 100000", name);
-        writer.write(table, &Arc::new(Vec::new()), OnDuplicate::Fail, Some(&delete)).await?;
+        sink.empty(table).await?;
     }
     if stage < TableStage::Copying {
-        context.record.set_table_stage(&context.claim, &table.definition, TableStage::Copying).await?;
+        context.records.set_table_stage(context.claim, &table.definition, TableStage::Copying).await?;
     }
     Ok(())
 }

@@ -7,10 +7,10 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Copied, CopyContext, Job, ReadChunk};
+use crate::change::cascade::carry_out;
 use crate::checkpoint::SavedChunk;
-use crate::destination::mysql::chunk::ChunkWriter;
+use crate::destination::{ChunkSink, Done};
 use crate::plan::TablePlan;
-use crate::replicate::cascade::carry_out;
 use crate::replicate::dispatch::HandedOver;
 use godwit_model::error::{Error, Result};
 
@@ -27,8 +27,7 @@ impl Writer {
 
     pub(super) async fn run(self, number: u32, cancel: CancellationToken, copied: Copied) -> Result<()> {
         let context = &self.context;
-        let fence = context.claim.writer(number);
-        let mut writer = ChunkWriter::connect(&context.destination, fence, context.limits, context.load_data).await?;
+        let mut sink = context.destination.chunks(context.claim, number).await?;
         loop {
             let next = async { self.receiver.lock().await.recv().await };
             let chunk = tokio::select! {
@@ -38,7 +37,7 @@ impl Writer {
             let Some(chunk) = chunk else { return Ok(()) };
             let job = Arc::clone(&chunk.job);
             tokio::select! {
-                written = self.write(&mut writer, chunk) => written?,
+                written = self.write(&mut *sink, chunk) => written?,
                 // Dropping the connection rolls back what is not committed.
                 () = cancel.cancelled() => return Ok(()),
             }
@@ -49,7 +48,7 @@ impl Writer {
         }
     }
 
-    async fn write(&self, writer: &mut ChunkWriter, chunk: ReadChunk) -> Result<()> {
+    async fn write(&self, sink: &mut dyn ChunkSink, chunk: ReadChunk) -> Result<()> {
         let context = &self.context;
         let ReadChunk { job, range, mut rows, bytes, ticket, end, permit } = chunk;
         let table = &job.table;
@@ -88,8 +87,8 @@ impl Writer {
             rows: count,
             bytes,
         };
-        let record = context.record.chunk_statement(&table.definition, &saved);
-        writer.write(table, &Arc::new(rows), context.on_duplicate, Some(&record)).await.map_err(|error| doing(table, error))?;
+        let rows = Arc::new(rows);
+        sink.write(table, &rows, context.existing, Some(Done::Chunk(&saved))).await.map_err(|error| doing(table, error))?;
         if let Some(gate) = gate {
             gate.open();
         }
@@ -114,6 +113,6 @@ pub(super) async fn is_finished(job: &Job) -> bool {
 /// Records a copied table and tells the caller.
 pub(super) async fn finish(context: &CopyContext, job: &Job, copied: &Copied) -> Result<()> {
     let (rows, bytes) = (job.rows.load(Ordering::SeqCst), job.bytes.load(Ordering::SeqCst));
-    context.record.finish_copy(&context.claim, &job.table.definition, rows, bytes).await?;
+    context.records.finish_copy(context.claim, &job.table.definition, rows, bytes).await?;
     copied(Arc::clone(&job.table)).await
 }

@@ -7,8 +7,9 @@ use mysql_async::Conn;
 use tokio_util::sync::CancellationToken;
 
 use super::{Beats, HeartbeatTable};
-use crate::checkpoint::{Claim, Record};
+use crate::checkpoint::Claim;
 use crate::connection::{Connector, Role};
+use crate::destination::Records;
 use crate::progress::Progress;
 use crate::replicate::dispatch::Dispatcher;
 use crate::sql;
@@ -42,7 +43,7 @@ pub(crate) struct Writer {
     pub destination: String,
     pub interval: Duration,
     pub beats: Beats,
-    pub record: Record,
+    pub records: Arc<dyn Records>,
     pub claim: Claim,
     pub dispatcher: Arc<Dispatcher>,
     pub progress: Progress,
@@ -140,7 +141,7 @@ impl Writer {
     /// Makes the row this run's; makes table and database where they are missing.
     async fn take(&self, conn: &mut Conn, number: u64) -> Result<bool> {
         // An engine that was taken over would otherwise take the row back from its successor.
-        self.record.check(&self.claim).await?;
+        self.records.check(self.claim).await?;
         let row = || (self.task.as_str(), self.destination.as_str(), self.beats.run(), number);
         if let Err(error) = conn.exec_drop(self.table.take(), row()).await {
             // Only where it is missing: the statements would go into the log at every start, and ask for a privilege.

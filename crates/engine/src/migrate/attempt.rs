@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::checkpoint::{Record, Saved, TableStage};
-use crate::connection::{Connector, Role};
-use crate::destination::mysql::{Limits, SMALL_BYTES};
+use crate::change::cascade::Cascades;
+use crate::checkpoint::{Saved, TableStage};
+use crate::connection::Connector;
+use crate::destination::Records;
 use crate::entry::Task;
 use crate::plan::select::Selection;
 use crate::plan::{Plan, TablePlan};
 use crate::precheck;
 use crate::progress::Progress;
-use crate::replicate::cascade::Cascades;
 use crate::sql::Queries;
-use godwit_api::ConflictPolicy;
 use godwit_model::error::{Error, Result};
 use godwit_model::server::ServerInfo;
 
@@ -31,7 +30,7 @@ pub(super) struct Attempt<'a> {
     pub(super) destination_info: ServerInfo,
     pub(super) plan: Arc<Plan>,
     pub(super) selection: Selection,
-    pub(super) record: Record,
+    pub(super) records: Arc<dyn Records>,
     pub(super) cascades: Arc<Cascades>,
 }
 
@@ -60,27 +59,6 @@ impl Attempt<'_> {
                 by_name.get(&name).copied().unwrap_or(TableStage::Planned)
             })
             .collect()
-    }
-
-    /// What the destination takes in one packet, and whether it takes LOAD DATA.
-    pub(super) async fn destination_limits(&self) -> Result<(Limits, bool)> {
-        let mut conn = self.destination.connect(Role::Metadata).await?;
-        // The global values: a session's own limit is that of its start.
-        let values: Option<(u64, u8)> = conn.query_first("SELECT @@GLOBAL.max_allowed_packet, @@GLOBAL.local_infile").await?;
-        let _ = conn.disconnect().await;
-        let (packet, local_infile) =
-            values.ok_or_else(|| Error::transient("the destination does not tell its max_allowed_packet"))?;
-        let packet = usize::try_from(packet).unwrap_or(usize::MAX);
-        if packet < SMALL_BYTES {
-            return Err(Error::definite(format!(
-                "the destination's max_allowed_packet is {packet}, less than 1 MiB; raise it there (SET GLOBAL max_allowed_packet = 67108864)"
-            )));
-        }
-        let row_alias = self.destination_info.is_mysql_since(8, 0, 20);
-        let adopts_rows = self.task.spec().conflict_policy == ConflictPolicy::IgnoreErrorsAndProceed;
-        let leaves_computed = self.task.spec().precheck.ignore.iter().any(|item| item == "GeneratedColumns");
-        let limits = Limits { leaves_computed, ..Limits::of(packet, row_alias, adopts_rows) };
-        Ok((limits, local_infile == 1))
     }
 }
 

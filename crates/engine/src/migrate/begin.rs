@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::attempt::{Attempt, CASCADES, cascades, mode};
-use crate::checkpoint::Record;
+use crate::checkpoint::NewTask;
 use crate::connection::{self, Connector, Role};
+use crate::destination::Records;
 use crate::entry::Task;
 use crate::plan::Plan;
 use crate::plan::mapping::NameRules;
@@ -26,7 +27,7 @@ pub(super) async fn begin<'a>(
     progress: &'a Progress,
     source: Connector,
     destination: Connector,
-    record: Record,
+    records: Arc<dyn Records>,
     now: &[(String, String)],
 ) -> Result<Option<Attempt<'a>>> {
     progress.set_phase(Phase::Prechecking);
@@ -63,7 +64,7 @@ pub(super) async fn begin<'a>(
     {
         return Err(Error::transient(format!("{table} was changed while the task began; it begins again")));
     }
-    record.prepare().await?;
+    records.prepare().await?;
     let names = NameRules {
         source: resolved.source.lower_case_table_names(),
         destination: resolved.destination.lower_case_table_names(),
@@ -74,8 +75,14 @@ pub(super) async fn begin<'a>(
     // Which lane has which table follows from it, so that it holds for the task's life.
     let mut recorded = now.to_vec();
     recorded.push((CASCADES.to_owned(), mode(&cascades).to_owned()));
-    record
-        .create(&recorded, &identity, start.as_ref().map(|(position, early)| (position, early)), &definitions, &destinations)
+    records
+        .create(NewTask {
+            fingerprint: &recorded,
+            source_identity: &identity,
+            start: start.as_ref().map(|(position, early)| (position, early)),
+            definitions: &definitions,
+            destinations: &destinations,
+        })
         .await?;
     Ok(Some(Attempt {
         task,
@@ -88,7 +95,7 @@ pub(super) async fn begin<'a>(
         destination_info: resolved.destination.info,
         plan: Arc::new(resolved.plan),
         selection: resolved.selection,
-        record,
+        records,
         cascades: Arc::new(cascades),
     }))
 }

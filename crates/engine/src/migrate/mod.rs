@@ -7,18 +7,21 @@ mod begin;
 mod phases;
 mod resume;
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
-use super::checkpoint::{Record, Stage};
+use super::checkpoint::Stage;
 use super::computing;
 use super::connection::Role;
+use super::destination::Records;
 use super::entry::{Outcome, Task};
 use super::progress::Progress;
 use godwit_api::Phase;
 use godwit_api::manifest::{resume_changes, resume_fingerprint};
 use godwit_model::error::{Context, Error, Result};
 
-/// What is done while [`Record::claim`] fails.
+/// What is done while the claim fails.
 const CLAIMING: &str = "claiming the task at the destination";
 
 /// Ends a task for good: raises its epoch, so that no engine that still runs can write, and records that none may again.
@@ -27,11 +30,11 @@ const CLAIMING: &str = "claiming the task at the destination";
 /// When the destination cannot be reached.
 pub(crate) async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
     let (_, destination) = task.connectors()?;
-    let record = Record::new(destination, &task.record_database, &task.name());
-    let saved = record.load().await?;
+    let records = task.record(&destination);
+    let saved = records.load().await?;
     if saved.as_ref().is_some_and(|saved| saved.stage != Stage::Stopped) {
-        let claim = record.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
-        record.set_stage(&claim, Stage::Stopped).await?;
+        let claim = records.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
+        records.set_stage(claim, Stage::Stopped).await?;
     }
     progress.message(match saved {
         Some(_) => "ended for good as asked; a marker at the destination keeps the task from ever writing again",
@@ -49,9 +52,9 @@ pub(crate) async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
 pub(crate) async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToken) -> Result<Outcome> {
     let (source, destination) = task.connectors()?;
     progress.watch_links(vec![source.link(), destination.link()]);
-    let record = Record::new(destination.clone(), &task.record_database, &task.name());
+    let records: Arc<dyn Records> = Arc::new(task.record(&destination));
     let now = resume_fingerprint(task.spec());
-    let saved = match record.load().await {
+    let saved = match records.load().await {
         Ok(saved) => saved,
         Err(error) => {
             let first = !task.prechecked && progress.status().precheck.is_none() && !progress_has_started(progress);
@@ -79,9 +82,9 @@ pub(crate) async fn attempt(task: &Task, progress: &Progress, cancel: &Cancellat
                 progress.message("the task was completed in an earlier run");
                 return Ok(Outcome::Completed);
             }
-            resume::resume(task, progress, source, destination, record, &saved).await?
+            resume::resume(task, progress, source, destination, records, &saved).await?
         }
-        None => match begin::begin(task, progress, source, destination, record, &now).await? {
+        None => match begin::begin(task, progress, source, destination, records, &now).await? {
             Some(attempt) => attempt,
             None => return Ok(Outcome::PrecheckFailed),
         },

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::attempt::{Attempt, CASCADES, LOGGED, cascades, lower_case_table_names, mode};
-use crate::checkpoint::{Record, Saved, SavedTable};
+use crate::checkpoint::{Saved, SavedTable};
 use crate::connection::{self, Connector, Role};
 use crate::copy::json_sample;
+use crate::destination::Records;
 use crate::entry::Task;
 use crate::plan::mapping::NameRules;
 use crate::plan::resolve::resolve;
@@ -29,7 +30,7 @@ pub(super) async fn resume<'a>(
     progress: &'a Progress,
     source: Connector,
     destination: Connector,
-    record: Record,
+    records: Arc<dyn Records>,
     saved: &Saved,
 ) -> Result<Attempt<'a>> {
     let mut conn = source.connect(Role::Metadata).await?;
@@ -64,7 +65,7 @@ pub(super) async fn resume<'a>(
     let of_begin = saved.fingerprint.iter().find(|(name, _)| name == CASCADES).map_or(LOGGED, |(_, value)| value.as_str());
     let cascades = cascades(&mut conn, &source_info, &plan, selection.names().source_folds(), Some(of_begin)).await?;
     if source_info.is_mariadb() {
-        follow_other_mariadb(&mut conn, &identity, saved, &record).await?;
+        follow_other_mariadb(&mut conn, &identity, saved, &*records).await?;
     }
     if of_begin != mode(&cascades) {
         return Err(Error::definite(format!(
@@ -94,7 +95,7 @@ pub(super) async fn resume<'a>(
         destination_info,
         plan: Arc::new(plan),
         selection,
-        record,
+        records,
         cascades: Arc::new(cascades),
     })
 }
@@ -122,7 +123,7 @@ async fn look_at_log(source: &Connector, info: &ServerInfo, identity: &str, task
 /// MariaDB has no server UUID, and two servers with one server id both have a 0-1-500. Another server than the recorded one is
 /// followed when it is a replica that took over: with a server id of its own, and with everything the task has taken in its
 /// binary log under the ids that it had.
-async fn follow_other_mariadb(conn: &mut mysql_async::Conn, identity: &str, saved: &Saved, record: &Record) -> Result<()> {
+async fn follow_other_mariadb(conn: &mut mysql_async::Conn, identity: &str, saved: &Saved, records: &dyn Records) -> Result<()> {
     let server_of = |position: &Position| position.server.as_deref().unwrap_or(&saved.source_uuid).to_owned();
     let foreign: Vec<&Position> = saved.lanes.iter().map(|(position, _)| position).filter(|p| server_of(p) != identity).collect();
     let Some(before) = foreign.first().map(|position| server_of(position)) else { return Ok(()) };
@@ -132,7 +133,7 @@ async fn follow_other_mariadb(conn: &mut mysql_async::Conn, identity: &str, save
             "the source is another server ({identity}: host, port, server_id) than the one that the task has followed so far ({}); both have \
              the same server_id, so that their GTIDs are not told apart. If it is the same server under another name: {}",
             before,
-            record.identity_statement(&before, identity)
+            records.rename_source(&before, identity)
         )));
     }
     let state: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_binlog_state").await?;

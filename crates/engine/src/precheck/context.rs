@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::change::cascade::Cascades;
 use crate::plan::Plan;
 use crate::plan::select::Selection;
-use crate::replicate::cascade::Cascades;
 use crate::source::prepared::Undecided;
 use godwit_api::{MigrationTaskSpec, MigrationType};
 use godwit_model::definition::{Index, Kind};

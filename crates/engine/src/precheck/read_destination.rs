@@ -8,7 +8,7 @@ use super::context::{Constraint, ExistingColumn, ExistingTable};
 use super::finding::some;
 use super::fit::misfits;
 use super::read_server::permitted;
-use crate::ownership;
+use crate::destination::mysql::records::ownership;
 use crate::plan::Plan;
 use crate::plan::mapping::NameRules;
 use crate::plan::statements::Statements;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use mysql_async::Conn;
 
 use super::context::SourceObjects;
+use crate::change::cascade::Cascades;
 use crate::plan::Plan;
 use crate::plan::resolve::{Catalog, CatalogDatabase, CatalogView};
 use crate::plan::select::Selection;
-use crate::replicate::cascade::Cascades;
 use crate::schema::lexer::LexMode;
 use crate::schema::read::{ObjectKind, list_databases, list_tables, read_database, read_tables};
 use crate::schema::read_views::read_views;

@@ -13,11 +13,12 @@ use std::time::SystemTime;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::cascade::{Applied, Cascades};
-use super::change::{Change, ChangeKind};
 use super::drop_set::{DropSet, KeyHasher, Touched};
 pub(crate) use super::gate::Gate;
 use super::gate::{Collected, Steps};
+use crate::change::cascade::{Applied, Cascades};
+use crate::change::{Change, ChangeKind};
+use crate::destination::Mark;
 use crate::plan::Plan;
 use crate::sizing::LogBudget;
 use godwit_model::error::{Error, Result};
@@ -25,14 +26,20 @@ use godwit_model::names::TableName;
 use godwit_model::position::{Position, TransactionId};
 use godwit_model::row::Row;
 
-/// What a lane records: its position, and from where the log must be read again when prepared XA
-/// transactions wait for their decision.
+/// The end of a transaction in one lane: what the lane records once it has applied it.
 #[derive(Debug, Clone)]
-pub(crate) struct Mark {
+pub(crate) struct TransactionEnd {
     pub sequence: u64,
     pub position: Arc<Position>,
     pub replay_from: Option<Arc<Position>>,
     pub committed_at: Option<SystemTime>,
+}
+
+impl TransactionEnd {
+    /// As the destination records it.
+    pub(crate) fn mark(&self) -> Mark<'_> {
+        Mark { position: &self.position, replay_from: self.replay_from.as_deref() }
+    }
 }
 
 /// A transaction by name and by the place where it begins.
@@ -59,7 +66,7 @@ pub(crate) struct Portion {
     pub changes: Vec<Change>,
     pub bytes: usize,
     /// None: the transaction goes on in the next portion.
-    pub end: Option<Mark>,
+    pub end: Option<TransactionEnd>,
     /// What was applied of this transaction must be taken back (its rollback stands in the log).
     pub aborted: bool,
     /// Gives the bytes back to the budget when dropped.
@@ -369,7 +376,7 @@ impl Dispatcher {
         if let Some(end) = end {
             state.sequence += 1;
             state.replay_from = end.replay_from;
-            let mark = Mark {
+            let mark = TransactionEnd {
                 sequence: state.sequence,
                 position: Arc::new(end.position),
                 replay_from: state.replay_from.clone(),
@@ -574,12 +581,12 @@ impl Dispatcher {
     }
 
     /// With an empty queue a lane has applied all that was dispatched: the mark it may record.
-    pub(crate) fn idle_mark(&self, lane: u32) -> Option<Mark> {
+    pub(crate) fn idle_mark(&self, lane: u32) -> Option<TransactionEnd> {
         let state = lock(&self.state);
         if state.in_transaction || !self.lanes[lane as usize].items().is_empty() {
             return None;
         }
-        Some(Mark {
+        Some(TransactionEnd {
             sequence: state.sequence,
             position: self.position(),
             replay_from: state.replay_from.clone(),

@@ -1,8 +1,8 @@
 //! What an open chunk remembers of the log.
 
 use super::*;
+use crate::change::Operation;
 use crate::fixture::{column, definition, plan_of, table_plan};
-use crate::replicate::change::Operation;
 use godwit_model::definition::Kind;
 use godwit_model::row::RowBuilder;
 

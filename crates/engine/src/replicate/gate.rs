@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use super::cascade::{Applied, Uncertain};
 use super::dispatch::lock;
+use crate::change::cascade::{Applied, Uncertain};
 
 /// Keeps the changes behind a chunk until the chunk's rows are committed, or those of some tables while they are altered.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! A lane: one queue, one worker, one connection to the destination.
+//! A lane: one queue, one worker, one writer at the destination.
 //!
 //! The worker takes all whole transactions that wait (a window), collapses them and commits them with the
 //! lane's position. Windows grow with the backlog and are single transactions without one. A transaction too
@@ -10,14 +10,12 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
-use super::cascade::{Cascade, Cascades};
-use super::change::{Change, ChangeKind, Counts, NetChanges};
-use super::dispatch::{Dispatcher, Gate, Item, Mark, Portion, Queue};
-use crate::destination::mysql::apply::Applier;
-use crate::destination::mysql::cascade::Step;
-use crate::plan::Plan;
+use super::dispatch::{Dispatcher, Gate, Item, Portion, Queue, TransactionEnd};
+use crate::change::cascade::{Cascade, Cascades};
+use crate::change::{Change, ChangeKind, Counts, NetChanges};
+use crate::destination::{LaneWriter, Step};
 use crate::progress::Progress;
-use godwit_model::error::Result;
+use godwit_model::error::{Error, Result};
 use godwit_model::position::Position;
 
 /// A window holds no more bytes of changes than this.
@@ -29,11 +27,10 @@ const IDLE_RECORD: Duration = Duration::from_secs(2);
 /// The worker of one lane.
 pub(crate) struct Lane {
     number: u32,
-    plan: Arc<Plan>,
     cascades: Arc<Cascades>,
     dispatcher: Arc<Dispatcher>,
     queue: Arc<Queue>,
-    applier: Applier,
+    writer: Box<dyn LaneWriter>,
     progress: Progress,
     gates: Vec<Arc<Gate>>,
     recorded: Position,
@@ -51,15 +48,14 @@ impl Lane {
     /// `recorded`: the position in the lane's row.
     pub(crate) fn new(
         number: u32,
-        plan: Arc<Plan>,
         cascades: Arc<Cascades>,
         dispatcher: Arc<Dispatcher>,
-        applier: Applier,
+        writer: Box<dyn LaneWriter>,
         progress: Progress,
         recorded: Position,
     ) -> Self {
         let queue = dispatcher.queue(number);
-        Self { number, plan, cascades, dispatcher, queue, applier, progress, gates: Vec::new(), recorded }
+        Self { number, cascades, dispatcher, queue, writer, progress, gates: Vec::new(), recorded }
     }
 
     /// Works until cancelled; what is committed then is recorded, the rest is read again.
@@ -68,7 +64,7 @@ impl Lane {
     /// The first error of the destination; nothing of the failed window is applied.
     pub(crate) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
         loop {
-            if cancel.is_cancelled() && !self.applier.is_open() {
+            if cancel.is_cancelled() && !self.writer.is_open() {
                 return self.record_idle().await;
             }
             match self.take() {
@@ -87,8 +83,9 @@ impl Lane {
                         () = queue.filled.notified() => {}
                         () = tokio::time::sleep(IDLE_RECORD) => self.record_idle().await?,
                         () = cancel.cancelled() => {
-                            if self.applier.is_open() {
-                                return self.applier.rollback().await;
+                            if self.writer.is_open() {
+                                // Where they cannot be taken back, the whole transaction comes again.
+                                return self.writer.rollback().await.map(drop);
                             }
                         }
                     }
@@ -131,7 +128,7 @@ impl Lane {
                         }
                         break;
                     }
-                    let alone = portion.end.is_none() || portion.aborted || self.applier.is_open();
+                    let alone = portion.end.is_none() || portion.aborted || self.writer.is_open();
                     if !window.is_empty() && (alone || bytes + portion.bytes > WINDOW_BYTES) {
                         break;
                     }
@@ -150,7 +147,7 @@ impl Lane {
     async fn apply(&mut self, portions: Vec<Portion>) -> Result<()> {
         let mut window = Window::default();
         let mut counts = Counts::default();
-        let mut marks: Vec<Mark> = Vec::new();
+        let mut ends: Vec<TransactionEnd> = Vec::new();
         let mut permits = Vec::new();
         let mut aborted = false;
         for portion in portions {
@@ -159,26 +156,31 @@ impl Lane {
                 counts.add(&kind);
                 window.add(self, table, kind);
             }
-            marks.extend(portion.end);
+            ends.extend(portion.end);
             permits.extend(portion.permit);
         }
-        if aborted && self.applier.is_open() {
+        if aborted && self.writer.is_open() {
             // The rows of transactional tables never happened; what is left in this portion did.
-            self.applier.rollback().await?;
+            if !self.writer.rollback().await? {
+                return Err(Error::definite(
+                    "a large transaction was rolled back at the source after the destination had been given parts of it, which it cannot take \
+                     back; start the task anew",
+                ));
+            }
         }
-        let steps = window.finish(self);
-        let last = marks.last().cloned();
+        let steps = window.finish();
+        let last = ends.last().cloned();
         if last.is_some() || !steps.is_empty() {
-            let mark = last.as_ref().map(|mark| (&*mark.position, mark.replay_from.as_deref()));
-            let cascaded = self.applier.apply(&self.plan, &steps, mark).await?;
+            let mark = last.as_ref().map(TransactionEnd::mark);
+            let cascaded = self.writer.apply(steps, mark).await?;
             self.dispatcher.cascaded(&cascaded);
         }
         self.progress.add_applied(counts.inserts, counts.updates, counts.deletes, 0);
-        if let Some(mark) = last {
-            self.recorded = (*mark.position).clone();
-            self.dispatcher.applied(self.number, mark.sequence);
+        if let Some(end) = last {
+            self.recorded = (*end.position).clone();
+            self.dispatcher.applied(self.number, end.sequence);
             let now = SystemTime::now();
-            for committed_at in marks.iter().filter_map(|mark| mark.committed_at) {
+            for committed_at in ends.iter().filter_map(|end| end.committed_at) {
                 self.progress.applied(committed_at, now);
             }
         }
@@ -188,19 +190,19 @@ impl Lane {
 
     /// Records the position of a lane that had nothing to do.
     async fn record_idle(&mut self) -> Result<()> {
-        let Some(mark) = self.dispatcher.idle_mark(self.number) else { return Ok(()) };
+        let Some(end) = self.dispatcher.idle_mark(self.number) else { return Ok(()) };
         // After a resume the log is read from the slowest lane's place on; this one may stand further ahead.
-        if self.applier.is_open() || *mark.position == self.recorded || !mark.position.reaches(&self.recorded) {
+        if self.writer.is_open() || *end.position == self.recorded || !end.position.reaches(&self.recorded) {
             return Ok(());
         }
-        self.applier.apply(&self.plan, &[], Some((&mark.position, mark.replay_from.as_deref()))).await?;
-        self.recorded = (*mark.position).clone();
-        self.dispatcher.applied(self.number, mark.sequence);
+        self.writer.apply(Vec::new(), Some(end.mark())).await?;
+        self.recorded = (*end.position).clone();
+        self.dispatcher.applied(self.number, end.sequence);
         Ok(())
     }
 }
 
-/// A window on its way to statements: changes collapse per key, except across a cascade that has to do with them.
+/// A window on its way to the destination: changes collapse per key, except across a cascade that has to do with them.
 #[derive(Default)]
 struct Window {
     steps: Vec<Step>,
@@ -214,7 +216,7 @@ impl Window {
         match kind {
             ChangeKind::Cascade(cascade) => {
                 if self.tables.keys().any(|other| lane.cascades.reaches(table, *other)) {
-                    self.rows(lane);
+                    self.rows();
                 }
                 self.cascades.push((table, cascade));
             }
@@ -227,17 +229,10 @@ impl Window {
         }
     }
 
-    fn rows(&mut self, lane: &Lane) {
-        let (mut statements, mut zoned) = (Vec::new(), Vec::new());
-        for (id, changes) in std::mem::take(&mut self.tables) {
-            let Some(table) = lane.plan.tables.get(id as usize) else { continue };
-            zoned.extend(lane.applier.zoned(table, &changes));
-            statements.extend(lane.applier.statements(table, changes));
+    fn rows(&mut self) {
+        if !self.tables.is_empty() {
+            self.steps.push(Step::Changes(std::mem::take(&mut self.tables).into_iter().collect()));
         }
-        if !statements.is_empty() {
-            self.steps.push(Step::Statements(statements));
-        }
-        self.steps.extend(zoned);
     }
 
     fn cascades(&mut self) {
@@ -246,8 +241,8 @@ impl Window {
         }
     }
 
-    fn finish(mut self, lane: &Lane) -> Vec<Step> {
-        self.rows(lane);
+    fn finish(mut self) -> Vec<Step> {
+        self.rows();
         self.cascades();
         self.steps
     }

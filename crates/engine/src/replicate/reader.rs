@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Assembler, Group, Outcome};
-use super::cascade::Cascades;
-use super::change::Change;
 use super::dispatch::Dispatcher;
 use super::guard::Guard;
 use super::proof;
 use super::reading::{Readings, mode_of};
+use crate::change::Change;
+use crate::change::cascade::Cascades;
 use crate::connection::{Connector, Role};
 use crate::heartbeat::Listener;
 use crate::live::Live;

@@ -184,7 +184,7 @@ async fn compare_tables(
     let sessions = || Sessions {
         source: Session::new(source, Role::Read),
         destination: Session::new(destination, Role::Read),
-        still: Still { source: Session::new(source, Role::Metadata), record: context.hooks.record.clone(), info: None },
+        still: Still { source: Session::new(source, Role::Metadata), records: context.hooks.records.clone(), info: None },
     };
     let (work_sender, work) = mpsc::channel(workers * 2);
     let (candidate_sender, candidates) = mpsc::channel(1024);

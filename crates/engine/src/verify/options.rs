@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::progress::{TableProgress, VerifyProgress};
-use crate::checkpoint::Record;
+use crate::destination::Records;
 use crate::throttle::Throttle;
 use godwit_api::{ReferenceSide, Verification, VerificationMode};
 
@@ -34,7 +34,7 @@ pub enum Reference {
 }
 
 /// A difference may be a change on its way: it is looked at again, `attempts` times, `delay` apart; less often where it is
-/// known that nothing is on its way ([`Hooks::record`]).
+/// known that nothing is on its way ([`Hooks::records`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recheck {
     pub attempts: u32,
@@ -134,8 +134,8 @@ pub struct Hooks {
     pub differences: Option<mpsc::Sender<RowDifference>>,
     /// What an earlier run reported, to go on from.
     pub resume: Option<VerifyProgress>,
-    /// The task's record: from the lanes' positions it is known when nothing is on its way any more.
-    pub record: Option<Record>,
+    /// The task's records: from the lanes' positions it is known when nothing is on its way any more.
+    pub records: Option<Arc<dyn Records>>,
     /// Instead of the options' rates: one that the caller can change.
     pub throttle: Option<Arc<Throttle>>,
 }

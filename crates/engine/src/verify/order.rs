@@ -6,8 +6,8 @@
 
 use mysql_async::Conn;
 
-use crate::copy::range::{KeyBound, range_places};
 use crate::plan::TablePlan;
+use crate::rows::{KeyBound, range_places};
 use crate::sql;
 use crate::sql::{Hex, Queries, Sql};
 use crate::value::literal::push_compare_literal;

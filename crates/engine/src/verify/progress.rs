@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::copy::range::KeyBound;
+use crate::rows::KeyBound;
 use godwit_api::verification::{Difference, TableVerification};
 use godwit_model::row::Row;
 

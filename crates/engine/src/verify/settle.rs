@@ -17,7 +17,7 @@ use super::repair::Repairer;
 use super::run::{TableRun, Ticket};
 use super::session::{Patience, Session, Sessions};
 use super::{Context, text};
-use crate::copy::range::{CONDITION_BYTES, RowReader, Side, batches, keys_condition};
+use crate::rows::{CONDITION_BYTES, RowReader, Side, batches, keys_condition};
 use crate::sql::Sql;
 use godwit_model::error::{Class, Result};
 use godwit_model::row::Row;

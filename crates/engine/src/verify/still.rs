@@ -3,12 +3,14 @@
 //! The lanes' positions at the destination say what a task has applied. They reach all that the source has committed, both sides
 //! are read, and the source has committed nothing more meanwhile: then the rows that were read are those of one moment.
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use super::options::Recheck;
 use super::session::Session;
-use crate::checkpoint::Record;
 use crate::connection::server_info;
+use crate::destination::Records;
 use crate::sql::Queries;
 use godwit_model::error::Result;
 use godwit_model::position::GtidPosition;
@@ -22,7 +24,7 @@ const SHORT: Duration = Duration::from_secs(1);
 pub(super) struct Still {
     pub source: Session,
     /// None: nobody says what was applied.
-    pub record: Option<Record>,
+    pub records: Option<Arc<dyn Records>>,
     pub info: Option<ServerInfo>,
 }
 
@@ -30,7 +32,7 @@ impl Still {
     /// Pauses before rows that differ are read again.
     pub(super) fn pauses(&self, recheck: Recheck) -> Vec<Duration> {
         let mut pauses = vec![recheck.delay; recheck.attempts as usize];
-        if self.record.is_some() && recheck.attempts > 0 {
+        if self.records.is_some() && recheck.attempts > 0 {
             pauses.insert(0, SHORT.min(recheck.delay));
         }
         pauses
@@ -54,7 +56,7 @@ impl Still {
     }
 
     async fn ask(&mut self) -> Result<Option<GtidPosition>> {
-        let Some(record) = &self.record else { return Ok(None) };
+        let Some(records) = &self.records else { return Ok(None) };
         let conn = self.source.get().await?;
         let info = match &self.info {
             Some(info) => info,
@@ -69,7 +71,7 @@ impl Still {
             text if info.is_mariadb() => GtidPosition::MariaDb(text.parse()?),
             text => GtidPosition::MySql(text.parse()?),
         };
-        let applied = record.applied().await?;
+        let applied = records.applied().await?;
         let all = !applied.is_empty() && applied.iter().all(|lane| committed.is_subset_of(&lane.gtid));
         Ok(all.then_some(committed))
     }

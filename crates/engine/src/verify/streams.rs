@@ -7,7 +7,7 @@ use super::join::{Join, Seen};
 use super::run::{TableRun, Ticket};
 use super::session::Sessions;
 use super::settle::Candidate;
-use crate::copy::range::{RowReader, Side, range_condition};
+use crate::rows::{RowReader, Side, range_condition};
 use godwit_model::error::{Error, Result};
 use godwit_model::row::Row;
 

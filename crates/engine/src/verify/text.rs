@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::options::ColumnDifference;
-use crate::copy::range::Side;
 use crate::plan::{ColumnPlan, TablePlan};
+use crate::rows::Side;
 use godwit_model::definition::{Column, Kind};
 use godwit_model::row::{CellRef, Row};
 

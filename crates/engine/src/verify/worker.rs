@@ -12,7 +12,7 @@ use super::run::Ticket;
 use super::session::{Patience, Session, Sessions};
 use super::settle::{Candidate, counts_under};
 use super::streams::compare_keyed;
-use crate::copy::range::{Side, count_statement};
+use crate::rows::{Side, count_statement};
 use crate::sql::{Queries, Sql};
 use godwit_model::error::{Class, Error, Result};
 

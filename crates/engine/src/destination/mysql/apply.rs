@@ -4,25 +4,27 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use mysql_async::Conn;
 
-use super::cascade::{Carrier, Step};
+use super::cascade::{Carrier, Part};
 use super::long;
+use super::records::{Fence, fenced_error};
 use super::statement::{
     ANOTHER_KEY, Limits, OnDuplicate, Statement, Warnings, collision, deletes, describe_key, has_text_key, inserts, is_other_row,
     refuse_warnings, remove_one, replace_one, row_number, run,
 };
 use super::zones::{self, Zones};
-use crate::checkpoint::{Fence, fenced_error};
+use crate::change::cascade::{Applied, Cascades};
+use crate::change::{ChangeKind, NetChanges};
 use crate::connection::{Connector, Role};
+use crate::destination::{LaneWriter, Mark, Step};
 use crate::plan::{Plan, TablePlan};
-use crate::replicate::cascade::{Applied, Cascades};
-use crate::replicate::change::{ChangeKind, NetChanges};
+
 use crate::sql::{Queries, Sql};
 use crate::stall::Watch;
 use godwit_model::definition::Kind;
 use godwit_model::error::{Class, Error, Result};
-use godwit_model::position::Position;
 use godwit_model::row::Row;
 
 /// Ends the packet, and with it the transaction, when the statement before it gave a warning: error 1690 (a DOUBLE out of
@@ -40,6 +42,7 @@ pub(crate) struct Applier {
     conn: Conn,
     fence: Fence,
     limits: Limits,
+    plan: Arc<Plan>,
     cascades: Arc<Cascades>,
     /// Parts of a large transaction stand uncommitted in the session.
     open: bool,
@@ -49,14 +52,20 @@ pub(crate) struct Applier {
 
 impl Applier {
     /// Connects.
-    pub(crate) async fn connect(connector: &Connector, fence: Fence, limits: Limits, cascades: Arc<Cascades>) -> Result<Self> {
+    pub(super) async fn connect(
+        connector: &Connector,
+        fence: Fence,
+        limits: Limits,
+        plan: Arc<Plan>,
+        cascades: Arc<Cascades>,
+    ) -> Result<Self> {
         let conn = connector.connect(Role::Write).await?;
         let watch = Arc::new(Watch::new(connector, &conn));
-        Ok(Self { conn, fence, limits, cascades, open: false, zones: Zones::default(), watch })
+        Ok(Self { conn, fence, limits, plan, cascades, open: false, zones: Zones::default(), watch })
     }
 
     /// The statements of a table's net changes: deletes first, then rows, then the changes of tables without a key.
-    pub(crate) fn statements(&self, table: &TablePlan, changes: NetChanges) -> Vec<Statement> {
+    fn statements(&self, table: &TablePlan, changes: NetChanges) -> Vec<Statement> {
         let mut changes = changes;
         let in_order = std::mem::take(&mut changes.in_order);
         let (mut gone, rows) = changes.split(table);
@@ -103,35 +112,51 @@ impl Applier {
     }
 
     /// What the rows of a table's net changes must have of what depends on a time zone; None where nothing does.
-    pub(crate) fn zoned(&self, table: &TablePlan, changes: &NetChanges) -> Option<Step> {
+    fn zoned(&self, table: &TablePlan, changes: &NetChanges) -> Option<Part> {
         if table.zoned.is_empty() || self.limits.adopts_rows {
             return None;
         }
         let wanted = zones::wanted(table, changes.rows());
-        (!wanted.is_empty()).then_some(Step::Zoned(table.id, wanted))
+        (!wanted.is_empty()).then_some(Part::Zoned(table.id, wanted))
     }
 
-    /// Runs the steps and says which cascades were carried out; `mark` commits them with the position, None leaves the transaction open for the next part.
-    ///
-    /// # Errors
-    /// What the destination says, with table and key; the transaction is not committed then, or its fate is unknown
-    /// because the connection was lost.
-    pub(crate) async fn apply(
-        &mut self,
-        plan: &Plan,
-        steps: &[Step],
-        mark: Option<(&Position, Option<&Position>)>,
-    ) -> Result<Vec<Arc<Applied>>> {
+    /// The window as statements: those of all tables of a step together, then what is to be looked at of their rows.
+    fn parts(&self, window: Vec<Step>) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for step in window {
+            match step {
+                Step::Changes(tables) => {
+                    let (mut statements, mut zoned) = (Vec::new(), Vec::new());
+                    for (id, changes) in tables {
+                        let Some(table) = self.plan.tables.get(id as usize) else { continue };
+                        zoned.extend(self.zoned(table, &changes));
+                        statements.extend(self.statements(table, changes));
+                    }
+                    if !statements.is_empty() {
+                        parts.push(Part::Statements(statements));
+                    }
+                    parts.extend(zoned);
+                }
+                Step::Cascades(cascades) => parts.push(Part::Cascades(cascades)),
+            }
+        }
+        parts
+    }
+
+    /// Runs the parts and says which cascades were carried out; `mark` commits them with the position, None leaves the transaction open for
+    /// what comes next.
+    async fn commit(&mut self, parts: &[Part], mark: Option<Mark<'_>>) -> Result<Vec<Arc<Applied>>> {
+        let plan = Arc::clone(&self.plan);
         let whole = !self.open;
         let mut tries = 0;
         loop {
             let mut done = Vec::new();
             let watch = Arc::clone(&self.watch);
-            let result = watch.over(self.try_apply(plan, steps, mark, &mut done)).await;
+            let result = watch.over(self.try_commit(&plan, parts, mark, &mut done)).await;
             match result {
                 Err(error) if whole && error.is_lock_conflict() && tries < LOCK_TRIES => {
                     tries += 1;
-                    self.rollback().await?;
+                    self.take_back().await?;
                 }
                 Ok(()) => return Ok(done),
                 // A definite one names table and key.
@@ -143,11 +168,11 @@ impl Applier {
         }
     }
 
-    async fn try_apply(
+    async fn try_commit(
         &mut self,
         plan: &Plan,
-        steps: &[Step],
-        mark: Option<(&Position, Option<&Position>)>,
+        parts: &[Part],
+        mark: Option<Mark<'_>>,
         done: &mut Vec<Arc<Applied>>,
     ) -> Result<()> {
         let mut packet = Sql::default();
@@ -159,18 +184,18 @@ impl Applier {
             packet.add(&self.fence.statement(mark)?);
         }
         self.open = true;
-        for step in steps {
-            let statements = match step {
-                Step::Statements(statements) => statements,
-                Step::Cascades(changes) => {
-                    self.send(plan, &mut packet, steps).await?;
+        for part in parts {
+            let statements = match part {
+                Part::Statements(statements) => statements,
+                Part::Cascades(changes) => {
+                    self.send(plan, &mut packet, parts).await?;
                     let cascades = Arc::clone(&self.cascades);
                     let mut carrier = Carrier { plan, cascades: &cascades, limits: self.limits, done };
                     carrier.run(&mut self.conn, changes).await?;
                     continue;
                 }
-                Step::Zoned(id, wanted) => {
-                    self.send(plan, &mut packet, steps).await?;
+                Part::Zoned(id, wanted) => {
+                    self.send(plan, &mut packet, parts).await?;
                     let Some(table) = plan.tables.get(*id as usize) else { continue };
                     self.zones.settle(&mut self.conn, table, wanted, self.limits.leaves_computed).await?;
                     continue;
@@ -179,7 +204,7 @@ impl Applier {
             let joined = self.limits.joined_bytes();
             for statement in statements {
                 if !statement.is_plain() || packet.len() + statement.sql.len() + AROUND_BYTES > joined {
-                    self.send(plan, &mut packet, steps).await?;
+                    self.send(plan, &mut packet, parts).await?;
                 }
                 if !statement.is_plain() {
                     self.run_alone(plan, statement).await?;
@@ -189,7 +214,7 @@ impl Applier {
                     self.limits.check(&plan.tables[statement.table as usize], statement)?;
                     // Not copied into a packet with others: it may hold a row of any size.
                     if let Err(error) = self.conn.query_drop(&statement.sql).await {
-                        return Err(self.explain(plan, error, steps).await);
+                        return Err(self.explain(plan, error, parts).await);
                     }
                     let table = &plan.tables[statement.table as usize];
                     refuse_warnings(&mut self.conn, statement).await.map_err(|error| name(table, statement, error))?;
@@ -210,31 +235,25 @@ impl Applier {
             }
             packet.push("COMMIT");
         }
-        self.send(plan, &mut packet, steps).await?;
+        self.send(plan, &mut packet, parts).await?;
         self.open = mark.is_none();
         Ok(())
     }
 
-    /// Takes back what stands uncommitted.
-    pub(crate) async fn rollback(&mut self) -> Result<()> {
+    async fn take_back(&mut self) -> Result<()> {
         self.conn.query_drop("ROLLBACK").await?;
         self.open = false;
         Ok(())
     }
 
-    /// Whether parts of a transaction stand uncommitted.
-    pub(crate) fn is_open(&self) -> bool {
-        self.open
-    }
-
-    async fn send(&mut self, plan: &Plan, packet: &mut Sql, steps: &[Step]) -> Result<()> {
+    async fn send(&mut self, plan: &Plan, packet: &mut Sql, parts: &[Part]) -> Result<()> {
         if packet.is_empty() {
             return Ok(());
         }
         let sql = std::mem::take(packet);
         match self.conn.query_drop(sql).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.explain(plan, error, steps).await),
+            Err(error) => Err(self.explain(plan, error, parts).await),
         }
     }
 
@@ -256,7 +275,7 @@ impl Applier {
     }
 
     /// Finds the statement that failed, so that the error can name table and key. Everything is rolled back.
-    async fn explain(&mut self, plan: &Plan, error: crate::sql::Failure, steps: &[Step]) -> Error {
+    async fn explain(&mut self, plan: &Plan, error: crate::sql::Failure, parts: &[Part]) -> Error {
         let original = fenced_error(error);
         if original.class() != Class::Definite || self.conn.query_drop("ROLLBACK").await.is_err() {
             return original;
@@ -264,7 +283,7 @@ impl Applier {
         self.open = false;
         let mut found = None;
         if self.conn.query_drop("START TRANSACTION").await.is_ok() {
-            found = self.first_refusal(plan, steps).await;
+            found = self.first_refusal(plan, parts).await;
             let _ = self.conn.query_drop("ROLLBACK").await;
         }
         found.unwrap_or(original)
@@ -272,11 +291,11 @@ impl Applier {
 
     /// Runs the steps one statement at a time up to the one that fails. Cascades too: what they take away may hold unique values
     /// of the rows behind them.
-    async fn first_refusal(&mut self, plan: &Plan, steps: &[Step]) -> Option<Error> {
-        for step in steps {
-            let statements = match step {
-                Step::Statements(statements) => statements,
-                Step::Cascades(changes) => {
+    async fn first_refusal(&mut self, plan: &Plan, parts: &[Part]) -> Option<Error> {
+        for part in parts {
+            let statements = match part {
+                Part::Statements(statements) => statements,
+                Part::Cascades(changes) => {
                     let cascades = Arc::clone(&self.cascades);
                     let mut carrier = Carrier { plan, cascades: &cascades, limits: self.limits, done: &mut Vec::new() };
                     match carrier.run(&mut self.conn, changes).await {
@@ -284,7 +303,7 @@ impl Applier {
                         Err(error) => return Some(error),
                     }
                 }
-                Step::Zoned(..) => continue,
+                Part::Zoned(..) => continue,
             };
             let can_run =
                 |statement: &&Statement| statement.lenient.is_empty() && statement.long.is_empty() && statement.refused.is_none();
@@ -301,6 +320,21 @@ impl Applier {
             }
         }
         None
+    }
+}
+
+impl LaneWriter for Applier {
+    fn apply<'a>(&'a mut self, window: Vec<Step>, mark: Option<Mark<'a>>) -> BoxFuture<'a, Result<Vec<Arc<Applied>>>> {
+        let parts = self.parts(window);
+        Box::pin(async move { self.commit(&parts, mark).await })
+    }
+
+    fn rollback(&mut self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move { self.take_back().await.map(|()| true) })
+    }
+
+    fn is_open(&self) -> bool {
+        self.open
     }
 }
 

@@ -1,4 +1,4 @@
-//! Carries out at the destination what foreign keys did at the source (`replicate::cascade`).
+//! Carries out at the destination what foreign keys did at the source (`change::cascade`).
 //!
 //! By the values of the children's columns, so it does not matter whether the destination has the foreign key; the
 //! session's foreign key checks are off, so nothing is done twice. Runs inside the lane's transaction.
@@ -9,9 +9,9 @@ use std::sync::Arc;
 use mysql_async::Conn;
 
 use super::statement::{Limits, Warnings, refuse_warnings_of};
-use crate::copy::range::{CONDITION_BYTES, RowReader, SelectOptions, Side, batches, select_statement};
+use crate::change::cascade::{Applied, Cascade, Cascades, DEEPEST, Effect, Link, Rule};
 use crate::plan::{Plan, TablePlan};
-use crate::replicate::cascade::{Applied, Cascade, Cascades, DEEPEST, Effect, Link, Rule};
+use crate::rows::{CONDITION_BYTES, RowReader, SelectOptions, Side, batches, select_statement};
 use crate::sql;
 use crate::sql::{Name, Queries, Sql};
 use crate::value::literal::{push_compare_literal, push_insert_literal};
@@ -19,9 +19,9 @@ use godwit_model::definition::Kind;
 use godwit_model::error::{Error, Result};
 use godwit_model::row::{Row, RowBuilder};
 
-/// What a lane's window consists of.
+/// A part of a lane's transaction.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(super) enum Part {
     Statements(Vec<super::Statement>),
     /// In the order of the log, with the parent's table.
     Cascades(Vec<(u32, Box<Cascade>)>),
@@ -30,7 +30,7 @@ pub(crate) enum Step {
 }
 
 /// Carries cascades out.
-pub(crate) struct Carrier<'a> {
+pub(super) struct Carrier<'a> {
     pub plan: &'a Plan,
     pub cascades: &'a Cascades,
     pub limits: Limits,
@@ -51,7 +51,7 @@ impl<'a> Carrier<'a> {
     ///
     /// # Errors
     /// What the destination says; definite where a foreign key cannot be followed.
-    pub(crate) async fn run(&mut self, conn: &mut Conn, changes: &[(u32, Box<Cascade>)]) -> Result<()> {
+    pub(super) async fn run(&mut self, conn: &mut Conn, changes: &[(u32, Box<Cascade>)]) -> Result<()> {
         let mut rest = changes;
         while let Some((parent, first)) = rest.first() {
             let alike = |(table, other): &&(u32, Box<Cascade>)| {

@@ -14,15 +14,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use mysql_async::{Conn, Row as SqlRow};
 
 use super::apply::LOCK_TRIES;
+use super::records::{Fence, Record, fenced_error};
 use super::statement::{
     Limits, OnDuplicate, Statement, collision, deletes, describe_key, has_text_key, inserts, row_number, run, subject,
 };
 use super::zones::{self, Zones};
-use crate::checkpoint::{Fence, fenced_error};
+use crate::checkpoint::Claim;
 use crate::connection::{Connector, Role};
+use crate::destination::{ChunkSink, Done, Existing};
 use crate::plan::TablePlan;
 use crate::sql;
 use crate::sql::{Name, Queries, Sql};
@@ -35,9 +38,11 @@ use godwit_model::text::Text;
 /// Size of the pieces in which LOAD DATA is sent.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// A copy writer's connection to the destination.
-pub(crate) struct ChunkWriter {
+/// A copy worker's connection to the destination.
+pub(super) struct ChunkWriter {
+    connector: Connector,
     conn: Conn,
+    record: Record,
     fence: Fence,
     limits: Limits,
     load_data: bool,
@@ -47,39 +52,44 @@ pub(crate) struct ChunkWriter {
 
 impl ChunkWriter {
     /// Connects; `load_data` says whether the server allows LOAD DATA LOCAL.
-    pub(crate) async fn connect(connector: &Connector, fence: Fence, limits: Limits, load_data: bool) -> Result<Self> {
+    pub(super) async fn connect(
+        connector: &Connector,
+        record: Record,
+        claim: Claim,
+        worker: u32,
+        limits: Limits,
+        load_data: bool,
+    ) -> Result<Self> {
         let conn = connector.connect(Role::Write).await?;
         let watch = Arc::new(Watch::new(connector, &conn));
-        Ok(Self { conn, fence, limits, load_data, zones: Zones::default(), watch })
+        let fence = record.worker(claim, worker);
+        Ok(Self { connector: connector.clone(), conn, record, fence, limits, load_data, zones: Zones::default(), watch })
     }
 
-    /// Writes the rows and runs `record` (the statement that remembers them) in one fenced transaction.
-    ///
-    /// # Errors
-    /// A value that the destination does not take names table, column and key. Nothing is written then.
-    pub(crate) async fn write(
+    /// Writes the rows and runs `tail` in one fenced transaction.
+    async fn transact(
         &mut self,
         table: &Arc<TablePlan>,
         rows: &Arc<Vec<Row>>,
         on_duplicate: OnDuplicate,
-        record: Option<&Sql>,
+        tail: Option<&Sql>,
     ) -> Result<()> {
         let mut tries = 0;
         loop {
             let watch = Arc::clone(&self.watch);
-            match watch.over(self.try_write(table, rows, on_duplicate, record)).await {
+            match watch.over(self.try_transact(table, rows, on_duplicate, tail)).await {
                 Err(error) if error.is_lock_conflict() && tries < LOCK_TRIES => tries += 1,
                 other => return other,
             }
         }
     }
 
-    async fn try_write(
+    async fn try_transact(
         &mut self,
         table: &Arc<TablePlan>,
         rows: &Arc<Vec<Row>>,
         on_duplicate: OnDuplicate,
-        record: Option<&Sql>,
+        tail: Option<&Sql>,
     ) -> Result<()> {
         let mode = if table.has_key() { on_duplicate } else { OnDuplicate::Fail };
         let mut written = self.write_open(table, rows, mode, false).await;
@@ -105,7 +115,7 @@ impl ChunkWriter {
             let _ = self.conn.query_drop("ROLLBACK").await;
             return Err(error);
         }
-        let mut tail = record.cloned().unwrap_or_default();
+        let mut tail = tail.cloned().unwrap_or_default();
         if !tail.is_empty() {
             tail.push(";");
         }
@@ -249,6 +259,47 @@ impl ChunkWriter {
         let why = collision(table, said.whole());
         let error = Error::definite(said.map(|text| format!("the destination does not take the value as it is: {text}")));
         Err(error.context_of(&named(table, row.as_ref())).explained(why))
+    }
+}
+
+impl ChunkSink for ChunkWriter {
+    fn write<'a>(
+        &'a mut self,
+        table: &'a Arc<TablePlan>,
+        rows: &'a Arc<Vec<Row>>,
+        existing: Existing,
+        done: Option<Done<'a>>,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let mode = match existing {
+                Existing::Replaced => OnDuplicate::Replace,
+                Existing::Kept => OnDuplicate::Keep,
+                Existing::Refused => OnDuplicate::Fail,
+            };
+            let tail = done.map(|done| self.record.done(&table.definition, done)).transpose()?;
+            self.transact(table, rows, mode, tail.as_ref()).await
+        })
+    }
+
+    fn is_empty<'a>(&'a mut self, table: &'a TablePlan) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let mut conn = self.connector.connect(Role::Read).await?;
+            let found: Option<u8> = conn.query_first(sql!("SELECT 1 FROM {} LIMIT 1", table.destination)).await?;
+            let _ = conn.disconnect().await;
+            Ok(found.is_none())
+        })
+    }
+
+    fn empty<'a>(&'a mut self, table: &'a Arc<TablePlan>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            // Some at a time: a transaction that deletes a large table is rolled back for as long.
+            let delete = sql!("DELETE FROM {} LIMIT 100000", table.destination);
+            let no_rows = Arc::new(Vec::new());
+            while !self.is_empty(table).await? {
+                self.transact(table, &no_rows, OnDuplicate::Fail, Some(&delete)).await?;
+            }
+            Ok(())
+        })
     }
 }
 

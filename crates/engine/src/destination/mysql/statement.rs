@@ -6,8 +6,8 @@ use mysql_async::Conn;
 
 use super::long::{self, Image, LongRow, long_places};
 use crate::connection::{LENIENT_SQL_MODE, STRICT_SQL_MODE};
-use crate::copy::range::{Side, batches, keys_condition};
 use crate::plan::{ColumnPlan, TablePlan};
+use crate::rows::{Side, batches, keys_condition};
 use crate::sql;
 use crate::sql::{Failure, Name, Queries, Sql};
 use crate::value::json_sql;

@@ -11,8 +11,8 @@ use mysql_async::Conn;
 
 use super::statement::describe_key;
 use crate::connection::is_access_denied;
-use crate::copy::range::{CONDITION_BYTES, RowReader, Side, batches, keys_condition};
 use crate::plan::TablePlan;
+use crate::rows::{CONDITION_BYTES, RowReader, Side, batches, keys_condition};
 use crate::sql;
 use crate::sql::{Failure, Name, Queries, Quoted, Sql};
 use crate::value::read::select_expression;

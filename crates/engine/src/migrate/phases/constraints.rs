@@ -20,5 +20,5 @@ pub(super) async fn run(run: &Run<'_>) -> Result<()> {
         while_changes_wait(run.context.dispatcher.as_deref(), relations, creator.foreign_keys(table)).await?;
     }
     creator.views().await?;
-    run.attempt.record.set_stage(&run.claim, Stage::Following).await
+    run.attempt.records.set_stage(run.claim, Stage::Following).await
 }

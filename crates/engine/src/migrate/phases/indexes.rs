@@ -18,7 +18,7 @@ pub(super) fn may_enter(run: &Run<'_>) -> bool {
 /// Tables from snapshots, tables whose indexes an earlier run did not get to, and all tables of a task that copies no rows.
 pub(super) async fn run(run: &Run<'_>) -> Result<()> {
     let (attempt, plan) = (run.attempt, &run.attempt.plan);
-    let current = attempt.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
+    let current = attempt.records.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
     let lacks = |stage| match stage {
         TableStage::Copied => true,
         TableStage::Created => plan.schema && !plan.full,
@@ -58,7 +58,7 @@ pub(super) async fn finish_table(creator: Creator, dispatcher: Option<Arc<Dispat
         }
     };
     made?;
-    creator.record.set_table_stage(&creator.claim, &table.definition, TableStage::Done).await?;
+    creator.records.set_table_stage(creator.claim, &table.definition, TableStage::Done).await?;
     creator.progress.table_state(table.id, TableState::Done);
     Ok(())
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::Run;
 use crate::checkpoint::{LANES, Saved, TableStage};
 use crate::connection::Role;
-use crate::destination::mysql::apply::Applier;
 use crate::group::Group;
 use crate::heartbeat::{self, Beats, HeartbeatTable, Listener};
 use crate::migrate::attempt::Attempt;
@@ -31,7 +30,7 @@ pub(super) fn may_enter(run: &Run<'_>) -> bool {
 /// Begins to follow the log from what the record says now, in tasks of `workers`.
 pub(super) async fn join(run: &Run<'_>, workers: &mut Group) -> Result<Arc<Dispatcher>> {
     let attempt = run.attempt;
-    let saved = attempt.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
+    let saved = attempt.records.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
     if saved.lanes.len() != LANES as usize {
         return Err(Error::definite(
             "the task's record has no position to follow the log from; it was started without Incremental",
@@ -71,10 +70,9 @@ pub(super) async fn join(run: &Run<'_>, workers: &mut Group) -> Result<Arc<Dispa
     hold_back(attempt, &saved, &dispatcher);
     for (number, recorded) in (0u32..).zip(positions) {
         let cascades = Arc::clone(&attempt.cascades);
-        let applier =
-            Applier::connect(&attempt.destination, run.claim.lane(number), run.context.limits, Arc::clone(&cascades)).await?;
-        let (plan, dispatcher) = (Arc::clone(&attempt.plan), Arc::clone(&dispatcher));
-        let lane = Lane::new(number, plan, cascades, dispatcher, applier, attempt.progress.clone(), recorded);
+        let writer = run.context.destination.lane(run.claim, number).await?;
+        let dispatcher = Arc::clone(&dispatcher);
+        let lane = Lane::new(number, cascades, dispatcher, writer, attempt.progress.clone(), recorded);
         workers.spawn(lane.run(workers.stop()));
     }
     let reader = Reader {
@@ -148,8 +146,8 @@ fn heartbeat(run: &Run<'_>, beats: Beats, dispatcher: &Arc<Dispatcher>) -> heart
         destination: format!("{}/{}", attempt.destination.address(), attempt.task.record_database),
         interval: Duration::from_secs(u64::from(asked.interval_seconds.max(1))),
         beats,
-        record: attempt.record.clone(),
-        claim: run.claim.clone(),
+        records: Arc::clone(&attempt.records),
+        claim: run.claim,
         dispatcher: Arc::clone(dispatcher),
         progress: attempt.progress.clone(),
     }

@@ -34,7 +34,8 @@ use crate::checkpoint::{Claim, Saved, Stage, TableStage};
 use crate::connection::Role;
 use crate::copy::CopyContext;
 use crate::create::Creator;
-use crate::destination::mysql::OnDuplicate;
+use crate::destination::mysql::MySql;
+use crate::destination::{Destination, Existing};
 use crate::entry::Outcome;
 use crate::group::Group;
 use crate::plan::TablePlan;
@@ -97,7 +98,7 @@ pub(super) async fn work(attempt: &Attempt<'_>, cancel: &CancellationToken) -> R
         attempt.progress.set_position((!gtid.is_empty()).then_some(gtid), position.file.clone(), position.offset);
     }
     if outcome == Outcome::Completed {
-        attempt.record.set_stage(&run.claim, Stage::Completed).await?;
+        attempt.records.set_stage(run.claim, Stage::Completed).await?;
         attempt.progress.set_phase(Phase::Completed);
     }
     Ok(outcome)
@@ -126,17 +127,25 @@ async fn beside_the_log(run: &Run<'_>) -> Result<Outcome> {
 impl<'a> Run<'a> {
     async fn claim(attempt: &'a Attempt<'a>, cancel: &CancellationToken) -> Result<Self> {
         let (task, plan) = (attempt.task, &attempt.plan);
-        let claim = attempt.record.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
-        // After the claim: nothing that an earlier engine still had under way can change what is read here.
-        let saved = attempt.record.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
+        let record = task.record(&attempt.destination);
+        let destination =
+            MySql::open(&attempt.destination, &attempt.destination_info, record, task.spec(), plan, &attempt.cascades).await?;
+        let capabilities = destination.capabilities();
+        if let Some(why) = capabilities.refuses(plan, &attempt.cascades) {
+            return Err(Error::definite(why));
+        }
+        let claim = attempt.records.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
+        // After the claim, and after whatever an earlier engine still had under way: it cannot change what is read here.
+        tokio::time::sleep(capabilities.zombie).await;
+        let saved = attempt.records.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
         let creator = Creator::new(
             task.spec(),
             plan,
             &attempt.source_info,
             &attempt.destination_info,
             &attempt.destination,
-            &attempt.record,
-            &claim,
+            &attempt.records,
+            claim,
             attempt.progress,
         )?;
         let mut conn = attempt.source.connect(Role::Metadata).await?;
@@ -144,7 +153,6 @@ impl<'a> Run<'a> {
             if plan.incremental { visibility::detect(&mut conn, &attempt.source_info).await? } else { Visibility::LockingReads };
         let clock_offset = clock_offset(&mut conn).await?;
         let _ = conn.disconnect().await;
-        let (limits, load_data) = attempt.destination_limits().await?;
         let context = CopyContext {
             plan: Arc::clone(plan),
             cascades: Arc::clone(&attempt.cascades),
@@ -152,15 +160,13 @@ impl<'a> Run<'a> {
             source_info: attempt.source_info.clone(),
             source_identity: attempt.source_identity.as_str().into(),
             visibility,
-            destination: attempt.destination.clone(),
-            limits,
-            load_data,
-            on_duplicate: match task.spec().conflict_policy {
-                ConflictPolicy::PrecheckAndReportErrors => OnDuplicate::Replace,
-                ConflictPolicy::IgnoreErrorsAndProceed => OnDuplicate::Keep,
+            destination: Arc::new(destination),
+            existing: match task.spec().conflict_policy {
+                ConflictPolicy::PrecheckAndReportErrors => Existing::Replaced,
+                ConflictPolicy::IgnoreErrorsAndProceed => Existing::Kept,
             },
-            record: attempt.record.clone(),
-            claim: claim.clone(),
+            records: Arc::clone(&attempt.records),
+            claim,
             progress: attempt.progress.clone(),
             dispatcher: None,
             follows: plan.incremental,

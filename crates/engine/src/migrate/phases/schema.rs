@@ -19,7 +19,7 @@ pub(super) fn may_enter(run: &Run<'_>) -> bool {
 pub(super) async fn run(run: &mut Run<'_>) -> Result<()> {
     run.attempt.progress.set_phase(Phase::MigratingSchema);
     run.creator.databases_and_tables(&mut run.stages).await?;
-    run.attempt.record.set_stage(&run.claim, Stage::SchemaMade).await
+    run.attempt.records.set_stage(run.claim, Stage::SchemaMade).await
 }
 
 /// Tables that the task did not make are looked at again: someone may have altered them since the precheck.

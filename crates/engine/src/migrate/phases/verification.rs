@@ -1,5 +1,7 @@
 //! Both sides compared, where it was asked for.
 
+use std::sync::Arc;
+
 use super::Run;
 use crate::checkpoint::Stage;
 use crate::verify::{self, Hooks, Mode, VerifyOptions};
@@ -15,7 +17,7 @@ pub(super) fn may_enter(run: &Run<'_>) -> bool {
 /// Compares; what differs stands in status, and ends nothing.
 pub(super) async fn run(run: &Run<'_>) -> Result<()> {
     compare(run).await?;
-    run.attempt.record.set_stage(&run.claim, Stage::Verified).await
+    run.attempt.records.set_stage(run.claim, Stage::Verified).await
 }
 
 /// Compares both sides as the manifest asks, while the log goes on being followed.
@@ -27,7 +29,7 @@ async fn compare(run: &Run<'_>) -> Result<()> {
     if asked.full.is_none() {
         options.mode = Mode::Definitions;
     }
-    let hooks = Hooks { record: Some(attempt.record.clone()), ..Hooks::default() };
+    let hooks = Hooks { records: Some(Arc::clone(&attempt.records)), ..Hooks::default() };
     let report = verify::verify(&attempt.plan, &attempt.source, &attempt.destination, options, run.cancel.clone(), hooks).await?;
     let sum = |count: fn(&TableVerification) -> u64| report.tables.iter().map(count).sum::<u64>();
     let row_values = attempt.task.spec().diagnostics.row_values;

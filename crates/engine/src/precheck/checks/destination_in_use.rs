@@ -1,6 +1,6 @@
 //! Tables at the destination that another task writes.
 
-use crate::ownership::REMEDY;
+use crate::destination::mysql::records::ownership::REMEDY;
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
 

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::change::cascade::{Cascade, Cascades, Rule};
+use crate::change::{Change, ChangeKind, Operation};
 use crate::plan::TablePlan;
-use crate::replicate::cascade::{Cascade, Cascades, Rule};
-use crate::replicate::change::{Change, ChangeKind, Operation};
 use crate::source::binlog::{RowDecoder, RowsEvent, TableMap};
 use godwit_model::error::Result;
 use godwit_model::row::Row;

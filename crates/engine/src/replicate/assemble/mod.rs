@@ -22,10 +22,10 @@ use xa::{Again, Undecided};
 
 pub(crate) use xa::Group;
 
-use super::cascade::Cascades;
-use super::change::{Change, ChangeKind};
 use super::dispatch::End;
 use super::guard::{Doubt, Guard, Logged, Passage};
+use crate::change::cascade::Cascades;
+use crate::change::{Change, ChangeKind};
 use crate::heartbeat::Listener;
 use crate::plan::Plan;
 use crate::schema::lexer::LexMode;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::tables::Tables;
 use super::{Assembler, Outcome};
-use crate::replicate::change::Change;
+use crate::change::Change;
 use crate::replicate::dispatch::Began;
 use crate::sizing::LogBudget;
 use crate::source::binlog::TransactionStart;

@@ -3,9 +3,9 @@
 use mysql_async::{Row as SqlRow, Value, params};
 
 use super::Record;
-use super::fence::Claim;
-use super::saved::{SavedChunk, column, to_json};
-use super::stage::TableStage;
+use super::read::{column, to_json};
+use crate::checkpoint::{Claim, SavedChunk, TableStage};
+use crate::destination::Done;
 use crate::sql;
 use crate::sql::{Queries, Sql};
 use godwit_model::definition::TableDefinition;
@@ -15,7 +15,7 @@ use godwit_model::row::Row;
 
 impl Record {
     /// Records what has become of a table.
-    pub async fn set_table_stage(&self, claim: &Claim, definition: &TableDefinition, stage: TableStage) -> Result<()> {
+    pub(super) async fn change_table_stage(&self, claim: Claim, definition: &TableDefinition, stage: TableStage) -> Result<()> {
         let statement =
             sql!("UPDATE {} SET stage=? WHERE task=? AND source_database=? AND source_table=?", self.table("table_state"));
         self.change(claim, statement, self.table_values(vec![stage.number().into()], definition)).await
@@ -27,7 +27,7 @@ impl Record {
     }
 
     /// Records that a table is copied and forgets its chunks.
-    pub async fn finish_copy(&self, claim: &Claim, definition: &TableDefinition, rows: u64, bytes: u64) -> Result<()> {
+    pub(super) async fn change_to_copied(&self, claim: Claim, definition: &TableDefinition, rows: u64, bytes: u64) -> Result<()> {
         let statement = sql!(
             "UPDATE {} SET stage=?, copied_rows=?, copied_bytes=? WHERE task=? AND source_database=? AND source_table=?",
             self.table("table_state")
@@ -38,8 +38,16 @@ impl Record {
         self.change(claim, statement, self.table_values(vec![], definition)).await
     }
 
+    /// The statement that records what is done with the rows of its transaction.
+    pub(in crate::destination::mysql) fn done(&self, definition: &TableDefinition, done: Done<'_>) -> Result<Sql> {
+        match done {
+            Done::Chunk(chunk) => Ok(self.chunk_statement(definition, chunk)),
+            Done::Snapshot { rows, bytes, valid_from } => self.snapshot_done_statement(definition, rows, bytes, valid_from),
+        }
+    }
+
     /// The statement that marks a table copied from a snapshot; runs in the transaction of its last rows.
-    pub fn snapshot_done_statement(
+    fn snapshot_done_statement(
         &self,
         definition: &TableDefinition,
         rows: u64,
@@ -67,7 +75,7 @@ impl Record {
     }
 
     /// The statement that records a copied chunk; runs in the transaction of its rows.
-    pub fn chunk_statement(&self, definition: &TableDefinition, chunk: &SavedChunk) -> Sql {
+    fn chunk_statement(&self, definition: &TableDefinition, chunk: &SavedChunk) -> Sql {
         let mut sql = sql!(
             "INSERT INTO {} (task, source_database, source_table, number, low, high, copied_rows, copied_bytes) VALUES (_utf8mb4",
             self.table("chunk")
@@ -90,7 +98,7 @@ impl Record {
     }
 
     /// The copied chunks of a table, in the order of their numbers.
-    pub async fn chunks(&self, definition: &TableDefinition) -> Result<Vec<SavedChunk>> {
+    pub(super) async fn read_chunks(&self, definition: &TableDefinition) -> Result<Vec<SavedChunk>> {
         let mut conn = self.conn().await?;
         let rows: Vec<SqlRow> = conn
             .exec(

@@ -1,22 +1,18 @@
 //! The tables of the records, and the first entry of a task.
 
-use super::saved::to_json;
-use super::stage::{Stage, TableStage};
-use super::{LANES, LAYOUT, Record};
-use crate::ownership;
+use super::read::to_json;
+use super::{LAYOUT, Record, ownership};
+use crate::checkpoint::{LANES, NewTask, Stage, TableStage};
 use crate::sql;
 use crate::sql::{Name, Queries};
-use godwit_model::definition::TableDefinition;
 use godwit_model::error::{Context, Error, Result};
-use godwit_model::names::TableName;
-use godwit_model::position::Position;
 
 /// A new task is recorded again so often when another one that starts at the same moment is in its way.
 const CREATE_TRIES: u32 = 5;
 
 impl Record {
     /// Makes the record tables where they are missing.
-    pub async fn prepare(&self) -> Result<()> {
+    pub(super) async fn make_tables(&self) -> Result<()> {
         let mut conn = self.conn().await?;
         conn.query_drop(sql!("CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb4", Name(&self.database)))
             .await
@@ -59,38 +55,23 @@ impl Record {
         Ok(())
     }
 
-    /// Records a new task: everything that a resume needs, in one transaction. `start`: what the tables to come hold
-    /// at least, and from where the log has to be read for XA transactions that were prepared before. `destinations`: the
-    /// tables that it writes, by the names under which the destination tells them apart.
+    /// Records a new task in one transaction.
     ///
     /// # Errors
-    /// A definite one when another task writes one of them.
-    pub async fn create(
-        &self,
-        fingerprint: &[(String, String)],
-        source_uuid: &str,
-        start: Option<(&Position, &Position)>,
-        definitions: &[&TableDefinition],
-        destinations: &[TableName],
-    ) -> Result<()> {
+    /// A definite one when another task writes one of its tables.
+    pub(super) async fn enter(&self, task: NewTask<'_>) -> Result<()> {
         for _ in 1..CREATE_TRIES {
-            match self.try_create(fingerprint, source_uuid, start, definitions, destinations).await {
+            match self.try_enter(task).await {
                 // Two tasks that enter their tables at the same moment; nothing of this one was committed.
                 Err(error) if error.is_lock_conflict() => {}
                 result => return result,
             }
         }
-        self.try_create(fingerprint, source_uuid, start, definitions, destinations).await
+        self.try_enter(task).await
     }
 
-    async fn try_create(
-        &self,
-        fingerprint: &[(String, String)],
-        source_uuid: &str,
-        start: Option<(&Position, &Position)>,
-        definitions: &[&TableDefinition],
-        destinations: &[TableName],
-    ) -> Result<()> {
+    async fn try_enter(&self, task: NewTask<'_>) -> Result<()> {
+        let NewTask { fingerprint, source_identity, start, definitions, destinations } = task;
         let mut conn = self.conn().await?;
         conn.query_drop("START TRANSACTION").await?;
         let start_json = start.map(|(position, _)| to_json(position)).transpose()?;
@@ -100,7 +81,7 @@ impl Record {
                 "INSERT INTO {} (task, layout, epoch, stage, fingerprint, source_uuid, start) VALUES (?,?,0,?,?,?,?)",
                 self.table("task")
             ),
-            (&self.task, LAYOUT, Stage::Starting.name(), to_json(&fingerprint)?, source_uuid, &start_json),
+            (&self.task, LAYOUT, Stage::Starting.name(), to_json(&fingerprint)?, source_identity, &start_json),
         )
         .await
         .map_err(|error| recorded_meanwhile(error.into()))?;

@@ -410,5 +410,4 @@ pub(crate) async fn read_boundary(
 }
 
 #[cfg(test)]
-#[path = "range_tests.rs"]
 pub(crate) mod tests;

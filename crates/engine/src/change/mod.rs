@@ -1,8 +1,10 @@
-//! What the log changes, as the lanes take it.
+//! Changes of rows: what the log says, what foreign keys did, and what is left of a window of them.
+
+pub(crate) mod cascade;
 
 use std::collections::HashMap;
 
-use super::cascade::Cascade;
+use self::cascade::Cascade;
 use crate::plan::TablePlan;
 use godwit_model::row::Row;
 

@@ -3,50 +3,32 @@
 use mysql_async::{Params, Value};
 
 use super::Record;
-use super::saved::to_json;
-use super::stage::Stage;
+use super::read::to_json;
+use crate::checkpoint::{Claim, Stage};
+use crate::destination::Mark;
 use crate::sql;
 use crate::sql::{Queries, Sql};
 use godwit_model::error::{Context, Error, Result};
 use godwit_model::names::TableName;
-use godwit_model::position::Position;
 
 /// Ids of copy writers begin here.
 pub(super) const WRITER_BASE: u32 = 1000;
 
-/// Proof of holding a task: the epoch that this engine raised.
+/// One writer's right to write: the epoch that its engine raised, in the row of its own.
 #[derive(Debug, Clone)]
-pub struct Claim {
-    lane_table: TableName,
+pub(crate) struct Fence {
+    rows: TableName,
     task: String,
-    pub epoch: u64,
-}
-
-/// One writer's right to write.
-#[derive(Debug, Clone)]
-pub struct Fence {
-    claim: Claim,
     row: u32,
-}
-
-impl Claim {
-    /// The fence of an apply lane.
-    pub fn lane(&self, lane: u32) -> Fence {
-        Fence { claim: self.clone(), row: lane }
-    }
-
-    /// The fence of a copy writer.
-    pub fn writer(&self, writer: u32) -> Fence {
-        Fence { claim: self.clone(), row: WRITER_BASE + writer }
-    }
+    epoch: u64,
 }
 
 impl Fence {
     /// The first statements inside a data transaction: lock the writer's row, record the position if there is one,
     /// fail with error 1242 (subquery returns more than one row) when the epoch is another engine's.
-    pub fn statement(&self, mark: Option<(&Position, Option<&Position>)>) -> Result<Sql> {
-        let mut sql = sql!("UPDATE {} SET sequence=sequence+1", self.claim.lane_table);
-        if let Some((position, replay_from)) = mark {
+    pub(crate) fn statement(&self, mark: Option<Mark<'_>>) -> Result<Sql> {
+        let mut sql = sql!("UPDATE {} SET sequence=sequence+1", self.rows);
+        if let Some(Mark { position, replay_from }) = mark {
             sql.push(",position=");
             sql.push_string(&to_json(position)?);
             sql.push(",replay_from=");
@@ -56,15 +38,15 @@ impl Fence {
             }
         }
         sql.push(" WHERE task=_utf8mb4");
-        sql.push_string(self.claim.task.as_bytes());
-        sql.add(&sql!(" AND lane={} AND epoch={}", self.row, self.claim.epoch));
+        sql.push_string(self.task.as_bytes());
+        sql.add(&sql!(" AND lane={} AND epoch={}", self.row, self.epoch));
         sql.push(";SELECT IF(ROW_COUNT()=1,0,(SELECT 1 UNION SELECT 2))");
         Ok(sql)
     }
 }
 
 /// Turns the fence's error into the one that says what it means.
-pub fn fenced_error(error: crate::sql::Failure) -> Error {
+pub(crate) fn fenced_error(error: crate::sql::Failure) -> Error {
     match &error {
         crate::sql::Failure::Server(server) if server.code == 1242 => Error::fenced(
             "another engine has taken this task over (its epoch at the destination is newer); this one stops without writing",
@@ -74,8 +56,18 @@ pub fn fenced_error(error: crate::sql::Failure) -> Error {
 }
 
 impl Record {
-    /// Raises the epoch: from here on no other engine can write for this task.
-    pub async fn claim(&self, writers: u32) -> Result<Claim> {
+    /// The fence of an apply lane.
+    pub(in crate::destination::mysql) fn lane(&self, claim: Claim, lane: u32) -> Fence {
+        Fence { rows: self.table("lane"), task: self.task.clone(), row: lane, epoch: claim.epoch }
+    }
+
+    /// The fence of a copy worker.
+    pub(in crate::destination::mysql) fn worker(&self, claim: Claim, worker: u32) -> Fence {
+        self.lane(claim, WRITER_BASE + worker)
+    }
+
+    /// The epoch is raised in the task's row and in those of all its writers, whose locks are waited for.
+    pub(super) async fn raise_epoch(&self, writers: u32) -> Result<Claim> {
         let mut conn = self.conn().await?;
         conn.query_drop("START TRANSACTION").await?;
         let task = self.task.as_str();
@@ -95,11 +87,11 @@ impl Record {
             .context("taking the task over from an engine that still writes")?;
         conn.query_drop("COMMIT").await?;
         self.release(conn);
-        Ok(Claim { lane_table: self.table("lane"), task: self.task.clone(), epoch })
+        Ok(Claim { epoch })
     }
 
     /// Fails when another engine has claimed the task.
-    pub async fn check(&self, claim: &Claim) -> Result<()> {
+    pub(super) async fn look_at_epoch(&self, claim: Claim) -> Result<()> {
         let mut conn = self.conn().await?;
         let epoch: Option<u64> =
             conn.exec_first(sql!("SELECT epoch FROM {} WHERE task=?", self.table("task")), (&self.task,)).await?;
@@ -112,7 +104,7 @@ impl Record {
     }
 
     /// One statement on the record that holds only while the claim does.
-    pub(super) async fn change(&self, claim: &Claim, statement: Sql, values: Vec<Value>) -> Result<()> {
+    pub(super) async fn change(&self, claim: Claim, statement: Sql, values: Vec<Value>) -> Result<()> {
         let mut conn = self.conn().await?;
         conn.query_drop("START TRANSACTION").await?;
         let epoch: Option<u64> = conn
@@ -128,7 +120,7 @@ impl Record {
     }
 
     /// Records how far the task has come.
-    pub async fn set_stage(&self, claim: &Claim, stage: Stage) -> Result<()> {
+    pub(super) async fn change_stage(&self, claim: Claim, stage: Stage) -> Result<()> {
         let statement = sql!("UPDATE {} SET stage=? WHERE task=?", self.table("task"));
         self.change(claim, statement, vec![stage.name().into(), self.task.clone().into()]).await
     }
