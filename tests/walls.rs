@@ -7,8 +7,10 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may know whom of the workspace. What a member knows only in its tests counts as well.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("godwit-testkit", &[]),
+    ("godwit-tablestore", &[]),
+    ("godwit-tablestore-server", &["godwit-tablestore"]),
     ("godwit-model", &[]),
     ("godwit-api", &[]),
     ("godwit-service", &[]),
@@ -18,9 +20,11 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// What belongs to one side of the wall: no other member may use it.
-const OUTSIDE: [(&str, &[&str]); 5] = [
+const OUTSIDE: [(&str, &[&str]); 7] = [
     ("mysql_async", &["godwit", "godwit-engine", "godwit-testkit"]),
     ("mysql_common", &["godwit", "godwit-engine"]),
+    ("prost", &["godwit-tablestore"]),
+    ("hyper-rustls", &["godwit-tablestore"]),
     ("k8s-controller", &["godwit-operator"]),
     ("axum", &["godwit", "godwit-operator", "godwit-service"]),
     ("prometheus-client", &["godwit", "godwit-operator"]),
