@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use godwit::engine::source::binlog::{Decoder, Event, HEADER_LENGTH, RawEvent, RowDecoder};
+use godwit::engine::binlog::{Decoder, Event, HEADER_LENGTH, RawEvent, RowDecoder};
 use godwit::model::definition::{Column, Generated, Kind, TableDefinition};
 
 const ROWS: usize = 50_000;

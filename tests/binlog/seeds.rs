@@ -6,7 +6,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 
-use godwit::engine::source::binlog::RawEvent;
+use godwit::engine::binlog::RawEvent;
 
 const QUERY: u8 = 2;
 const ROTATE: u8 = 4;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use godwit::api::{Flavor, TlsMode};
+use godwit::engine::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
 use godwit::engine::connection::Connector;
-use godwit::engine::source::binlog::{Decoder, Event, RawEvent, RowDecoder, RowsKind, TableMap};
 use godwit::engine::source::stream::{Follow, LogStream};
 use godwit::engine::sql;
 use godwit::engine::sql::Name;
@@ -71,7 +71,7 @@ pub struct Log {
     pub trail: Vec<String>,
     pub changes: Vec<Change>,
     pub maps: Vec<Arc<TableMap>>,
-    pub starts: Vec<godwit::engine::source::binlog::TransactionStart>,
+    pub starts: Vec<godwit::engine::binlog::TransactionStart>,
     pub positions: Vec<(u8, u32, u32)>,
     seeds: Seeds,
 }
@@ -79,7 +79,7 @@ pub struct Log {
 /// A row event, kept to be decoded when the table's definition is known.
 pub struct Change {
     pub kind: RowsKind,
-    pub rows: godwit::engine::source::binlog::RowsEvent<'static>,
+    pub rows: godwit::engine::binlog::RowsEvent<'static>,
     pub payload: bool,
 }
 

@@ -1,6 +1,6 @@
 //! What sessions and settings do to the log: compression, partial JSON, tags, XA, row images, statements.
 
-use godwit::engine::source::binlog::{MapColumn, RowDecoder, RowsKind};
+use godwit::engine::binlog::{MapColumn, RowDecoder, RowsKind};
 use godwit::model::position::{GtidPosition, GtidSet, MariaGtidPosition, Position, TransactionId};
 use mysql_async::prelude::Queryable;
 

@@ -1,6 +1,6 @@
 //! Every type: SELECT and log agree.
 
-use godwit::engine::source::binlog::RowsKind;
+use godwit::engine::binlog::RowsKind;
 use godwit::model::definition::Kind;
 use mysql_async::prelude::Queryable;
 

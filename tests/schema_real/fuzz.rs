@@ -7,14 +7,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use godwit::engine::create::apply::{self, create_views};
 use godwit::engine::schema::adapt::adapt_for;
-use godwit::engine::schema::apply::{self, ViewStatement, create_views};
 use godwit::engine::schema::compare_texts::{same_view, text_differences};
 use godwit::engine::schema::names::NameMap;
 use godwit::engine::schema::read::{self, read_tables};
 use godwit::engine::schema::read_views::read_views;
 use godwit::engine::schema::rewrite::{Engine, TableRewrite, rewrite_create_table};
 use godwit::engine::schema::view::{Definer, rewrite_view};
+use godwit::engine::schema::view_session::ViewStatement;
 use godwit::engine::sql::single::Single;
 use godwit::engine::sql::{Answer, Failure};
 use godwit::model::definition::TableDefinition;

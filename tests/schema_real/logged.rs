@@ -1,8 +1,8 @@
 //! What the servers write into their logs for many statements is understood, every one of it.
 
 use godwit::engine::connection::server_info;
-use godwit::engine::schema::lexer::LexMode;
-use godwit::engine::schema::statement::{DdlKind, Statement, classify};
+use godwit::engine::logged::{DdlKind, Statement, classify};
+use godwit::engine::sql::lexer::LexMode;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 

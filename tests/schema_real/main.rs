@@ -7,11 +7,11 @@
 mod fuzz;
 mod logged;
 
+use godwit::engine::create::apply::{self, Made, create_database, create_object, create_views, run_deferred};
 use godwit::engine::plan::DatabasePlan;
+use godwit::engine::plan::statements::says_conversions;
+use godwit::engine::schema::ObjectFailure;
 use godwit::engine::schema::adapt::adapt_for;
-use godwit::engine::schema::apply::{
-    self, Made, ObjectFailure, ViewStatement, create_database, create_object, create_views, run_deferred, says_conversions,
-};
 use godwit::engine::schema::compare::differences;
 use godwit::engine::schema::compare_texts::text_differences;
 use godwit::engine::schema::names::NameMap;
@@ -19,6 +19,7 @@ use godwit::engine::schema::read::{self, ObjectKind, list_databases, list_tables
 use godwit::engine::schema::read_views::{ViewDefinition, read_views};
 use godwit::engine::schema::rewrite::{DeferredKind, Engine, TableRewrite, rewrite_create_table};
 use godwit::engine::schema::view::{Definer, order_views, rewrite_view};
+use godwit::engine::schema::view_session::ViewStatement;
 use godwit::model::definition::TableDefinition;
 use godwit::model::names::TableName;
 use godwit::model::server::{Flavor, ServerInfo};

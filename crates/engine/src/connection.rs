@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 
-use crate::source::binlog::LARGEST_EVENT;
-use crate::source::dump::{Dump, Plain, PublicKey, gate};
+use crate::binlog::LARGEST_EVENT;
+use crate::dump::{Dump, Plain, PublicKey, gate};
 use crate::sql;
 use crate::sql::no_answer;
 use crate::sql::{Failure, Queries, Sql};
@@ -402,7 +402,7 @@ fn flavor_settings(role: Role, info: &ServerInfo) -> Vec<Sql> {
             }
             if info.is_mysql_since(8, 0, 30) {
                 // A generated key is shown. That none is generated takes a privilege that a reading account lacks; sessions
-                // that create tables see to it (`schema::apply`).
+                // that create tables see to it (`create::apply`).
                 settings.push(Sql::new("SET SESSION show_gipk_in_create_table_and_information_schema=1"));
             }
         }

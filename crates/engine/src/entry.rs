@@ -1,111 +1,19 @@
 //! What can be asked of the engine: run a task, check it, show its plan, compare both sides.
 
-use std::borrow::Cow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connector;
-use super::copy::chunks::CHUNK_BYTES;
-use super::destination::mysql::Record;
-use super::live::Live;
 use super::plan::{self, Plan};
 use super::progress::Progress;
-use super::sizing::Sizing;
+use super::sizing::CHUNK_BYTES;
+use super::task::{Outcome, Task};
 use super::verify::{self, Hooks, VerifyOptions};
 use super::{migrate, precheck};
-use godwit_api::manifest::{HostLimits, Manifest, mounted_secrets, resolve_endpoint};
-use godwit_api::{DesiredState, MigrationTaskSpec, MigrationType, Phase, PrecheckReport, VerifyReport};
+use godwit_api::{DesiredState, MigrationType, Phase, PrecheckReport, VerifyReport};
 use godwit_model::error::{Class, Error, Result};
-
-/// What to do.
-#[derive(Debug, Clone)]
-pub struct Task {
-    pub manifest: Manifest,
-    /// Ends once everything that was committed on the source when the copy had finished is applied.
-    pub until_caught_up: bool,
-    /// Database at the destination that holds the engine's own records.
-    pub record_database: String,
-    /// Where Secrets are mounted. They are read again for every attempt and win over those of the manifest.
-    pub secrets_folder: Option<PathBuf>,
-    /// Of the Secrets that are mounted, those that are not for every host.
-    pub secret_hosts: HostLimits,
-    /// A precheck has passed before this process was started: a destination that cannot be reached is waited for.
-    pub prechecked: bool,
-    /// What can be changed while the task runs.
-    pub live: Live,
-    /// How much is done at once.
-    pub sizing: Sizing,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    Completed,
-    CaughtUp,
-    Stopped,
-    PrecheckPassed,
-    PrecheckFailed,
-}
-
-impl Task {
-    /// A task as its manifest says.
-    pub fn new(manifest: Manifest) -> Self {
-        let spec = &manifest.task.spec;
-        Self {
-            until_caught_up: false,
-            record_database: spec.destination.records_database.clone(),
-            secrets_folder: None,
-            secret_hosts: HostLimits::default(),
-            prechecked: false,
-            live: Live::new(&spec.throttle, &spec.retry),
-            sizing: Sizing::default(),
-            manifest,
-        }
-    }
-
-    /// The task's specification.
-    pub fn spec(&self) -> &MigrationTaskSpec {
-        &self.manifest.task.spec
-    }
-
-    /// `namespace/name`, the task's name in its record.
-    pub fn name(&self) -> String {
-        let metadata = &self.manifest.task.metadata;
-        format!("{}/{}", metadata.namespace.as_deref().unwrap_or("default"), metadata.name.as_deref().unwrap_or("task"))
-    }
-
-    /// As the precheck knows it.
-    pub(super) fn own(&self) -> precheck::Own {
-        precheck::Own { task: self.name(), tables: Default::default() }
-    }
-
-    /// Its records at the destination.
-    pub(super) fn record(&self, destination: &Connector) -> Record {
-        Record::new(destination.clone(), &self.record_database, &self.name())
-    }
-
-    /// Connectors to both ends.
-    ///
-    /// # Errors
-    /// When the destination is not of the MySQL family, or a Secret lacks what a connection needs.
-    pub fn connectors(&self) -> Result<(Connector, Connector)> {
-        let definite = |error: godwit_api::manifest::ManifestError| Error::definite(error.to_string());
-        let secrets = match &self.secrets_folder {
-            Some(folder) => Cow::Owned(mounted_secrets(folder).map_err(Error::definite)?.with_limits(&self.secret_hosts)),
-            None => Cow::Borrowed(&self.manifest.secrets),
-        };
-        let source = resolve_endpoint(&self.spec().source.mysql, &secrets, "spec.source.mysql").map_err(definite)?;
-        let Some(mysql) = &self.spec().destination.mysql else {
-            return Err(Error::definite("spec.destination.tablestore: this version writes to MySQL-family servers only"));
-        };
-        let destination = resolve_endpoint(&mysql.endpoint(), &secrets, "spec.destination.mysql").map_err(definite)?;
-        let source = Connector::new(&source, "source").with_largest_event(self.sizing.largest_event);
-        Ok((source, Connector::new(&destination, "destination")))
-    }
-}
 
 /// Pauses between attempts: first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -223,14 +131,16 @@ pub struct Planned {
 /// When a connection is lost in the middle.
 pub async fn precheck_only(task: Task, progress: Progress) -> Result<PrecheckReport> {
     let (source, destination) = task.connectors()?;
-    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own(), precheck::Trials::Made).await?;
+    let outcome =
+        precheck::run(task.spec(), &source, Some(&destination), precheck::Own::of(&task.name()), precheck::Trials::Made).await?;
     progress.set_precheck(outcome.report.clone());
     Ok(outcome.report.into())
 }
 
 /// The task resolved against both servers.
 async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> Result<precheck::Resolved> {
-    let outcome = precheck::run(task.spec(), source, Some(destination), task.own(), precheck::Trials::LeftOut).await?;
+    let outcome =
+        precheck::run(task.spec(), source, Some(destination), precheck::Own::of(&task.name()), precheck::Trials::LeftOut).await?;
     outcome.resolved.ok_or_else(|| {
         let failed: Vec<String> = outcome
             .report

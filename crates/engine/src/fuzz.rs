@@ -4,16 +4,16 @@
 
 use std::str::FromStr;
 
-use crate::schema::charset::{MultiByte, in_utf8, names_beyond_ascii};
+pub use crate::binlog::fuzz::{events, framed, json, payload};
+pub use crate::dump::fuzz::{dump, login};
+use crate::logged::{Statement, classify};
 use crate::schema::column_type::parse_column_type;
 use crate::schema::exact::{exact_text, introduced_as_hex};
-use crate::schema::lexer::{LexMode, tokens};
 use crate::schema::names::SameNames;
 use crate::schema::rewrite::{Engine, TableRewrite, rewrite_create_table};
-use crate::schema::statement::{Statement, classify};
 use crate::schema::view::{Definer, rewrite_view, view_references};
-pub use crate::source::binlog::fuzz::{events, framed, json, payload};
-pub use crate::source::dump::fuzz::{dump, login};
+use crate::sql::charset::{MultiByte, in_utf8, names_beyond_ascii};
+use crate::sql::lexer::{LexMode, tokens};
 use godwit_model::definition::TableDefinition;
 use godwit_model::names::TableName;
 use godwit_model::position::{GtidSet, MariaGtidPosition, Position};
@@ -45,7 +45,7 @@ pub fn gtids(data: &[u8]) {
         assert!(one.is_subset_of(&both) && other.is_subset_of(&both));
         assert!(both.difference(&one).is_subset_of(&other));
         assert_eq!(GtidSet::from_str(&both.to_string()).ok().as_ref(), Some(&both));
-        let _ = crate::source::dump::sids::sids(&both);
+        let _ = crate::dump::sids::sids(&both);
     }
     if let Ok(position) = MariaGtidPosition::from_str(first) {
         let again = MariaGtidPosition::from_str(&position.to_string());

@@ -4,13 +4,15 @@
 //! other folders are what the phases use.
 #![deny(unreachable_pub)]
 
+pub mod binlog;
 mod change;
 pub mod checkpoint;
 mod computing;
 pub mod connection;
 mod copy;
-mod create;
+pub mod create;
 pub mod destination;
+pub mod dump;
 mod entry;
 #[cfg(test)]
 mod fixture;
@@ -19,6 +21,7 @@ pub mod fuzz;
 mod group;
 mod heartbeat;
 pub mod live;
+pub mod logged;
 mod migrate;
 pub mod plan;
 pub mod precheck;
@@ -30,9 +33,11 @@ pub mod sizing;
 pub mod source;
 pub mod sql;
 mod stall;
+mod task;
 mod throttle;
 mod tls;
 pub mod value;
 pub mod verify;
 
-pub use entry::{Outcome, Planned, Task, check, plan_only, precheck_only, run, verify_only};
+pub use entry::{Planned, check, plan_only, precheck_only, run, verify_only};
+pub use task::{Outcome, Task};

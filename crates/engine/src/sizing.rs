@@ -4,9 +4,11 @@
 //! memory a second time as statements while they are written, and one row may be larger than a chunk is meant to be. The number of lanes is no
 //! part of this: it is recorded with the task.
 
-use super::copy::chunks::CHUNK_BYTES;
-use super::source::binlog::LARGEST_EVENT;
+use super::binlog::LARGEST_EVENT;
 use godwit_api::engine::EngineResources;
+
+/// Bytes of rows that a chunk of the copy is meant to hold.
+pub(crate) const CHUNK_BYTES: u64 = 8 << 20;
 
 /// Workers and budgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

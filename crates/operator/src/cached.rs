@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::PoolKey;
-use super::task::observe::{self, PlanView, PodView, node_ready};
+use super::view::{PlanView, PodView, node_ready, plan_view, pod_view};
 use godwit_api::engine::LABEL_TASK;
 use godwit_api::manifest::{HOSTS_ANNOTATION, secret_references};
 use godwit_api::{MigrationTask, MigrationTaskSpec, MigrationTaskStatus, Phase};
@@ -167,7 +167,7 @@ pub(crate) struct CachedPod {
 
 impl From<Pod> for CachedPod {
     fn from(pod: Pod) -> Self {
-        let view = observe::pod_view(&pod);
+        let view = pod_view(&pod);
         let node = pod.spec.and_then(|spec| spec.node_name);
         Self { task: task_of(&pod.metadata), owners: owners(&pod.metadata), node, view, metadata: name_of(pod.metadata) }
     }
@@ -208,7 +208,7 @@ pub(crate) struct CachedPlan {
 
 impl From<PartialObjectMeta<ConfigMap>> for CachedPlan {
     fn from(map: PartialObjectMeta<ConfigMap>) -> Self {
-        let (task, owners, view) = (task_of(&map.metadata), owners(&map.metadata), observe::plan_view(&map.metadata));
+        let (task, owners, view) = (task_of(&map.metadata), owners(&map.metadata), plan_view(&map.metadata));
         Self { task, owners, view, metadata: name_of(map.metadata) }
     }
 }

@@ -19,7 +19,7 @@ use super::metrics::Metrics;
 use super::settings::Settings;
 use super::sharing::Sharing;
 use super::slots::Slots;
-use super::task::decide::Trouble;
+use super::trouble::Trouble;
 use godwit_api::engine::engine_name;
 use godwit_api::{DedicatedCluster, MigrationTaskStatus};
 
@@ -171,7 +171,7 @@ impl Pokes {
     fn concerned(&self, concerns: impl Fn(&CachedTask) -> bool) {
         for task in self.stores.get().into_iter().flatten().flat_map(Store::state) {
             if concerns(&task) {
-                self.task(&super::task::key(&*task));
+                self.task(&TaskKey::of(&*task));
             }
         }
     }

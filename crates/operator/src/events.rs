@@ -15,7 +15,6 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::context::Context;
-use super::task::report::Note;
 
 /// Name under which events are reported.
 const CONTROLLER: &str = "godwit";
@@ -25,6 +24,14 @@ const REPEATED_WITHIN: Duration = Duration::from_secs(360);
 const REMEMBERED: usize = 1000;
 /// Events that take their turns at the API server together, at most: half of a second's worth of the default `--api-qps`.
 const TOGETHER: usize = 25;
+
+/// What is told as a Kubernetes event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub warning: bool,
+    pub reason: String,
+    pub message: String,
+}
 
 /// What is to be told of an object.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 
 /// A task: namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +24,11 @@ pub(crate) struct TaskKey {
 }
 
 impl TaskKey {
+    /// Of a task's resource.
+    pub(crate) fn of(task: &impl ResourceExt) -> Self {
+        Self::new(task.namespace().unwrap_or_default(), task.name_any())
+    }
+
     pub(crate) fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }

@@ -25,4 +25,6 @@ pub mod settings;
 mod sharing;
 mod slots;
 mod task;
+mod trouble;
+mod view;
 mod watch;

@@ -313,7 +313,7 @@ fn seed_scope(ctx: &Context, ledger: &mut Ledger, scope: usize) -> usize {
     for raw in tasks.get(scope).into_iter().flat_map(Store::state) {
         let Ok(task) = raw.read() else { continue };
         if let Some((pool, units)) = held(&task, pods) {
-            ledger.restore(&task::key(&task), &pool, units);
+            ledger.restore(&TaskKey::of(&task), &pool, units);
             restored += 1;
         }
     }
@@ -336,7 +336,7 @@ fn held(task: &MigrationTask, pods: &[Store<CachedPod>]) -> Option<(Option<Strin
         let ended = status.and_then(|status| status.phase).is_some_and(Phase::is_final);
         return (!ended).then(|| (admission.cluster.clone(), admission.units));
     }
-    let key = task::key(task);
+    let key = TaskKey::of(task);
     let pod = super::context::find(pods, &key.namespace, &godwit_api::engine::engine_name(&key.name))?;
     let view = pod.view(task.metadata.uid.as_deref().unwrap_or_default(), |_| None);
     (view.ours && view.mode == Some(EngineMode::Run)).then_some((view.cluster, view.units))

@@ -26,7 +26,6 @@ use super::health::Health;
 use super::ledger::TaskKey;
 use super::metrics::Metrics;
 use super::task::decide::backoff;
-use super::task::key;
 use godwit_api::engine::LABEL_TASK;
 
 /// The API server ends a watch after this long; a connection that went dead without a word is found when its answer is overdue
@@ -129,7 +128,7 @@ impl Watcher {
         let pokes = Arc::clone(&self.pokes);
         let mut seen: HashMap<TaskKey, u64> = HashMap::new();
         let react = move |task: &CachedTask, change: Change| {
-            let key = key(task);
+            let key = TaskKey::of(task);
             if change == Change::Deleted {
                 seen.remove(&key);
                 on_gone(&key);
@@ -220,7 +219,7 @@ impl Watcher {
             for task in tasks.state() {
                 let here = task.meta().namespace.as_deref() == Some(namespace.as_str());
                 if here && task.glance().is_some_and(|glance| glance.secrets.contains(&name)) {
-                    pokes.task(&key(&*task));
+                    pokes.task(&TaskKey::of(&*task));
                 }
             }
         };

@@ -11,10 +11,8 @@ use mysql_async::Conn;
 use crate::checkpoint::SavedChunk;
 use crate::plan::TablePlan;
 use crate::rows::{KeyBound, Side, read_boundary};
+use crate::sizing::CHUNK_BYTES;
 use godwit_model::error::Result;
-
-/// Bytes of rows that a chunk is meant to hold.
-pub(crate) const CHUNK_BYTES: u64 = 8 << 20;
 
 /// No chunk has more rows: the drop set and the cut's OFFSET stay cheap.
 const MAX_CHUNK_ROWS: u64 = 100_000;

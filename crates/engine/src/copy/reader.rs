@@ -8,11 +8,12 @@ use mysql_async::Conn;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::chunks::{CHUNK_BYTES, Range};
+use super::chunks::Range;
 use super::{CopyContext, Job, ReadChunk};
 use crate::connection::Role;
 use crate::replicate::dispatch::ChunkTicket;
 use crate::rows::{KeyBound, RowReader, SelectOptions, Side, range_condition, select_statement};
+use crate::sizing::CHUNK_BYTES;
 use crate::source::visibility::{self, Visibility};
 use crate::sql;
 use crate::sql::{Queries, Sql};

@@ -13,7 +13,6 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::CopyContext;
-use super::chunks::CHUNK_BYTES;
 use super::touched::Touched;
 use crate::checkpoint::TableStage;
 use crate::connection::Role;
@@ -22,6 +21,7 @@ use crate::group::Group;
 use crate::plan::TablePlan;
 use crate::progress::TableState;
 use crate::rows::{RowReader, SelectOptions, Side, select_statement};
+use crate::sizing::CHUNK_BYTES;
 use crate::source::visibility::{self, Visibility};
 use crate::sql;
 use crate::sql::{Queries, Sql};

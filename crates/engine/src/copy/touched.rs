@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
+use crate::binlog::{Decoder, Event, TableMap};
 use crate::connection::Connector;
 use crate::plan::Plan;
-use crate::source::binlog::{Decoder, Event, TableMap};
 use crate::source::stream::{Follow, LogStream};
 use godwit_model::error::{Error, Result};
 use godwit_model::position::{GtidPosition, Position, TransactionId, compare_files};
@@ -179,7 +179,7 @@ fn insert(set: &mut GtidPosition, id: Option<&TransactionId>, names: &mut usize)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::binlog::RawEvent;
+    use crate::binlog::RawEvent;
 
     const UUID: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
 

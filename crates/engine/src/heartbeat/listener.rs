@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Beats;
 use super::table::{BEAT, RUN, definition};
+use crate::binlog::{RowDecoder, RowsEvent, TableMap};
 use crate::plan::select::HEARTBEAT_TABLE;
-use crate::source::binlog::{RowDecoder, RowsEvent, TableMap};
 use godwit_model::error::Result;
 
 /// Listens to one stream of the log.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use mysql_async::Conn;
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +12,6 @@ use crate::checkpoint::Claim;
 use crate::connection::{Connector, Role};
 use crate::destination::Records;
 use crate::progress::Progress;
-use crate::replicate::dispatch::Dispatcher;
 use crate::sql;
 use crate::sql::Queries;
 use godwit_model::error::{Class, Context, Error, Result};
@@ -45,7 +45,8 @@ pub(crate) struct Writer {
     pub beats: Beats,
     pub records: Arc<dyn Records>,
     pub claim: Claim,
-    pub dispatcher: Arc<Dispatcher>,
+    /// Waits until what was read of the log so far is applied.
+    pub applied: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     pub progress: Progress,
 }
 
@@ -173,7 +174,7 @@ impl Writer {
             let _ = seen.changed().await;
             let number = *seen.borrow_and_update();
             // The log is read in order: what came before this beat has been dispatched.
-            self.dispatcher.drain().await;
+            (self.applied)().await;
             self.beats.applied(number, Instant::now());
         }
     }

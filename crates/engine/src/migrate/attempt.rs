@@ -7,12 +7,12 @@ use crate::change::cascade::Cascades;
 use crate::checkpoint::{Saved, TableStage};
 use crate::connection::Connector;
 use crate::destination::Records;
-use crate::entry::Task;
 use crate::plan::select::Selection;
 use crate::plan::{Plan, TablePlan};
 use crate::precheck;
 use crate::progress::Progress;
 use crate::sql::Queries;
+use crate::task::Task;
 use godwit_model::error::{Error, Result};
 use godwit_model::server::ServerInfo;
 

@@ -7,7 +7,6 @@ use super::attempt::{Attempt, CASCADES, cascades, mode};
 use crate::checkpoint::NewTask;
 use crate::connection::{self, Connector, Role};
 use crate::destination::Records;
-use crate::entry::Task;
 use crate::plan::Plan;
 use crate::plan::mapping::NameRules;
 use crate::plan::select::Selection;
@@ -16,6 +15,7 @@ use crate::progress::Progress;
 use crate::source::prepared;
 use crate::source::stream::replica_id;
 use crate::source::visibility;
+use crate::task::Task;
 use godwit_api::Phase;
 use godwit_model::definition::TableDefinition;
 use godwit_model::error::{Error, Result};
@@ -33,7 +33,8 @@ pub(super) async fn begin<'a>(
     progress.set_phase(Phase::Prechecking);
     // Before the definitions are read: a definition that changes after this point is seen in the log.
     let early_start = start_position(&source).await;
-    let outcome = precheck::run(task.spec(), &source, Some(&destination), task.own(), precheck::Trials::Made).await?;
+    let outcome =
+        precheck::run(task.spec(), &source, Some(&destination), precheck::Own::of(&task.name()), precheck::Trials::Made).await?;
     progress.set_precheck(outcome.report.clone());
     let passed = outcome.passed();
     let Some(resolved) = outcome.resolved.filter(|_| passed) else {

@@ -15,8 +15,8 @@ use super::checkpoint::Stage;
 use super::computing;
 use super::connection::Role;
 use super::destination::Records;
-use super::entry::{Outcome, Task};
 use super::progress::Progress;
+use super::task::{Outcome, Task};
 use godwit_api::Phase;
 use godwit_api::manifest::{resume_changes, resume_fingerprint};
 use godwit_model::error::{Context, Error, Result};
@@ -48,7 +48,7 @@ pub(crate) async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
 /// Runs one attempt.
 ///
 /// # Errors
-/// Of any class; see [`super::entry::run`].
+/// Of any class; see [`crate::run`].
 pub(crate) async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToken) -> Result<Outcome> {
     let (source, destination) = task.connectors()?;
     progress.watch_links(vec![source.link(), destination.link()]);

@@ -4,6 +4,7 @@
 
 pub mod columns;
 pub mod mapping;
+pub mod names;
 pub mod pattern;
 pub mod render;
 pub mod resolve;
@@ -17,10 +18,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::schema::view_session::ViewSession;
+use crate::sql::Sql;
 use crate::value::json_paths::JsonPaths;
 use crate::value::json_types::JsonServer;
+use crate::value::literal::{push_identity, push_insert_literal};
 use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
 use godwit_model::names::TableName;
+use godwit_model::row::CellRef;
 use godwit_model::server::ServerInfo;
 
 /// Everything a task will do, resolved.
@@ -144,6 +148,18 @@ pub struct ColumnPlan {
     pub column: Column,
     /// What the servers know of types inside JSON documents.
     pub json: JsonSides,
+}
+
+impl ColumnPlan {
+    /// Appends the literal that stores this value in the column at the destination.
+    pub(crate) fn push_value(&self, out: &mut Sql, cell: CellRef<'_>) {
+        push_insert_literal(out, &self.column, self.json.destination, cell);
+    }
+
+    /// Appends a condition that holds at the destination for exactly the same stored value, byte for byte, NULL included.
+    pub(crate) fn push_identity(&self, out: &mut Sql, cell: CellRef<'_>) {
+        push_identity(out, &self.destination_name, &self.column, self.json.destination, cell);
+    }
 }
 
 /// See [`JsonServer`]; nothing until [`Plan::between`] has said who they are.

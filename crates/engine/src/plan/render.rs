@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::statements::Statements;
 use super::{DatabasePlan, Plan, TablePlan};
-use crate::schema::names::PlanNames;
+use crate::plan::names::PlanNames;
 use crate::schema::view::{Definer, rewrite_view};
 use godwit_api::{API_VERSION, DefinerMode, MigrationTaskSpec};
 use godwit_model::error::Result;

@@ -70,6 +70,13 @@ pub struct Own {
     pub tables: BTreeSet<TableName>,
 }
 
+impl Own {
+    /// Of a task by its name in the records.
+    pub fn of(task: &str) -> Self {
+        Self { task: task.to_owned(), tables: BTreeSet::new() }
+    }
+}
+
 /// Whether the definitions are tried at the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trials {

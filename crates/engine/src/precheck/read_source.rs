@@ -6,15 +6,15 @@ use mysql_async::Conn;
 
 use super::context::SourceObjects;
 use crate::change::cascade::Cascades;
+use crate::logged::{Statement, classify};
 use crate::plan::Plan;
 use crate::plan::resolve::{Catalog, CatalogDatabase, CatalogView};
 use crate::plan::select::Selection;
-use crate::schema::lexer::LexMode;
 use crate::schema::read::{ObjectKind, list_databases, list_tables, read_database, read_tables};
 use crate::schema::read_views::read_views;
-use crate::schema::statement::{Statement, classify};
 use crate::schema::view_session::ViewSession;
 use crate::sql;
+use crate::sql::lexer::LexMode;
 use crate::sql::{Queries, Quoted};
 use godwit_model::definition::TableDefinition;
 use godwit_model::error::{Context, Result};

@@ -9,12 +9,12 @@ use std::collections::HashSet;
 
 use mysql_async::Conn;
 
+use crate::logged::{Ddl, DdlKind, Statement};
 use crate::plan::Plan;
 use crate::plan::select::Selection;
 use crate::progress::Progress;
-use crate::schema::lexer::{LexMode, TokenKind, tokens};
 use crate::schema::read::{ObjectKind, list_tables};
-use crate::schema::statement::{Ddl, DdlKind, Statement};
+use crate::sql::lexer::{LexMode, TokenKind, tokens};
 use godwit_model::error::{Error, Result};
 use godwit_model::names::TableName;
 use godwit_model::text::without_values;

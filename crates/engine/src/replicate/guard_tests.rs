@@ -1,6 +1,6 @@
 use super::*;
+use crate::logged::classify;
 use crate::plan::mapping::NameRules;
-use crate::schema::statement::classify;
 use godwit_api::{MigrationTaskSpec, NameCase};
 use godwit_model::server::ServerInfo;
 

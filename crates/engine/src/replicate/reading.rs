@@ -9,12 +9,12 @@ use std::collections::HashMap;
 
 use mysql_async::Conn;
 
+use crate::binlog::{Event, Query};
 use crate::connection::{Connector, Role};
-use crate::schema::charset::{MultiByte, in_utf8, names_beyond_ascii};
-use crate::schema::lexer::LexMode;
-use crate::schema::statement::{Ddl, DdlKind, Statement, classify};
-use crate::source::binlog::{Event, Query};
+use crate::logged::{Ddl, DdlKind, Statement, classify};
 use crate::sql;
+use crate::sql::charset::{MultiByte, in_utf8, names_beyond_ascii};
+use crate::sql::lexer::LexMode;
 use crate::sql::{Hex, Queries};
 use godwit_model::error::Result;
 use godwit_model::server::ServerInfo;

@@ -6,7 +6,7 @@ mod literals;
 use crate::schema::collation::{default_collation, destination_collation};
 use crate::schema::create::{CreateTable, Item, ItemKind};
 use crate::schema::edit::Edits;
-use crate::schema::lexer::TokenKind;
+use crate::sql::lexer::TokenKind;
 use godwit_model::error::{Error, Result};
 use godwit_model::names::quote_identifier;
 use godwit_model::server::{Flavor, ServerInfo};

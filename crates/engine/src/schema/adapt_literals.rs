@@ -8,7 +8,7 @@ use super::Adapter;
 use crate::schema::create::Item;
 use crate::schema::edit::quote_string;
 use crate::schema::exact::{decode, hex, introducer, is_utf8_name, literal_bytes};
-use crate::schema::lexer::TokenKind;
+use crate::sql::lexer::TokenKind;
 use godwit_model::error::{Error, Result};
 
 impl Adapter<'_> {

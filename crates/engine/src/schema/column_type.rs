@@ -1,7 +1,7 @@
 //! `information_schema.columns.column_type` to [`Kind`].
 
 use crate::schema::exact::literal_bytes;
-use crate::schema::lexer::{LexMode, Token, TokenKind, string_value, tokens};
+use crate::sql::lexer::{LexMode, Token, TokenKind, string_value, tokens};
 use godwit_model::definition::Kind;
 
 /// Reads a column type; None for a type that this version cannot carry.

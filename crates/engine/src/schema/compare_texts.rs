@@ -12,9 +12,9 @@ use crate::schema::compare_words::{Strictness, Word, same_words, words};
 use crate::schema::complete::default_of;
 use crate::schema::create::{CreateTable, Item, ItemKind};
 use crate::schema::exact::{hex, literal_bytes};
-use crate::schema::lexer::{LexMode, TokenKind, tokens};
 use crate::schema::names::NameMap;
 use crate::schema::rewrite::{Engine, TableRewrite, rewrite_create_table};
+use crate::sql::lexer::{LexMode, TokenKind, tokens};
 use godwit_model::definition::TableDefinition;
 use godwit_model::names::TableName;
 use godwit_model::server::ServerInfo;
@@ -315,7 +315,7 @@ fn default_text(create: &CreateTable, item: &Item) -> Option<ColumnDefault> {
 }
 
 /// The expression of a generated column.
-pub(super) fn generated_of(create: &CreateTable, item: &Item) -> Option<Range<usize>> {
+pub(crate) fn generated_of(create: &CreateTable, item: &Item) -> Option<Range<usize>> {
     let at = item.tokens.clone().find(|&at| create.any_word(at, &["GENERATED"]) && create.any_word(at + 1, &["ALWAYS"]))?;
     create.group(at, item.tokens.end)
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::schema::compare::normal_collation;
 use crate::schema::exact::{decode, introducer, is_utf8_name, literal_bytes};
-use crate::schema::lexer::{Token, TokenKind};
+use crate::sql::lexer::{Token, TokenKind};
 
 /// How much of two texts has to be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

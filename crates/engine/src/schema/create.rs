@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::schema::lexer::{LexMode, Token, TokenKind, tokens};
+use crate::sql::lexer::{LexMode, Token, TokenKind, closing, tokens};
 use godwit_model::error::{Error, Result};
 
 /// A `CREATE TABLE`, taken apart into ranges of its tokens.
@@ -196,24 +196,6 @@ impl<'a> CreateTable<'a> {
         };
         split_list(&self.tokens, group.start, group.end - 1).into_iter().map(part).collect()
     }
-}
-
-/// The token that closes the parenthesis at `open`.
-pub fn closing(tokens: &[Token], open: usize) -> Option<usize> {
-    let mut depth = 0usize;
-    for (at, token) in tokens.iter().enumerate().skip(open) {
-        match token.kind {
-            TokenKind::Punct(b'(') => depth += 1,
-            TokenKind::Punct(b')') => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 /// The comma-separated token ranges between two parentheses; empty ones are left out.

@@ -8,7 +8,7 @@
 
 use std::fmt::Write;
 
-use crate::schema::lexer::{LexMode, Token, TokenKind, string_value, tokens};
+use crate::sql::lexer::{LexMode, Token, TokenKind, string_value, tokens};
 
 /// A definition's text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::schema::create::split_list;
-use crate::schema::lexer::TokenKind;
 use crate::schema::rewrite::{Engine, Rewriter};
+use crate::sql::lexer::TokenKind;
 use godwit_model::error::Result;
 use godwit_model::names::TableName;
 use godwit_model::names::{quote_identifier, quote_qualified};

@@ -234,7 +234,7 @@ fn condition(schema_column: &'static str, table_column: &'static str, database: 
 }
 
 /// Rows of a query; an unexpected NULL or type is an error, not a panic.
-pub(super) async fn rows<T: FromRow + Send + 'static>(
+pub(crate) async fn rows<T: FromRow + Send + 'static>(
     conn: &mut Conn,
     statement: impl Statement + Display + Sync,
 ) -> Result<Vec<T>> {

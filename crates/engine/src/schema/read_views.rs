@@ -2,7 +2,7 @@
 
 use mysql_async::Conn;
 
-use crate::schema::apply::ObjectFailure;
+use crate::schema::ObjectFailure;
 use crate::schema::read::{ObjectKind, bytes_at, list_tables, prepare_session};
 use crate::schema::view_session::{ViewSession, decode_view};
 use crate::sql;

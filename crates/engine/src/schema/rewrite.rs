@@ -7,9 +7,9 @@ use std::collections::HashSet;
 
 use crate::schema::create::{CreateTable, IndexClass, Item, ItemKind};
 use crate::schema::edit::Edits;
-use crate::schema::lexer::TokenKind;
 use crate::schema::names::NameMap;
 use crate::schema::options;
+use crate::sql::lexer::TokenKind;
 use crate::sql::single::Single;
 use godwit_model::error::{Context, Error, Result};
 use godwit_model::names::TableName;

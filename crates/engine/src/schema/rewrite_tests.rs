@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::schema::lexer::{LexMode, tokens};
 use crate::schema::names::SameNames;
+use crate::sql::lexer::{LexMode, tokens};
 use godwit_model::names::quote_identifier;
 
 const CORPUS: [&str; 4] = [

@@ -7,9 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::schema::create::excerpt;
 use crate::schema::edit::Edits;
-use crate::schema::lexer::{LexMode, Token, TokenKind, tokens};
 use crate::schema::names::NameMap;
 use crate::schema::read::is_system_database;
+use crate::sql::lexer::{LexMode, Token, TokenKind, tokens};
 use crate::sql::single::Single;
 use godwit_model::error::{Context, Error, Result};
 use godwit_model::names::TableName;

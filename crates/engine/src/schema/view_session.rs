@@ -8,7 +8,6 @@
 use mysql_async::Conn;
 use serde::Serialize;
 
-use crate::schema::apply::ViewStatement;
 use crate::schema::collation::destination_collation;
 use crate::schema::exact::{ExactText, exact_text, hex, introduced_as_hex, is_utf8_name, unhex};
 use crate::sql;
@@ -24,6 +23,15 @@ use godwit_model::words::Word;
 pub struct ViewSession {
     pub character_set_client: String,
     pub collation_connection: String,
+}
+
+/// A view to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewStatement {
+    pub name: TableName,
+    pub statement: String,
+    /// By the names of the server that runs it.
+    pub session: ViewSession,
 }
 
 impl ViewSession {

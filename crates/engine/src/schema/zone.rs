@@ -1,7 +1,7 @@
 //! Expressions whose value depends on the session's time zone.
 
 use super::create::{CreateTable, ItemKind};
-use super::lexer::TokenKind;
+use crate::sql::lexer::TokenKind;
 use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
 
 /// Functions that answer by the session's time zone.

@@ -1,7 +1,5 @@
-//! The MySQL family as a source: what is visible, and the binary log: its connection, its events, their decoder.
+//! The MySQL family as a source: what is visible, and the stream of its binary log.
 
-pub mod binlog;
-pub mod dump;
 pub mod prepared;
 pub mod same_log;
 pub mod stream;

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use mysql_async::Conn;
 
-use super::binlog::{Decoder, Event, TransactionStart};
 use super::stream::{Follow, LogStream};
 use super::visibility;
+use crate::binlog::{Decoder, Event, TransactionStart};
 use crate::connection::{Connector, Role};
-use crate::schema::lexer::LexMode;
-use crate::schema::statement::{Statement, classify};
+use crate::logged::{Statement, classify};
 use crate::sql::Queries;
+use crate::sql::lexer::LexMode;
 use godwit_model::error::Result;
 use godwit_model::position::{GtidPosition, GtidSet, Position, TransactionId};
 use godwit_model::server::ServerInfo;

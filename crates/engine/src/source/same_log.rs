@@ -4,9 +4,9 @@
 //! again, for other transactions. So a position remembers an event in front of it: where it begins, and what it is. A task that is
 //! taken up looks at that place before it writes anything.
 
-use super::binlog::RawEvent;
 use super::stream::{Follow, LogStream};
 use super::visibility;
+use crate::binlog::RawEvent;
 use crate::connection::{Connector, Role};
 use godwit_model::error::{Class, Error, Result};
 use godwit_model::position::{LastEvent, Position, compare_files};

@@ -5,10 +5,10 @@ use std::time::Duration;
 use mysql_common::packets::BinlogDumpFlags;
 use mysql_common::packets::binlog_request::BinlogRequest;
 
-use super::binlog::{LogOffset, Rotate};
-use super::dump::sids::sids;
-use super::dump::{Dump, LogEvent};
+use crate::binlog::{LogOffset, Rotate};
 use crate::connection::{Connector, Role};
+use crate::dump::sids::sids;
+use crate::dump::{Dump, LogEvent};
 use crate::sql;
 use crate::sql::{Queries, Quoted, Sql};
 use godwit_model::error::{Context, Error, Result};

@@ -8,7 +8,9 @@
 //!
 //! `words` holds the grammars: of numbers, and of names that stand without quotes (character sets, collations).
 
+pub mod charset;
 mod failure;
+pub mod lexer;
 mod queries;
 pub mod single;
 mod text;

@@ -8,8 +8,8 @@
 use mysql_async::Conn;
 
 use super::tokens::Text;
-use crate::schema::lexer::TokenKind;
 use crate::sql;
+use crate::sql::lexer::TokenKind;
 use crate::sql::{Hex, Queries};
 use godwit_model::error::Result;
 use godwit_model::names::TableName;

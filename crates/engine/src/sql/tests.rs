@@ -6,11 +6,11 @@ use super::single::{Single, whole_characters};
 use crate::fixture;
 use crate::plan::{ColumnPlan, JsonSides};
 use crate::schema::edit::quote_string;
-use crate::schema::lexer::{LexMode, TokenKind, tokens};
 use crate::sql;
+use crate::sql::lexer::{LexMode, TokenKind, tokens};
 use crate::sql::{Name, Qualified, Quoted, Sql};
 use crate::value::json_types::JsonServer;
-use crate::value::literal::{push_compare_literal, push_identity, push_insert_literal};
+use crate::value::literal::push_compare_literal;
 use godwit_model::definition::Kind;
 use godwit_model::names::TableName;
 use godwit_model::names::{quote_identifier, quote_qualified};
@@ -226,14 +226,14 @@ proptest! {
             let json = JsonSides { source: server, destination: server, ..JsonSides::default() };
             let planned = ColumnPlan { image: 0, destination_name: text.clone(), write: true, column, json };
             let mut inserted = Sql::default();
-            push_insert_literal(&mut inserted, &planned, Some(&bytes));
+            planned.push_value(&mut inserted, Some(&bytes));
             let mut compared = Sql::default();
             push_compare_literal(&mut compared, &planned.column, Some(&bytes));
             for literal in [inserted, compared] {
                 prop_assert!(is_one_statement("INSERT INTO t VALUES (", literal.as_bytes(), ") END_OF_STATEMENT"), "{literal:?}");
             }
             let mut condition = Sql::default();
-            push_identity(&mut condition, &planned, Some(&bytes));
+            planned.push_identity(&mut condition, Some(&bytes));
             prop_assert!(is_one_statement("DELETE FROM t WHERE ", condition.as_bytes(), " END_OF_STATEMENT"), "{condition:?}");
         }
         let sent = [sql!("{}", Name(&text)), sql!("{}", Qualified { database: &text, object: &text }), sql!("{}", Quoted(&text))];

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::schema::lexer::{LexMode, TokenKind, tokens};
+use crate::sql::lexer::{LexMode, TokenKind, tokens};
 
 #[test]
 fn parts_stand_in_their_places() {

@@ -1,6 +1,6 @@
 //! What may stand in a definition that comes from another server, whatever kind it is of.
 
-use crate::schema::lexer::{LexMode, Token, TokenKind, tokens};
+use crate::sql::lexer::{LexMode, Token, TokenKind, tokens};
 use godwit_model::error::{Error, Result};
 
 /// MariaDB's mark of columns in the temporal formats before 5.6, the one plain comment in what servers show.

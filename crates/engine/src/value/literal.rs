@@ -6,7 +6,6 @@
 use super::json_identity::push_types_condition;
 use super::json_sql;
 use super::json_types::{self, JsonServer};
-use crate::plan::ColumnPlan;
 use crate::sql;
 use crate::sql::{Name, Sql};
 use godwit_model::definition::{Column, Kind};
@@ -18,11 +17,11 @@ fn bits(bytes: &[u8]) -> u64 {
     bytes.iter().take(8).fold(0, |sum, &byte| sum << 8 | u64::from(byte))
 }
 
-/// Appends the literal that stores this value in the column at the destination.
-pub fn push_insert_literal(out: &mut Sql, column: &ColumnPlan, cell: CellRef<'_>) {
-    match (&column.column.kind, cell) {
-        (Kind::Json, Some(document)) => json_sql::push_json(out, document, column.json.destination),
-        _ => push_literal(out, &column.column, cell),
+/// Appends the literal that stores this value in a column; `json`: what the server knows of types inside JSON documents.
+pub fn push_insert_literal(out: &mut Sql, column: &Column, json: JsonServer, cell: CellRef<'_>) {
+    match (&column.kind, cell) {
+        (Kind::Json, Some(document)) => json_sql::push_json(out, document, json),
+        _ => push_literal(out, column, cell),
     }
 }
 
@@ -64,10 +63,9 @@ pub fn push_compare_literal(out: &mut Sql, column: &Column, cell: CellRef<'_>) {
     }
 }
 
-/// Appends a condition that holds for exactly the same stored value, byte for byte, NULL included.
-pub fn push_identity(out: &mut Sql, planned: &ColumnPlan, cell: CellRef<'_>) {
-    let column = &planned.column;
-    let name = Name(&planned.destination_name);
+/// Appends a condition that holds for exactly the same stored value, byte for byte, NULL included. `name`: the column's on that server.
+pub fn push_identity(out: &mut Sql, name: &str, column: &Column, json: JsonServer, cell: CellRef<'_>) {
+    let name = Name(name);
     let Some(bytes) = cell else {
         return out.add(&sql!("{} IS NULL", name));
     };
@@ -82,8 +80,8 @@ pub fn push_identity(out: &mut Sql, planned: &ColumnPlan, cell: CellRef<'_>) {
         }
         Kind::Json => {
             out.add(&sql!("CAST({} AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_bin=_utf8mb4", name));
-            out.push_string(&json_sql::printed(bytes, planned.json.destination));
-            push_types_condition(out, &sql!("{}", name), bytes, planned.json.destination);
+            out.push_string(&json_sql::printed(bytes, json));
+            push_types_condition(out, &sql!("{}", name), bytes, json);
         }
         // As a number, and as an exact one: MariaDB compares a SET with a number beyond 63 bits as doubles.
         Kind::Enum { .. } | Kind::Set { .. } => {
@@ -172,14 +170,13 @@ pub fn load_expression(kind: &Kind, variable: &Sql) -> Option<Sql> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{column, definition, table_plan};
+    use crate::fixture::column;
 
     #[test]
     fn zeros_are_told_apart_by_their_sign() {
         let identity = |kind: Kind, text: &str| {
             let mut sql = Sql::default();
-            let table = table_plan(definition("d", "t", vec![column("d", kind)]));
-            push_identity(&mut sql, &table.columns[0], Some(text.as_bytes()));
+            push_identity(&mut sql, "d", &column("d", kind), JsonServer::Text, Some(text.as_bytes()));
             sql.to_string()
         };
         for kind in [Kind::Float, Kind::Double] {

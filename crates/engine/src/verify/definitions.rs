@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::session::{Patience, Session};
 use crate::connection::{Connector, Role, server_info};
+use crate::plan::names::PlanNames;
 use crate::plan::{Plan, TablePlan, ViewPlan};
 use crate::schema::compare::{differences, normal_collation};
 use crate::schema::compare_texts::{TextDifference, same_view, text_differences};
-use crate::schema::names::{NameMap, PlanNames};
+use crate::schema::names::NameMap;
 use crate::schema::read::read_tables;
 use crate::schema::read_views::{ViewDefinition, read_views};
 use crate::schema::view::{Definer, rewrite_view};

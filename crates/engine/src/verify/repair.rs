@@ -19,7 +19,6 @@ use crate::plan::TablePlan;
 use crate::rows::{CONDITION_BYTES, Side, batches, keys_condition};
 use crate::sql;
 use crate::sql::{Failure, Queries, Sql};
-use crate::value::literal::{push_identity, push_insert_literal};
 use godwit_model::error::{Class, Error, Result};
 use godwit_model::row::Row;
 
@@ -172,7 +171,7 @@ fn delete_statement(table: &TablePlan, key: &Row) -> Sql {
             sql.push(" AND ");
         }
         let column = &table.columns[place];
-        push_identity(&mut sql, column, cell);
+        column.push_identity(&mut sql, cell);
     }
     sql
 }
@@ -184,7 +183,7 @@ fn insert_statement(table: &TablePlan, row: &Row) -> Sql {
         if number > 0 {
             sql.push(",");
         }
-        push_insert_literal(&mut sql, column, cell);
+        column.push_value(&mut sql, cell);
     }
     sql.push(")");
     sql

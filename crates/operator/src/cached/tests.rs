@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::context::Memory;
-use crate::task::observe::PodPhase;
+use crate::view::PodPhase;
 use godwit_api::EngineMode;
 use godwit_api::engine::{ANNOTATION_PLAN, LABEL_CLUSTER, LABEL_MODE, LABEL_UNITS};
 

@@ -16,9 +16,9 @@ use self::status::Doing;
 use super::cached::Glance;
 use super::context::{Context, RawPool};
 use super::events;
+use super::events::Note;
 use super::ledger::TaskKey;
 use super::metrics::Kind;
-use super::task::report::Note;
 use super::task::{Error, apply, chain, observe, report};
 use godwit_api::{API_VERSION, ClusterStatus, DedicatedCluster, Phase};
 
@@ -98,7 +98,7 @@ fn users(ctx: &Context, name: &str) -> usize {
         let named = glance.cluster.as_deref() == Some(name);
         let ended = glance.phase.is_some_and(Phase::is_final);
         if named && !ended {
-            users.insert(super::task::key(task));
+            users.insert(TaskKey::of(task));
         }
     });
     users.extend(ctx.ledger().view(&Some(name.to_owned())).holders.into_iter().map(|(task, _)| task));

@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::{Affinity, Node, NodeSelectorRequirement, Taint,
 use k8s_openapi::jiff::Timestamp;
 
 use crate::ledger::{PoolView, TaskKey};
-use crate::task::observe::{capacity, node_ready};
+use crate::task::observe::capacity;
+use crate::view::node_ready;
 use godwit_api::condition::{Condition, READY, RECONCILING, STALLED, Time};
 use godwit_api::{ClusterStatus, ClusterTask, ClusterTasks, ClusterUnits, DedicatedCluster, Phase, STATUS_LIST_LIMIT};
 

@@ -9,14 +9,13 @@ use serde_json::{Value, json};
 
 use super::Error;
 use super::build::Built;
-use super::decide::Trouble;
-use super::notes::Note;
 use super::report;
 use crate::cached::Packed;
 use crate::context::Context;
-use crate::events;
+use crate::events::{self, Note};
 use crate::ledger::TaskKey;
 use crate::metrics::Kind;
+use crate::trouble::Trouble;
 use godwit_api::condition::Condition;
 use godwit_api::engine::{
     ANNOTATION_PLAN, ANNOTATION_TEMPLATE, LABEL_ENVIRONMENT, LABEL_RESOURCE_GROUP, LABEL_TASK, PLAN_KEY, PLAN_KEY_PACKED,

@@ -16,6 +16,7 @@ use super::digest;
 use super::observe::Secrets;
 use crate::quantity;
 use crate::settings::Settings;
+use crate::view::{ANNOTATION_ASKED_PRECHECK, ANNOTATION_ASKED_RUN, ANNOTATION_GENERATION, CONTAINER};
 use godwit_api::engine::{
     ANNOTATION_FINGERPRINT, ANNOTATION_IMAGE, ANNOTATION_PLAN, ANNOTATION_POD, ANNOTATION_TEMPLATE, ANNOTATION_TOKEN,
     LABEL_CLUSTER, LABEL_ENVIRONMENT, LABEL_MODE, LABEL_RESOURCE_GROUP, LABEL_TASK, LABEL_UNITS, PLAN_FOLDER, SECRETS_FOLDER,
@@ -27,14 +28,6 @@ use godwit_api::{
     Placement, Retry, TaskIdentity, UnitResources,
 };
 
-/// Annotation of a plan's ConfigMap: the generation of the spec that it was made from.
-pub(crate) const ANNOTATION_GENERATION: &str = "godwit.dev/generation";
-/// Annotations of a plan's ConfigMap: digests of what was asked for when it was made, of a precheck and of a run. They differ from the template's
-/// where what was asked for is refused.
-pub(crate) const ANNOTATION_ASKED_PRECHECK: &str = "godwit.dev/asked-precheck";
-pub(crate) const ANNOTATION_ASKED_RUN: &str = "godwit.dev/asked-run";
-/// Name of the engine's container. Webhooks put others beside it.
-pub(crate) const CONTAINER: &str = "engine";
 /// What a precheck gets: it holds no units.
 const PRECHECK_CPU_MILLIS: u64 = 100;
 const PRECHECK_MEMORY: u64 = 128 << 20;

@@ -9,8 +9,10 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::build::GRACE_SECONDS;
 use super::digest;
-use super::observe::{Observed, PodPhase, PodView, PoolFacts};
+use super::observe::{Observed, PoolFacts};
 use crate::ledger::Standing;
+use crate::trouble::Trouble;
+use crate::view::{PodPhase, PodView};
 use godwit_api::condition::{self, Condition};
 use godwit_api::manifest::refused_of_spec;
 use godwit_api::{DeletionPolicy, DesiredState, EngineMode, MigrationTaskStatus, Phase};
@@ -37,13 +39,6 @@ pub(crate) enum Goal {
     Precheck,
     /// To be run, as soon as the units are there.
     Run,
-}
-
-/// What stands in the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Trouble {
-    pub reason: &'static str,
-    pub message: String,
 }
 
 /// The one thing to do at the pod.

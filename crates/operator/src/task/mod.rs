@@ -23,14 +23,16 @@ use kube::{Api, ResourceExt};
 
 use self::build::{Built, Frame};
 use self::decide::{FENCE_FINALIZER, Goal, Step};
-use self::observe::{Observed, PlanView, PodView, PoolFacts, PoolOffer};
-use self::report::{Decided, Note, Reply};
+use self::observe::{Observed, PoolFacts, PoolOffer};
+use self::report::{Decided, Reply};
 use super::cached::{CachedTask, RETRY_SET_AT};
 use super::context::{Context, Failures, find};
 use super::ledger::{Claim, PoolKey, Standing, TaskKey};
 use super::metrics::Kind;
 use super::settings::Settings;
 use super::sharing::{Circle, Wish};
+use super::trouble::Trouble;
+use super::view::{PlanView, PodPhase, PodView, pod_view};
 use super::{engines, events};
 use godwit_api::change::{Effect, fields};
 use godwit_api::engine::engine_name;
@@ -61,7 +63,7 @@ pub(crate) enum Error {
     },
     /// For the status, not for the log: something stands in the way until somebody removes it.
     #[error("{}", .0.message)]
-    Refused(decide::Trouble),
+    Refused(Trouble),
     #[error("the system gives no random numbers, which the token of a plan is made of")]
     Random,
     #[error("the look took longer than {} s", TIME_LIMIT.as_secs())]
@@ -75,17 +77,12 @@ impl Error {
     }
 }
 
-/// Key of a task.
-pub(crate) fn key(task: &impl ResourceExt) -> TaskKey {
-    TaskKey::new(task.namespace().unwrap_or_default(), task.name_any())
-}
-
 /// Looks at one task.
 ///
 /// # Errors
 /// When the API server refuses something or does not answer; the look is repeated.
 pub(crate) async fn reconcile(raw: Arc<CachedTask>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let key = key(&*raw);
+    let key = TaskKey::of(&*raw);
     ctx.count_pod(&key);
     let is_new = raw.glance().is_some_and(|glance| !glance.has_status) && ctx.recall(&key, |memory| memory.written.is_none());
     let Some(_slot) = ctx.slots.take(is_new, raw.size()).await else { return Ok(Action::await_change()) };
@@ -109,7 +106,7 @@ pub(crate) async fn reconcile(raw: Arc<CachedTask>, ctx: Arc<Context>) -> Result
 
 /// A pause after a failed look.
 pub(crate) fn after_error(raw: Arc<CachedTask>, error: &Error, ctx: Arc<Context>) -> Action {
-    let key = key(&*raw);
+    let key = TaskKey::of(&*raw);
     let cause = chain(error);
     let (failures, news) = ctx.remember(&key, |memory| memory.failures.add(&cause));
     tracing::warn!(task = %key, error = cause, failures, "the task could not be looked at; it is tried again");
@@ -439,7 +436,7 @@ fn frame(observed: &Observed, mode: Option<EngineMode>, ctx: &Context) -> Option
     // A pool that is gone or unsuitable keeps nobody from being fenced.
     let offer = observed.pool.offer().cloned().unwrap_or_else(|| PoolOffer::default_pool(&ctx.settings));
     let running = observed.pod.as_ref().filter(|pod| pod.ours && pod.mode == Some(EngineMode::Run));
-    let holding = ctx.ledger().holding(&key(&*observed.task));
+    let holding = ctx.ledger().holding(&TaskKey::of(&*observed.task));
     let (cluster, units) = match (mode, running, holding) {
         // What it holds by now and its pod does not is for the next pod.
         (EngineMode::Run, Some(pod), _) => (pod.cluster.clone(), pod.units),
@@ -520,7 +517,7 @@ async fn reply(observed: &Observed, step: &Step, ctx: &Context) -> Option<Reply>
         }
         Step::Ask | Step::Refresh => {
             let uid = observed.task.metadata.uid.as_deref().unwrap_or_default();
-            let address = pod.address.as_deref().filter(|_| pod.phase == observe::PodPhase::Running)?;
+            let address = pod.address.as_deref().filter(|_| pod.phase == PodPhase::Running)?;
             let reply = engines::ask(address, uid, &observed.token).await;
             ctx.metrics.polled(if matches!(reply, Reply::Report(_)) { "answered" } else { "silent" });
             Some(reply)
@@ -567,7 +564,7 @@ async fn act(
     let known = observed.plan.is_some();
     match (step, built, pod) {
         (Step::Create(mode), Some(built), _) => {
-            if let Some((pool, units)) = observe::pod_view(&built.pod).uses() {
+            if let Some((pool, units)) = pod_view(&built.pod).uses() {
                 ctx.ledger().starts(key, &pool, units);
             }
             apply::create(ctx, key, &built, known).await?;
@@ -602,9 +599,9 @@ fn finished(pod: &PodView, status: &MigrationTaskStatus) -> bool {
 async fn remove(ctx: &Context, observed: &Observed, key: &TaskKey, pod: &PodView, force: bool, why: &str) -> Result<(), Error> {
     apply::delete_pod(ctx, key, &engine_name(&key.name), &pod.uid, force).await?;
     tracing::info!(task = %key, why, force, "engine's pod deleted");
-    if let (observe::PodPhase::Failed, Some((reason, message))) = (pod.phase, &pod.trouble) {
+    if let (PodPhase::Failed, Some((reason, message))) = (pod.phase, &pod.trouble) {
         let message = format!("the engine's pod failed ({reason}: {message}); a new one goes on where it stood");
-        events::tell(ctx, &*observed.task, &Note { warning: true, reason: "EnginePodFailed".to_owned(), message });
+        events::tell(ctx, &*observed.task, &events::Note { warning: true, reason: "EnginePodFailed".to_owned(), message });
     }
     Ok(())
 }

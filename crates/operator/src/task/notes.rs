@@ -1,16 +1,9 @@
 //! What of a status is told as an event, how long its sentences may be, and which statuses are written at once. Pure.
 
 use super::decide;
+use crate::events::Note;
 use godwit_api::condition::{READY, STALLED};
 use godwit_api::{MigrationTaskStatus, Phase};
-
-/// What is told as a Kubernetes event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Note {
-    pub warning: bool,
-    pub reason: String,
-    pub message: String,
-}
 
 /// Events for what changed between two statuses: transitions only, never numbers.
 pub(crate) fn notes(before: &MigrationTaskStatus, after: &MigrationTaskStatus) -> Vec<Note> {

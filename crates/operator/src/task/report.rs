@@ -8,9 +8,11 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::apply::pod_name_taken;
-use super::decide::{self, FAILED_BACKOFF, Goal, PRECHECK_BACKOFF, Step, Trouble};
-use super::observe::{Observed, PodPhase};
+use super::decide::{self, FAILED_BACKOFF, Goal, PRECHECK_BACKOFF, Step};
+use super::observe::Observed;
 use crate::ledger::{PoolKey, Standing};
+use crate::trouble::Trouble;
+use crate::view::PodPhase;
 use godwit_api::condition::{
     ALL, COMPLETE, Condition, FULL_COPY_COMPLETE, IN_SYNC, PRECHECK_PASSED, READY, RECONCILING, SCHEMA_MIGRATED, STALLED, Time,
 };
@@ -21,7 +23,7 @@ use godwit_api::{
 };
 
 use super::notes::bound;
-pub(crate) use super::notes::{Note, failure, is_transition, notes};
+pub(crate) use super::notes::{failure, is_transition, notes};
 
 /// For what is tried again as long as it is wanted.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);

@@ -12,11 +12,13 @@ use serde_json::{Value, json};
 use super::build::{self, Frame};
 use super::decide::{self, Goal, Step};
 use super::digest;
-use super::observe::{self, Observed, PlanView, PodPhase, PodView, PoolFacts, PoolOffer};
+use super::observe::{self, Observed, PoolFacts, PoolOffer};
 use super::report::{self, Decided, Reply};
 use crate::cached::CachedPod;
 use crate::ledger::Standing;
 use crate::settings::Settings;
+use crate::trouble::Trouble;
+use crate::view::{PlanView, PodPhase, PodView, pod_view};
 use godwit_api::change::{Effect, effect, sample};
 use godwit_api::condition::{FULL_COPY_COMPLETE, PRECHECK_PASSED, READY, RECONCILING, STALLED};
 use godwit_api::manifest::HostLimits;
@@ -274,7 +276,7 @@ fn observed(case: &Case) -> Observed {
         ready_within: Duration::from_secs(120),
         refused: case.refused.clone(),
         token: "token".into(),
-        unable: case.unable.clone().map(|message| decide::Trouble { reason: "PodRefused", message }),
+        unable: case.unable.clone().map(|message| Trouble { reason: "PodRefused", message }),
         task: Arc::new(task),
     }
 }
@@ -487,7 +489,7 @@ fn finer(mode: EngineMode, started: bool, ready: bool, image: &str, pool: Option
     view.ready = ready;
     let case: Vec<Case> = serde_saphyr::from_str("[{name: plain, expect: {goal: '', step: ''}}]").unwrap();
     let mut observed = observed(&case[0]);
-    observed.plan = Some(observe::PlanView {
+    observed.plan = Some(PlanView {
         mode: Some(mode),
         template: before.template.clone(),
         plan: before.plan.clone(),
@@ -643,7 +645,7 @@ fn containers_of_others_are_not_taken_for_the_engine() {
             ]}
         }))
         .unwrap();
-        observe::pod_view(&pod)
+        pod_view(&pod)
     };
     let runs = pod("Running", json!({"running": {}}));
     assert_eq!((runs.image.as_str(), runs.phase), ("godwit:1", PodPhase::Running));

@@ -14,7 +14,7 @@ use crate::plan::{Plan, TablePlan};
 use crate::rows::{CONDITION_BYTES, RowReader, SelectOptions, Side, batches, select_statement};
 use crate::sql;
 use crate::sql::{Name, Queries, Sql};
-use crate::value::literal::{push_compare_literal, push_insert_literal};
+use crate::value::literal::push_compare_literal;
 use godwit_model::definition::Kind;
 use godwit_model::error::{Error, Result};
 use godwit_model::row::{Row, RowBuilder};
@@ -217,7 +217,7 @@ fn update(table: &TablePlan, cells: &[(usize, Option<Vec<u8>>)], condition: &Sql
             sql.push(",");
         }
         sql.add(&sql!("{}=", name(table, *place)));
-        push_insert_literal(&mut sql, &table.columns[*place], value.as_deref());
+        table.columns[*place].push_value(&mut sql, value.as_deref());
     }
     // A cascade leaves ON UPDATE CURRENT_TIMESTAMP alone.
     for (place, column) in table.columns.iter().enumerate() {

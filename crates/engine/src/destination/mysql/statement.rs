@@ -11,7 +11,7 @@ use crate::rows::{Side, batches, keys_condition};
 use crate::sql;
 use crate::sql::{Failure, Name, Queries, Sql};
 use crate::value::json_sql;
-use crate::value::literal::{needs_lenience, push_compare_literal, push_identity, push_insert_literal};
+use crate::value::literal::{needs_lenience, push_compare_literal};
 use godwit_model::definition::Kind;
 use godwit_model::error::{Error, Result};
 use godwit_model::row::{CellRef, Row, RowBuilder};
@@ -321,7 +321,7 @@ fn push_values(sql: &mut Sql, table: &TablePlan, row: &Row, long: &[usize]) {
             if long.contains(&place) {
                 sql.add(&long::variable(Image::After, place));
             } else {
-                push_insert_literal(sql, column, cell);
+                column.push_value(sql, cell);
             }
         }
     }
@@ -487,7 +487,7 @@ fn push_identities(sql: &mut Sql, table: &TablePlan, row: &Row, long: &[usize]) 
             // Without an index of its own: no key holds a value as long as this.
             sql.add(&sql!("CAST({} AS BINARY)={}", name, variable));
         } else {
-            push_identity(sql, column, cell);
+            column.push_identity(sql, cell);
         }
     }
     sql.push(" LIMIT 1");
@@ -521,7 +521,7 @@ pub(super) fn replace_one(table: &TablePlan, before: Row, after: Row, limits: Li
             if long_after.contains(&place) {
                 sql.add(&long::variable(Image::After, place));
             } else {
-                push_insert_literal(&mut sql, column, cell);
+                column.push_value(&mut sql, cell);
             }
         }
     }

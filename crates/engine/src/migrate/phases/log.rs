@@ -148,7 +148,13 @@ fn heartbeat(run: &Run<'_>, beats: Beats, dispatcher: &Arc<Dispatcher>) -> heart
         beats,
         records: Arc::clone(&attempt.records),
         claim: run.claim,
-        dispatcher: Arc::clone(dispatcher),
+        applied: {
+            let dispatcher = Arc::clone(dispatcher);
+            Box::new(move || {
+                let dispatcher = Arc::clone(&dispatcher);
+                Box::pin(async move { dispatcher.drain().await })
+            })
+        },
         progress: attempt.progress.clone(),
     }
 }

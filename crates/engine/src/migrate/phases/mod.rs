@@ -36,11 +36,11 @@ use crate::copy::CopyContext;
 use crate::create::Creator;
 use crate::destination::mysql::MySql;
 use crate::destination::{Destination, Existing};
-use crate::entry::Outcome;
 use crate::group::Group;
 use crate::plan::TablePlan;
 use crate::source::stream::replica_id;
 use crate::source::visibility::{self, Visibility};
+use crate::task::Outcome;
 use godwit_api::{ConflictPolicy, Phase};
 use godwit_model::error::{Context, Error, Result};
 

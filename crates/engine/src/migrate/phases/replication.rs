@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::Run;
 use crate::connection::Role;
-use crate::entry::Outcome;
 use crate::replicate::dispatch::Dispatcher;
 use crate::source::visibility;
+use crate::task::Outcome;
 use godwit_api::Phase;
 use godwit_model::error::{Context, Error, Result};
 

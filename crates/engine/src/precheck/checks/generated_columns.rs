@@ -12,8 +12,8 @@ use crate::plan::{TablePlan, zoned};
 use crate::precheck::context::{Context, Server};
 use crate::precheck::finding::{Finding, some};
 use crate::schema::create::{CreateTable, ItemKind};
-use crate::schema::lexer::TokenKind;
 use crate::schema::zone::Expressions;
+use crate::sql::lexer::TokenKind;
 use godwit_api::ConflictPolicy;
 use godwit_model::definition::{Column, Generated, Kind};
 

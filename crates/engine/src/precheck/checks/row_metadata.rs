@@ -6,7 +6,7 @@ use crate::precheck::finding::{Finding, some};
 pub(super) fn check(context: &Context) -> Option<Finding> {
     let value = context.source.variable("binlog_row_metadata")?;
     let is_full = value.eq_ignore_ascii_case("FULL");
-    // Seen on 8.0.15 and not on 9.7 (`source::binlog::align`).
+    // Seen on 8.0.15 and not on 9.7 (`binlog::align`).
     let hides = context.source.info.is_mysql_since(8, 0, 13) && !context.source.info.is_mysql_since(9, 0, 0);
     if !is_full && hides {
         let tables = context.plan.tables.iter().map(|table| &table.definition);

@@ -2,7 +2,7 @@
 
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
-use crate::schema::lexer::{LexMode, tokens};
+use crate::sql::lexer::{LexMode, tokens};
 
 pub(super) fn check(context: &Context) -> Option<Finding> {
     if !context.source.info.is_mariadb() {

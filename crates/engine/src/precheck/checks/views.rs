@@ -1,8 +1,8 @@
 //! Every view of a whole database can be created at the destination.
 
+use crate::plan::names::PlanNames;
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, count, some};
-use crate::schema::names::PlanNames;
 use crate::schema::view::{Definer, rewrite_view};
 use godwit_api::DefinerMode;
 

@@ -11,8 +11,8 @@ use mysql_async::Conn;
 
 use super::super::context::Context;
 use crate::connection::{Connector, Role, is_access_denied};
+use crate::create::apply;
 use crate::plan::select::{TRIAL_PREFIX, is_trial_database};
-use crate::schema::apply;
 use crate::sql;
 use crate::sql::{Name, Qualified, Queries, Quoted, Sql};
 use godwit_model::error::{Context as _, Error, Result};

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use super::super::context::Context;
 use super::scratch::ScratchNames;
+use crate::plan::names::PlanNames;
 use crate::plan::statements::Statements;
+use crate::plan::statements::database_options;
 use crate::plan::{Plan, TablePlan, ViewPlan};
-use crate::schema::apply::{ViewStatement, database_options};
-use crate::schema::names::{NameMap, PlanNames};
+use crate::schema::names::NameMap;
 use crate::schema::rewrite::{Deferred, DeferredKind};
 use crate::schema::view::view_references;
+use crate::schema::view_session::ViewStatement;
 use crate::sql::Sql;
 use crate::sql::single::Single;
 use godwit_model::error::Result;

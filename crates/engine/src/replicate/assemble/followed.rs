@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::binlog::{RowDecoder, RowsEvent, TableMap};
 use crate::change::cascade::{Cascade, Cascades, Rule};
 use crate::change::{Change, ChangeKind, Operation};
 use crate::plan::TablePlan;
-use crate::source::binlog::{RowDecoder, RowsEvent, TableMap};
 use godwit_model::error::Result;
 use godwit_model::row::Row;
 

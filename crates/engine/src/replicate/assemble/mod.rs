@@ -24,14 +24,14 @@ pub(crate) use xa::Group;
 
 use super::dispatch::End;
 use super::guard::{Doubt, Guard, Logged, Passage};
+use crate::binlog::{Query, RowsEvent, RowsKind, TableMap, TransactionStart};
 use crate::change::cascade::Cascades;
 use crate::change::{Change, ChangeKind};
 use crate::heartbeat::Listener;
+use crate::logged::{Statement, classify};
 use crate::plan::Plan;
-use crate::schema::lexer::LexMode;
-use crate::schema::statement::{Statement, classify};
 use crate::sizing::LogBudget;
-use crate::source::binlog::{Query, RowsEvent, RowsKind, TableMap, TransactionStart};
+use crate::sql::lexer::LexMode;
 use godwit_model::error::{Error, Result};
 use godwit_model::position::{LastEvent, Position};
 

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::binlog::{Decoder, Event, HEADER_LENGTH, MariaStart, QuerySession, RawEvent};
 use crate::fixture::{column, definition, plan_of, table_plan};
 use crate::plan::mapping::NameRules;
 use crate::plan::select::Selection;
 use crate::progress::Progress;
-use crate::source::binlog::{Decoder, Event, HEADER_LENGTH, MariaStart, QuerySession, RawEvent};
 use godwit_api::{MigrationTaskSpec, NameCase};
 use godwit_model::definition::{Column, Kind};
 use godwit_model::error::Class;
@@ -125,7 +125,7 @@ impl Log {
         }
         self.query(&format!("XA END '{xid}'"));
         let offset = self.next();
-        let xid = crate::schema::statement::xid_key(xid.as_bytes(), b"", 1);
+        let xid = crate::logged::xid_key(xid.as_bytes(), b"", 1);
         let outcome = self.assembler.xa_prepare(&xid, false, "b.000001", offset).unwrap();
         assert!(keys_of(outcome).is_empty());
         place

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::tables::Tables;
 use super::{Assembler, Outcome};
+use crate::binlog::TransactionStart;
 use crate::change::Change;
 use crate::replicate::dispatch::Began;
 use crate::sizing::LogBudget;
-use crate::source::binlog::TransactionStart;
 use crate::source::visibility;
 use godwit_model::error::{Error, Result};
 use godwit_model::position::Position;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::source::binlog::{HEADER_LENGTH, LARGEST_EVENT, RawEvent, check_event_size};
+use crate::binlog::{HEADER_LENGTH, LARGEST_EVENT, RawEvent, check_event_size};
 use godwit_model::error::Error;
 
 /// The greatest length of a packet; one of this length is continued by the next.

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::schema::charset::MultiByte;
+use crate::sql::charset::MultiByte;
 use godwit_model::server::{Flavor, ServerInfo};
 
 /// What changes how bytes are read: a part of `sql_mode`, and who executes.
@@ -416,6 +416,24 @@ impl Lexer<'_> {
             }
         }
     }
+}
+
+/// The token that closes the parenthesis at `open`.
+pub fn closing(tokens: &[Token], open: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, token) in tokens.iter().enumerate().skip(open) {
+        match token.kind {
+            TokenKind::Punct(b'(') => depth += 1,
+            TokenKind::Punct(b')') => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! CREATE, ALTER, DROP and RENAME of the head parser.
 
-use crate::schema::create::closing;
-use crate::schema::lexer::{Token, TokenKind};
-use crate::schema::statement::{DdlKind, NameRole, Statement};
-use crate::schema::statement_parse::{Parsed, Parser};
+use crate::logged::parse::{Parsed, Parser};
+use crate::logged::{DdlKind, NameRole, Statement};
+use crate::sql::lexer::{Token, TokenKind, closing};
 
 impl Parser<'_> {
     /// `DEFINER = account`, `ALGORITHM = x`, `SQL SECURITY x`, `OR REPLACE` and the like before the object's kind.

@@ -3,6 +3,8 @@
 //! CREATE TABLE is recorded before it runs and after it. Every step may run twice: what exists already because an earlier run was killed behind the
 //! statement (a table, an index, a foreign key, a view) is found and passed over.
 
+pub mod apply;
+
 use std::sync::Arc;
 
 use mysql_async::Conn;
@@ -10,11 +12,10 @@ use mysql_async::Conn;
 use super::checkpoint::{Claim, TableStage};
 use super::connection::{Connector, Role};
 use super::destination::Records;
+use super::plan::names::PlanNames;
 use super::plan::statements::{Statements, definer, view_statements};
 use super::plan::{Plan, TablePlan};
 use super::progress::Progress;
-use super::schema::apply;
-use super::schema::names::PlanNames;
 use super::schema::rewrite::{Deferred, DeferredKind, RewrittenTable};
 use super::schema::view::Definer;
 use super::sql::single::Single;

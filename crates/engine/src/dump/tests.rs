@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use super::event::EventReader;
 use super::packet::{FULL_PACKET, Packets};
 use super::{Dump, LogEvent};
-use crate::source::binlog::{HEADER_LENGTH, code};
+use crate::binlog::{HEADER_LENGTH, code};
 use godwit_model::error::{Class, Error};
 
 const PATIENCE: Duration = Duration::from_millis(200);

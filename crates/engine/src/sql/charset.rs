@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::schema::lexer::{LexMode, TokenKind, tokens, unquote};
+use crate::sql::lexer::{LexMode, TokenKind, tokens, unquote};
 use godwit_model::names::quote_identifier;
 
 /// Character sets whose characters can hold ASCII bytes; in all others an ASCII byte is itself. (MySQL source,

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::schema::lexer::{LexMode, Token, TokenKind, string_value, tokens};
-use crate::schema::statement::{Ddl, DdlKind, NameRef, NameRole, Statement, xid_key};
+use crate::logged::{Ddl, DdlKind, NameRef, NameRole, Statement, xid_key};
+use crate::sql::lexer::{LexMode, Token, TokenKind, string_value, tokens};
 use godwit_model::names::TableName;
 
 pub(super) struct Parser<'a> {

@@ -4,10 +4,13 @@
 //! Only heads are parsed. Names come with their place, so that a statement can be sent on with other names and
 //! all its other bytes. What is not recognised is [`Statement::Unknown`]; the caller stops there.
 
+mod ddl;
+mod parse;
+
 use std::ops::Range;
 
-use crate::schema::lexer::LexMode;
-use crate::schema::statement_parse::Parser;
+use crate::logged::parse::Parser;
+use crate::sql::lexer::LexMode;
 use godwit_model::names::TableName;
 
 /// A classified statement.
@@ -150,5 +153,4 @@ impl Ddl {
 }
 
 #[cfg(test)]
-#[path = "statement_tests.rs"]
 mod tests;

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-use crate::source::binlog::{HEADER_LENGTH, RawEvent, checksum_algorithm, code};
+use crate::binlog::{HEADER_LENGTH, RawEvent, checksum_algorithm, code};
 use godwit_model::error::{Error, Result};
 
 /// Length of a CRC32 behind an event.

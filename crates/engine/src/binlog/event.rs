@@ -10,7 +10,7 @@ pub const FLAG_ARTIFICIAL: u16 = 0x20;
 /// A reader that does not know the event may skip it.
 pub const FLAG_IGNORABLE: u16 = 0x80;
 
-pub(in crate::source) mod code {
+pub(crate) mod code {
     pub(crate) const QUERY: u8 = 2;
     pub(crate) const STOP: u8 = 3;
     pub(crate) const ROTATE: u8 = 4;

@@ -14,7 +14,7 @@ use super::event::EventReader;
 use super::login::{Client, Plain, PublicKey, Socket, authenticate, read_greeting, receive};
 use super::packet::Packets;
 use super::{Dump, explain};
-use crate::source::binlog::Decoder;
+use crate::binlog::Decoder;
 use crate::sql::Failure;
 use godwit_model::error::Error;
 use godwit_model::plain;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::schema::statement::{DdlKind, Statement, classify};
+use crate::logged::{DdlKind, Statement, classify};
 use godwit_model::names::TableName;
 
 fn mode(charset: MultiByte) -> LexMode {

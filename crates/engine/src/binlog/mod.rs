@@ -39,7 +39,7 @@ mod tests;
 
 pub use bounds::{LARGEST_EVENT, event as check_event_size};
 pub use decoder::{Decoder, Event};
-pub(in crate::source) use event::code;
+pub(crate) use event::code;
 pub use event::{FLAG_ARTIFICIAL, FLAG_IGNORABLE, HEADER_LENGTH, RawEvent};
 pub use format::{Flavour, FormatDescription, Heartbeat, Rotate, checksum_algorithm};
 pub use jsonb::JsonForm;
