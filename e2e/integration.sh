@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests against real servers and clusters: integration.sh [test...], default every target in tests/.
+# All tests against real servers and clusters: integration.sh [test...], default every target in tests/ and in e2e/*/tests/.
 #
 # Two rows of test targets side by side. Much of a test's time is a wait for a server, a kubelet, a time limit; e2e and
 # operator wait most, so each leads a row. What a target prints comes in one piece when it has ended, with its time.
@@ -7,13 +7,13 @@ set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 # Each row begins with what takes longest; both take about as long. What is not named here is added to the first.
-rows=("e2e verify_real schema_real precheck_real binlog model cli" "operator kubernetes")
+rows=("e2e verify_real schema_real precheck_real binlog model cli" "operator kubernetes tablestore")
 
 wanted=("$@")
 if ((${#wanted[@]} == 0)); then
-  for path in tests/*.rs tests/*/main.rs; do
+  for path in tests/*.rs tests/*/main.rs e2e/*/tests/*/main.rs; do
     [[ -e $path ]] || continue
-    name=${path#tests/} name=${name%/main.rs} name=${name%.rs}
+    name=${path#*tests/} name=${name%/main.rs} name=${name%.rs}
     wanted+=("$name")
   done
 fi

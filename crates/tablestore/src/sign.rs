@@ -101,7 +101,7 @@ mod tests {
         ]
     }
 
-    // Made with the official Python SDK 6.4.8 by e2e/tablestore/golden.py.
+    // Made with the official Python SDK 6.4.8 by e2e/tablestore/sdk/golden.py.
     const V2: &str = "rIvMtUQmDLhKWM/8kUrqvTKA/NY=";
     const V4: &str = "f1Nl+H0+3C+HjK12QfxQhADfNuiQbjo11sJjEWnCbwU=";
     const ANSWER_V2: &str = "hWO5SR7bjSz6Xg9F6hxywpiLSRg=";

@@ -1,4 +1,4 @@
-//! The codec against the official Python SDK (`golden.txt`, made by `e2e/tablestore/golden.py`), against itself, and against bytes that are wrong.
+//! The codec against the official Python SDK (`golden.txt`, made by `e2e/tablestore/sdk/golden.py`), against itself, and against bytes that are wrong.
 
 use proptest::prelude::*;
 

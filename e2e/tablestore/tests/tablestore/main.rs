@@ -4,4 +4,5 @@
 mod conditions;
 mod faults;
 mod operations;
+mod sdk;
 mod setup;

@@ -1,6 +1,6 @@
 """Golden vectors of the official Python SDK, for the tests of crates/tablestore.
 
-    e2e/tablestore/python.sh e2e/tablestore/golden.py > crates/tablestore/src/plainbuffer/golden.txt
+    e2e/tablestore/sdk/run.sh python e2e/tablestore/sdk/golden.py > crates/tablestore/src/plainbuffer/golden.txt
 
 Each line is a name and the bytes in hexadecimal, or a signature. What is encoded stands here and, once more, in
 crates/tablestore/src/plainbuffer/tests.rs and in the tests of sign.rs.
