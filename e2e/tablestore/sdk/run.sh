@@ -8,16 +8,27 @@ CACHE=${GODWIT_SDK_CACHE:-$(cd -- "$SDK_DIR/../../.." && pwd)/.cache/sdk}
 PART=sdk
 PYTHON_VERSION=6.4.8
 JAVA_VERSION=5.17.10
+# Whoever waits for a program that hangs waits so many seconds.
+LIMIT=240
 mkdir -p "$CACHE/lock"
 # shellcheck source=../../common.sh
 source "$SDK_DIR/../../common.sh"
+
+# needs COMMAND PACKAGE...: the package of the system that a command is in, where the command is missing.
+needs() {
+  command -v "$1" >/dev/null && return
+  log "installing ${*:2} ..."
+  local install=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 install "${@:2}")
+  "${install[@]}" >/dev/null || { apt-get -qq update >&2 && "${install[@]}" >/dev/null; } || die "${*:2} cannot be installed"
+}
 
 python_sdk() {
   local into=$CACHE/python-$PYTHON_VERSION
   [[ -e $into/complete ]] && return
   log "installing the Python SDK $PYTHON_VERSION ..."
   rm -rf "$into"
-  python3 -m venv "$into"
+  needs python3 python3 python3-venv
+  python3 -m venv "$into" >&2 || die "Python makes no environment: its package venv is missing"
   retry "$into/bin/pip" install --quiet --disable-pip-version-check "tablestore==$PYTHON_VERSION" >&2 || die "the Python SDK cannot be installed"
   touch "$into/complete"
 }
@@ -26,10 +37,21 @@ java_sdk() {
   local into=$CACHE/java-$JAVA_VERSION
   [[ -e $into/complete ]] && return
   log "fetching the Java SDK $JAVA_VERSION ..."
+  needs mvn maven
+  rm -rf "$into"
   mkdir -p "$into"
-  retry mvn --quiet --batch-mode "-Dmaven.repo.local=$into/repository" dependency:get -Dtransitive=false \
-    "-Dartifact=com.aliyun.openservices:tablestore:$JAVA_VERSION:jar:jar-with-dependencies" >&2 || die "the Java SDK cannot be fetched"
-  cp "$into/repository/com/aliyun/openservices/tablestore/$JAVA_VERSION/tablestore-$JAVA_VERSION-jar-with-dependencies.jar" "$into/sdk.jar"
+  # With all that it depends on: the jar that is said to hold its dependencies lacks some.
+  cat >"$into/pom.xml" <<POM
+<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>godwit</groupId><artifactId>sdk</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>com.aliyun.openservices</groupId><artifactId>tablestore</artifactId><version>$JAVA_VERSION</version></dependency>
+  </dependencies>
+</project>
+POM
+  retry mvn --quiet --batch-mode --file "$into/pom.xml" "-Dmaven.repo.local=$into/repository" \
+    dependency:copy-dependencies -DincludeScope=runtime "-DoutputDirectory=$into/jars" >&2 || die "the Java SDK cannot be fetched"
   rm -rf "$into/repository"
   touch "$into/complete"
 }
@@ -38,8 +60,9 @@ java_sdk() {
 java_classes() {
   local source=$1 into=$CACHE/java-$JAVA_VERSION
   cmp --silent "$source" "$into/source.java" && return
+  needs javac default-jdk-headless
   rm -rf "$into/classes"
-  javac -nowarn -proc:none -cp "$into/sdk.jar" -d "$into/classes" "$source" >&2 || die "$source does not compile"
+  javac -nowarn -proc:none -cp "$into/jars/*" -d "$into/classes" "$source" >&2 || die "$source does not compile"
   cp "$source" "$into/source.java"
 }
 
@@ -49,14 +72,13 @@ shift 2
 case $language in
   python)
     with_lock python python_sdk
-    exec "$CACHE/python-$PYTHON_VERSION/bin/python" "$program" "$@"
+    exec timeout "$LIMIT" "$CACHE/python-$PYTHON_VERSION/bin/python" "$program" "$@"
     ;;
   java)
-    command -v javac >/dev/null || die "no Java compiler on this machine"
     with_lock java java_sdk
     with_lock java java_classes "$program"
     name=${program##*/}
-    exec java -XX:TieredStopAtLevel=1 -cp "$CACHE/java-$JAVA_VERSION/classes:$CACHE/java-$JAVA_VERSION/sdk.jar" "${name%.java}" "$@"
+    exec timeout "$LIMIT" java -XX:TieredStopAtLevel=1 -cp "$CACHE/java-$JAVA_VERSION/classes:$CACHE/java-$JAVA_VERSION/jars/*" "${name%.java}" "$@"
     ;;
   *) die "no SDK for $language" ;;
 esac
