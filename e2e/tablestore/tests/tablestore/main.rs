@@ -1,6 +1,7 @@
 //! The Tablestore client against the test server, and both against the official SDKs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bodies;
 mod conditions;
 mod faults;
 mod operations;
