@@ -66,7 +66,7 @@ impl Pair<'_> {
         let destination = resolve_endpoint(&mysql, &manifest.secrets, "spec.destination.mysql").unwrap();
         let (source, destination) = (Connector::new(&source, "source"), Connector::new(&destination, "destination"));
         let own = Own { task: "default/t".into(), tables: owned };
-        precheck::run(spec, &source, Some(&destination), own, precheck::Trials::Made).await.unwrap()
+        precheck::run(spec, &source, &destination, own, precheck::Trials::Made).await.unwrap()
     }
 }
 

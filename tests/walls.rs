@@ -17,8 +17,20 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("godwit-api", &[]),
     ("godwit-service", &[]),
     ("godwit-operator", &["godwit-api", "godwit-service"]),
-    ("godwit-engine", &["godwit-api", "godwit-model"]),
-    ("godwit", &["godwit-api", "godwit-service", "godwit-operator", "godwit-engine", "godwit-model", "godwit-testkit"]),
+    ("godwit-engine", &["godwit-api", "godwit-model", "godwit-tablestore"]),
+    (
+        "godwit",
+        &[
+            "godwit-api",
+            "godwit-service",
+            "godwit-operator",
+            "godwit-engine",
+            "godwit-model",
+            "godwit-tablestore",
+            "godwit-tablestore-server",
+            "godwit-testkit",
+        ],
+    ),
 ];
 
 /// What belongs to one side of the wall: no other member may use it.

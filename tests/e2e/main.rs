@@ -29,6 +29,7 @@ mod rows;
 mod shop;
 mod stalls;
 mod support;
+mod tablestore;
 mod tls;
 mod values;
 mod wire;

@@ -37,7 +37,7 @@ pub struct Destination {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "TablestoreDestination")]
     pub tablestore: Option<TablestoreDestination>,
-    /// Database (in Tablestore: prefix of tables) that holds the engine's own records, one set for all tasks. It is created when absent.
+    /// Database (in Tablestore: table) that holds the engine's own records, one set for all tasks. It is created when absent.
     #[serde(default = "default_records_database")]
     #[schemars(length(min = 1, max = 64), pattern(patterns::PLAIN_NAME))]
     pub records_database: String,

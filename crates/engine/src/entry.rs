@@ -9,7 +9,7 @@ use super::connection::Connector;
 use super::plan::{self, Plan};
 use super::progress::Progress;
 use super::sizing::CHUNK_BYTES;
-use super::task::{Outcome, Task};
+use super::task::{Far, Outcome, Task};
 use super::verify::{self, Hooks, VerifyOptions};
 use super::{migrate, precheck};
 use godwit_api::{DesiredState, MigrationType, Phase, PrecheckReport, VerifyReport};
@@ -130,17 +130,15 @@ pub struct Planned {
 /// # Errors
 /// When a connection is lost in the middle.
 pub async fn precheck_only(task: Task, progress: Progress) -> Result<PrecheckReport> {
-    let (source, destination) = task.connectors()?;
-    let outcome =
-        precheck::run(task.spec(), &source, Some(&destination), precheck::Own::of(&task.name()), precheck::Trials::Made).await?;
+    let (source, far) = task.ends()?;
+    let outcome = precheck::of(&task, &source, &far, precheck::Trials::Made).await?;
     progress.set_precheck(outcome.report.clone());
     Ok(outcome.report.into())
 }
 
 /// The task resolved against both servers.
-async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> Result<precheck::Resolved> {
-    let outcome =
-        precheck::run(task.spec(), source, Some(destination), precheck::Own::of(&task.name()), precheck::Trials::LeftOut).await?;
+async fn resolved(task: &Task, source: &Connector, far: &Far) -> Result<precheck::Resolved> {
+    let outcome = precheck::of(task, source, far, precheck::Trials::LeftOut).await?;
     outcome.resolved.ok_or_else(|| {
         let failed: Vec<String> = outcome
             .report
@@ -158,9 +156,12 @@ async fn resolved(task: &Task, source: &Connector, destination: &Connector) -> R
 /// # Errors
 /// When the task cannot be resolved, or a connection is lost.
 pub async fn plan_only(task: Task) -> Result<Planned> {
-    let (source, destination) = task.connectors()?;
-    let resolved = resolved(&task, &source, &destination).await?;
-    let (source, destination) = (&resolved.source.info, &resolved.destination.info);
+    let (source, far) = task.ends()?;
+    let resolved = resolved(&task, &source, &far).await?;
+    let (source, destination) = (&resolved.source.info, resolved.destination.as_ref().map(|server| &server.info));
+    let destination = destination.ok_or_else(|| {
+        Error::definite("godwit plan shows tasks for servers of the MySQL family only, in this version; godwit precheck says what it would find")
+    })?;
     let preview = plan::render::preview(task.spec(), &resolved.plan, source, destination, CHUNK_BYTES);
     let json = serde_json::to_value(&preview).map_err(|error| Error::definite(error.to_string()))?;
     Ok(Planned { text: preview.text(), json, plan: resolved.plan })
@@ -172,7 +173,7 @@ pub async fn plan_only(task: Task) -> Result<Planned> {
 /// When the task cannot be resolved, a server stays away, or on cancellation.
 pub async fn verify_only(task: Task, repair: bool, _progress: Progress, cancel: CancellationToken) -> Result<VerifyReport> {
     let (source, destination) = task.connectors()?;
-    let resolved = resolved(&task, &source, &destination).await?;
+    let resolved = resolved(&task, &source, &Far::MySql(destination.clone())).await?;
     let spec = task.spec();
     let schema = spec.migrates(MigrationType::Schema);
     let hooks = Hooks { records: Some(Arc::new(task.record(&destination))), ..Hooks::default() };

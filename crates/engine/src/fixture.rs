@@ -60,6 +60,7 @@ pub(crate) fn table_plan(definition: TableDefinition) -> TablePlan {
         dml: DmlSelection::default(),
         zoned: Vec::new(),
         row_filter: None,
+        chosen: Default::default(),
     }
 }
 

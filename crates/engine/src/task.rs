@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::connection::Connector;
+use super::connection::{Connector, Link, Role};
 use super::destination::mysql::Record;
+use super::destination::tablestore::Instance;
 use super::live::Live;
 use super::sizing::Sizing;
 use godwit_api::MigrationTaskSpec;
-use godwit_api::manifest::{HostLimits, Manifest, mounted_secrets, resolve_endpoint};
+use godwit_api::manifest::{HostLimits, Manifest, ManifestError, Secrets, mounted_secrets, resolve_endpoint, resolve_tablestore};
 use godwit_model::error::{Error, Result};
 
 /// What to do.
@@ -73,22 +74,72 @@ impl Task {
         Record::new(destination.clone(), &self.record_database, &self.name())
     }
 
-    /// Connectors to both ends.
+    /// Both ends, whatever kind the destination is of.
+    ///
+    /// # Errors
+    /// When a Secret lacks what a connection needs.
+    pub(super) fn ends(&self) -> Result<(Connector, Far)> {
+        let Some(tablestore) = &self.spec().destination.tablestore else {
+            return self.connectors().map(|(source, destination)| (source, Far::MySql(destination)));
+        };
+        let secrets = self.secrets()?;
+        let resolved = resolve_tablestore(tablestore, &secrets, "spec.destination.tablestore").map_err(definite)?;
+        Ok((self.source(&secrets)?, Far::Tablestore(Instance::new(&resolved, self.spec())?)))
+    }
+
+    fn secrets(&self) -> Result<Cow<'_, Secrets>> {
+        Ok(match &self.secrets_folder {
+            Some(folder) => Cow::Owned(mounted_secrets(folder).map_err(Error::definite)?.with_limits(&self.secret_hosts)),
+            None => Cow::Borrowed(&self.manifest.secrets),
+        })
+    }
+
+    fn source(&self, secrets: &Secrets) -> Result<Connector> {
+        let source = resolve_endpoint(&self.spec().source.mysql, secrets, "spec.source.mysql").map_err(definite)?;
+        Ok(Connector::new(&source, "source").with_largest_event(self.sizing.largest_event))
+    }
+
+    /// Connectors to both ends, where the destination is a server of the MySQL family.
     ///
     /// # Errors
     /// When the destination is not of the MySQL family, or a Secret lacks what a connection needs.
     pub fn connectors(&self) -> Result<(Connector, Connector)> {
-        let definite = |error: godwit_api::manifest::ManifestError| Error::definite(error.to_string());
-        let secrets = match &self.secrets_folder {
-            Some(folder) => Cow::Owned(mounted_secrets(folder).map_err(Error::definite)?.with_limits(&self.secret_hosts)),
-            None => Cow::Borrowed(&self.manifest.secrets),
-        };
-        let source = resolve_endpoint(&self.spec().source.mysql, &secrets, "spec.source.mysql").map_err(definite)?;
         let Some(mysql) = &self.spec().destination.mysql else {
-            return Err(Error::definite("spec.destination.tablestore: this version writes to MySQL-family servers only"));
+            return Err(Error::definite(
+                "spec.destination.tablestore: this command knows servers of the MySQL family only, in this version",
+            ));
         };
+        let secrets = self.secrets()?;
         let destination = resolve_endpoint(&mysql.endpoint(), &secrets, "spec.destination.mysql").map_err(definite)?;
-        let source = Connector::new(&source, "source").with_largest_event(self.sizing.largest_event);
-        Ok((source, Connector::new(&destination, "destination")))
+        Ok((self.source(&secrets)?, Connector::new(&destination, "destination")))
     }
+}
+
+/// Where the data goes.
+#[derive(Debug, Clone)]
+pub(super) enum Far {
+    MySql(Connector),
+    Tablestore(Instance),
+}
+
+impl Far {
+    /// How its connection is kept from others' eyes, where that is watched.
+    pub(super) fn link(&self) -> Option<Link> {
+        match self {
+            Self::MySql(connector) => Some(connector.link()),
+            Self::Tablestore(_) => None,
+        }
+    }
+
+    /// Whether it cannot be reached, or lets nobody in.
+    pub(super) async fn is_closed(&self) -> bool {
+        match self {
+            Self::MySql(connector) => connector.connect(Role::Metadata).await.is_err(),
+            Self::Tablestore(instance) => instance.client().list_tables().await.is_err(),
+        }
+    }
+}
+
+fn definite(error: ManifestError) -> Error {
+    Error::definite(error.to_string())
 }

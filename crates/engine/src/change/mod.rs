@@ -118,6 +118,11 @@ impl NetChanges {
         self.by_key.values().filter_map(|net| net.row.as_ref())
     }
 
+    /// Per key what its row is in the end; None: it is gone.
+    pub(crate) fn into_last_states(self) -> impl Iterator<Item = (Row, Option<Row>)> {
+        self.by_key.into_iter().map(|(key, net)| (key, net.row))
+    }
+
     /// The keys to delete before anything is written, then the rows to write.
     pub(crate) fn split(self, table: &TablePlan) -> (Vec<Row>, Vec<Row>) {
         let mut deletes = Vec::new();

@@ -30,6 +30,7 @@
 pub(crate) mod memory;
 pub mod mysql;
 mod records;
+pub(crate) mod tablestore;
 
 use std::fmt::Debug;
 use std::sync::Arc;

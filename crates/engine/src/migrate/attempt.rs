@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::end::End;
 use crate::change::cascade::Cascades;
 use crate::checkpoint::{Saved, TableStage};
 use crate::connection::Connector;
@@ -21,13 +22,12 @@ pub(super) struct Attempt<'a> {
     pub(super) task: &'a Task,
     pub(super) progress: &'a Progress,
     pub(super) source: Connector,
-    pub(super) destination: Connector,
+    pub(super) end: End,
     pub(super) source_info: ServerInfo,
     /// Tells the source from another server.
     pub(super) source_identity: String,
     /// Recorded places in the source's log are places in the log that it has now.
     pub(super) places_hold: bool,
-    pub(super) destination_info: ServerInfo,
     pub(super) plan: Arc<Plan>,
     pub(super) selection: Selection,
     pub(super) records: Arc<dyn Records>,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::attempt::{Attempt, CASCADES, cascades, mode};
+use super::end::End;
 use crate::checkpoint::NewTask;
 use crate::connection::{self, Connector, Role};
 use crate::destination::Records;
@@ -15,7 +16,7 @@ use crate::progress::Progress;
 use crate::source::prepared;
 use crate::source::stream::replica_id;
 use crate::source::visibility;
-use crate::task::Task;
+use crate::task::{Far, Task};
 use godwit_api::Phase;
 use godwit_model::definition::TableDefinition;
 use godwit_model::error::{Error, Result};
@@ -26,15 +27,14 @@ pub(super) async fn begin<'a>(
     task: &'a Task,
     progress: &'a Progress,
     source: Connector,
-    destination: Connector,
+    far: Far,
     records: Arc<dyn Records>,
     now: &[(String, String)],
 ) -> Result<Option<Attempt<'a>>> {
     progress.set_phase(Phase::Prechecking);
     // Before the definitions are read: a definition that changes after this point is seen in the log.
     let early_start = start_position(&source).await;
-    let outcome =
-        precheck::run(task.spec(), &source, Some(&destination), precheck::Own::of(&task.name()), precheck::Trials::Made).await?;
+    let outcome = precheck::of(task, &source, &far, precheck::Trials::Made).await?;
     progress.set_precheck(outcome.report.clone());
     let passed = outcome.passed();
     let Some(resolved) = outcome.resolved.filter(|_| passed) else {
@@ -65,10 +65,17 @@ pub(super) async fn begin<'a>(
     {
         return Err(Error::transient(format!("{table} was changed while the task began; it begins again")));
     }
+    let end = match (&far, resolved.destination.as_ref()) {
+        (Far::Tablestore(instance), _) => End::tablestore(task, instance, &resolved.plan)?,
+        (Far::MySql(connector), Some(server)) => {
+            End::MySql { connector: connector.clone(), info: server.info.clone(), record: task.record(connector) }
+        }
+        (Far::MySql(_), None) => return Err(Error::definite("the destination was not looked at; this is a bug")),
+    };
     records.prepare().await?;
     let names = NameRules {
         source: resolved.source.lower_case_table_names(),
-        destination: resolved.destination.lower_case_table_names(),
+        destination: resolved.destination.as_ref().map_or(0, |server| server.lower_case_table_names()),
         policy: task.spec().name_case,
     };
     let destinations: Vec<_> = resolved.plan.tables.iter().map(|table| names.destination_name(&table.destination)).collect();
@@ -89,11 +96,10 @@ pub(super) async fn begin<'a>(
         task,
         progress,
         source,
-        destination,
+        end,
         source_info: resolved.source.info,
         source_identity: identity,
         places_hold: true,
-        destination_info: resolved.destination.info,
         plan: Arc::new(resolved.plan),
         selection: resolved.selection,
         records,

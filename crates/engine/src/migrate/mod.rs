@@ -4,17 +4,15 @@
 
 mod attempt;
 mod begin;
+mod end;
 mod phases;
 mod resume;
 
-use std::sync::Arc;
-
+use self::end::End;
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::Stage;
 use super::computing;
-use super::connection::Role;
-use super::destination::Records;
 use super::progress::Progress;
 use super::task::{Outcome, Task};
 use godwit_api::Phase;
@@ -29,8 +27,8 @@ const CLAIMING: &str = "claiming the task at the destination";
 /// # Errors
 /// When the destination cannot be reached.
 pub(crate) async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
-    let (_, destination) = task.connectors()?;
-    let records = task.record(&destination);
+    let (_, far) = task.ends()?;
+    let records = end::records(task, &far);
     let saved = records.load().await?;
     if saved.as_ref().is_some_and(|saved| saved.stage != Stage::Stopped) {
         let claim = records.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
@@ -50,16 +48,16 @@ pub(crate) async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
 /// # Errors
 /// Of any class; see [`crate::run`].
 pub(crate) async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToken) -> Result<Outcome> {
-    let (source, destination) = task.connectors()?;
-    progress.watch_links(vec![source.link(), destination.link()]);
-    let records: Arc<dyn Records> = Arc::new(task.record(&destination));
+    let (source, far) = task.ends()?;
+    progress.watch_links(std::iter::once(source.link()).chain(far.link()).collect());
+    let records = end::records(task, &far);
     let now = resume_fingerprint(task.spec());
     let saved = match records.load().await {
         Ok(saved) => saved,
         Err(error) => {
             let first = !task.prechecked && progress.status().precheck.is_none() && !progress_has_started(progress);
             // A destination that cannot be reached, or lets nobody in, at the very first start is the precheck's to report.
-            let closed = first && (error.is_retryable() || destination.connect(Role::Metadata).await.is_err());
+            let closed = first && (error.is_retryable() || far.is_closed().await);
             if !closed {
                 return Err(error.context("reading the task's record"));
             }
@@ -82,14 +80,16 @@ pub(crate) async fn attempt(task: &Task, progress: &Progress, cancel: &Cancellat
                 progress.message("the task was completed in an earlier run");
                 return Ok(Outcome::Completed);
             }
-            resume::resume(task, progress, source, destination, records, &saved).await?
+            resume::resume(task, progress, source, far, records, &saved).await?
         }
-        None => match begin::begin(task, progress, source, destination, records, &now).await? {
+        None => match begin::begin(task, progress, source, far, records, &now).await? {
             Some(attempt) => attempt,
             None => return Ok(Outcome::PrecheckFailed),
         },
     };
-    attempt.destination = computing::like_source(&attempt.source, &attempt.destination, &attempt.plan).await?;
+    if let End::MySql { connector, .. } = &mut attempt.end {
+        *connector = computing::like_source(&attempt.source, connector, &attempt.plan).await?;
+    }
     progress.set_plan(&attempt.plan);
     progress.set_retrying(None);
     phases::work(&attempt, cancel).await

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::attempt::{Attempt, CASCADES, LOGGED, cascades, lower_case_table_names, mode};
+use super::end::End;
 use crate::checkpoint::{Saved, SavedTable};
 use crate::connection::{self, Connector, Role};
 use crate::copy::json_sample;
@@ -16,7 +17,7 @@ use crate::source::same_log::{self, Found};
 use crate::source::stream::replica_id;
 use crate::source::visibility;
 use crate::sql::Queries;
-use crate::task::Task;
+use crate::task::{Far, Task};
 use godwit_model::error::{Error, Result};
 use godwit_model::position::{GtidPosition, MariaGtid, Position};
 use godwit_model::server::ServerInfo;
@@ -29,26 +30,35 @@ pub(super) async fn resume<'a>(
     task: &'a Task,
     progress: &'a Progress,
     source: Connector,
-    destination: Connector,
+    far: Far,
     records: Arc<dyn Records>,
     saved: &Saved,
 ) -> Result<Attempt<'a>> {
     let mut conn = source.connect(Role::Metadata).await?;
     let source_info = connection::server_info(&mut conn).await?;
     let identity = visibility::server_identity(&mut conn, &source_info).await?;
-    let mut destination_conn = destination.connect(Role::Metadata).await?;
-    let destination_info = connection::server_info(&mut destination_conn).await?;
+    let there = match &far {
+        Far::MySql(connector) => {
+            let mut conn = connector.connect(Role::Metadata).await?;
+            let info = connection::server_info(&mut conn).await?;
+            let folding = lower_case_table_names(&mut conn).await?;
+            let _ = conn.disconnect().await;
+            Some((connector, info, folding))
+        }
+        Far::Tablestore(_) => None,
+    };
     let names = NameRules {
         source: lower_case_table_names(&mut conn).await?,
-        destination: lower_case_table_names(&mut destination_conn).await?,
+        destination: there.as_ref().map_or(0, |(_, _, folding)| *folding),
         policy: task.spec().name_case,
     };
-    let _ = destination_conn.disconnect().await;
     let selection = Selection::new(task.spec(), names)?;
     let recorded = saved.tables.iter().map(|table| Arc::new(table.definition.clone())).collect();
     let catalog = precheck::read_source::recorded_catalog(&mut conn, &selection, recorded).await?;
-    let plan = resolve(task.spec(), &selection, &catalog)?.between(&source_info, &destination_info);
-    let (plan, _) = json_sample::look(plan, &source).await?;
+    let mut plan = resolve(task.spec(), &selection, &catalog)?;
+    if let Some((_, info, _)) = &there {
+        (plan, _) = json_sample::look(plan.between(&source_info, info), &source).await?;
+    }
     // The fingerprint keeps the selection as it was, but for the heartbeat's database, which patterns leave out.
     let planned = |table: &&SavedTable| {
         plan.tables.iter().any(|t| t.source.database == table.definition.database && t.source.table == table.definition.table)
@@ -83,16 +93,22 @@ pub(super) async fn resume<'a>(
             saved.source_uuid
         )));
     }
+    let end = match (&far, there) {
+        (Far::Tablestore(instance), _) => End::tablestore(task, instance, &plan)?,
+        (Far::MySql(_), Some((connector, info, _))) => {
+            End::MySql { connector: connector.clone(), info, record: task.record(connector) }
+        }
+        (Far::MySql(_), None) => return Err(Error::definite("the destination was not looked at; this is a bug")),
+    };
     let places_hold = look_at_log(&source, &source_info, &identity, task, saved).await?;
     Ok(Attempt {
         task,
         progress,
         source,
-        destination,
+        end,
         source_info,
         source_identity: identity,
         places_hold,
-        destination_info,
         plan: Arc::new(plan),
         selection,
         records,

@@ -13,6 +13,7 @@ pub mod statements;
 pub mod unsupported;
 pub mod zoned;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -22,10 +23,12 @@ use crate::sql::Sql;
 use crate::value::json_paths::JsonPaths;
 use crate::value::json_types::JsonServer;
 use crate::value::literal::{push_identity, push_insert_literal};
+use godwit_api::TablestoreType;
 use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
 use godwit_model::names::TableName;
-use godwit_model::row::CellRef;
+use godwit_model::row::{CellRef, Row};
 use godwit_model::server::ServerInfo;
+use godwit_model::text::Text;
 
 /// Everything a task will do, resolved.
 #[derive(Debug, Clone)]
@@ -121,6 +124,16 @@ pub struct TablePlan {
     pub dml: DmlSelection,
     /// Row condition, carried for a later version; refused by the precheck for now.
     pub row_filter: Option<String>,
+    /// What the manifest chooses for a destination that is not of the MySQL family.
+    pub chosen: Chosen,
+}
+
+/// Choices for tables in Tablestore, by the source's column names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// The key's columns in order; empty: the source's.
+    pub primary_key: Vec<String>,
+    pub column_types: BTreeMap<String, TablestoreType>,
 }
 
 /// Which operations are applied.
@@ -172,6 +185,17 @@ pub struct JsonSides {
 }
 
 impl TablePlan {
+    /// A key, or a whole row of a table without one, as people read it if they may: `(42, x)`; long values are cut.
+    pub(crate) fn describe_key(&self, key: &Row) -> Text {
+        let shown = |cell: CellRef<'_>| match cell {
+            None => "NULL".to_owned(),
+            Some(bytes) => String::from_utf8_lossy(bytes).chars().take(64).collect(),
+        };
+        let cells: Vec<String> = key.cells().map(shown).collect();
+        let values = Text::of_value(format!("({})", cells.join(", ")));
+        if self.has_key() { values } else { values.map(|row| format!("a row {row}")) }
+    }
+
     /// Whether rows are identified by a key.
     pub fn has_key(&self) -> bool {
         !self.key.is_empty()

@@ -11,7 +11,7 @@ use godwit_model::error::{Error, Result};
 use super::columns::{Columns, choose};
 use super::select::{HEARTBEAT_TABLE, Selection, TableMatch};
 use super::unsupported::unsupported;
-use super::{DatabasePlan, DmlSelection, Plan, TablePlan, ViewPlan};
+use super::{Chosen, DatabasePlan, DmlSelection, Plan, TablePlan, ViewPlan};
 use godwit_model::names::TableName;
 
 /// What the source holds, as far as the selection reaches.
@@ -103,6 +103,10 @@ fn table(
         zoned: Vec::new(),
         dml: dml_selection(dml),
         row_filter: found.table_spec.and_then(|table| table.row_filter.clone()),
+        chosen: found
+            .table_spec
+            .map(|table| Chosen { primary_key: table.primary_key.clone(), column_types: table.column_types.clone() })
+            .unwrap_or_default(),
     })
 }
 

@@ -38,18 +38,10 @@ pub enum Gathered {
 pub async fn gather(
     spec: &MigrationTaskSpec,
     source: &Connector,
-    destination: Option<&Connector>,
+    destination: &Connector,
     own: Own,
     trials: Trials,
 ) -> Result<Gathered> {
-    let Some(destination) = destination else {
-        let refused = Finding::failed(
-            unsupported(spec).join("\n"),
-            "an option that is silently ignored would migrate something else than what was asked for; the other items were not run",
-            "change the manifest as stated for each field",
-        );
-        return Ok(Gathered::Stopped(vec![("Supported", refused)]));
-    };
     let (mut source_conn, mut destination_conn) = match tokio::join!(connect(source), connect(destination)) {
         (Ok(source), Ok(destination)) => (source, destination),
         (source_result, destination_result) => {
@@ -137,7 +129,7 @@ pub async fn gather(
 }
 
 /// An account that may not read the log is told by another item.
-async fn undecided(source: &Connector, info: &ServerInfo, task: &str) -> Result<Undecided> {
+pub(super) async fn undecided(source: &Connector, info: &ServerInfo, task: &str) -> Result<Undecided> {
     match prepared::undecided(source, info, replica_id(task, 0)).await {
         Err(error) if error.class() == Class::Definite => {
             tracing::debug!(%error, "where prepared XA transactions begin cannot be told");
@@ -147,7 +139,7 @@ async fn undecided(source: &Connector, info: &ServerInfo, task: &str) -> Result<
     }
 }
 
-async fn resolve_objects(spec: &MigrationTaskSpec, names: NameRules, conn: &mut Conn) -> Result<(Selection, Plan)> {
+pub(super) async fn resolve_objects(spec: &MigrationTaskSpec, names: NameRules, conn: &mut Conn) -> Result<(Selection, Plan)> {
     let selection = Selection::new(spec, names)?;
     let catalog = read_source::catalog(conn, &selection).await?;
     let plan = resolve(spec, &selection, &catalog)?;
@@ -155,7 +147,7 @@ async fn resolve_objects(spec: &MigrationTaskSpec, names: NameRules, conn: &mut 
 }
 
 /// What the heartbeat's database holds that a pattern selects, if the heartbeat does not lie there.
-async fn beside_heartbeat(spec: &MigrationTaskSpec, selection: &Selection, conn: &mut Conn) -> Result<Vec<String>> {
+pub(super) async fn beside_heartbeat(spec: &MigrationTaskSpec, selection: &Selection, conn: &mut Conn) -> Result<Vec<String>> {
     let database = &spec.heartbeat.database;
     let mut elsewhere = spec.clone();
     elsewhere.heartbeat.database.clone_from(&spec.destination.records_database);
@@ -167,7 +159,7 @@ async fn beside_heartbeat(spec: &MigrationTaskSpec, selection: &Selection, conn:
     Ok(names.filter(|name| without.covers(database, name).is_some()).map(|name| format!("{database}.{name}")).collect())
 }
 
-fn empty_plan(spec: &MigrationTaskSpec) -> Plan {
+pub(super) fn empty_plan(spec: &MigrationTaskSpec) -> Plan {
     Plan {
         schema: spec.migrates(MigrationType::Schema),
         full: spec.migrates(MigrationType::Full),
@@ -180,7 +172,7 @@ fn empty_plan(spec: &MigrationTaskSpec) -> Plan {
 }
 
 /// The databases that the manifest names, so that privileges on them can be looked at although they cannot be seen.
-fn named_databases(spec: &MigrationTaskSpec, names: NameRules) -> Vec<DatabasePlan> {
+pub(super) fn named_databases(spec: &MigrationTaskSpec, names: NameRules) -> Vec<DatabasePlan> {
     let Ok(selection) = Selection::new(spec, names) else { return Vec::new() };
     let databases = selection.exact_databases().filter_map(|(_, name)| {
         let found = selection.database(name)?;
@@ -203,7 +195,7 @@ pub fn connected(server: &Server) -> Finding {
     Finding::passed(format!("{}, a round trip takes {milliseconds:.2} ms, {tls}", server.address))
 }
 
-fn reached(connector: &Connector, result: Result<Link>) -> Finding {
+pub(super) fn reached(connector: &Connector, result: Result<Link>) -> Finding {
     match result {
         Ok(_) => Finding::passed(format!("{} was reached", connector.address())),
         Err(error) => unreachable(connector, &error),

@@ -15,6 +15,7 @@ pub mod grants;
 pub mod read_destination;
 pub mod read_server;
 pub mod read_source;
+mod tablestore;
 pub mod trial;
 
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ use crate::connection::Connector;
 use crate::plan::Plan;
 use crate::plan::select::Selection;
 use crate::progress::precheck_passed;
+use crate::task::{Far, Task};
 use godwit_api::{MigrationTaskSpec, PrecheckItem, PrecheckStatus, Verdict};
 use godwit_model::error::Result;
 use godwit_model::names::TableName;
@@ -46,7 +48,8 @@ pub struct Resolved {
     pub plan: Plan,
     pub selection: Selection,
     pub source: Server,
-    pub destination: Server,
+    /// None: it is no server of the MySQL family.
+    pub destination: Option<Server>,
 }
 
 impl Outcome {
@@ -86,14 +89,25 @@ pub enum Trials {
     LeftOut,
 }
 
-/// Looks at both servers. `destination` is None for a kind of destination that is not a MySQL-family server.
+/// Looks at both ends of a task, whatever kind the destination is of.
+///
+/// # Errors
+/// When a connection is lost in the middle; what cannot be reached at all is an item of the report.
+pub(crate) async fn of(task: &Task, source: &Connector, far: &Far, trials: Trials) -> Result<Outcome> {
+    match far {
+        Far::MySql(destination) => run(task.spec(), source, destination, Own::of(&task.name()), trials).await,
+        Far::Tablestore(instance) => tablestore::run(task.spec(), source, instance, &task.name()).await,
+    }
+}
+
+/// Looks at two servers of the MySQL family.
 ///
 /// # Errors
 /// When a connection is lost in the middle; a server that cannot be reached at all is an item of the report.
 pub async fn run(
     spec: &MigrationTaskSpec,
     source: &Connector,
-    destination: Option<&Connector>,
+    destination: &Connector,
     own: Own,
     trials: Trials,
 ) -> Result<Outcome> {
@@ -113,7 +127,7 @@ pub async fn run(
             items.extend(check_all(&context));
             let assessment = assess(&context);
             let Context { plan, unresolved, selection, source, destination, .. } = *context;
-            let resolved = unresolved.is_none().then_some(Resolved { plan, selection, source, destination });
+            let resolved = unresolved.is_none().then_some(Resolved { plan, selection, source, destination: Some(destination) });
             Ok(Outcome { report: PrecheckStatus { assessment, ..report(items) }, resolved })
         }
     }

@@ -31,6 +31,7 @@ fn table(id: u32, name: &str, rows: u64) -> Arc<TablePlan> {
         dml: DmlSelection::default(),
         zoned: Vec::new(),
         row_filter: None,
+        chosen: Default::default(),
     })
 }
 

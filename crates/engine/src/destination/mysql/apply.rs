@@ -11,7 +11,7 @@ use super::cascade::{Carrier, Part};
 use super::long;
 use super::records::{Fence, fenced_error};
 use super::statement::{
-    ANOTHER_KEY, Limits, OnDuplicate, Statement, Warnings, collision, deletes, describe_key, has_text_key, inserts, is_other_row,
+    ANOTHER_KEY, Limits, OnDuplicate, Statement, Warnings, collision, deletes, has_text_key, inserts, is_other_row,
     refuse_warnings, remove_one, replace_one, row_number, run,
 };
 use super::zones::{self, Zones};
@@ -264,7 +264,7 @@ impl Applier {
         if statement.must_find.is_none_or(|wanted| wanted == found) {
             return Ok(());
         }
-        let subject = statement.subjects.first().map(|row| describe_key(table, row)).unwrap_or_default();
+        let subject = statement.subjects.first().map(|row| table.describe_key(row)).unwrap_or_default();
         Err(Error::definite(subject.map(|subject| {
             format!(
                 "{}: {subject}, which the source changed, is not at the destination ({found} rows found); \
@@ -340,7 +340,7 @@ impl LaneWriter for Applier {
 
 /// The error of a row that would have overwritten another one.
 fn other_row(table: &TablePlan, statement: &Statement) -> Error {
-    let key = statement.subjects.first().map(|row| describe_key(table, row)).unwrap_or_default();
+    let key = statement.subjects.first().map(|row| table.describe_key(row)).unwrap_or_default();
     let among = match statement.subjects.len() {
         1 => String::new(),
         count => format!(" (or one of the {} rows written with it)", count - 1),
@@ -358,7 +358,7 @@ fn other_row(table: &TablePlan, statement: &Statement) -> Error {
 /// Puts the table and, where the server says `at row N`, the row's key before the error.
 fn name(table: &TablePlan, statement: &Statement, error: Error) -> Error {
     let place = row_number(error.whole()).unwrap_or(1);
-    let key = statement.subjects.get(place.saturating_sub(1)).map(|row| describe_key(table, row)).unwrap_or_default();
+    let key = statement.subjects.get(place.saturating_sub(1)).map(|row| table.describe_key(row)).unwrap_or_default();
     let why = collision(table, error.whole());
     error.context_of(&key.map(|key| format!("{} key {key}", table.destination))).explained(why)
 }

@@ -19,9 +19,7 @@ use mysql_async::{Conn, Row as SqlRow};
 
 use super::apply::LOCK_TRIES;
 use super::records::{Fence, Record, fenced_error};
-use super::statement::{
-    Limits, OnDuplicate, Statement, collision, deletes, describe_key, has_text_key, inserts, row_number, run, subject,
-};
+use super::statement::{Limits, OnDuplicate, Statement, collision, deletes, has_text_key, inserts, row_number, run, subject};
 use super::zones::{self, Zones};
 use crate::checkpoint::Claim;
 use crate::connection::{Connector, Role};
@@ -306,7 +304,7 @@ impl ChunkSink for ChunkWriter {
 /// The table, and the row's key where it is known.
 fn named(table: &TablePlan, row: Option<&Row>) -> Text {
     match row {
-        Some(row) => describe_key(table, row).map(|key| format!("{} key {key}", table.destination)),
+        Some(row) => table.describe_key(row).map(|key| format!("{} key {key}", table.destination)),
         None => table.destination.to_string().into(),
     }
 }

@@ -64,7 +64,7 @@ impl Limits {
         if bytes < self.packet_bytes {
             return Ok(());
         }
-        let key = statement.subjects.first().map(|row| describe_key(table, row)).unwrap_or_default();
+        let key = statement.subjects.first().map(|row| table.describe_key(row)).unwrap_or_default();
         Err(Error::definite(key.map(|key| {
             format!(
                 "{} key {key}: the row takes a statement of {bytes} bytes, more than the destination's max_allowed_packet of {}; {}",
@@ -531,22 +531,6 @@ pub(super) fn replace_one(table: &TablePlan, before: Row, after: Row, limits: Li
     let long = rows.into_iter().flatten().collect();
     let warnings = Warnings::Errors;
     Statement { table: table.id, sql, subjects, must_find: Some(1), lenient, long, warnings, refused }
-}
-
-/// A key as people read it, if they may: `(42, x)`; long values are cut.
-pub(super) fn describe_key(table: &TablePlan, key: &Row) -> Text {
-    let cells: Vec<String> = key
-        .cells()
-        .map(|cell| match cell {
-            None => "NULL".to_owned(),
-            Some(bytes) => {
-                let text: String = String::from_utf8_lossy(bytes).chars().take(64).collect();
-                text
-            }
-        })
-        .collect();
-    let values = Text::of_value(format!("({})", cells.join(", ")));
-    if table.has_key() { values } else { values.map(|row| format!("a row {row}")) }
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::collections::{HashMap, HashSet};
 
 use mysql_async::Conn;
 
-use super::statement::describe_key;
 use crate::connection::is_access_denied;
 use crate::plan::TablePlan;
 use crate::rows::{CONDITION_BYTES, RowReader, Side, batches, keys_condition};
@@ -190,7 +189,7 @@ fn same_values(table: &TablePlan) -> Sql {
 fn in_no_zone(table: &TablePlan, key: &Row) -> Error {
     let names: Vec<&str> = table.zoned.iter().filter_map(|&place| Some(table.columns.get(place)?.column.name.as_str())).collect();
     let names = names.join(", ");
-    Error::definite(describe_key(table, key).map(|key| {
+    Error::definite(table.describe_key(key).map(|key| {
         format!(
             "{} key {key}: the destination computes {names} as the source has it in no time zone. Write the row anew at the source (UPDATE with \
              the values it has), which computes it there, or ignore the precheck item GeneratedColumns to leave such values as the destination \

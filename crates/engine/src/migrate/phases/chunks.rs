@@ -16,8 +16,8 @@ pub(super) fn may_enter(run: &Run<'_>) -> bool {
 pub(super) async fn run(run: &Run<'_>) -> Result<()> {
     let dispatcher = run.context.dispatcher.clone();
     let copied: copy::Copied = {
-        let (creator, dispatcher) = (run.creator.clone(), dispatcher.clone());
-        Arc::new(move |table| Box::pin(finish_table(creator.clone(), dispatcher.clone(), table)))
+        let (maker, context) = (run.maker.clone(), run.context.clone());
+        Arc::new(move |table| Box::pin(finish_table(maker.clone(), context.clone(), table)))
     };
     let open = run.open(true).map(|(table, _)| table);
     for tables in run.attempt.by_level(open, |table| table) {

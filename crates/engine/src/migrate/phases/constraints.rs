@@ -3,6 +3,7 @@
 use super::Run;
 use super::indexes::while_changes_wait;
 use crate::checkpoint::Stage;
+use crate::migrate::end::Maker;
 use godwit_model::error::Result;
 
 /// Until it was through once.
@@ -12,13 +13,14 @@ pub(super) fn may_enter(run: &Run<'_>) -> bool {
 
 /// Adds them.
 pub(super) async fn run(run: &Run<'_>) -> Result<()> {
-    let creator = &run.creator;
-    for table in creator.with_foreign_keys() {
-        // The server locks the relations too, one after the other and some of them where no deadlock is seen:
-        // beside transactions that have rows of both, it would wait until its time is up, again and again.
-        let relations = run.attempt.plan.relations(table);
-        while_changes_wait(run.context.dispatcher.as_deref(), relations, creator.foreign_keys(table)).await?;
+    if let Maker::MySql(creator) = &run.maker {
+        for table in creator.with_foreign_keys() {
+            // The server locks the relations too, one after the other and some of them where no deadlock is seen:
+            // beside transactions that have rows of both, it would wait until its time is up, again and again.
+            let relations = run.attempt.plan.relations(table);
+            while_changes_wait(run.context.dispatcher.as_deref(), relations, creator.foreign_keys(table)).await?;
+        }
+        creator.views().await?;
     }
-    creator.views().await?;
     run.attempt.records.set_stage(run.claim, Stage::Following).await
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Run;
 use crate::checkpoint::{Stage, TableStage};
-use crate::create::Creator;
+use crate::copy::CopyContext;
+use crate::migrate::end::Maker;
 use crate::plan::TablePlan;
 use crate::progress::TableState;
 use crate::replicate::dispatch::Dispatcher;
@@ -25,7 +26,7 @@ pub(super) async fn run(run: &Run<'_>) -> Result<()> {
         _ => false,
     };
     for (table, _) in plan.tables.iter().zip(attempt.stages(&current)).filter(|(_, stage)| lacks(*stage)) {
-        finish_table(run.creator.clone(), run.context.dispatcher.clone(), Arc::clone(table)).await?;
+        finish_table(run.maker.clone(), run.context.clone(), Arc::clone(table)).await?;
     }
     Ok(())
 }
@@ -41,14 +42,15 @@ pub(super) async fn while_changes_wait<T>(dispatcher: Option<&Dispatcher>, table
 }
 
 /// Indexes of a table whose rows are there; then there is nothing left to do for it but to follow.
-pub(super) async fn finish_table(creator: Creator, dispatcher: Option<Arc<Dispatcher>>, table: Arc<TablePlan>) -> Result<()> {
-    creator.progress.table_state(table.id, TableState::Indexing);
-    let quietly = || while_changes_wait(dispatcher.as_deref(), vec![table.id], creator.indexes(&table));
+pub(super) async fn finish_table(maker: Maker, context: CopyContext, table: Arc<TablePlan>) -> Result<()> {
+    let dispatcher = &context.dispatcher;
+    context.progress.table_state(table.id, TableState::Indexing);
+    let quietly = || while_changes_wait(dispatcher.as_deref(), vec![table.id], maker.indexes(&table));
     let made = if table.secondary_unique {
         // A unique index is built over the rows of one moment.
         quietly().await
     } else {
-        match creator.indexes(&table).await {
+        match maker.indexes(&table).await {
             // Another attempt might be outrun as well.
             Err(error) if error.is_alter_outrun() && dispatcher.is_some() => {
                 tracing::info!(table = %table.destination, %error, "the indexes are added while its changes wait");
@@ -58,7 +60,7 @@ pub(super) async fn finish_table(creator: Creator, dispatcher: Option<Arc<Dispat
         }
     };
     made?;
-    creator.records.set_table_stage(creator.claim, &table.definition, TableStage::Done).await?;
-    creator.progress.table_state(table.id, TableState::Done);
+    context.records.set_table_stage(context.claim, &table.definition, TableStage::Done).await?;
+    context.progress.table_state(table.id, TableState::Done);
     Ok(())
 }

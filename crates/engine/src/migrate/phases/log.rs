@@ -143,7 +143,7 @@ fn heartbeat(run: &Run<'_>, beats: Beats, dispatcher: &Arc<Dispatcher>) -> heart
         source: attempt.source.clone(),
         table: HeartbeatTable::new(&asked.database),
         task: attempt.task.name(),
-        destination: format!("{}/{}", attempt.destination.address(), attempt.task.record_database),
+        destination: format!("{}/{}", attempt.end.address(), attempt.task.record_database),
         interval: Duration::from_secs(u64::from(asked.interval_seconds.max(1))),
         beats,
         records: Arc::clone(&attempt.records),

@@ -30,12 +30,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::CLAIMING;
 use super::attempt::{Attempt, clock_offset};
+use super::end::{End, Maker};
 use crate::checkpoint::{Claim, Saved, Stage, TableStage};
 use crate::connection::Role;
 use crate::copy::CopyContext;
 use crate::create::Creator;
-use crate::destination::mysql::MySql;
-use crate::destination::{Destination, Existing};
+use crate::destination::Existing;
 use crate::group::Group;
 use crate::plan::TablePlan;
 use crate::source::stream::replica_id;
@@ -57,7 +57,7 @@ struct Run<'a> {
     saved: Saved,
     /// Of the plan's tables, when the schema was made.
     stages: Vec<TableStage>,
-    creator: Creator,
+    maker: Maker,
     context: CopyContext,
     server_id: u32,
     /// Microseconds from the source's clock to ours.
@@ -127,27 +127,33 @@ async fn beside_the_log(run: &Run<'_>) -> Result<Outcome> {
 impl<'a> Run<'a> {
     async fn claim(attempt: &'a Attempt<'a>, cancel: &CancellationToken) -> Result<Self> {
         let (task, plan) = (attempt.task, &attempt.plan);
-        let record = task.record(&attempt.destination);
-        let destination =
-            MySql::open(&attempt.destination, &attempt.destination_info, record, task.spec(), plan, &attempt.cascades).await?;
+        let destination = attempt.end.open(task.spec(), plan, &attempt.cascades).await?;
         let capabilities = destination.capabilities();
         if let Some(why) = capabilities.refuses(plan, &attempt.cascades) {
             return Err(Error::definite(why));
         }
         let claim = attempt.records.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
-        // After the claim, and after whatever an earlier engine still had under way: it cannot change what is read here.
-        tokio::time::sleep(capabilities.zombie).await;
+        // After the claim, and after whatever an earlier engine still had under way: it cannot change what is read here. Before the first claim
+        // there was none.
+        if claim.epoch > 1 {
+            tokio::time::sleep(capabilities.zombie).await;
+        }
         let saved = attempt.records.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
-        let creator = Creator::new(
-            task.spec(),
-            plan,
-            &attempt.source_info,
-            &attempt.destination_info,
-            &attempt.destination,
-            &attempt.records,
-            claim,
-            attempt.progress,
-        )?;
+        let maker = match &attempt.end {
+            End::MySql { connector, info, .. } => Maker::MySql(Creator::new(
+                task.spec(),
+                plan,
+                &attempt.source_info,
+                info,
+                connector,
+                &attempt.records,
+                claim,
+                attempt.progress,
+            )?),
+            End::Tablestore { instance, targets, .. } => {
+                Maker::tablestore(instance, plan, targets, task.spec(), &attempt.records, claim)
+            }
+        };
         let mut conn = attempt.source.connect(Role::Metadata).await?;
         let visibility =
             if plan.incremental { visibility::detect(&mut conn, &attempt.source_info).await? } else { Visibility::LockingReads };
@@ -160,7 +166,7 @@ impl<'a> Run<'a> {
             source_info: attempt.source_info.clone(),
             source_identity: attempt.source_identity.as_str().into(),
             visibility,
-            destination: Arc::new(destination),
+            destination,
             existing: match task.spec().conflict_policy {
                 ConflictPolicy::PrecheckAndReportErrors => Existing::Replaced,
                 ConflictPolicy::IgnoreErrorsAndProceed => Existing::Kept,
@@ -176,7 +182,7 @@ impl<'a> Run<'a> {
             live: task.live.clone(),
         };
         let (stages, server_id) = (attempt.stages(&saved), replica_id(&task.name(), claim.epoch));
-        Ok(Self { attempt, claim, saved, stages, creator, context, server_id, clock_offset, cancel: cancel.clone() })
+        Ok(Self { attempt, claim, saved, stages, maker, context, server_id, clock_offset, cancel: cancel.clone() })
     }
 
     /// Whether rows are still to be copied.

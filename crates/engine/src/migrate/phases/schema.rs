@@ -4,11 +4,12 @@ use super::Run;
 use crate::checkpoint::{Stage, TableStage};
 use crate::connection::Role;
 use crate::migrate::attempt::lower_case_table_names;
+use crate::migrate::end::{End, Maker};
 use crate::plan::mapping::NameRules;
 use crate::precheck;
 use crate::progress::TableState;
 use godwit_api::{ConflictPolicy, Phase};
-use godwit_model::error::Result;
+use godwit_model::error::{Error, Result};
 
 /// Until it was through once.
 pub(super) fn may_enter(run: &Run<'_>) -> bool {
@@ -18,20 +19,25 @@ pub(super) fn may_enter(run: &Run<'_>) -> bool {
 /// Creates what is missing.
 pub(super) async fn run(run: &mut Run<'_>) -> Result<()> {
     run.attempt.progress.set_phase(Phase::MigratingSchema);
-    run.creator.databases_and_tables(&mut run.stages).await?;
+    run.maker.tables(&mut run.stages).await?;
     run.attempt.records.set_stage(run.claim, Stage::SchemaMade).await
 }
 
 /// Tables that the task did not make are looked at again: someone may have altered them since the precheck.
 pub(super) async fn check(run: &Run<'_>) -> Result<()> {
     let attempt = run.attempt;
+    let (connector, info) = match (&attempt.end, &run.maker) {
+        (End::MySql { connector, info, .. }, _) => (connector, info),
+        (End::Tablestore { .. }, Maker::Tablestore(tables)) => return tables.check().await,
+        (End::Tablestore { .. }, Maker::MySql(_)) => return Err(Error::definite("two kinds of destination; this is a bug")),
+    };
     if attempt.plan.schema && attempt.task.spec().conflict_policy == ConflictPolicy::PrecheckAndReportErrors {
         return Ok(());
     }
-    let mut conn = attempt.destination.connect(Role::Metadata).await?;
+    let mut conn = connector.connect(Role::Metadata).await?;
     let names =
         NameRules { source: 0, destination: lower_case_table_names(&mut conn).await?, policy: attempt.task.spec().name_case };
-    precheck::read_destination::still_fit(&mut conn, &attempt.destination_info, &attempt.plan, names).await?;
+    precheck::read_destination::still_fit(&mut conn, info, &attempt.plan, names).await?;
     let _ = conn.disconnect().await;
     Ok(())
 }

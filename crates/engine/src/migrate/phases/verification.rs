@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::Run;
 use crate::checkpoint::Stage;
+use crate::migrate::end::End;
 use crate::verify::{self, Hooks, Mode, VerifyOptions};
 use godwit_api::{STATUS_LIST_LIMIT, TableVerification, VerificationState, VerificationStatus};
-use godwit_model::error::Result;
+use godwit_model::error::{Error, Result};
 
 /// Where it was asked for, until it was through once.
 pub(super) fn may_enter(run: &Run<'_>) -> bool {
@@ -23,6 +24,11 @@ pub(super) async fn run(run: &Run<'_>) -> Result<()> {
 /// Compares both sides as the manifest asks, while the log goes on being followed.
 async fn compare(run: &Run<'_>) -> Result<()> {
     let attempt = run.attempt;
+    let End::MySql { connector, .. } = &attempt.end else {
+        return Err(Error::definite(
+            "spec.verification: only servers of the MySQL family are compared by this version; remove it",
+        ));
+    };
     attempt.progress.message("comparing both sides");
     let asked = &attempt.task.spec().verification;
     let mut options = VerifyOptions::of(asked);
@@ -30,7 +36,7 @@ async fn compare(run: &Run<'_>) -> Result<()> {
         options.mode = Mode::Definitions;
     }
     let hooks = Hooks { records: Some(Arc::clone(&attempt.records)), ..Hooks::default() };
-    let report = verify::verify(&attempt.plan, &attempt.source, &attempt.destination, options, run.cancel.clone(), hooks).await?;
+    let report = verify::verify(&attempt.plan, &attempt.source, connector, options, run.cancel.clone(), hooks).await?;
     let sum = |count: fn(&TableVerification) -> u64| report.tables.iter().map(count).sum::<u64>();
     let row_values = attempt.task.spec().diagnostics.row_values;
     let told = |table: &TableVerification| TableVerification {
