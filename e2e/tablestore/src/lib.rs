@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -93,6 +94,12 @@ impl Server {
         self.shared.recorded()
     }
 
+    /// How many connections were accepted.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.shared.connections.load(Ordering::Relaxed)
+    }
+
     /// How often operations were answered: by their names, and by "name code" for those that were refused.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<String, u64> {
@@ -113,6 +120,7 @@ async fn accept(listener: TcpListener, shared: Arc<state::Shared>) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
+                    shared.connections.fetch_add(1, Ordering::Relaxed);
                     connections.spawn(serve(stream, shared.clone()));
                 }
                 // Out of descriptors, say: the next try comes when some are free.

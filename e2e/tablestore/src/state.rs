@@ -32,6 +32,7 @@ pub(crate) struct Shared {
     /// How often each operation was answered, by "operation" and "operation code".
     counts: Mutex<BTreeMap<String, u64>>,
     requests: AtomicU64,
+    pub(crate) connections: AtomicU64,
 }
 
 /// A lock whose holder panicked is taken all the same: this is a server for tests, and the panic itself makes the test fail.
@@ -48,6 +49,7 @@ impl Shared {
             security_token: Mutex::new(settings.security_token.clone()),
             counts: Mutex::default(),
             requests: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
             settings,
         }
     }

@@ -3,6 +3,7 @@
 
 mod bodies;
 mod conditions;
+mod connections;
 mod faults;
 mod operations;
 mod sdk;
