@@ -15,7 +15,7 @@ if [[ ! -x $bin/cargo-fuzz ]]; then
   rm -rf "$tools/build"
 fi
 export PATH=$bin:$PATH
-all=(login dump events payload json gtids definitions statements records manifest)
+all=(login dump events payload json gtids definitions statements records manifest plainbuffer)
 limits=(-rss_limit_mb=1024 -malloc_limit_mb=256 -timeout=20)
 cargo fuzz build --sanitizer none
 built=fuzz/target/$(rustc -vV | sed -n 's/^host: //p')/release
