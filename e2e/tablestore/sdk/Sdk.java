@@ -98,8 +98,7 @@ public class Sdk {
                 return String.join(",", client.listTable().getTableNames());
             }
             case "update-table" -> {
-                TableOptions options = new TableOptions();
-                options.setMaxVersions(Integer.parseInt(words[2]));
+                TableOptions options = new TableOptions(Integer.parseInt(words[2]), Integer.parseInt(words[3]));
                 UpdateTableRequest request = new UpdateTableRequest(table);
                 request.setTableOptionsForUpdate(options);
                 return "" + client.updateTable(request).getTableOptions().getMaxVersions();

@@ -3,14 +3,15 @@
     create TABLE NAME:TYPE,... TTL VERSIONS DEVIATION     put TABLE KEY CELLS CONDITION        get TABLE KEY
     describe TABLE                                       update TABLE KEY EDITS CONDITION     batch TABLE CHANGE;...
     list                                                 delete TABLE KEY CONDITION           batch-get TABLE KEY;...
-    update-table TABLE VERSIONS                          range TABLE FROM TO DIRECTION LIMIT
+    update-table TABLE TTL VERSIONS                      range TABLE FROM TO DIRECTION LIMIT
     delete-table TABLE
 
     value: i:NUMBER  d:BITS  b:0|1  s:HEX  x:HEX  min  max        cells: NAME=VALUE,...  or -
     edit: +NAME=VALUE or ~NAME for one that is deleted           condition: ignore|exist|absent[/NAME/COMPARATOR/VALUE]
     change, with _ for blanks: put_KEY_CELLS_CONDITION and so on
 
-Answers are `ok`, with rows as KEY|CELLS;... where a command reads, or `error CODE`. Sdk.java speaks the same.
+Answers are `ok`, with rows as KEY|CELLS;... where a command reads, or `error CODE`. Sdk.java and go/main.go speak
+the same.
 """
 
 import logging
@@ -147,7 +148,7 @@ def perform(client, command, arguments):
     elif command == "list":
         return ",".join(client.list_table()) or "-"
     elif command == "update-table":
-        options = ots.TableOptions(time_to_live=None, max_version=int(arguments[1]), max_time_deviation=None)
+        options = ots.TableOptions(int(arguments[1]), int(arguments[2]), None)
         return "%d" % client.update_table(table, options).table_options.max_version
     elif command == "delete-table":
         client.delete_table(table)

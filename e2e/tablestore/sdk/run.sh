@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a program with an official SDK of Tablestore: run.sh python FILE [ARGUMENT...], run.sh java FILE [ARGUMENT...]
+# Runs a program with an official SDK of Tablestore: run.sh python FILE, run.sh java FILE or run.sh go FOLDER, and its arguments.
 #
 # The SDKs come from the package registries when they are first needed, at these versions, into the cache that git ignores.
 set -euo pipefail
@@ -66,7 +66,21 @@ java_classes() {
   cp "$source" "$into/source.java"
 }
 
-language=${1:?python or java}
+# The version stands in go.mod, and the sums of all that comes with it in go.sum.
+go_program() {
+  local source=$1 into=$CACHE/go
+  [[ -e $into/sdk ]] && diff --recursive --brief "$source" "$into/source" >/dev/null 2>&1 && return
+  needs go golang-go
+  log "building with the Go SDK ..."
+  rm -rf "$into/source"
+  mkdir -p "$into"
+  GOFLAGS=-modcacherw GOMODCACHE=$into/modules GOCACHE=$into/build retry go build -C "$source" -mod=readonly -o "$into/sdk" . >&2 ||
+    die "$source does not build"
+  rm -rf "$into/modules" "$into/build"
+  cp -r "$source" "$into/source"
+}
+
+language=${1:?python, java or go}
 program=${2:?the program}
 shift 2
 case $language in
@@ -79,6 +93,10 @@ case $language in
     with_lock java java_classes "$program"
     name=${program##*/}
     exec timeout "$LIMIT" java -XX:TieredStopAtLevel=1 -cp "$CACHE/java-$JAVA_VERSION/classes:$CACHE/java-$JAVA_VERSION/jars/*" "${name%.java}" "$@"
+    ;;
+  go)
+    with_lock go go_program "$program"
+    exec timeout "$LIMIT" "$CACHE/go/sdk" "$@"
     ;;
   *) die "no SDK for $language" ;;
 esac

@@ -85,7 +85,7 @@ fn throughput(sent: &Message<'_>, before: (i64, i64)) -> Result<(i64, i64), Refu
     }
 }
 
-fn write_state(to: &mut Writer, table: &Table, details: u64, options: u64) {
+fn write_state(to: &mut Writer, table: &Table, [details, options, stream]: [u64; 3]) {
     to.message(details, |to| {
         to.message(1, |to| {
             to.number(1, table.throughput.0);
@@ -99,6 +99,8 @@ fn write_state(to: &mut Writer, table: &Table, details: u64, options: u64) {
         to.number(5, table.options.deviation);
         to.number(6, i64::from(table.options.allow_update));
     });
+    // That there is no stream. The Go SDK takes it for granted that the service says so.
+    to.message(stream, |to| to.number(1, 0));
 }
 
 pub(super) fn write_schema(to: &mut Writer, field: u64, table: &Table) {
@@ -120,7 +122,7 @@ pub(super) fn describe(instance: &mut Instance, request: &Message<'_>, context: 
         to.bytes(1, name.as_bytes());
         write_schema(to, 2, table);
     });
-    write_state(&mut to, table, 2, 3);
+    write_state(&mut to, table, [2, 3, 5]);
     // The table's status, which the Go SDK requires: 1 active, 3 being loaded.
     to.number(4, if table.is_loading(context.settings.loading) { 3 } else { 1 });
     Ok(to.finish())
@@ -157,7 +159,7 @@ pub(super) fn update(instance: &mut Instance, request: &Message<'_>, context: &C
     }
     table.options = options;
     let mut to = Writer::default();
-    write_state(&mut to, table, 1, 2);
+    write_state(&mut to, table, [1, 2, 3]);
     Ok(to.finish())
 }
 
