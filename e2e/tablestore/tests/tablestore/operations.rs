@@ -256,7 +256,7 @@ async fn limits_are_refused_before_anything_is_sent() {
     assert_eq!(setup.server.counts(), sent);
 }
 
-/// The server has the same limits, by itself: bodies that our client would not send are made by hand, through its codec.
+/// What only the server can know. The limits that the client checks before sending it holds as well: the SDKs, which check less, are refused.
 #[tokio::test]
 async fn the_server_refuses_keys_of_other_tables() {
     let setup = start().await;

@@ -338,6 +338,7 @@ fn refusals_are_understood(sdk: &mut Sdk, setup: &Setup) {
     assert_eq!(sdk.ask("put r id=s:61 - ignore"), "error OTSInvalidPK");
     let rows = [RowChange { condition: Condition { existence: Existence::ExpectExist, column: None }, ..put(2, 2) }, put(3, 3)];
     assert_eq!(sdk.done(&format!("batch r {}", changes(&rows))), "0:OTSConditionCheckFail");
+    limits_are_the_servers_as_well(sdk);
     if sdk.name != "go" {
         // The Go SDK believes every answer. The Java SDK asks again before it gives up.
         setup.server.set_faults(vec![Fault::always("GetRow", FaultKind::WrongSignature)]);
@@ -347,6 +348,22 @@ fn refusals_are_understood(sdk: &mut Sdk, setup: &Setup) {
     setup.server.set_faults(vec![]);
     assert_eq!(sdk.done("get r id=i:3"), "id=i:3|value=i:3");
     assert_eq!(sdk.done("get r id=i:4"), "none");
+}
+
+/// What our client refuses to send, and the SDKs send.
+fn limits_are_the_servers_as_well(sdk: &mut Sdk) {
+    let key = |bytes: usize| "61".repeat(bytes);
+    sdk.done("create l id:string -1 1 86400");
+    assert_eq!(sdk.ask("create my-table id:integer -1 1 86400"), "error OTSParameterInvalid");
+    assert_eq!(sdk.ask("create m id:integer,id:integer -1 1 86400"), "error OTSParameterInvalid");
+    sdk.done(&format!("put l id=s:{} - ignore", key(1024)));
+    assert_eq!(sdk.ask(&format!("put l id=s:{} - ignore", key(1025))), "error OTSParameterInvalid");
+    assert_eq!(sdk.ask("put l id=s:61 my-column=i:1 ignore"), "error OTSParameterInvalid");
+    assert_eq!(sdk.ask("put l id=s:61 id=i:1 ignore"), "error OTSParameterInvalid");
+    let batch = |rows: usize| (1000..1000 + rows).map(|at| format!("delete_id=i:{at}_ignore")).collect::<Vec<_>>().join(";");
+    assert_eq!(sdk.done(&format!("batch r {}", batch(200))), "all");
+    assert_eq!(sdk.ask(&format!("batch r {}", batch(201))), "error OTSParameterInvalid");
+    assert_eq!(sdk.ask(&format!("batch r {};{}", batch(1), batch(1))), "error OTSParameterInvalid");
 }
 
 async fn unlimited(configure: fn(&mut godwit_tablestore::Config)) -> Setup {
