@@ -260,7 +260,7 @@ codes! {
     TooFrequentAdjustment = "OTSTooFrequentReservedThroughputAdjustment",
     /// Reserved capacity is used up, for this second.
     NotEnoughCapacityUnit = "OTSNotEnoughCapacityUnit",
-    /// All capacity is used up, for this second.
+    /// All capacity is used up. The service's documentation says that trying again does not help.
     CapacityUnitExhausted = "OTSCapacityUnitExhausted",
     /// Another request changes the same row.
     RowOperationConflict = "OTSRowOperationConflict",
@@ -268,6 +268,9 @@ codes! {
     OperationConflict = "OTSOperationConflict",
     /// The service asks for fewer requests.
     OperationThrottled = "OTSOperationThrottled",
+    /// The service asks for fewer requests, with HTTP 429. Its documentation does not say that trying again helps; nothing was done, and a
+    /// migration that waits a while is better than one that stops.
+    FlowControl = "OTSFlowControl",
     /// The table was created a moment ago, and is being loaded.
     TableNotReady = "OTSTableNotReady",
     /// A partition is being loaded or moved.
@@ -304,8 +307,8 @@ impl Code {
             Self::ServerBusy
                 | Self::StorageServerBusy
                 | Self::NotEnoughCapacityUnit
-                | Self::CapacityUnitExhausted
                 | Self::OperationThrottled
+                | Self::FlowControl
         )
     }
 

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::change::{ColumnUpdate, RowChange, RowOperation};
-use crate::value::{Column, KeyValue, Name, PrimaryKey};
+use crate::value::{Column, KeyValue, Name, PrimaryKey, Value};
 
 /// Columns of a primary key, at most.
 pub const KEY_COLUMNS: usize = 4;
@@ -59,6 +59,9 @@ pub enum Invalid {
         /// The bytes of its value.
         bytes: usize,
     },
+    /// A number that is none, or infinite: the service stores neither.
+    #[error("the column {0} holds NaN or an infinite number, which Tablestore does not store")]
+    Double(String),
     /// The number of columns of a row.
     #[error("a row has {0} attribute columns; 1024 are allowed in a request")]
     Columns(usize),
@@ -189,6 +192,9 @@ fn number_of_columns(columns: usize) -> Result<(), Invalid> {
 
 fn attribute(column: &Column) -> Result<(), Invalid> {
     name(&column.name)?;
+    if matches!(column.value, Value::Double(number) if !number.is_finite()) {
+        return Err(Invalid::Double(column.name.to_string()));
+    }
     let bytes = column.value.size();
     if bytes <= ATTRIBUTE_BYTES { Ok(()) } else { Err(Invalid::AttributeSize { column: column.name.to_string(), bytes }) }
 }
@@ -232,7 +238,6 @@ pub(crate) fn request(bytes: usize) -> Result<(), Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Value;
 
     fn id(value: KeyValue) -> PrimaryKey {
         vec![("id".into(), value)]
@@ -275,6 +280,14 @@ mod tests {
             put(sized(ATTRIBUTE_BYTES + 1)),
             Err(Invalid::AttributeSize { column: "c".to_owned(), bytes: ATTRIBUTE_BYTES + 1 })
         );
+    }
+
+    #[test]
+    fn numbers_are_finite() {
+        assert_eq!(put(vec![Column::new("c", Value::Double(f64::MAX))]), Ok(()));
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(put(vec![Column::new("c", Value::Double(number))]), Err(Invalid::Double("c".to_owned())));
+        }
     }
 
     #[test]

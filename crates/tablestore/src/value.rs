@@ -10,7 +10,7 @@ pub type Name = Arc<str>;
 pub enum Value {
     /// A signed number of 64 bits.
     Integer(i64),
-    /// An IEEE 754 number of 64 bits; the bits travel as they are.
+    /// An IEEE 754 number of 64 bits; the bits travel as they are. The service refuses NaN and infinite ones, so they are not sent.
     Double(f64),
     /// True or false.
     Boolean(bool),

@@ -69,7 +69,10 @@ impl Filter {
                     let number = inner.needed_number(field, name)?;
                     usize::try_from(number).map_err(|_| invalid(format!("The {name} of a pagination must not be negative.")))
                 };
-                Ok(Self::Page { from: number(1, "offset")?, columns: number(2, "limit")? })
+                match (number(1, "offset")?, number(2, "limit")?) {
+                    (_, 0) => Err(invalid("Limit in ColumnPaginationFilter must be greater than 0.")),
+                    (from, columns) => Ok(Self::Page { from, columns }),
+                }
             }
             _ => Err(invalid("Invalid filter type.")),
         }
@@ -143,17 +146,20 @@ impl Reading {
         let versions = request.number(versions);
         let times = request.message(times)?;
         if versions.is_none() && times.is_none() {
-            return Err(invalid("Either max_versions or time_range must be set."));
+            return Err(invalid("No version condition is specified while querying row."));
         }
         if versions.is_some_and(|versions| versions < 1) {
             return Err(invalid("The value of max_versions must be positive."));
+        }
+        // One version is asked for by its time, or by a number of newest ones.
+        if versions.is_some() && times.as_ref().is_some_and(|times| times.number(3).is_some()) {
+            return Err(invalid("Specific timestamp and max versions cannot be given at the same time."));
         }
         let times = match times {
             None => (i64::MIN, i64::MAX),
             Some(range) => match (range.number(1), range.number(2), range.number(3)) {
                 (Some(start), Some(end), None) if start < end => (start, end),
-                // One version is asked for by its time, or by a number of newest ones.
-                (None, None, Some(time)) if versions.is_none() => (time, time.saturating_add(1)),
+                (None, None, Some(time)) => (time, time.saturating_add(1)),
                 _ => return Err(invalid("The time range is invalid.")),
             },
         };

@@ -27,6 +27,7 @@ impl Refusal {
             "OTSNotEnoughCapacityUnit" => (403, "Remaining capacity unit is not enough."),
             "OTSCapacityUnitExhausted" => (403, "Capacity unit is not enough."),
             "OTSOperationThrottled" => (403, "Operation is throttled."),
+            "OTSFlowControl" => (429, "The requests have been throttled."),
             "OTSTableNotReady" => (404, "The table is not ready."),
             "OTSPartitionUnavailable" => (503, "The partition is not available."),
             "OTSServerBusy" => (503, "Server is busy."),

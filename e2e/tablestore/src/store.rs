@@ -173,11 +173,10 @@ impl Table {
     /// The changes that an update or a put makes of a row, checked before the first of them is made.
     pub(crate) fn check_edits(&self, edits: &[Edit], put: bool, now: i64) -> Result<(), Refusal> {
         if edits.len() > 1024 {
-            return Err(Refusal::new(
-                400,
-                "OTSOutOfColumnCountLimit",
-                "The number of columns from the request exceeds the limit: 1024.",
-            ));
+            let count = edits.len();
+            return Err(invalid(format!(
+                "The number of columns from the request exceeds the limit, limit count: 1024, column count: {count}."
+            )));
         }
         for edit in edits {
             check_name("column name", &edit.column)?;
@@ -185,6 +184,12 @@ impl Table {
                 return Err(invalid(format!("Duplicated attribute column name with primary key column: '{}'.", edit.column)));
             }
             match &edit.change {
+                Change::Put(Cell::Double(number), _) if number.is_nan() => {
+                    return Err(invalid("NaN can't be set to double value."));
+                }
+                Change::Put(Cell::Double(number), _) if number.is_infinite() => {
+                    return Err(invalid("Infinity can't be set to double value."));
+                }
                 Change::Put(cell, version) => {
                     if cell.size() > 2 * 1024 * 1024 {
                         return Err(invalid(format!(

@@ -16,7 +16,7 @@ enum Field<'a> {
 
 impl<'a> Message<'a> {
     pub(crate) fn parse(mut bytes: &'a [u8]) -> Result<Self, Refusal> {
-        let damaged = || invalid("Failed to parse the ProtoBuf message.");
+        let damaged = || invalid("Parse PBMessage from RawString failed.");
         let mut fields = Vec::new();
         while !bytes.is_empty() {
             let tag = varint(&mut bytes).ok_or_else(damaged)?;

@@ -102,7 +102,7 @@ impl Client {
     }
 
     /// Reads up to 100 rows, of one table or several: for each table of the request the row of each key, in their order, or None where there is
-    /// none. Keys may repeat.
+    /// none. A request holds a key once.
     ///
     /// # Errors
     /// [`Error`] where nothing is known of some of the rows; the answers for single rows are in the result.
@@ -139,8 +139,14 @@ fn check_keys(tables: &[KeysOfTable<'_>]) -> Result<(), Invalid> {
         if !names.insert(table.table) {
             return Err(Invalid::DuplicateTable(table.table.to_owned()));
         }
-        table.keys.iter().try_for_each(limits::key)?;
-        rows += table.keys.len();
+        let mut keys = HashMap::new();
+        for key in table.keys {
+            limits::key(key)?;
+            if let Some(first) = keys.insert(key, rows) {
+                return Err(Invalid::DuplicateKey { first, second: rows });
+            }
+            rows += 1;
+        }
     }
     limits::number_of_rows(rows, limits::BATCH_GET_ROWS)
 }

@@ -39,7 +39,8 @@ impl KeyColumn {
     }
 }
 
-/// What can be changed about a table. None leaves it at the service's default, or as it is.
+/// What can be changed about a table. None leaves it as it is. The service has no default for the first two when a table is created: None is
+/// sent as −1 (nothing expires) and as one version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableOptions {
     /// Seconds after which a version of a column expires; −1 for never. At least one day otherwise.
@@ -105,7 +106,14 @@ impl Client {
                 primary_key: key.iter().map(KeyColumn::to_proto).collect(),
             },
             reserved_throughput: throughput.to_proto(),
-            table_options: Some(options.to_proto()),
+            table_options: Some(
+                TableOptions {
+                    time_to_live: options.time_to_live.or(Some(-1)),
+                    max_versions: options.max_versions.or(Some(1)),
+                    ..options
+                }
+                .to_proto(),
+            ),
         };
         self.call::<proto::Empty>(OPERATION, &request, Instant::now()).await.map(|_| ())
     }

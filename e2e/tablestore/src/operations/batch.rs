@@ -85,7 +85,7 @@ fn changes<'a>(table: &Message<'a>) -> Result<Vec<Change<'a>>, Refusal> {
 fn check<'a>(tables: impl Iterator<Item = (&'a str, &'a [Change<'a>])> + Clone) -> Result<usize, Refusal> {
     let rows: usize = tables.clone().map(|(_, changes)| changes.len()).sum();
     if rows == 0 {
-        return Err(invalid("No row is specified in the request."));
+        return Err(invalid("No row is specified in BatchWriteRow."));
     }
     if rows > 200 {
         return Err(invalid(format!("Rows count exceeds the upper limit: 200, actual: {rows}.")));
@@ -99,6 +99,9 @@ fn check<'a>(tables: impl Iterator<Item = (&'a str, &'a [Change<'a>])> + Clone) 
     for (table, changes) in tables {
         if !names.insert(table) {
             return Err(invalid(format!("Duplicated table name: '{table}'.")));
+        }
+        if changes.is_empty() {
+            return Err(invalid(format!("No operation is specified for table: '{table}'.")));
         }
         let mut keys = HashSet::new();
         for change in changes {
@@ -114,7 +117,7 @@ fn check<'a>(tables: impl Iterator<Item = (&'a str, &'a [Change<'a>])> + Clone) 
             });
             size += sent.key.iter().map(|(name, part)| name.len() + part.size()).sum::<usize>() + cells.sum::<usize>();
             if !keys.insert(format!("{:?}", sent.key)) {
-                return Err(invalid(format!("Duplicated primary key in table: '{table}'.")));
+                return Err(invalid("Duplicate rows detected in MultiPut."));
             }
         }
     }
@@ -190,6 +193,9 @@ pub(super) fn get(instance: &mut Instance, request: &Message<'_>, context: &Cont
         let name = table.needed_text(1, "table_name")?;
         let keys: Vec<&[u8]> = table.all_bytes(2).collect();
         tables.push((name, keys, Reading::parse(&table, [4, 5, 6, 8, 9, 10, 3])?));
+    }
+    if tables.iter().any(|(_, keys, _)| keys.iter().collect::<HashSet<_>>().len() < keys.len()) {
+        return Err(invalid("Duplicate rows detected in MultiGet."));
     }
     let rows: usize = tables.iter().map(|(_, keys, _)| keys.len()).sum();
     if !(1..=100).contains(&rows) {

@@ -17,7 +17,7 @@ const BYTES: usize = 4 * 1024 * 1024;
 fn end_of(table: &Table, sent: &[u8]) -> Result<Vec<Part>, Refusal> {
     let sent = plain::read(sent)?;
     if sent.deletes_row || !sent.edits.is_empty() {
-        return Err(invalid("A key has no columns."));
+        return Err(invalid("Attribute column cannot be given while reading data."));
     }
     table.key_of(sent.key, true)
 }

@@ -91,7 +91,7 @@ pub(super) fn change(
         return Err(invalid("The row change does not fit its operation."));
     }
     if kind == Kind::Update && sent.edits.is_empty() {
-        return Err(invalid("No attribute column is specified to be updated."));
+        return Err(invalid("Attribute column is missing."));
     }
     if kind == Kind::Update && !table.options.allow_update {
         return Err(invalid("UpdateRow is not allowed for this table."));
@@ -104,7 +104,9 @@ pub(super) fn change(
             .map(|edit| edit.column.len() + if let Change::Put(cell, _) = &edit.change { cell.size() } else { 0 })
             .sum::<usize>();
     if size > 4 * 1024 * 1024 {
-        return Err(Refusal::new(400, "OTSOutOfRowSizeLimit", "The total data size of columns in one row exceeded the limit."));
+        return Err(invalid(format!(
+            "The total data size of the request exceeds the limit, limit size: 4194304, data size: {size}."
+        )));
     }
     let before = table.rows.get(&key).map(|row| table.visible(row, context.now));
     if !condition.holds(before.as_ref()) {
@@ -160,7 +162,7 @@ pub(super) fn write(
 pub(super) fn read(table: &Table, sent: &[u8], reading: &Reading, context: &Context<'_>) -> Result<(Vec<u8>, i64), Refusal> {
     let sent = plain::read(sent)?;
     if sent.deletes_row || !sent.edits.is_empty() {
-        return Err(invalid("A key has no columns."));
+        return Err(invalid("Attribute column cannot be given while reading data."));
     }
     let key = table.key_of(sent.key, false)?;
     let mut rows = plain::Rows::new();

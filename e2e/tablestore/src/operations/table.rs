@@ -50,7 +50,15 @@ pub(super) fn create(instance: &mut Instance, request: &Message<'_>, context: &C
         return Err(invalid("The number of primary key columns must be in range: [1, 4]."));
     }
     let throughput = throughput(&Message::parse(request.needed(2, "reserved_throughput")?)?, (0, 0))?;
-    let options = options(request.message(3)?, Options::service_default())?;
+    let sent = request.message(3)?;
+    let given = |field| sent.as_ref().is_some_and(|sent| sent.number(field).is_some());
+    if !given(1) {
+        return Err(invalid("Time-to-live is missing while creating table."));
+    }
+    if !given(2) {
+        return Err(invalid("MaxVersions is missing while creating table."));
+    }
+    let options = options(sent, Options::service_default())?;
     if instance.tables.contains_key(&name) {
         return Err(Refusal::new(409, "OTSObjectAlreadyExist", "Requested table already exists."));
     }
@@ -151,7 +159,7 @@ pub(super) fn update(instance: &mut Instance, request: &Message<'_>, context: &C
     if let Some(sent) = sent_throughput {
         let wanted = throughput(&sent, table.throughput)?;
         if wanted != table.throughput && table.throughput_since.1.elapsed() < Duration::from_secs(120) {
-            let message = "Reserved throughput adjustment is too frequent.";
+            let message = "Capacity unit adjustment is too frequent.";
             return Err(Refusal::new(403, "OTSTooFrequentReservedThroughputAdjustment", message));
         }
         table.throughput = wanted;

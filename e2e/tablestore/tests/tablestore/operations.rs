@@ -128,10 +128,10 @@ async fn batches_answer_each_row_in_its_place() {
     let written = setup.client.batch_write_row(&tables).await.unwrap();
     assert!(written[0][0].is_ok());
     assert_eq!(written[1][0].as_ref().unwrap_err().refusal.code, Code::ObjectNotExist);
-    let (keys, read) = ([id(149), id(1000), id(0), id(149)], Read::default());
+    let (keys, read) = ([id(149), id(1000), id(0)], Read::default());
     let got = setup.client.batch_get_row(&[KeysOfTable { table: "a", keys: &keys, read: &read }]).await.unwrap();
     let found: Vec<Option<i64>> = got[0].iter().map(|row| row.as_ref().unwrap().as_ref().map(value)).collect();
-    assert_eq!(found, [Some(149), None, Some(0), Some(149)]);
+    assert_eq!(found, [Some(149), None, Some(0)]);
 }
 
 #[tokio::test]
@@ -312,7 +312,7 @@ async fn credentials_that_no_header_can_carry_are_told_without_being_shown() {
 fn any_value() -> impl Strategy<Value = Value> {
     prop_oneof![
         any::<i64>().prop_map(Value::Integer),
-        any::<f64>().prop_filter("NaN is unequal to itself", |number| !number.is_nan()).prop_map(Value::Double),
+        any::<f64>().prop_filter("the service stores no others", |number| number.is_finite()).prop_map(Value::Double),
         any::<bool>().prop_map(Value::Boolean),
         ".{0,60}".prop_map(Value::String),
         prop::collection::vec(any::<u8>(), 0..60).prop_map(Value::Binary),

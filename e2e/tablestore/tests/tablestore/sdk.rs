@@ -360,6 +360,10 @@ fn limits_are_the_servers_as_well(sdk: &mut Sdk) {
     assert_eq!(sdk.ask(&format!("put l id=s:{} - ignore", key(1025))), "error OTSParameterInvalid");
     assert_eq!(sdk.ask("put l id=s:61 my-column=i:1 ignore"), "error OTSParameterInvalid");
     assert_eq!(sdk.ask("put l id=s:61 id=i:1 ignore"), "error OTSParameterInvalid");
+    for number in ["7ff8000000000000", "7ff0000000000000", "fff0000000000000"] {
+        assert_eq!(sdk.ask(&format!("put l id=s:61 c=d:{number} ignore")), "error OTSParameterInvalid");
+    }
+    assert_eq!(sdk.ask("batch-get r id=i:3;id=i:3"), "error OTSParameterInvalid");
     let batch = |rows: usize| (1000..1000 + rows).map(|at| format!("delete_id=i:{at}_ignore")).collect::<Vec<_>>().join(";");
     assert_eq!(sdk.done(&format!("batch r {}", batch(200))), "all");
     assert_eq!(sdk.ask(&format!("batch r {}", batch(201))), "error OTSParameterInvalid");
