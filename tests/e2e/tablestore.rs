@@ -344,6 +344,31 @@ async fn of_two_engines_one_goes_on() {
     assert_equal(&source, &ots).await;
 }
 
+/// Two tasks that would write one table, started at the same moment: one of them does not begin.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_tasks_for_one_table_one_does_not_begin() {
+    let _place = place().await;
+    let source = Server::start("mysql80", &[]);
+    source.run(&["CREATE DATABASE shop", "CREATE TABLE shop.t (id INT PRIMARY KEY)", "INSERT INTO shop.t VALUES (1)"]).await;
+    let ots = Ots::start(Settings { table_operations_per_second: None, ..Settings::default() }).await;
+    for round in 0..6 {
+        let of = |name: &str| {
+            let objects = json!([{"database": "shop", "tables": [{"table": "t", "renameTo": format!("t{round}")}]}]);
+            let mut migration = ots.migration(&source).with("/objects", objects);
+            migration.document["metadata"]["name"] = json!(format!("{name}{round}"));
+            migration.document["spec"]["conflictPolicy"] = json!("IgnoreErrorsAndProceed");
+            migration
+        };
+        let (one, two) = (of("one"), of("two"));
+        let (one, two) = tokio::join!(one.run_until_caught_up(), two.run_until_caught_up());
+        let mut codes = [one.code, two.code];
+        codes.sort_unstable();
+        assert_eq!(codes, [Some(0), Some(1)], "{one:?}\n{two:?}");
+        let loser = if one.code == Some(1) { &one } else { &two };
+        loser.says(&format!("Tablestore table t{round} is written by the task default/"));
+    }
+}
+
 /// What cannot be done is named before anything is written.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_refused_before_anything_is_written() {

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::connection::{Connector, Link, Role};
 use super::destination::mysql::Record;
-use super::destination::tablestore::Instance;
+use super::destination::tablestore::{Instance, ZOMBIE};
 use super::live::Live;
 use super::sizing::Sizing;
 use godwit_api::MigrationTaskSpec;
@@ -128,6 +129,14 @@ impl Far {
         match self {
             Self::MySql(connector) => Some(connector.link()),
             Self::Tablestore(_) => None,
+        }
+    }
+
+    /// For how long an engine that lost its claim may still change rows.
+    pub(super) fn zombie(&self) -> Duration {
+        match self {
+            Self::MySql(_) => Duration::ZERO,
+            Self::Tablestore(_) => ZOMBIE,
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
     if saved.as_ref().is_some_and(|saved| saved.stage != Stage::Stopped) {
         let claim = records.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
         records.set_stage(claim, Stage::Stopped).await?;
+        // Until then an engine that does not know yet may write.
+        tokio::time::sleep(far.zombie()).await;
     }
     progress.message(match saved {
         Some(_) => "ended for good as asked; a marker at the destination keeps the task from ever writing again",

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
 
 use self::lane::Lane;
 use self::sink::Sink;
@@ -38,9 +39,18 @@ pub(crate) use self::tables::Tables;
 /// An engine sends rows for so long after it has last seen its epoch in the record.
 const LEASE: Duration = Duration::from_secs(5);
 
+/// The record is looked at so often, where its answers are old when they arrive.
+const LOOKS: u32 = 5;
+
 /// The longest that a request lives: one that was not answered within it is not carried out later. The client gives each attempt so long; that the
 /// service begins none after its client has gone away is an assumption.
 const REQUEST_LIFE: Duration = Duration::from_secs(10);
+
+/// For so long an engine that lost its claim may change rows.
+pub(crate) const ZOMBIE: Duration = LEASE.saturating_add(REQUEST_LIFE);
+
+/// Requests at the record that may be under way besides.
+const RECORDS_TOGETHER: usize = 64;
 
 /// An instance, and how the task writes to it.
 #[derive(Clone)]
@@ -53,6 +63,8 @@ pub(crate) struct Instance {
     batch_write_mode: BatchWriteMode,
     /// Requests of one lane or worker under way at a time.
     together: usize,
+    /// Turns of all requests that write rows. Whoever has one does not wait for a connection: what the lease allows is sent at once.
+    turns: Arc<Semaphore>,
     max_tables: usize,
 }
 
@@ -77,7 +89,7 @@ impl Instance {
         credentials.security_token = resolved.security_token.as_ref().map(|token| token.expose().into());
         let mut config = Config::new(&resolved.endpoint, &resolved.instance, Arc::new(Replaceable::new(credentials)));
         config.retry = Retry::never();
-        config.limits.connections = tablestore.concurrency as usize;
+        config.limits.connections = tablestore.concurrency as usize + RECORDS_TOGETHER;
         config.limits.attempt_timeout = REQUEST_LIFE;
         let client =
             Client::new(config).map_err(|error| Error::definite(format!("spec.destination.tablestore.endpoint: {error}")))?;
@@ -88,6 +100,7 @@ impl Instance {
             row_write_mode: tablestore.row_write_mode,
             batch_write_mode: tablestore.batch_write_mode,
             together: tablestore.buckets as usize,
+            turns: Arc::new(Semaphore::new(tablestore.concurrency as usize)),
             max_tables: tablestore.max_tables as usize,
         })
     }
@@ -141,7 +154,7 @@ impl Tablestore {
 
 impl Destination for Tablestore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { commit: Commit::Behind, zombie: LEASE + REQUEST_LIFE, keyless: false, cascades: false }
+        Capabilities { commit: Commit::Behind, zombie: ZOMBIE, keyless: false, cascades: false }
     }
 
     fn lane(&self, claim: Claim, lane: u32) -> BoxFuture<'_, Result<Box<dyn LaneWriter>>> {
@@ -170,14 +183,20 @@ impl Lease {
     /// # Errors
     /// Fenced, when another engine has the task.
     async fn hold(&self, claim: Claim) -> Result<()> {
+        let is_fresh = |seen: Instant| seen.elapsed() < LEASE / 2;
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.is_some_and(|seen| seen.elapsed() < LEASE / 2) {
+        if seen.is_some_and(is_fresh) {
             return Ok(());
         }
-        // Before the question: what it answers was true at no earlier moment.
-        let asked = Instant::now();
-        self.records.look(claim).await?;
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
-        Ok(())
+        for _ in 0..LOOKS {
+            // Before the question: what it answers was true at no earlier moment.
+            let asked = Instant::now();
+            self.records.look(claim).await?;
+            if is_fresh(asked) {
+                *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+                return Ok(());
+            }
+        }
+        Err(Error::transient("the record answers too slowly to know that the task is still this engine's"))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | key `task` | key `item` | holds |
 //! |---|---|---|
-//! | `namespace/name` | `task` | epoch, stage, what may not change between runs; written last, so that a task is recorded or not |
+//! | `namespace/name` | `task` | epoch, stage, what may not change between runs; `entered` is set last, so that a task is recorded or not |
 //! | | `lane/N` | what the lane has applied; its epoch, on which a mark is conditional |
 //! | | `table/[…]` | definition, stage and counts of a table, by its name at the source |
 //! | | `chunk/[…]/N` | a copied key range |
@@ -12,7 +12,7 @@
 //! have one (`Capabilities::zombie`).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -36,6 +36,11 @@ const LAYOUT: i64 = 1;
 
 const TASK: &str = "task";
 const ITEM: &str = "item";
+
+/// A task enters its tables within this …
+const ENTERS_WITHIN: Duration = Duration::from_secs(30);
+/// … and whoever finds one that has begun to, by the clock of its machine, not longer ago than this, takes it for the tables' writer.
+const BEGINS_FOR_MILLIS: i64 = 5 * 60 * 1000;
 
 /// A claim is tried again so often when another engine raises the epoch at the same moment.
 const CLAIM_TRIES: u32 = 20;
@@ -182,10 +187,10 @@ impl TablestoreRecords {
             }
             let owner = self.get(&place).await?.map(|record| string(&record, "writer")).transpose()?;
             let Some(owner) = owner.filter(|owner| *owner != self.task) else { continue };
-            let stage = self.get(&key(&owner, "task")).await?.map(|record| string(&record, "stage")).transpose()?;
-            let writes = match stage.as_deref() {
+            let writes = match self.get(&key(&owner, "task")).await? {
                 None => false,
-                Some(stage) => !matches!(Stage::parse(stage)?, Stage::Completed | Stage::Stopped),
+                Some(record) if !record.contains_key("entered") => began_lately(&record),
+                Some(record) => !matches!(Stage::parse(&string(&record, "stage")?)?, Stage::Completed | Stage::Stopped),
             };
             if writes {
                 return Err(Error::definite(format!(
@@ -205,6 +210,18 @@ impl TablestoreRecords {
     }
 
     async fn enter(&self, task: NewTask<'_>) -> Result<()> {
+        // First that it begins, so that of two tasks that take one table at the same moment the second sees the first.
+        let began = Instant::now();
+        let missing = Condition { existence: Existence::ExpectNotExist, column: None };
+        let begin = vec![Column::new("began", Value::Integer(now_millis()))];
+        if !self.put(self.key("task"), begin.clone(), missing).await? {
+            let found = self.get(&self.key("task")).await?.unwrap_or_default();
+            if found.contains_key("entered") {
+                return Err(recorded_meanwhile());
+            }
+            // An engine that ended in the middle of this.
+            self.update(self.key("task"), begin, Condition::default()).await?;
+        }
         let names: Vec<String> = task.destinations.iter().map(|name| name.table.clone()).collect();
         self.take_tables(&names).await?;
         for lane in 0..LANES {
@@ -220,6 +237,7 @@ impl TablestoreRecords {
             self.put(self.key(&item_of_table(definition)?), columns, Condition::default()).await?;
         }
         let mut columns = vec![
+            Column::new("entered", Value::Boolean(true)),
             Column::new("layout", Value::Integer(LAYOUT)),
             integer("epoch", 0)?,
             text("stage", Stage::Starting.name().to_owned()),
@@ -229,15 +247,21 @@ impl TablestoreRecords {
         if let Some((position, _)) = task.start {
             columns.push(text("start", json(position)?));
         }
-        let missing = Condition { existence: Existence::ExpectNotExist, column: None };
-        match self.put(self.key("task"), columns, missing).await? {
+        if began.elapsed() > ENTERS_WITHIN {
+            return Err(Error::transient("the task took too long to be recorded; it begins again"));
+        }
+        let column = Some(ColumnFilter::new("entered", Comparator::NotEqual, Value::Boolean(true)));
+        let column = column.map(|filter| ColumnFilter { pass_if_missing: true, ..filter });
+        let not_entered = Condition { existence: Existence::ExpectExist, column };
+        match self.update(self.key("task"), columns, not_entered).await? {
             true => Ok(()),
-            false => Err(Error::transient("another engine has just recorded this task, which is taken up from its record")),
+            false => Err(recorded_meanwhile()),
         }
     }
 
     async fn read(&self) -> Result<Option<Saved>> {
-        let Some(record) = self.get(&self.key("task")).await? else { return Ok(None) };
+        let record = self.get(&self.key("task")).await?.filter(|record| record.contains_key("entered"));
+        let Some(record) = record else { return Ok(None) };
         let layout = number(&record, "layout")?;
         if layout != LAYOUT.unsigned_abs() {
             return Err(Error::definite(format!(
@@ -336,7 +360,7 @@ impl TablestoreRecords {
                 self.table()
             )));
         }
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         loop {
             match client.get_row(self.table(), &self.key("task"), &Read::default()).await {
                 Err(error) if error.code() == Some(&Code::TableNotReady) && began.elapsed() < TABLE_LOADS_WITHIN => {
@@ -441,6 +465,22 @@ impl Records for TablestoreRecords {
             self.table(),
             self.task
         )
+    }
+}
+
+fn recorded_meanwhile() -> Error {
+    Error::transient("another engine has just recorded this task, which is taken up from its record")
+}
+
+fn now_millis() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// Whether a task that is not entered yet may still be about to.
+fn began_lately(record: &Stored) -> bool {
+    match record.get("began") {
+        Some(Value::Integer(began)) => now_millis().saturating_sub(*began) < BEGINS_FOR_MILLIS,
+        _ => false,
     }
 }
 

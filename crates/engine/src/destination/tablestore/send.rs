@@ -67,6 +67,7 @@ impl Sender {
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
         let (mut open, mut unmet) = (work, 0);
         loop {
+            let turn = self.instance.turns.acquire().await.map_err(|_| Error::cancelled())?;
             self.lease.hold(self.claim).await?;
             let changes: Vec<RowChange> = open.iter().map(|work| work.change.clone()).collect();
             let refused = match self.request(table, &changes).await {
@@ -80,6 +81,7 @@ impl Sender {
                 }
                 Err(error) => return Err(failure(error).context(format!("writing to table {table}"))),
             };
+            drop(turn);
             let mut again = Vec::new();
             for (work, outcome) in open.into_iter().zip(refused) {
                 match outcome {
