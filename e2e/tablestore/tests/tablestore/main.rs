@@ -4,6 +4,7 @@
 mod bodies;
 mod conditions;
 mod connections;
+mod control;
 mod faults;
 mod operations;
 mod sdk;
