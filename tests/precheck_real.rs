@@ -211,6 +211,7 @@ async fn an_upgrade_with_the_least_rights() {
     only(&pair.check(OBJECTS).await, "StoredPrograms", Verdict::Warning);
     assert!(pair.check(&format!("{OBJECTS}\nprecheck: {{ignore: [StoredPrograms]}}")).await.passed());
     assert_passes(&pair.check("objects: [{database: shop_eu, tables: [{table: '*'}]}]").await);
+    programs_of_an_account_with_few_rights(&pair).await;
 
     // Nobody there, and somebody who does not let us in.
     let nobody = Pair { password: "wrong-secret", ..mover(&source, &destination) }.check(OBJECTS).await;
@@ -219,6 +220,32 @@ async fn an_upgrade_with_the_least_rights() {
     assert_eq!(refused.verdict, Verdict::Failed);
     assert!(refused.remedy.contains("username and password") && refused.why.contains("were not run"), "{refused:?}");
     assert!(!format!("{nobody:?}").contains("wrong-secret"));
+}
+
+/// The rights that stored programs take are named, and suffice.
+async fn programs_of_an_account_with_few_rights(pair: &Pair<'_>) {
+    let event = "CREATE EVENT shop_eu.e ON SCHEDULE EVERY 1 DAY DO SELECT 1";
+    run(pair.source, &["GRANT SELECT, EVENT, TRIGGER ON *.* TO mover", event]).await;
+    let outcome = pair.check(OBJECTS).await;
+    mend(pair.destination, &item(&outcome, "DestinationPrivileges").remedy).await;
+    mend(pair.destination, &item(&outcome, "Trial").remedy).await;
+    let outcome = pair.check(OBJECTS).await;
+    assert_passes(&outcome);
+    assert!(item(&outcome, "Trial").seen.contains("2 stored programs"), "{:?}", item(&outcome, "Trial"));
+    let seen = &item(&outcome, "StoredPrograms").seen;
+    assert!(seen.contains("1 procedure, 1 event can be made"), "{seen}");
+    // A body that the destination does not take.
+    run(pair.source, &["CREATE PROCEDURE shop_eu.old() SELECT MASTER_POS_WAIT('a', 1)"]).await;
+    run(pair.source, &["CREATE PROCEDURE shop_eu.older() RESET MASTER"]).await;
+    let outcome = pair.check(OBJECTS).await;
+    only(&outcome, "Trial", Verdict::Warning);
+    let seen = &item(&outcome, "Trial").seen;
+    assert!(seen.contains("procedure shop_eu.older: ") && !seen.contains("godwit_trial"), "{seen}");
+    run(pair.source, &["DROP PROCEDURE shop_eu.old", "DROP PROCEDURE shop_eu.older"]).await;
+    // A routine leaves no privileges behind where it was tried.
+    let mut conn = pair.destination.connect().await;
+    let left: Option<u64> = conn.query_first("SELECT COUNT(*) FROM mysql.procs_priv WHERE Db LIKE 'godwit%'").await.unwrap();
+    assert_eq!(left, Some(0));
 }
 
 /// 8.0's MD5 is gone in 9.7, and so on: named before anything is written, and nothing of the trial stays.

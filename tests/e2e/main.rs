@@ -23,6 +23,7 @@ mod ownership;
 mod pod;
 #[path = "../support/pod.rs"]
 mod pod_files;
+mod programs;
 mod refusals;
 mod rows;
 #[path = "../../e2e/shop/mod.rs"]

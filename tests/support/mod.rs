@@ -64,7 +64,7 @@ pub async fn plan(server: &Server, source: &str, destination: &str) -> Plan {
         .collect();
     let tables = read_tables(&mut conn, &names).await.unwrap().into_iter().map(Arc::new).collect();
     let database = CatalogDatabase { name: source.into(), character_set: "utf8mb4".into(), collation: "utf8mb4_bin".into() };
-    let plan = resolve(&spec, &selection, &Catalog { databases: vec![database], tables, views: Vec::new() }).unwrap();
+    let plan = resolve(&spec, &selection, &Catalog { databases: vec![database], tables, ..Catalog::default() }).unwrap();
     let info = connector(server, "source").server_info().await.unwrap();
     plan.between(&info, &info)
 }

@@ -392,6 +392,8 @@ fn flavor_settings(role: Role, info: &ServerInfo) -> Vec<Sql> {
             }
             // Every warning of a statement is counted and shown: each may stand for a value that was altered.
             settings.push(Sql::new("SET SESSION foreign_key_checks=0, unique_checks=1, innodb_lock_wait_timeout=50, sql_notes=1, max_error_count=65535"));
+            // The triggers that the task makes do nothing for its own rows (`schema::program::guard`).
+            settings.push(sql!("SET {}=1", MARKER));
         }
         Role::Metadata => {
             settings.push(Sql::new("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"));
@@ -420,6 +422,9 @@ fn flavor_settings(role: Role, info: &ServerInfo) -> Vec<Sql> {
     }
     settings
 }
+
+/// The user variable by which triggers know the sessions that write a task's rows.
+pub const MARKER: &str = "@godwit_writes";
 
 /// What is often wrong with a password that is refused, without a letter of it.
 fn password_hint(password: Option<&str>) -> &'static str {
@@ -469,6 +474,17 @@ mod tests {
         );
         assert!(password_hint(Some(" secret")).contains("blank"));
         assert_eq!((password_hint(Some("se cret")), password_hint(Some("")), password_hint(None)), ("", "", ""));
+    }
+
+    #[test]
+    fn sessions_that_write_are_known_to_triggers() {
+        for version in ["5.7.22", "8.0.36", "9.7.4", "11.4.5-MariaDB"] {
+            let marked = |role| {
+                let settings = flavor_settings(role, &ServerInfo::parse(version));
+                settings.iter().any(|setting| setting.to_string() == format!("SET {MARKER}=1"))
+            };
+            assert!(marked(Role::Write) && !marked(Role::Metadata) && !marked(Role::Read), "{version}");
+        }
     }
 
     #[test]

@@ -73,6 +73,9 @@ pub(crate) fn plan_of(table: TablePlan) -> Plan {
         databases: vec![],
         tables: vec![Arc::new(table)],
         views: vec![],
+        programs: Vec::new(),
+        holds_triggers: false,
+        names: crate::plan::mapping::NameRules::default(),
         unsupported: vec![],
     }
 }

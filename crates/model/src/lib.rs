@@ -7,6 +7,7 @@ pub mod error;
 pub mod names;
 pub mod plain;
 pub mod position;
+pub mod program;
 pub mod row;
 pub mod server;
 pub mod text;

@@ -4,6 +4,7 @@
 //! statement (a table, an index, a foreign key, a view) is found and passed over.
 
 pub mod apply;
+pub(crate) mod programs;
 
 use std::sync::Arc;
 

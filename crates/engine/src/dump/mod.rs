@@ -37,6 +37,7 @@ use event::EventReader;
 use login::{Socket, login, receive, server_error, unexpected};
 use packet::{EOF, ERR, OK, Packets};
 
+use crate::sql::program::EncodedProgram;
 use crate::sql::{Answer, Failure, Statement};
 use godwit_model::error::{Context, Error, Result};
 use godwit_model::plain;
@@ -85,6 +86,16 @@ impl Dump {
     pub async fn execute(&mut self, statement: impl Statement) -> Answer<()> {
         let mut command = vec![Command::COM_QUERY as u8];
         command.extend_from_slice(statement.bytes());
+        self.command(&command).await
+    }
+
+    /// Makes a program. This connection is made without CLIENT_MULTI_STATEMENTS, so that the server takes one statement and refuses more.
+    ///
+    /// # Errors
+    /// The server's, or a lost connection.
+    pub async fn define(&mut self, program: &EncodedProgram) -> Answer<()> {
+        let mut command = vec![Command::COM_QUERY as u8];
+        command.extend_from_slice(program.bytes());
         self.command(&command).await
     }
 

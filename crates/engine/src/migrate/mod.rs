@@ -13,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::Stage;
 use super::computing;
+use super::create::programs::put_back;
+use super::precheck::finding::some;
 use super::progress::Progress;
-use super::task::{Outcome, Task};
+use super::task::{Far, Outcome, Task};
 use godwit_api::Phase;
 use godwit_api::manifest::{resume_changes, resume_fingerprint};
 use godwit_model::error::{Context, Error, Result};
@@ -36,9 +38,23 @@ pub(crate) async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
         // Until then an engine that does not know yet may write.
         tokio::time::sleep(far.zombie()).await;
     }
-    progress.message(match saved {
+    // The fence stands; what follows is for the application, and is tried again as a whole where it may pass by itself.
+    let guarded = match (&saved, &far) {
+        (Some(_), Far::MySql(connector)) => put_back(connector, &task.record_database, &task.name()).await,
+        _ => Ok(Vec::new()),
+    };
+    let guarded = match guarded {
+        Ok(guarded) => guarded,
+        Err(error) if error.is_retryable() => return Err(error.context("taking the guard from triggers")),
+        Err(error) => vec![error.to_string()],
+    };
+    let ended = match saved {
         Some(_) => "ended for good as asked; a marker at the destination keeps the task from ever writing again",
         None => "ended for good as asked; the task has never written to the destination, so nothing is marked there",
+    };
+    progress.message(match guarded.is_empty() {
+        true => ended.to_owned(),
+        false => format!("{ended}. Triggers that fire for everybody but keep the task's guard in their text: {}", some(&guarded)),
     });
     progress.set_retrying(None);
     progress.set_phase(Phase::Stopped);

@@ -7,7 +7,7 @@ use super::pattern::{Pattern, expand};
 use godwit_model::names::TableName;
 
 /// How both servers treat the case of database and table names, and what the task asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NameRules {
     /// `lower_case_table_names` of the source.
     pub source: u8,

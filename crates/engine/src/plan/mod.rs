@@ -6,6 +6,7 @@ pub mod columns;
 pub mod mapping;
 pub mod names;
 pub mod pattern;
+pub mod programs;
 pub mod render;
 pub mod resolve;
 pub mod select;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use self::mapping::NameRules;
+use crate::schema::program::ProgramDefinition;
 use crate::schema::view_session::ViewSession;
 use crate::sql::Sql;
 use crate::value::json_paths::JsonPaths;
@@ -26,6 +29,7 @@ use crate::value::literal::{push_identity, push_insert_literal};
 use godwit_api::TablestoreType;
 use godwit_model::definition::{Column, Generated, Kind, TableDefinition};
 use godwit_model::names::TableName;
+use godwit_model::program::ProgramName;
 use godwit_model::row::{CellRef, Row};
 use godwit_model::server::ServerInfo;
 use godwit_model::text::Text;
@@ -40,6 +44,12 @@ pub struct Plan {
     /// Sorted by source name; `tables[i].id == i`.
     pub tables: Vec<Arc<TablePlan>>,
     pub views: Vec<ViewPlan>,
+    /// Procedures, functions, triggers and events of the databases that are selected as a whole, in the order in which they are made.
+    pub programs: Vec<ProgramPlan>,
+    /// Triggers are left to a person (`spec.triggers: Manual`).
+    pub holds_triggers: bool,
+    /// How names are compared.
+    pub names: NameRules,
     /// What the manifest asks for and this version cannot do, one sentence each with the field's path; the
     /// precheck refuses the task with them.
     pub unsupported: Vec<String>,
@@ -97,6 +107,17 @@ pub struct ViewPlan {
     pub create_statement: String,
     /// That made the view at the source.
     pub session: ViewSession,
+}
+
+/// A stored program to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramPlan {
+    pub source: ProgramName,
+    pub destination: ProgramName,
+    /// Of a trigger, at the destination.
+    pub table: Option<TableName>,
+    /// As the source has it, or why that cannot be read.
+    pub definition: std::result::Result<ProgramDefinition, String>,
 }
 
 /// A table and what becomes of it.

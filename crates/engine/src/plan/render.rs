@@ -4,13 +4,16 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::statements::Statements;
+use super::programs::make::{Making, statement};
+use super::programs::names::ProgramNames;
+use super::statements::{Statements, definer};
 use super::{DatabasePlan, Plan, TablePlan};
 use crate::plan::names::PlanNames;
 use crate::schema::view::{Definer, rewrite_view};
 use godwit_api::{API_VERSION, DefinerMode, MigrationTaskSpec};
 use godwit_model::error::Result;
 use godwit_model::names::TableName;
+use godwit_model::program::ProgramKind;
 use godwit_model::server::ServerInfo;
 
 /// Everything that will be done. Fields are only ever added.
@@ -22,6 +25,9 @@ pub struct Preview {
     pub databases: Vec<PreviewDatabase>,
     pub tables: Vec<PreviewTable>,
     pub views: Vec<PreviewView>,
+    /// Stored programs; triggers that are left to a person are not among them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<PreviewProgram>,
     /// What the manifest asks for and this version cannot do.
     pub unsupported: Vec<String>,
 }
@@ -83,6 +89,18 @@ pub struct PreviewView {
     pub error: Option<String>,
 }
 
+/// A procedure, function, trigger or event.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviewProgram {
+    /// With its kind: `trigger shop.touch`.
+    pub source: String,
+    pub destination: String,
+    pub create: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
 /// Previews a plan. `chunk_bytes`: bytes of rows that a chunk is meant to hold.
 pub fn preview(
     spec: &MigrationTaskSpec,
@@ -99,6 +117,7 @@ pub fn preview(
         databases: plan.databases.iter().map(database).collect(),
         tables: plan.tables.iter().map(|planned| table(plan, planned, &statements, chunk_bytes)).collect(),
         views: views(spec, plan),
+        programs: programs(spec, plan, source, destination),
         unsupported: plan.unsupported.clone(),
     }
 }
@@ -173,6 +192,21 @@ fn views(spec: &MigrationTaskSpec, plan: &Plan) -> Vec<PreviewView> {
     plan.views.iter().filter(|_| plan.schema).map(make).collect()
 }
 
+fn programs(spec: &MigrationTaskSpec, plan: &Plan, source: &ServerInfo, destination: &ServerInfo) -> Vec<PreviewProgram> {
+    let names = ProgramNames::new(plan);
+    let making = Making { definer: definer(spec), guarded: plan.incremental, source, destination };
+    let is_made =
+        |program: &&super::ProgramPlan| plan.schema && !(plan.holds_triggers && program.source.kind == ProgramKind::Trigger);
+    let one = |program: &super::ProgramPlan| {
+        let (create, error) = match statement(program, &names, making, None) {
+            Ok(planned) => (planned.statement.program.as_str().to_owned(), None),
+            Err(error) => (String::new(), Some(error.to_string())),
+        };
+        PreviewProgram { source: program.source.to_string(), destination: program.destination.to_string(), create, error }
+    };
+    plan.programs.iter().filter(is_made).map(one).collect()
+}
+
 impl Preview {
     /// Aligned tables, then the statements in the order in which they run.
     pub fn text(&self) -> String {
@@ -189,9 +223,11 @@ impl Preview {
         }
         let deferred: Vec<&String> = self.tables.iter().flat_map(|table| &table.deferred).collect();
         let views: Vec<&String> = self.views.iter().map(|view| &view.create).filter(|create| !create.is_empty()).collect();
-        if !deferred.is_empty() || !views.is_empty() {
+        let programs: Vec<&String> =
+            self.programs.iter().map(|program| &program.create).filter(|create| !create.is_empty()).collect();
+        if !deferred.is_empty() || !views.is_empty() || !programs.is_empty() {
             out.push_str("\nAfter the rows\n\n");
-            deferred.into_iter().chain(views).for_each(|statement| {
+            deferred.into_iter().chain(views).chain(programs).for_each(|statement| {
                 let _ = writeln!(out, "{statement};");
             });
         }
@@ -234,7 +270,9 @@ impl Preview {
             remarks.map(|remark| format!("{}: {remark}", table.source))
         });
         let of_views = self.views.iter().filter_map(|view| view.error.as_ref().map(|error| format!("{}: {error}", view.source)));
-        let remarks: Vec<String> = of_tables.chain(of_views).collect();
+        // Their names are a part of the reason.
+        let of_programs = self.programs.iter().filter_map(|program| program.error.clone());
+        let remarks: Vec<String> = of_tables.chain(of_views).chain(of_programs).collect();
         if !remarks.is_empty() {
             let _ = writeln!(out, "\nRemarks\n\n{}", remarks.join("\n"));
         }

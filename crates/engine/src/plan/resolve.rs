@@ -3,15 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::schema::program::read::ListedProgram;
 use crate::schema::view_session::ViewSession;
-use godwit_api::{DmlOperation, MigrationTaskSpec, MigrationType};
+use godwit_api::{DmlOperation, MigrationTaskSpec, MigrationType, TriggerMode};
 use godwit_model::definition::TableDefinition;
 use godwit_model::error::{Error, Result};
+use godwit_model::program::ProgramName;
 
 use super::columns::{Columns, choose};
 use super::select::{HEARTBEAT_TABLE, Selection, TableMatch};
 use super::unsupported::unsupported;
-use super::{Chosen, DatabasePlan, DmlSelection, Plan, TablePlan, ViewPlan};
+use super::{Chosen, DatabasePlan, DmlSelection, Plan, ProgramPlan, TablePlan, ViewPlan};
 use godwit_model::names::TableName;
 
 /// What the source holds, as far as the selection reaches.
@@ -22,6 +24,8 @@ pub struct Catalog {
     pub tables: Vec<Arc<TableDefinition>>,
     /// Views of the covered databases.
     pub views: Vec<CatalogView>,
+    /// Stored programs of the databases that are covered as a whole.
+    pub programs: Vec<ListedProgram>,
 }
 
 /// A database at the source.
@@ -77,6 +81,9 @@ pub fn resolve(spec: &MigrationTaskSpec, selection: &Selection, catalog: &Catalo
         databases,
         tables: numbered.collect(),
         views,
+        programs: programs(selection, catalog),
+        holds_triggers: spec.triggers == TriggerMode::Manual,
+        names: selection.names(),
         unsupported: unsupported(spec),
     })
 }
@@ -160,6 +167,28 @@ fn views(selection: &Selection, catalog: &Catalog) -> Vec<ViewPlan> {
     plans.sort_by(|a, b| a.source.cmp(&b.source));
     plans
 }
+
+/// Stored programs of whole databases; a trigger goes with its table.
+fn programs(selection: &Selection, catalog: &Catalog) -> Vec<ProgramPlan> {
+    let plan = |program: &ListedProgram| {
+        let found = selection.database(&program.name.database).filter(|found| found.whole)?;
+        let table = match &program.table {
+            // Its rows come from a tool that ends by itself: the item OnlineSchemaChange.
+            Some(_) if program.name.name.starts_with(ONLINE_SCHEMA_CHANGE) => return None,
+            Some(table) => {
+                let covered = selection.covers(&table.database, &table.table)?;
+                Some(TableName { database: covered.database, table: covered.table })
+            }
+            None => None,
+        };
+        let destination = ProgramName { database: found.destination.clone(), ..program.name.clone() };
+        Some(ProgramPlan { source: program.name.clone(), destination, table, definition: program.definition.clone() })
+    };
+    catalog.programs.iter().filter_map(plan).collect()
+}
+
+/// How pt-online-schema-change names its triggers.
+pub const ONLINE_SCHEMA_CHANGE: &str = "pt_osc_";
 
 /// Names in the manifest that the source does not have. A pattern may match nothing: what it stands for may come later.
 fn missing_objects(selection: &Selection, catalog: &Catalog) -> Vec<String> {

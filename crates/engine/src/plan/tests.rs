@@ -63,6 +63,7 @@ fn catalog(tables: &[(&str, &str)]) -> Catalog {
             create_statement: "CREATE VIEW".into(),
             session: Default::default(),
         }],
+        programs: vec![],
     }
 }
 

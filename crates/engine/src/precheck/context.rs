@@ -9,6 +9,7 @@ use crate::source::prepared::Undecided;
 use godwit_api::{MigrationTaskSpec, MigrationType};
 use godwit_model::definition::{Index, Kind};
 use godwit_model::names::TableName;
+use godwit_model::program::ProgramName;
 use godwit_model::server::ServerInfo;
 
 use super::grants::Grants;
@@ -35,6 +36,12 @@ pub struct Context {
     pub in_use: BTreeMap<TableName, String>,
     /// Views, by their names at the source, that their clients' character sets cannot say with the destination's names.
     pub unsayable: BTreeMap<TableName, String>,
+    /// Stored programs that stand in the destination databases; empty for a task that has begun, which compares them.
+    pub programs_there: BTreeSet<ProgramName>,
+    /// Of the destination, where `spec.definer` is Keep. None: the account may not see them.
+    pub accounts: Option<BTreeSet<(String, String)>>,
+    /// Loadable functions of the source that the destination lacks, as far as they may be seen.
+    pub loadable_functions: Vec<String>,
     /// What the destination said to the definitions.
     pub trial: Trial,
 }

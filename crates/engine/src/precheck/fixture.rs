@@ -9,10 +9,13 @@ use super::trial::Trial;
 use crate::fixture::{self, definition, table_plan};
 use crate::plan::mapping::NameRules;
 use crate::plan::select::Selection;
-use crate::plan::{DatabasePlan, Plan, TablePlan, ViewPlan};
+use crate::plan::{DatabasePlan, Plan, ProgramPlan, TablePlan, ViewPlan};
+use crate::schema::program::{Access, Head, ProgramDefinition, ProgramSession};
+use crate::schema::view_session::ViewSession;
 use godwit_api::{Destination, MigrationTaskSpec, MysqlDestination, MysqlEndpoint, NameCase, Source};
 use godwit_model::definition::{Column, ForeignKey, Index, IndexPart, Kind, TableDefinition};
 use godwit_model::names::TableName;
+use godwit_model::program::{ProgramKind, ProgramName};
 use godwit_model::server::ServerInfo;
 
 pub(super) const VIEW: &str = "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW `shop`.`totals` AS \
@@ -40,6 +43,9 @@ pub(super) fn context() -> Context {
         owned: BTreeSet::new(),
         in_use: BTreeMap::new(),
         unsayable: BTreeMap::new(),
+        programs_there: Default::default(),
+        accounts: None,
+        loadable_functions: Vec::new(),
         trial: Trial::default(),
     }
 }
@@ -99,6 +105,9 @@ fn plan() -> Plan {
             create_statement: VIEW.into(),
             session: Default::default(),
         }],
+        programs: Vec::new(),
+        holds_triggers: false,
+        names: crate::plan::mapping::NameRules::default(),
         unsupported: vec![],
     }
 }
@@ -180,4 +189,32 @@ pub(super) fn existing(context: &mut Context, has_rows: bool) {
         ..ExistingTable::default()
     };
     context.existing.insert(context.plan.tables[0].destination.clone(), table);
+}
+
+/// A procedure of the source, of the account `app`.
+pub(super) fn procedure(database: &str, name: &str, body: &str) -> ProgramPlan {
+    let source = ProgramName { kind: ProgramKind::Procedure, database: database.into(), name: name.into() };
+    let client = ViewSession { character_set_client: "utf8mb4".into(), collation_connection: "utf8mb4_0900_ai_ci".into() };
+    let definition = ProgramDefinition {
+        name: source.clone(),
+        session: ProgramSession {
+            sql_mode: "STRICT_TRANS_TABLES".into(),
+            client,
+            database_collation: "utf8mb4_0900_ai_ci".into(),
+            time_zone: String::new(),
+        },
+        definer: ("app".into(), "%".into()),
+        comment: String::new(),
+        head: Head::Routine {
+            aggregate: false,
+            parameters: "()".into(),
+            returns: None,
+            access: Access::ContainsSql,
+            deterministic: false,
+            invoker: false,
+        },
+        body: body.into(),
+        guarded: false,
+    };
+    ProgramPlan { destination: source.clone(), source, table: None, definition: Ok(definition) }
 }

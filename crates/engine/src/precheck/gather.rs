@@ -9,7 +9,7 @@ use super::finding::Finding;
 use super::read_server::{Link, connect, read_server};
 use super::trial::{self, Trial};
 use super::{Own, Trials};
-use super::{read_destination, read_source};
+use super::{read_destination, read_programs, read_source};
 use crate::connection::Connector;
 use crate::copy::json_sample;
 use crate::plan::mapping::NameRules;
@@ -72,6 +72,9 @@ pub async fn gather(
         owned: own.tables,
         in_use: BTreeMap::new(),
         unsayable: BTreeMap::new(),
+        programs_there: Default::default(),
+        accounts: None,
+        loadable_functions: Vec::new(),
         trial: Trial::default(),
     };
     match source.talk(resolve_objects(spec, names, &mut source_conn.conn)).await {
@@ -109,6 +112,11 @@ pub async fn gather(
             let unseen = read_source::unseen_parents(&mut source_conn.conn, &cascades);
             context.source_objects.unseen_parents = source.talk(unseen).await?;
             if context.schema() {
+                let programs = read_programs::gather(&mut source_conn.conn, &mut destination_conn.conn, &context);
+                let programs = destination.talk(programs).await?;
+                context.programs_there = programs.there;
+                context.accounts = programs.accounts;
+                context.loadable_functions = programs.loadable_functions;
                 let unsayable = read_destination::unsayable_views(&mut destination_conn.conn, &context);
                 let unsayable = destination.talk(unsayable).await?;
                 context.unsayable = unsayable;
@@ -167,6 +175,9 @@ pub(super) fn empty_plan(spec: &MigrationTaskSpec) -> Plan {
         databases: Vec::new(),
         tables: Vec::new(),
         views: Vec::new(),
+        programs: Vec::new(),
+        holds_triggers: false,
+        names: crate::plan::mapping::NameRules::default(),
         unsupported: unsupported(spec),
     }
 }

@@ -13,6 +13,7 @@ mod fixture;
 pub mod gather;
 pub mod grants;
 pub mod read_destination;
+mod read_programs;
 pub mod read_server;
 pub mod read_source;
 mod tablestore;

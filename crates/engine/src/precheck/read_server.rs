@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use mysql_async::prelude::FromRow;
 use mysql_async::{Conn, Row};
 
 use super::context::{self, LogStatus, ManagedRetention, Product, Server};
 use super::grants::Grants;
 use crate::connection::{Connector, Role, server_info};
-use crate::sql::{Queries, Statement};
+use crate::sql::Queries;
+pub(super) use crate::sql::permitted;
 use godwit_api::Flavor;
-use godwit_model::error::{Error, Result};
+use godwit_model::error::Result;
 use godwit_model::server::ServerInfo;
-use std::fmt::Display;
 
 /// A connection and how it is.
 pub struct Link {
@@ -70,6 +69,7 @@ const VARIABLES: &[&str] = &[
     "lc_time_names",
     "local_infile",
     "log_bin",
+    "log_bin_trust_function_creators",
     "log_replica_updates",
     "log_slave_updates",
     "loose_encdb",
@@ -146,23 +146,6 @@ async fn replicas(connector: &Connector, statement: &'static str) -> Vec<Row> {
     let rows = conn.query(statement).await.unwrap_or_default();
     let _ = conn.disconnect().await;
     rows
-}
-
-/// The rows; None when the server refuses (no privilege, no such table or statement).
-///
-/// # Errors
-/// When the connection is lost.
-pub async fn permitted<T: FromRow + Send + 'static>(
-    conn: &mut Conn,
-    statement: impl Statement + Display + Sync,
-) -> Result<Option<Vec<T>>> {
-    match conn.query::<T>(&statement).await {
-        Ok(rows) => Ok(Some(rows)),
-        Err(crate::sql::Failure::Server(error)) if !Error::from(crate::sql::Failure::Server(error.clone())).is_retryable() => {
-            Ok(None)
-        }
-        Err(error) => Err(Error::from(error).context(statement)),
-    }
 }
 
 /// Outer None: there is no such setting to be seen. Aurora and RDS keep it in a table.

@@ -10,6 +10,7 @@ use crate::logged::{Statement, classify};
 use crate::plan::Plan;
 use crate::plan::resolve::{Catalog, CatalogDatabase, CatalogView};
 use crate::plan::select::Selection;
+use crate::schema::program::read::read_programs;
 use crate::schema::read::{ObjectKind, list_databases, list_tables, read_database, read_tables};
 use crate::schema::read_views::read_views;
 use crate::schema::view_session::ViewSession;
@@ -66,6 +67,7 @@ fn unshown(name: TableName) -> CatalogView {
     CatalogView { name, create_statement: String::new(), session: ViewSession::default() }
 }
 
+/// Databases, with the views and programs of those that are covered as a whole.
 async fn databases_and_views(conn: &mut Conn, selection: &Selection) -> Result<Catalog> {
     let mut catalog = Catalog::default();
     for database in list_databases(conn).await? {
@@ -85,6 +87,7 @@ async fn databases_and_views(conn: &mut Conn, selection: &Selection) -> Result<C
             });
             let covered = |view: &CatalogView| selection.covers(&view.name.database, &view.name.table).is_some();
             catalog.views.extend(shown.chain(failed).filter(covered));
+            catalog.programs.extend(read_programs(conn, &database).await?);
         } else {
             // Their names only: to say that a name in the manifest is a view.
             let views = list_tables(conn, &database).await?.into_iter().filter(|object| object.kind == ObjectKind::View);

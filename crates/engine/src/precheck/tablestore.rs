@@ -87,6 +87,9 @@ pub(super) async fn run(spec: &MigrationTaskSpec, source: &Connector, instance: 
         owned: BTreeSet::new(),
         in_use: BTreeMap::new(),
         unsayable: BTreeMap::new(),
+        programs_there: BTreeSet::new(),
+        accounts: None,
+        loadable_functions: Vec::new(),
         trial: Trial::default(),
     };
     match source.talk(resolve_objects(spec, names, &mut conn.conn)).await {

@@ -311,6 +311,30 @@ impl Progress {
         });
     }
 
+    /// Stored programs that stand at the destination.
+    pub fn program_counts(&self, procedures: u64, functions: u64, triggers: u64, events: u64) {
+        self.record(|facts| {
+            let schema = facts.schema.get_or_insert_default();
+            (schema.procedures, schema.functions, schema.triggers, schema.events) = (procedures, functions, triggers, events);
+        });
+    }
+
+    /// An object that could not be created before stands there now.
+    pub fn schema_made(&self, object: &str) {
+        self.record(|facts| {
+            let Some(schema) = &mut facts.schema else { return };
+            let before = schema.failed.len();
+            schema.failed.retain(|known| known.object != object);
+            schema.failed_total -= (before - schema.failed.len()) as u64;
+        });
+    }
+
+    /// Triggers that a person makes.
+    pub fn set_held_triggers(&self, triggers: Vec<String>) {
+        let triggers = triggers.into_iter().take(STATUS_LIST_LIMIT).collect();
+        self.record(|facts| facts.schema.get_or_insert_default().held_triggers = triggers);
+    }
+
     /// Position up to which everything is applied.
     pub fn set_position(&self, gtid: Option<String>, file: String, offset: u64) {
         let file = (!file.is_empty()).then_some(file);

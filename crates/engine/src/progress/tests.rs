@@ -36,7 +36,18 @@ fn table(id: u32, name: &str, rows: u64) -> Arc<TablePlan> {
 }
 
 fn plan(tables: Vec<Arc<TablePlan>>) -> Plan {
-    Plan { schema: true, full: true, incremental: true, databases: vec![], tables, views: vec![], unsupported: vec![] }
+    Plan {
+        schema: true,
+        full: true,
+        incremental: true,
+        databases: vec![],
+        tables,
+        views: vec![],
+        programs: vec![],
+        holds_triggers: false,
+        names: Default::default(),
+        unsupported: vec![],
+    }
 }
 
 fn progress() -> Progress {

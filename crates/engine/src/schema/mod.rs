@@ -21,6 +21,7 @@ pub mod edit;
 pub mod exact;
 pub mod names;
 mod options;
+pub mod program;
 pub mod read;
 pub mod read_views;
 pub mod rewrite;

@@ -12,7 +12,7 @@ use crate::schema::collation::destination_collation;
 use crate::schema::exact::{ExactText, exact_text, hex, introduced_as_hex, is_utf8_name, unhex};
 use crate::sql;
 use crate::sql::single::Single;
-use crate::sql::{Hex, Queries};
+use crate::sql::{Hex, Name, Queries};
 use godwit_model::error::{Class, Error, Result};
 use godwit_model::names::TableName;
 use godwit_model::server::{Flavor, ServerInfo};
@@ -72,7 +72,7 @@ fn hides_quotes(character_set: &str) -> bool {
 }
 
 /// Whether the bytes of a text are what UTF-8 has, for a client of this character set.
-fn is_plain(character_set: &str) -> bool {
+pub(super) fn is_plain(character_set: &str) -> bool {
     is_utf8_name(character_set) || character_set == "binary"
 }
 
@@ -98,6 +98,15 @@ pub(super) async fn decode_view(
         let ExactText { text, doubts } = exact_text(shown);
         return Ok(if doubts.is_empty() { Ok(text) } else { Err(doubts.join("; ")) });
     }
+    decode_by_server(conn, shown, client).await
+}
+
+/// A text of a client of this character set in UTF-8: the server turns it, and the way back proves that nothing changed. What cannot be read
+/// is said in the inner error.
+///
+/// # Errors
+/// From the connection.
+pub(super) async fn decode_by_server(conn: &mut Conn, shown: &[u8], client: &str) -> Result<std::result::Result<String, String>> {
     let prepared = if hides_quotes(client) { shown.to_vec() } else { introduced_as_hex(shown) };
     let Some(set) = Word::of(client) else { return Ok(Err(UNKNOWN.into())) };
     let bytes = hex(&prepared);
@@ -122,7 +131,7 @@ pub(super) async fn decode_view(
     }
 }
 
-const UNKNOWN: &str = "the session that made the view is not known";
+const UNKNOWN: &str = "the session that made it is not known";
 
 /// Why a view cannot be said in the character set of its client, with the destination's names; None: it can.
 ///
@@ -138,7 +147,10 @@ pub async fn unsayable(conn: &mut Conn, view: &ViewStatement) -> Result<Option<S
 }
 
 /// The bytes of a statement for a client of this character set.
-async fn encode(conn: &mut Conn, statement: &str, client: Word<'_>) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// Definite where that cannot say it; from the connection.
+pub(crate) async fn encode(conn: &mut Conn, statement: &str, client: Word<'_>) -> Result<Vec<u8>> {
     if statement.is_ascii() || is_plain(client.as_str()) {
         return Ok(statement.as_bytes().to_vec());
     }
@@ -149,7 +161,7 @@ async fn encode(conn: &mut Conn, statement: &str, client: Word<'_>) -> Result<Ve
     let found = row.filter(|(_, back)| back.as_deref() == Some(bytes.as_str())).and_then(|(there, _)| unhex(&there?));
     found.ok_or_else(|| {
         Error::definite(format!(
-            "the view was made by a client of character set {}, which cannot say its text with the destination's names; create it \
+            "it was made by a client of character set {}, which cannot say its text with the destination's names; create it \
              again at the source in a session with SET NAMES utf8mb4",
             client.as_str()
         ))
@@ -172,6 +184,8 @@ pub async fn create_in_session(
         return Err(CreateError::Other(Error::definite(UNKNOWN)));
     };
     let bytes = encode(conn, statement, client).await.map_err(CreateError::Other)?;
+    // Servers show a function of the view's own database without it.
+    conn.query_drop(sql!("USE {}", Name(&name.database))).await?;
     conn.query_drop(sql!("SET SESSION character_set_client={}, collation_connection={}", client, collation)).await?;
     let made = single.run_encoded(conn, &bytes).await;
     conn.query_drop("SET NAMES utf8mb4").await?;

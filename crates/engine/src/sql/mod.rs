@@ -11,13 +11,14 @@
 pub mod charset;
 mod failure;
 pub mod lexer;
+pub mod program;
 mod queries;
 pub mod single;
 mod text;
 mod tokens;
 
 pub use failure::{Answer, Failure};
-pub use queries::{Queries, Statement, no_answer};
+pub use queries::{Queries, Statement, no_answer, permitted};
 pub use text::{Hex, Mark, Name, Part, Qualified, Quoted, Sql, places};
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
@@ -16,6 +17,7 @@ use mysql_async::{BinaryProtocol, Conn, Params, QueryResult};
 
 use super::failure::{Answer, Failure};
 use super::text::Sql;
+use godwit_model::error::{Error, Result};
 use godwit_model::plain;
 
 /// What can be sent: a constant, or a text whose parts are accounted for.
@@ -174,6 +176,23 @@ impl Queries for Conn {
     }
 }
 
+/// The rows; None when the server refuses (no privilege, no such table or statement).
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn permitted<T: FromRow + Send + 'static>(
+    conn: &mut Conn,
+    statement: impl Statement + Display + Sync,
+) -> Result<Option<Vec<T>>> {
+    match Queries::query::<T>(conn, &statement).await {
+        Ok(rows) => Ok(Some(rows)),
+        Err(crate::sql::Failure::Server(error)) if !Error::from(crate::sql::Failure::Server(error.clone())).is_retryable() => {
+            Ok(None)
+        }
+        Err(error) => Err(Error::from(error).context(statement)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use mysql_async::OptsBuilder;
@@ -184,7 +203,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use godwit_model::error::{Class, Error};
+    use godwit_model::error::Class;
 
     fn framed(number: u8, payload: &[u8]) -> Vec<u8> {
         [&(payload.len() as u32).to_le_bytes()[..3], &[number], payload].concat()

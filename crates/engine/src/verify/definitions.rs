@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mysql_async::Conn;
 use tokio_util::sync::CancellationToken;
 
+use super::programs;
 use super::session::{Patience, Session};
 use crate::connection::{Connector, Role, server_info};
 use crate::plan::names::PlanNames;
@@ -60,6 +61,16 @@ pub(super) async fn compare(
             Err(error) => {
                 session.reset();
                 patience.wait(error.context("comparing views"), cancel).await?;
+            }
+        }
+    }
+    let mut patience = Patience::new(retry);
+    loop {
+        match programs::compare(&mut session, plan, &source_info).await {
+            Ok(programs) => break found.extend(programs),
+            Err(error) => {
+                session.reset();
+                patience.wait(error.context("comparing stored programs"), cancel).await?;
             }
         }
     }

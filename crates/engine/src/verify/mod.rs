@@ -20,6 +20,7 @@ mod keyless;
 pub mod options;
 mod order;
 mod position;
+mod programs;
 pub mod progress;
 mod repair;
 mod run;
@@ -28,6 +29,7 @@ mod settle;
 mod still;
 mod streams;
 mod text;
+mod triggers;
 mod worker;
 
 use std::borrow::Cow;
@@ -150,6 +152,9 @@ pub async fn verify(
     let _stop_on_drop = cancel.clone().drop_guard();
     let context = Arc::new(Context { options, hooks, cancel, throttle, deadline });
     let plan = chosen(plan, &context.options.tables);
+    if context.options.repair {
+        triggers::none_would_fire(destination, &plan).await?;
+    }
     let runs = match context.options.mode {
         Mode::Definitions => Vec::new(),
         Mode::Rows | Mode::RowCount => compare_tables(&context, &plan, source, destination).await?,
@@ -171,7 +176,7 @@ fn chosen<'a>(plan: &'a Plan, patterns: &[String]) -> Cow<'a, Plan> {
     let patterns: Vec<Pattern> = patterns.iter().map(|text| Pattern::new(text)).collect();
     let is_chosen = |table: &&Arc<TablePlan>| patterns.iter().any(|pattern| pattern.matches(&table.source.to_string(), false));
     let tables = plan.tables.iter().filter(is_chosen).cloned().collect();
-    Cow::Owned(Plan { tables, views: Vec::new(), ..plan.clone() })
+    Cow::Owned(Plan { tables, views: Vec::new(), programs: Vec::new(), ..plan.clone() })
 }
 
 async fn compare_tables(

@@ -7,7 +7,9 @@
 //! | [`log`] | the task has Incremental | lanes, reader, heartbeats: from here the log is followed beside all else | never; it ends with the attempt | lanes go on from their positions |
 //! | [`chunks`] | the task copies rows, stage below `Following` | tables with a key in chunks; the indexes of each when its rows are there | the table is `Done` | recorded chunks stay, others are cut and read again; indexes that are there stay |
 //! | [`indexes`] | stage below `Following` | secondary indexes of tables from snapshots, and of all where no rows are copied | the table is `Done` | those that are there stay |
+//! | [`programs`] (routines) | the task has Schema | functions and procedures, which views may call | each stands there or is told | those that say what was meant stay |
 //! | [`constraints`] | stage below `Following` | foreign keys and views | all are there; stage `Following` | those that are there stay |
+//! | [`programs`] (triggers, events) | the task has Schema | triggers, behind a guard where the log is followed, and events, disabled | each stands there or is told | as above |
 //! | [`verification`] | it was asked for, stage below `Verified` | both sides are compared | it has finished once; stage `Verified` | it begins again |
 //! | [`replication`] | the log is followed | measures how far behind the destination is | asked to stop, or caught up where that was asked for | as `log` |
 //!
@@ -18,6 +20,7 @@ mod chunks;
 mod constraints;
 mod indexes;
 mod log;
+mod programs;
 mod replication;
 mod schema;
 mod snapshots;
@@ -35,6 +38,7 @@ use crate::checkpoint::{Claim, Saved, Stage, TableStage};
 use crate::connection::Role;
 use crate::copy::CopyContext;
 use crate::create::Creator;
+use crate::create::programs::Programs;
 use crate::destination::Existing;
 use crate::group::Group;
 use crate::plan::TablePlan;
@@ -58,6 +62,8 @@ struct Run<'a> {
     /// Of the plan's tables, when the schema was made.
     stages: Vec<TableStage>,
     maker: Maker,
+    /// None: a destination that has none.
+    programs: Option<Programs>,
     context: CopyContext,
     server_id: u32,
     /// Microseconds from the source's clock to ours.
@@ -112,15 +118,27 @@ async fn beside_the_log(run: &Run<'_>) -> Result<Outcome> {
     if indexes::may_enter(run) {
         indexes::run(run).await?;
     }
+    let of_programs = programs::may_enter(run);
+    if let Some(of_programs) = of_programs {
+        programs::routines(run, of_programs).await?;
+    }
     if constraints::may_enter(run) {
         constraints::run(run).await?;
+    }
+    if let Some(of_programs) = of_programs {
+        programs::triggers_and_events(run, of_programs).await?;
     }
     if verification::may_enter(run) {
         verification::run(run).await?;
     }
     match &run.context.dispatcher {
         Some(dispatcher) => replication::run(run, dispatcher).await,
-        None => Ok(Outcome::Completed),
+        None => {
+            if let Some(of_programs) = of_programs {
+                programs::again(run, of_programs).await?;
+            }
+            Ok(Outcome::Completed)
+        }
     }
 }
 
@@ -154,6 +172,12 @@ impl<'a> Run<'a> {
                 Maker::tablestore(instance, plan, targets, task.spec(), &attempt.records, claim)
             }
         };
+        let programs = match &attempt.end {
+            End::MySql { connector, info, .. } => {
+                Some(Programs::new(task.spec(), plan, &attempt.source_info, info, connector, attempt.progress))
+            }
+            End::Tablestore { .. } => None,
+        };
         let mut conn = attempt.source.connect(Role::Metadata).await?;
         let visibility =
             if plan.incremental { visibility::detect(&mut conn, &attempt.source_info).await? } else { Visibility::LockingReads };
@@ -182,7 +206,7 @@ impl<'a> Run<'a> {
             live: task.live.clone(),
         };
         let (stages, server_id) = (attempt.stages(&saved), replica_id(&task.name(), claim.epoch));
-        Ok(Self { attempt, claim, saved, stages, maker, context, server_id, clock_offset, cancel: cancel.clone() })
+        Ok(Self { attempt, claim, saved, stages, maker, programs, context, server_id, clock_offset, cancel: cancel.clone() })
     }
 
     /// Whether rows are still to be copied.

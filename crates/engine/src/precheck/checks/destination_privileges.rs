@@ -1,7 +1,11 @@
 //! What the account may do at the destination: in the databases that are written, and in the engine's own.
 
+use std::collections::BTreeSet;
+
 use crate::precheck::context::Context;
 use crate::precheck::finding::{Finding, some};
+
+use godwit_model::program::ProgramKind;
 
 use super::source_privileges::inactive_roles;
 
@@ -25,9 +29,30 @@ pub(super) fn wanted(context: &Context) -> Vec<(&str, Vec<&'static str>)> {
         if context.schema() && (has_views || (database.whole && context.incremental())) {
             privileges.extend(VIEWS);
         }
+        if context.schema() {
+            privileges.extend(of_programs(context, &database.destination));
+        }
         wanted.push((database.destination.as_str(), privileges));
     }
     wanted.push((context.spec.destination.records_database.as_str(), RECORDS.to_vec()));
+    wanted
+}
+
+/// What the stored programs of a database take.
+fn of_programs(context: &Context, database: &str) -> Vec<&'static str> {
+    let programs =
+        context.plan.programs.iter().filter(|program| program.destination.database == database && program.definition.is_ok());
+    let kinds: BTreeSet<ProgramKind> = programs.map(|program| program.source.kind).collect();
+    let mut wanted = Vec::new();
+    if kinds.contains(&ProgramKind::Function) || kinds.contains(&ProgramKind::Procedure) {
+        wanted.push("CREATE ROUTINE");
+    }
+    if kinds.contains(&ProgramKind::Trigger) && !context.plan.holds_triggers {
+        wanted.push("TRIGGER");
+    }
+    if kinds.contains(&ProgramKind::Event) {
+        wanted.push("EVENT");
+    }
     wanted
 }
 

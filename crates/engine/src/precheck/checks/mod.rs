@@ -35,6 +35,8 @@ mod name_rules;
 mod online_schema_change;
 mod prepared_transactions;
 mod primary_keys;
+mod program_definers;
+mod program_logging;
 mod row_metadata;
 mod row_operations;
 mod row_value_options;
@@ -152,6 +154,8 @@ pub const CHECKS: &[Check] = &[
     check("JsonTypes", Needs::Tables, json_types::check),
     check("GeneratedColumns", Needs::Tables, generated_columns::check),
     check("StoredPrograms", Needs::Tables, stored_programs::check),
+    check("ProgramDefiners", Needs::Tables, program_definers::check),
+    check("ProgramLogging", Needs::Tables, program_logging::check),
     check("LocalInfile", Needs::Servers, local_infile::check),
     check("Heartbeat", Needs::Servers, heartbeat::check),
 ];

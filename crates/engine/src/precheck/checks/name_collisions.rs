@@ -1,5 +1,5 @@
 //! Names that belong to a whole database and would be taken twice when two databases become one: foreign keys and checks, which
-//! the destination refuses, and triggers and routines, which are made by hand. Tables and views are looked at by `plan::resolve`.
+//! the destination refuses, and triggers and routines, of which it takes the first. Tables and views are looked at by `plan::resolve`.
 //!
 //! MySQL has one name space for the foreign keys of a database and, since 8.0.16, one for its checks, both without regard to case
 //! (errors 1826 and 3822). MariaDB has one for foreign keys (error 1005, errno 121) until 12.1, and a table's own for checks.
@@ -34,8 +34,8 @@ pub(super) fn check(context: &Context) -> Option<Finding> {
     if !programs.is_empty() {
         return Some(Finding::warning(
             some(&programs),
-            "triggers and routines are not migrated; when they are made at the destination by hand, the second of a name is refused",
-            "give one of each another name when you create them, and ignore this item",
+            "at the destination these names hold for a whole database: the second one would be missing",
+            "give one of each another name at the source, map one of the databases to another name with renameTo, or ignore this item",
         ));
     }
     Some(Finding::passed(format!("the names of {} do not meet", count(context.plan.databases.len(), "database"))))

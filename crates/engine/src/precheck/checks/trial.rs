@@ -21,10 +21,22 @@ pub(super) fn check(context: &Context) -> Option<Finding> {
 }
 
 fn done(tried: &Tried) -> Finding {
-    let objects = format!("{} and {}", count(tried.tables, "table"), count(tried.views, "view"));
+    let programs = match tried.programs {
+        0 => String::new(),
+        some => format!(", {}", count(some, "stored program")),
+    };
+    let objects = format!("{} and {}{programs}", count(tried.tables, "table"), count(tried.views, "view"));
     if !tried.table_failures.is_empty() {
-        let all: Vec<&Failure> = tried.table_failures.iter().chain(&tried.view_failures).collect();
+        let others = tried.program_failures.iter().chain(&tried.view_failures);
+        let all: Vec<&Failure> = tried.table_failures.iter().chain(others).collect();
         return Finding::failed(format!("of {objects} tried: {}", sentences(&all)), WHY, remedies(&all));
+    }
+    if !tried.program_failures.is_empty() {
+        // Views may fail for want of a function.
+        let all: Vec<&Failure> = tried.program_failures.iter().chain(&tried.view_failures).collect();
+        let remedy = "change the program at the source to what both servers take, let the destination's account make it, or ignore this item: what is \
+                      named will be missing";
+        return Finding::warning(format!("of {objects} tried: {}", sentences(&all)), WHY, remedy);
     }
     if !tried.view_failures.is_empty() {
         let all: Vec<&Failure> = tried.view_failures.iter().collect();
@@ -40,8 +52,11 @@ fn done(tried: &Tried) -> Finding {
 }
 
 fn sentences(failures: &[&Failure]) -> String {
-    let sentences: Vec<String> =
-        failures.iter().map(|failure| format!("{}: {} (error {})", failure.object, failure.error, failure.code)).collect();
+    let sentence = |failure: &&Failure| match failure.code {
+        0 => format!("{}: {}", failure.object, failure.error),
+        code => format!("{}: {} (error {code})", failure.object, failure.error),
+    };
+    let sentences: Vec<String> = failures.iter().map(sentence).collect();
     some(&sentences)
 }
 
@@ -64,7 +79,7 @@ fn remedies(failures: &[&Failure]) -> String {
 fn remedy(code: u16) -> &'static str {
     match code {
         // ER_NO_DB_ERROR, ER_SP_DOES_NOT_EXIST, "disallowed function" in generated columns, defaults, checks and indexes; MariaDB's 1901.
-        1046 | 1305 | 3763 | 3770 | 3814 | 3815 | 3758 | 1901 => {
+        1046 | 1305 | 1370 | 3763 | 3770 | 3814 | 3815 | 3758 | 1901 => {
             "replace the function in the table's definition at the source by one that both servers have (ALTER TABLE … MODIFY the column, the \
              check or the index)"
         }
@@ -109,6 +124,15 @@ mod tests {
         let mut tried = Tried { tables: 3, views: 1, ..Tried::default() };
         context.trial = Trial::Done(tried.clone());
         assert_eq!(check(&context).unwrap().verdict, Verdict::Passed);
+        tried.programs = 1;
+        tried.program_failures.push(failure("function shop.f", 0));
+        context.trial = Trial::Done(tried.clone());
+        let found = check(&context).unwrap();
+        assert!(
+            found.verdict == Verdict::Warning && found.seen.contains("1 stored program tried: function shop.f: refused"),
+            "{found:?}"
+        );
+        tried.program_failures.clear();
         tried.view_failures.push(failure("shop.v", 1305));
         context.trial = Trial::Done(tried.clone());
         let found = check(&context).unwrap();

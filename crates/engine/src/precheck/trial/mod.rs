@@ -3,18 +3,21 @@
 //! is known before the first row is copied.
 //!
 //! It happens in databases made for it ([`scratch`]) that are dropped when it ends. A table is made as a temporary one, which
-//! costs a tenth; it is made for good where the server takes no temporary one like it, and where a foreign key or a view needs it.
+//! costs a tenth; it is made for good where the server takes no temporary one like it, and where a foreign key, a view or a trigger needs it.
 //!
 //! Overload: a few sessions, however many tables there are. Restart: databases of a trial that was interrupted are dropped by the next one.
 
+mod programs;
 mod scratch;
 mod steps;
 mod worker;
 
 use crate::connection::Connector;
 use godwit_model::error::Result;
+use godwit_model::names::TableName;
 
 use super::context::Context;
+use programs::Trier;
 use scratch::{Opened, Scratch};
 use steps::Steps;
 
@@ -41,6 +44,8 @@ pub struct Tried {
     pub views: usize,
     pub table_failures: Vec<Failure>,
     pub view_failures: Vec<Failure>,
+    pub programs: usize,
+    pub program_failures: Vec<Failure>,
     /// Databases with a trial's name that nothing proves to be one.
     pub unmarked: Vec<String>,
 }
@@ -90,12 +95,27 @@ async fn attempt(destination: &Connector, context: &Context, scratch: &mut Scrat
         let failed = refused.objects();
         refused.add(worker::foreign_keys(destination, &steps, &failed).await?);
     }
+    let mut programs = match refused.denied.is_none() {
+        true => Trier::open(destination, context, &steps).await?,
+        false => None,
+    };
+    if let Some(programs) = &mut programs {
+        programs.routines().await?;
+    }
     if refused.denied.is_none() {
         let views = steps.views(context, &refused.objects());
         tried.views = views.len();
         let view_failures = worker::views(destination, scratch.conn(), &views).await?;
         refused.denied = view_failures.denied;
         tried.view_failures = view_failures.failures;
+    }
+    if let Some(mut programs) = programs {
+        let failed = refused.objects();
+        let gone = |table: &TableName| {
+            steps.plan().tables.iter().any(|plan| plan.destination == *table && failed.contains(&plan.source))
+        };
+        programs.others(|planned| planned.table.as_ref().is_some_and(gone)).await?;
+        (tried.programs, tried.program_failures) = programs.close(scratch.names()).await?;
     }
     scratch.still_ours().await?;
     if let Some(why) = refused.denied {

@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 use mysql_async::Conn;
 
 use super::super::context::Context;
+use super::programs;
 use crate::connection::{Connector, Role, is_access_denied};
 use crate::create::apply;
 use crate::plan::select::{TRIAL_PREFIX, is_trial_database};
 use crate::sql;
 use crate::sql::{Name, Qualified, Queries, Quoted, Sql};
 use godwit_model::error::{Context as _, Error, Result};
+use godwit_model::program::ProgramKind;
 
 /// What the account must be allowed to do in such a database.
 const TABLES: [&str; 6] = ["SELECT", "CREATE", "ALTER", "DROP", "INDEX", "REFERENCES"];
@@ -77,6 +79,20 @@ fn wanted(context: &Context) -> Vec<&'static str> {
     let mut wanted = TABLES.to_vec();
     if !context.plan.views.is_empty() {
         wanted.extend(VIEWS);
+    }
+    if programs::tried(context) {
+        let has = |kinds: &[ProgramKind]| {
+            context.plan.programs.iter().any(|program| kinds.contains(&program.source.kind) && program.definition.is_ok())
+        };
+        if has(&[ProgramKind::Function, ProgramKind::Procedure]) {
+            wanted.extend(["CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE"]);
+        }
+        if has(&[ProgramKind::Trigger]) && !context.plan.holds_triggers {
+            wanted.push("TRIGGER");
+        }
+        if has(&[ProgramKind::Event]) {
+            wanted.push("EVENT");
+        }
     }
     wanted
 }

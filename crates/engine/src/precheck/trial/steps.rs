@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::context::Context;
+use super::programs;
 use super::scratch::ScratchNames;
 use crate::plan::names::PlanNames;
 use crate::plan::statements::Statements;
@@ -59,7 +60,9 @@ pub(super) fn databases(context: &Context) -> BTreeMap<String, Sql> {
     let plan = &context.plan;
     let tables = plan.tables.iter().map(|table| &table.destination);
     let objects = tables.chain(plan.views.iter().map(|view| &view.destination)).filter(|name| is_made(context, name));
-    let wanted: BTreeSet<&str> = objects.map(|name| name.database.as_str()).collect();
+    let programs = plan.programs.iter().filter(|_| programs::tried(context));
+    let in_programs = programs.map(|program| program.destination.database.as_str());
+    let wanted: BTreeSet<&str> = objects.map(|name| name.database.as_str()).chain(in_programs).collect();
     let options = |name: &str| {
         let database = plan.databases.iter().find(|database| database.destination == name)?;
         // One without a counterpart is the item CharacterSets; tables say their own.
@@ -104,6 +107,11 @@ impl Steps {
         Self { tables, plan }
     }
 
+    /// The plan with what is tried in scratch databases.
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// The views in the order in which they rest on each other, without those that read what was refused.
     pub(super) fn views(&self, context: &Context, refused: &BTreeSet<TableName>) -> Vec<(TableName, ViewStatement)> {
         let made: Vec<ViewPlan> = context
@@ -137,6 +145,21 @@ fn moved(context: &Context, scratch: &ScratchNames) -> Plan {
     for view in &mut plan.views {
         view.destination = place(&view.destination);
     }
+    if programs::tried(context) {
+        // Where a program calls another one, both are tried.
+        for database in &mut plan.databases {
+            if let Some(scratch) = scratch.of(&database.destination) {
+                database.destination.clone_from(scratch);
+            }
+        }
+        for program in &mut plan.programs {
+            if let Some(scratch) = scratch.of(&program.destination.database) {
+                program.destination.database.clone_from(scratch);
+            }
+            program.table = program.table.as_ref().map(place);
+        }
+        plan.programs.retain(|program| program.table.as_ref().is_none_or(|table| table.database == program.destination.database));
+    }
     plan
 }
 
@@ -148,7 +171,13 @@ fn needed(context: &Context, plan: &Plan) -> BTreeSet<TableName> {
         .flat_map(|table| &table.definition.foreign_keys)
         .map(|key| TableName { database: key.parent_database.clone(), table: key.parent_table.clone() });
     let views = plan.views.iter().flat_map(|view| view_references(&view.create_statement, &view.source).unwrap_or_default());
-    let mut needed: BTreeSet<TableName> = parents.chain(views).collect();
+    let triggered: BTreeSet<&TableName> = match programs::tried(context) {
+        true => plan.programs.iter().filter_map(|program| program.table.as_ref()).collect(),
+        false => BTreeSet::new(),
+    };
+    let with_triggers =
+        plan.tables.iter().filter(|table| triggered.contains(&table.destination)).map(|table| table.source.clone());
+    let mut needed: BTreeSet<TableName> = parents.chain(views).chain(with_triggers).collect();
     if context.plan.tables.iter().any(|table| is_merge(&table.definition.engine)) {
         needed.extend(plan.tables.iter().map(|table| table.source.clone()));
     }

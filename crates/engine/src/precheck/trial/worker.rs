@@ -29,6 +29,9 @@ const TABLES_A_SESSION: usize = 50;
 const ATTEMPTS: usize = 5;
 /// ER_NO_DB_ERROR: a function is unknown, and the session has no database to look for one.
 const NO_DATABASE: u16 = 1046;
+/// ER_PROCACCESS_DENIED_ERROR. The account may run what it has made, so this is a function that is nobody's: where it may run no routine of a
+/// database, a server does not say that there is none.
+const ROUTINE_DENIED: u16 = 1370;
 
 /// What the server did not take.
 #[derive(Debug, Default)]
@@ -97,6 +100,11 @@ pub(super) async fn views(destination: &Connector, conn: &mut Conn, views: &[(Ta
             Ok(()) => {}
             Err(CreateError::Driver(error)) => {
                 let error = definite(error)?;
+                if error.code == ROUTINE_DENIED {
+                    let error = format!("a function is not known there: {}", error.message);
+                    refused.failures.push(Failure { object: source.to_string(), code: ROUTINE_DENIED, error });
+                    continue;
+                }
                 let single = Single::parse(statement, name)?;
                 refused.push(source, named(destination, &name.database, &single, error).await?);
             }
