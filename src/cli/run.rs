@@ -57,6 +57,7 @@ async fn supervise(arguments: Arguments, manifest: Manifest, mode: Mode) -> Resu
         None => None,
     };
     let show = Show::start(mode, progress.clone());
+    let verifiable = manifest.task.spec.destination.mysql.is_some();
     let task = input::task(manifest, arguments.until_caught_up);
     let result = drive::drive(engine::run(task, progress.clone(), cancel.clone()), &progress, &cancel).await;
     show.finish().await;
@@ -66,12 +67,12 @@ async fn supervise(arguments: Arguments, manifest: Manifest, mode: Mode) -> Resu
     if let Some(server) = server {
         server.stop().await;
     }
-    conclude(result, &progress, &arguments.manifest.argument())
+    conclude(result, &progress, &arguments.manifest.argument(), verifiable)
 }
 
-fn conclude(result: EngineResult<Outcome>, progress: &Progress, file: &str) -> Result<Exit, Failure> {
+fn conclude(result: EngineResult<Outcome>, progress: &Progress, file: &str, verifiable: bool) -> Result<Exit, Failure> {
     let outcome = result?;
-    let view = View::of(progress);
+    let view = View { verifiable, ..View::of(progress) };
     if outcome == Outcome::PrecheckFailed {
         if let Some(precheck) = &view.status.precheck {
             let _ = super::print(&precheck::render(precheck, false));
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn every_end_has_its_code() {
         let progress = Progress::new("a:3306".into(), "b:3306".into());
-        let exit = |result| conclude(result, &progress, "task.yaml");
+        let exit = |result| conclude(result, &progress, "task.yaml", true);
         assert!(matches!(exit(Ok(Outcome::Stopped)), Ok(Exit::Success)));
         assert!(matches!(exit(Ok(Outcome::PrecheckFailed)), Ok(Exit::PrecheckFailed)));
         assert_eq!(exit(Err(Error::fenced("another engine took over"))).unwrap_err().exit(), Exit::Failed);

@@ -35,6 +35,8 @@ pub(super) struct View {
     pub copied_for: Duration,
     /// What this process did.
     pub counters: Counters,
+    /// `godwit verify` knows this kind of destination.
+    pub verifiable: bool,
 }
 
 impl View {
@@ -46,6 +48,7 @@ impl View {
             running_for: snapshot.running_for,
             copied_for: snapshot.copied_for(),
             counters: snapshot.counters,
+            verifiable: true,
         }
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn copying() -> View {
     let incremental = IncrementalStatus { rows_per_second: 1_200, ..IncrementalStatus::default() };
     let position = Position { gtid_set: Some("0-1-77".into()), file: Some("binlog.000042".into()), offset: Some(1234) };
     View {
+        verifiable: true,
         status: MigrationTaskStatus {
             phase: Some(Phase::Copying),
             progress: Some("73.4%".into()),

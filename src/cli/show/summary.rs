@@ -84,7 +84,9 @@ fn headline(view: &View, outcome: Outcome) -> &'static str {
 
 fn next(view: &View, outcome: Outcome, file: &str) -> String {
     match outcome {
+        Outcome::Completed if !view.verifiable => "compare both sides; this version does it for MySQL-family servers only".into(),
         Outcome::Completed => format!("godwit verify -f {file} compares both sides"),
+        Outcome::CaughtUp if !view.verifiable => format!("godwit run -f {file} goes on following"),
         Outcome::CaughtUp => format!("godwit run -f {file} goes on following; godwit verify -f {file} compares both sides"),
         Outcome::Stopped if view.status.phase == Some(Phase::Stopped) => "this task never writes again".into(),
         Outcome::Stopped => format!("godwit run -f {file} goes on from here"),
@@ -133,6 +135,14 @@ Completed after 1 m 12 s.
   next         godwit verify -f task.yaml compares both sides
 ";
         assert_eq!(summary(&samples::copying(), Outcome::Completed, "task.yaml"), expected);
+    }
+
+    #[test]
+    fn no_command_is_named_that_refuses() {
+        let view = View { verifiable: false, ..samples::copying() };
+        for outcome in [Outcome::Completed, Outcome::CaughtUp] {
+            assert!(!summary(&view, outcome, "task.yaml").contains("godwit verify"));
+        }
     }
 
     #[test]

@@ -153,7 +153,10 @@ impl<'a> Run<'a> {
         let claim = attempt.records.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
         // After the claim, and after whatever an earlier engine still had under way: it cannot change what is read here. Before the first claim
         // there was none.
-        if claim.epoch > 1 {
+        if claim.epoch > 1 && !capabilities.zombie.is_zero() {
+            attempt
+                .progress
+                .message(format!("waiting {} s for what an earlier engine may still have sent", capabilities.zombie.as_secs()));
             tokio::time::sleep(capabilities.zombie).await;
         }
         let saved = attempt.records.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
