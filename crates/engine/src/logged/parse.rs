@@ -1,4 +1,4 @@
-//! The head parser behind [`super::statement::classify`].
+//! The head parser behind [`super::classify`].
 
 use std::ops::Range;
 
