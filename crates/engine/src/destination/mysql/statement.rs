@@ -144,11 +144,24 @@ pub(super) async fn refuse_warnings(conn: &mut Conn, statement: &Statement) -> R
 /// # Errors
 /// Definite for any that is not expected.
 pub(super) async fn refuse_warnings_of(conn: &mut Conn, meaning: Warnings, lenient: &[String]) -> Result<()> {
-    if meaning == Warnings::Ignored || conn.get_warnings() == 0 {
+    let count = conn.get_warnings();
+    if meaning == Warnings::Ignored || count == 0 {
         return Ok(());
     }
     let warnings: Vec<(String, u16, String)> = conn.query("SHOW WARNINGS").await?;
+    all_shown(count, warnings.len())?;
     unexpected(warnings, meaning, lenient)
+}
+
+/// A server that shows fewer warnings than there are may keep back the one that matters.
+fn all_shown(count: u16, shown: usize) -> Result<()> {
+    if shown >= usize::from(count) {
+        return Ok(());
+    }
+    Err(Error::definite(format!(
+        "the destination shows {shown} of {count} warnings of a statement, so that it is not known whether values were stored as they are; GRANT \
+         SESSION_VARIABLES_ADMIN ON *.* to the destination account, or SET GLOBAL max_error_count=65535"
+    )))
 }
 
 /// ER_WARN_DEPRECATED_SYNTAX, ER_DEPRECATED_UTF8_ALIAS, ER_WARN_DEPRECATED_UTF8MB3_COLLATION: of words, not of values.
@@ -182,11 +195,12 @@ fn unexpected(warnings: Vec<(String, u16, String)>, meaning: Warnings, lenient: 
 async fn run_lenient(conn: &mut Conn, statement: &Statement) -> Result<u64> {
     conn.query_drop(sql!("SET SESSION sql_mode='{}'", LENIENT_SQL_MODE)).await?;
     let result = conn.query_drop(&statement.sql).await;
-    let found = conn.affected_rows();
+    let (found, count) = (conn.affected_rows(), conn.get_warnings());
     let warnings: Vec<(String, u16, String)> = if result.is_ok() { conn.query("SHOW WARNINGS").await? } else { Vec::new() };
     // Before anything else: the session may be used again after a lock conflict.
     conn.query_drop(sql!("SET SESSION sql_mode='{}'", STRICT_SQL_MODE)).await?;
     result.map_err(Failure::of_rows)?;
+    all_shown(count, warnings.len())?;
     unexpected(warnings, statement.warnings, &statement.lenient)?;
     Ok(found)
 }

@@ -112,3 +112,12 @@ fn documents_with_types_that_the_destination_cannot_make_are_refused() {
     assert!(errors[0].contains("TIMESTAMP") && errors[0].contains("column j"), "{errors:?}");
     assert!(refusals(timestamp, JsonServer::MySql8021).is_empty());
 }
+
+#[test]
+fn warnings_that_are_not_shown_are_not_taken_for_harmless() {
+    for (count, shown) in [(0, 0), (3, 3), (65535, 65535)] {
+        assert!(all_shown(count, shown).is_ok());
+    }
+    let error = all_shown(5, 0).unwrap_err().to_string();
+    assert!(error.contains("shows 0 of 5 warnings") && error.contains("max_error_count"), "{error}");
+}
