@@ -23,9 +23,10 @@ use godwit_model::error::{Class, Result};
 use godwit_tablestore::Code;
 
 /// The checks that look at source and manifest only.
-const OF_THE_SOURCE: [&str; 20] = [
+const OF_THE_SOURCE: [&str; 21] = [
     "Supported",
     "SourceVersion",
+    "Encryption",
     "SourcePrivileges",
     "SourceIsWriter",
     "BinaryLog",

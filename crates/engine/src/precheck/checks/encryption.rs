@@ -6,9 +6,16 @@ use crate::precheck::finding::{Finding, some};
 use godwit_api::TlsMode;
 
 pub(super) fn check(context: &Context) -> Option<Finding> {
-    let destination = context.spec.destination.mysql.as_ref().map(|mysql| mysql.tls.mode).unwrap_or_default();
-    let sides =
-        [("source", &context.source, context.spec.source.mysql.tls.mode), ("destination", &context.destination, destination)];
+    if let Some(endpoint) = plain_instance(context) {
+        return Some(Finding::warning(
+            format!("not encrypted: the destination {endpoint}"),
+            "who stands between can read and change all rows",
+            "write https:// in spec.destination.tablestore.endpoint; or ignore this item where the network is to be trusted",
+        ));
+    }
+    let mut sides = vec![("source", &context.source, context.spec.source.mysql.tls.mode)];
+    // An instance of Tablestore is no server of this family.
+    sides.extend(context.spec.destination.mysql.as_ref().map(|mysql| ("destination", &context.destination, mysql.tls.mode)));
     let open: Vec<_> = sides.into_iter().filter(|(_, server, _)| server.link.tls.is_none() && !is_at_loopback(server)).collect();
     let named = |(side, server, _): &(&str, &Server, TlsMode)| format!("the {side} {}", server.address);
     // Disabled was asked for.
@@ -28,6 +35,14 @@ pub(super) fn check(context: &Context) -> Option<Finding> {
     }))
 }
 
+/// The address of an instance that is spoken to without TLS, by a way that others may be on.
+fn plain_instance(context: &Context) -> Option<&str> {
+    let endpoint = context.spec.destination.tablestore.as_ref()?.endpoint.as_str();
+    let rest = endpoint.strip_prefix("http://")?.trim_end_matches('/');
+    let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
+    (!is_loopback(host)).then_some(endpoint)
+}
+
 fn is_at_loopback(server: &Server) -> bool {
     server.address.rsplit_once(':').is_some_and(|(host, _)| is_loopback(host))
 }
@@ -37,6 +52,21 @@ mod tests {
     use super::*;
     use crate::precheck::fixture::context;
     use godwit_api::Verdict;
+
+    #[test]
+    fn an_instance_without_tls_is_told() {
+        let mut context = context();
+        context.spec.destination.mysql = None;
+        let mut with = |endpoint: &str| {
+            let tablestore = serde_json::json!({"endpoint": endpoint, "instance": "i", "credentials": {"secretName": "s"}});
+            context.spec.destination.tablestore = Some(serde_json::from_value(tablestore).unwrap());
+            check(&context).unwrap().verdict
+        };
+        assert_eq!(with("https://i.cn-hangzhou.ots.example.com"), Verdict::Passed);
+        assert_eq!(with("http://127.0.0.1:8087"), Verdict::Passed);
+        assert_eq!(with("http://i.cn-hangzhou.ots.example.com/"), Verdict::Warning);
+        assert_eq!(with("http://10.0.0.1:80"), Verdict::Warning);
+    }
 
     #[test]
     fn falling_back_is_told_unless_nobody_can_stand_between() {
