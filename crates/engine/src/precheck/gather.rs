@@ -81,36 +81,26 @@ pub async fn gather(
         Ok((selection, plan)) => {
             let plan = plan.between(&context.source.info, &context.destination.info);
             let (plan, refused_documents) = source.talk(json_sample::look(plan, source)).await?;
-            let objects = read_source::objects(&mut source_conn.conn, &context.source.info, &plan);
-            context.source_objects = source.talk(objects).await?;
+            look_at_source(&mut context, source, &mut source_conn.conn, selection, plan, &own.task).await?;
             context.source_objects.refused_documents = refused_documents;
-            let beside = beside_heartbeat(spec, &selection, &mut source_conn.conn);
-            context.source_objects.beside_heartbeat = source.talk(beside).await?;
-            if plan.incremental && context.source.flag("log_bin") == Some(true) {
-                context.source_objects.undecided = source.talk(undecided(source, &context.source.info, &own.task)).await?;
-            }
             let records = &spec.destination.records_database;
-            let owners = read_destination::owners(&mut destination_conn.conn, records, &plan, names);
+            let owners = read_destination::owners(&mut destination_conn.conn, records, &context.plan, names);
             let owners = destination.talk(owners).await?;
             let (mine, others): (BTreeMap<_, _>, BTreeMap<_, _>) = owners.into_iter().partition(|(_, task)| *task == own.task);
             if !mine.is_empty() {
                 // A task that has begun made the views, too.
-                context.owned.extend(plan.views.iter().map(|view| view.destination.clone()));
+                let views = context.plan.views.iter().map(|view| view.destination.clone());
+                context.owned.extend(views);
             }
             context.owned.extend(mine.into_keys());
             context.in_use = others;
-            let existing =
-                read_destination::existing(&mut destination_conn.conn, &context.destination.info, &plan, names, &context.owned);
+            let (conn, info) = (&mut destination_conn.conn, &context.destination.info);
+            let existing = read_destination::existing(conn, info, &context.plan, names, &context.owned);
             context.existing = destination.talk(existing).await?;
             if context.schema() {
-                let constraints = read_destination::constraints(&mut destination_conn.conn, &plan);
+                let constraints = read_destination::constraints(&mut destination_conn.conn, &context.plan);
                 context.constraints = destination.talk(constraints).await?;
             }
-            context.selection = selection;
-            context.plan = plan;
-            let cascades = context.cascades();
-            let unseen = read_source::unseen_parents(&mut source_conn.conn, &cascades);
-            context.source_objects.unseen_parents = source.talk(unseen).await?;
             if context.schema() {
                 let programs = read_programs::gather(&mut source_conn.conn, &mut destination_conn.conn, &context);
                 let programs = destination.talk(programs).await?;
@@ -136,8 +126,31 @@ pub async fn gather(
     Ok(Gathered::Complete(Box::new(context)))
 }
 
+/// What the source says of the plan, which is the context's from here on.
+pub(super) async fn look_at_source(
+    context: &mut Context,
+    source: &Connector,
+    conn: &mut Conn,
+    selection: Selection,
+    plan: Plan,
+    task: &str,
+) -> Result<()> {
+    (context.selection, context.plan) = (selection, plan);
+    let objects = read_source::objects(conn, &context.source.info, &context.plan);
+    context.source_objects = source.talk(objects).await?;
+    let beside = beside_heartbeat(&context.spec, &context.selection, conn);
+    context.source_objects.beside_heartbeat = source.talk(beside).await?;
+    if context.plan.incremental && context.source.flag("log_bin") == Some(true) {
+        context.source_objects.undecided = source.talk(undecided(source, &context.source.info, task)).await?;
+    }
+    let cascades = context.cascades();
+    let unseen = read_source::unseen_parents(conn, &cascades);
+    context.source_objects.unseen_parents = source.talk(unseen).await?;
+    Ok(())
+}
+
 /// An account that may not read the log is told by another item.
-pub(super) async fn undecided(source: &Connector, info: &ServerInfo, task: &str) -> Result<Undecided> {
+async fn undecided(source: &Connector, info: &ServerInfo, task: &str) -> Result<Undecided> {
     match prepared::undecided(source, info, replica_id(task, 0)).await {
         Err(error) if error.class() == Class::Definite => {
             tracing::debug!(%error, "where prepared XA transactions begin cannot be told");
@@ -155,7 +168,7 @@ pub(super) async fn resolve_objects(spec: &MigrationTaskSpec, names: NameRules, 
 }
 
 /// What the heartbeat's database holds that a pattern selects, if the heartbeat does not lie there.
-pub(super) async fn beside_heartbeat(spec: &MigrationTaskSpec, selection: &Selection, conn: &mut Conn) -> Result<Vec<String>> {
+async fn beside_heartbeat(spec: &MigrationTaskSpec, selection: &Selection, conn: &mut Conn) -> Result<Vec<String>> {
     let database = &spec.heartbeat.database;
     let mut elsewhere = spec.clone();
     elsewhere.heartbeat.database.clone_from(&spec.destination.records_database);

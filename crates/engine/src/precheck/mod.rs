@@ -145,8 +145,15 @@ fn assess(context: &Context) -> Vec<PrecheckItem> {
 
 /// Runs every check that applies.
 pub fn check_all(context: &Context) -> Vec<PrecheckItem> {
+    check_some(context, |_| true)
+}
+
+/// Of those checks that are wanted, by name, every one that applies.
+fn check_some(context: &Context, wanted: impl Fn(&str) -> bool) -> Vec<PrecheckItem> {
     let applies = |check: &&checks::Check| {
-        (context.incremental() || !check.needs.log()) && (context.unresolved.is_none() || !check.needs.tables())
+        wanted(check.name)
+            && (context.incremental() || !check.needs.log())
+            && (context.unresolved.is_none() || !check.needs.tables())
     };
     let run = |check: &checks::Check| (check.run)(context).map(|found| found.item(check.name, &context.spec.precheck.ignore));
     CHECKS.iter().filter(applies).filter_map(run).collect()

@@ -4,18 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::checks::CHECKS;
 use super::context::{Context, SourceObjects};
 use super::finding::{Finding, count, some};
-use super::gather::{beside_heartbeat, connected, empty_plan, named_databases, reached, resolve_objects, undecided};
+use super::gather::{connected, empty_plan, look_at_source, named_databases, reached, resolve_objects};
 use super::read_server::{connect, read_server};
 use super::trial::Trial;
-use super::{Outcome, Resolved, objects, read_source, report};
+use super::{Outcome, Resolved, check_some, objects, report};
 use crate::connection::Connector;
+use crate::destination::Records;
 use crate::destination::tablestore::tables::{describe, misfit};
 use crate::destination::tablestore::target::{Target, targets};
-use crate::destination::tablestore::{Instance, Tablestore, TablestoreRecords, patiently};
-use crate::destination::{Destination, Records};
+use crate::destination::tablestore::{CAPABILITIES, Instance, TablestoreRecords, patiently};
 use crate::plan::mapping::NameRules;
 use crate::plan::select::Selection;
 use godwit_api::{ConflictPolicy, MigrationTaskSpec, PrecheckItem, PrecheckStatus};
@@ -94,20 +93,7 @@ pub(super) async fn run(spec: &MigrationTaskSpec, source: &Connector, instance: 
         trial: Trial::default(),
     };
     match source.talk(resolve_objects(spec, names, &mut conn.conn)).await {
-        Ok((selection, plan)) => {
-            let found = read_source::objects(&mut conn.conn, &context.source.info, &plan);
-            context.source_objects = source.talk(found).await?;
-            let beside = beside_heartbeat(spec, &selection, &mut conn.conn);
-            context.source_objects.beside_heartbeat = source.talk(beside).await?;
-            if plan.incremental && context.source.flag("log_bin") == Some(true) {
-                context.source_objects.undecided = source.talk(undecided(source, &context.source.info, task)).await?;
-            }
-            context.selection = selection;
-            context.plan = plan;
-            let cascades = context.cascades();
-            let unseen = read_source::unseen_parents(&mut conn.conn, &cascades);
-            context.source_objects.unseen_parents = source.talk(unseen).await?;
-        }
+        Ok((selection, plan)) => look_at_source(&mut context, source, &mut conn.conn, selection, plan, task).await?,
         Err(error) if error.class() == Class::Definite => {
             context.plan.databases = named_databases(spec, names);
             context.unresolved = Some(error.to_string());
@@ -122,24 +108,13 @@ pub(super) async fn run(spec: &MigrationTaskSpec, source: &Connector, instance: 
         there.item("DestinationConnectivity", ignore),
         objects(&context).item("Objects", ignore),
     ];
-    items.extend(of_the_source(&context));
+    items.extend(check_some(&context, |name| OF_THE_SOURCE.contains(&name)));
     if context.unresolved.is_none() {
         items.extend(of_the_instance(&context, instance, &seen, task).await?);
     }
     let Context { plan, unresolved, selection, source, .. } = context;
     let resolved = unresolved.is_none().then_some(Resolved { plan, selection, source, destination: None });
     Ok(Outcome { report: PrecheckStatus { assessment: Vec::new(), ..report(items) }, resolved })
-}
-
-fn of_the_source(context: &Context) -> Vec<PrecheckItem> {
-    let mut items = Vec::new();
-    for check in CHECKS.iter().filter(|check| OF_THE_SOURCE.contains(&check.name)) {
-        let applies = (context.incremental() || !check.needs.log()) && (context.unresolved.is_none() || !check.needs.tables());
-        if applies && let Some(found) = (check.run)(context) {
-            items.push(found.item(check.name, &context.spec.precheck.ignore));
-        }
-    }
-    items
 }
 
 /// Lists the tables of the instance; what an answer says of keys, clocks and permissions.
@@ -180,9 +155,8 @@ async fn of_the_instance(context: &Context, instance: &Instance, seen: &Seen, ta
             return Ok(items);
         }
     };
-    let records = Arc::new(TablestoreRecords::new(instance, task));
-    let port = Tablestore::new(instance, Arc::clone(&records), Default::default());
-    let refuses = port.capabilities().refuses(&context.plan, &context.cascades());
+    let records = TablestoreRecords::new(instance, task);
+    let refuses = CAPABILITIES.refuses(&context.plan, &context.cascades());
     let tables = match refuses.or_else(|| same_name(&found)) {
         Some(why) => Finding::failed(why, "rows would be lost or could not be told apart", "change what is named"),
         None => Finding::passed(format!("{} with a key, types and names that Tablestore takes", count(found.len(), "table"))),

@@ -35,17 +35,16 @@ impl Lane {
     }
 
     /// One change a key: what the row is in the end. A key that went and came back is just written.
-    fn work(&self, target: &Target, changes: NetChanges) -> Result<Vec<Work>> {
+    async fn send(&self, target: &Target, changes: NetChanges) -> Result<()> {
         if !changes.in_order.is_empty() {
             return Err(Error::definite(format!("{}: a change of a table without a key; this is a bug", target.name())));
         }
         let mode = self.sender.instance.row_write_mode;
-        let mut work = Vec::new();
-        for (key, row) in changes.into_last_states() {
+        let work = changes.into_last_states().map(|(key, row)| {
             let operation = row.map_or(Ok(RowOperation::Delete), |row| target.write(&row, mode))?;
-            work.push(Work { change: RowChange::new(target.key_of(&key)?, operation), shown: target.shown(&key) });
-        }
-        Ok(work)
+            Ok(Work { change: RowChange::new(target.key_of(&key)?, operation), key: Some(key) })
+        });
+        self.sender.send(target, work).await.map(drop)
     }
 }
 
@@ -60,8 +59,7 @@ impl LaneWriter for Lane {
                 for (id, changes) in tables {
                     let target = self.targets.get(id as usize).cloned();
                     let target = target.ok_or_else(|| Error::definite(format!("table {id} has no target; this is a bug")))?;
-                    let work = self.work(&target, changes)?;
-                    self.sender.send(target.name(), work).await?;
+                    self.send(&target, changes).await?;
                 }
             }
             if let Some(mark) = mark {

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::lane::Lane;
 use self::sink::Sink;
@@ -49,6 +49,14 @@ const REQUEST_LIFE: Duration = Duration::from_secs(10);
 /// For so long an engine that lost its claim may change rows.
 pub(crate) const ZOMBIE: Duration = LEASE.saturating_add(REQUEST_LIFE);
 
+/// Bytes of rows in requests under way, however many of them `concurrency` and `buckets` allow; each stands in memory twice, as a change and as
+/// the body that is sent.
+const UNDER_WAY_BYTES: usize = 32 << 20;
+
+/// What this kind of destination can do.
+pub(crate) const CAPABILITIES: Capabilities =
+    Capabilities { commit: Commit::Behind, zombie: ZOMBIE, keyless: false, cascades: false };
+
 /// Requests at the record that may be under way besides.
 const RECORDS_TOGETHER: usize = 64;
 
@@ -65,6 +73,8 @@ pub(crate) struct Instance {
     together: usize,
     /// Turns of all requests that write rows. Whoever has one does not wait for a connection: what the lease allows is sent at once.
     turns: Arc<Semaphore>,
+    /// Kibibytes of requests that are made and not answered, of all lanes and workers: see [`UNDER_WAY_BYTES`].
+    room: Arc<Semaphore>,
     max_tables: usize,
 }
 
@@ -101,6 +111,7 @@ impl Instance {
             batch_write_mode: tablestore.batch_write_mode,
             together: tablestore.buckets as usize,
             turns: Arc::new(Semaphore::new(tablestore.concurrency as usize)),
+            room: Arc::new(Semaphore::new(UNDER_WAY_BYTES / 1024)),
             max_tables: tablestore.max_tables as usize,
         })
     }
@@ -118,6 +129,12 @@ impl Instance {
     /// Name of the table of the records.
     pub(crate) fn records_table(&self) -> &str {
         &self.records_table
+    }
+
+    /// Room for a request, until it is answered.
+    async fn room(&self, kibibytes: usize) -> Result<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(kibibytes.min(UNDER_WAY_BYTES / 1024)).unwrap_or(u32::MAX);
+        Arc::clone(&self.room).acquire_many_owned(wanted).await.map_err(|_| Error::cancelled())
     }
 
     /// The operations.
@@ -154,7 +171,7 @@ impl Tablestore {
 
 impl Destination for Tablestore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { commit: Commit::Behind, zombie: ZOMBIE, keyless: false, cascades: false }
+        CAPABILITIES
     }
 
     fn lane(&self, claim: Claim, lane: u32) -> BoxFuture<'_, Result<Box<dyn LaneWriter>>> {

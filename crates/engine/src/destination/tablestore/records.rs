@@ -42,6 +42,9 @@ const ENTERS_WITHIN: Duration = Duration::from_secs(30);
 /// … and whoever finds one that has begun to, by the clock of its machine, not longer ago than this, takes it for the tables' writer.
 const BEGINS_FOR_MILLIS: i64 = 5 * 60 * 1000;
 
+/// What is read of a task's records at once, at most: definitions of thousands of tables, or half a million chunks.
+const RECORD_BYTES: usize = 64 << 20;
+
 /// A claim is tried again so often when another engine raises the epoch at the same moment.
 const CLAIM_TRIES: u32 = 20;
 
@@ -104,6 +107,7 @@ impl TablestoreRecords {
             limit: None,
         };
         let mut found = Vec::new();
+        let mut bytes = 0;
         loop {
             let page = patiently(|| self.instance.client().get_range(self.table(), &range)).await;
             let page = page.map_err(failure).context("reading the record")?;
@@ -111,6 +115,13 @@ impl TablestoreRecords {
                 let Some(name) = item_of(&row) else { continue };
                 if !name.starts_with(prefix) {
                     return Ok(found);
+                }
+                bytes += name.len() + row.columns.iter().map(Column::size).sum::<usize>();
+                if bytes > RECORD_BYTES {
+                    return Err(Error::definite(format!(
+                        "the record of task {} holds more than {RECORD_BYTES} bytes",
+                        self.task
+                    )));
                 }
                 found.push((name, stored(row)));
             }

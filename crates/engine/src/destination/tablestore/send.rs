@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::target::Target;
 use super::{Instance, Lease, failure};
 use crate::checkpoint::Claim;
 use godwit_api::BatchWriteMode;
 use godwit_model::error::{Error, Result};
+use godwit_model::row::Row;
 use godwit_model::text::Text;
 use godwit_tablestore::limits::{BATCH_WRITE_ROWS, REQUEST_BYTES};
 use godwit_tablestore::{Code, Refusal, RowChange, RowsOfTable};
@@ -23,11 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes that a batch may take beside what [`RowChange::size`] counts: tags and checksums of its cells.
 const SPARE_BYTES: usize = 512 << 10;
 
-/// A change of one row, and how errors name it.
+/// A change of one row, and the row's key at the source, by which errors name it; None: it is not known.
 #[derive(Debug)]
 pub(super) struct Work {
     pub change: RowChange,
-    pub shown: Text,
+    pub key: Option<Row>,
+}
+
+/// What one request carries.
+#[derive(Debug, Default)]
+struct Batch {
+    changes: Vec<RowChange>,
+    keys: Vec<Option<Row>>,
+    bytes: usize,
 }
 
 /// One lane's or worker's way to the instance.
@@ -43,51 +54,54 @@ impl Sender {
     }
 
     /// Sends changes of one table and returns when all are accepted; the number of those whose condition did not hold. No two are about one row.
+    /// Rows become changes as there is room for them.
     ///
     /// # Errors
     /// Definite: a row is refused for good, named with its key. Of another class where the fate of some rows is unknown.
-    pub(super) async fn send(&self, table: &str, work: Vec<Work>) -> Result<u64> {
-        let mut batches = batches(work)?.into_iter();
+    pub(super) async fn send(&self, target: &Target, work: impl Iterator<Item = Result<Work>>) -> Result<u64> {
+        let mut batches = Batches { target, work, left: None };
+        let mut next = batches.next().transpose()?;
         let mut under_way = FuturesUnordered::new();
         let mut unmet = 0;
         loop {
-            while under_way.len() < self.instance.together.max(1)
-                && let Some(batch) = batches.next()
-            {
-                under_way.push(self.batch(table, batch));
-            }
-            match under_way.next().await {
-                Some(done) => unmet += done?,
-                None => return Ok(unmet),
+            let kibibytes = next.as_ref().map_or(0, |batch| batch.bytes / 1024 + 1);
+            tokio::select! {
+                Some(done) = under_way.next(), if !under_way.is_empty() => unmet += done?,
+                room = self.instance.room(kibibytes), if next.is_some() && under_way.len() < self.instance.together.max(1) => {
+                    let room = room?;
+                    under_way.extend(next.take().map(|batch| self.batch(target, batch, room)));
+                    next = batches.next().transpose()?;
+                }
+                else => return Ok(unmet),
             }
         }
     }
 
-    async fn batch(&self, table: &str, work: Vec<Work>) -> Result<u64> {
+    async fn batch(&self, target: &Target, batch: Batch, _room: OwnedSemaphorePermit) -> Result<u64> {
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
-        let (mut open, mut unmet) = (work, 0);
+        let (mut open, mut unmet) = (batch, 0);
+        let table = target.name();
         loop {
             let turn = self.instance.turns.acquire().await.map_err(|_| Error::cancelled())?;
             self.lease.hold(self.claim).await?;
-            let changes: Vec<RowChange> = open.iter().map(|work| work.change.clone()).collect();
-            let refused = match self.request(table, &changes).await {
-                Ok(results) => results,
-                // It was not carried out: none of the rows.
-                Err(error)
-                    if error.is_retryable() && !error.may_have_succeeded() && !is_lost(&error) && began.elapsed() < PATIENCE =>
-                {
+            let outcomes = match self.request(table, &open.changes).await {
+                Ok(outcomes) => outcomes,
+                Err(error) if is_not_done(&error) && began.elapsed() < PATIENCE => {
                     tracing::debug!(%error, "sent again");
-                    (0..changes.len()).map(|_| Outcome::Later).collect()
+                    (0..open.changes.len()).map(|_| Outcome::Later).collect()
                 }
                 Err(error) => return Err(failure(error).context(format!("writing to table {table}"))),
             };
             drop(turn);
-            let mut again = Vec::new();
-            for (work, outcome) in open.into_iter().zip(refused) {
+            let mut again = Batch::default();
+            for ((change, key), outcome) in open.changes.into_iter().zip(open.keys).zip(outcomes) {
                 match outcome {
                     Outcome::Done => {}
                     Outcome::Unmet => unmet += 1,
-                    Outcome::Later if began.elapsed() < PATIENCE => again.push(work),
+                    Outcome::Later if began.elapsed() < PATIENCE => {
+                        again.changes.push(change);
+                        again.keys.push(key);
+                    }
                     Outcome::Later => {
                         return Err(Error::transient(format!("table {table}: the service asks for fewer requests")));
                     }
@@ -95,13 +109,14 @@ impl Sender {
                         return Err(Error::transient(format!("writing to table {table}: {refusal}")));
                     }
                     Outcome::Refused(refusal) => {
+                        let row = shown(target, key.as_ref());
                         return Err(Error::definite(
-                            work.shown.map(|row| format!("{row}: Tablestore does not take the row: {refusal}")),
+                            row.map(|row| format!("{row}: Tablestore does not take the row: {refusal}")),
                         ));
                     }
                 }
             }
-            if again.is_empty() {
+            if again.changes.is_empty() {
                 return Ok(unmet);
             }
             open = again;
@@ -168,51 +183,76 @@ fn is_lost(error: &godwit_tablestore::Error) -> bool {
     matches!(error.kind, ErrorKind::Lost(_) | ErrorKind::Timeout(_) | ErrorKind::Answer(_) | ErrorKind::Connect(_))
 }
 
-/// As few batches as the service's limits allow, in the order given.
-fn batches(work: Vec<Work>) -> Result<Vec<Vec<Work>>> {
-    let mut batches: Vec<Vec<Work>> = Vec::new();
-    let mut bytes = 0;
-    for one in work {
-        let size = one.change.size();
-        if size > REQUEST_BYTES {
-            return Err(Error::definite(
-                one.shown.map(|row| format!("{row}: the row takes {size} bytes; a request holds {REQUEST_BYTES}")),
-            ));
+fn shown(target: &Target, key: Option<&Row>) -> Text {
+    key.map_or_else(|| format!("a row of {}", target.name()).into(), |key| target.shown(key))
+}
+
+/// As few batches as the service's limits allow, in the order given, each made when it is asked for.
+struct Batches<'a, I> {
+    target: &'a Target,
+    work: I,
+    /// What found no room in the batch before.
+    left: Option<Work>,
+}
+
+impl<I: Iterator<Item = Result<Work>>> Iterator for Batches<'_, I> {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Result<Batch>> {
+        let mut batch = Batch::default();
+        while let Some(one) = self.left.take().map(Ok).or_else(|| self.work.next()) {
+            let one = match one {
+                Ok(one) => one,
+                Err(error) => return Some(Err(error)),
+            };
+            let size = one.change.size();
+            if size > REQUEST_BYTES {
+                let row = shown(self.target, one.key.as_ref());
+                let text = row.map(|row| format!("{row}: the row takes {size} bytes; a request holds {REQUEST_BYTES}"));
+                return Some(Err(Error::definite(text)));
+            }
+            let is_full = batch.changes.len() >= BATCH_WRITE_ROWS || batch.bytes + size > REQUEST_BYTES - SPARE_BYTES;
+            if is_full && !batch.changes.is_empty() {
+                self.left = Some(one);
+                break;
+            }
+            batch.bytes += size;
+            batch.changes.push(one.change);
+            batch.keys.push(one.key);
         }
-        let is_full = |batch: &Vec<Work>| batch.len() >= BATCH_WRITE_ROWS || bytes + size > REQUEST_BYTES - SPARE_BYTES;
-        if batches.last().is_none_or(is_full) {
-            batches.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += size;
-        if let Some(batch) = batches.last_mut() {
-            batch.push(one);
-        }
+        (!batch.changes.is_empty()).then_some(Ok(batch))
     }
-    Ok(batches)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::{column, definition, table_plan};
+    use godwit_model::definition::Kind;
     use godwit_tablestore::{Column, KeyValue, RowOperation, Value};
 
     fn work(number: i64, bytes: usize) -> Work {
         let column = Column::new("v", Value::Binary(vec![0; bytes]));
         let change = RowChange::new(vec![("id".into(), KeyValue::Integer(number))], RowOperation::Put(vec![column]));
-        Work { change, shown: Text::of_value(number.to_string()) }
+        Work { change, key: None }
     }
 
-    fn sizes(work: Vec<Work>) -> Vec<usize> {
-        batches(work).unwrap().iter().map(Vec::len).collect()
+    fn sizes(work: Vec<Work>) -> Result<Vec<usize>> {
+        let table = table_plan(definition("d", "t", vec![column("id", Kind::Int { unsigned: false })]));
+        let target = Target::of(&Arc::new(table)).unwrap();
+        let batches = Batches { target: &target, work: work.into_iter().map(Ok), left: None };
+        batches.map(|batch| batch.map(|batch| batch.changes.len())).collect()
     }
 
     #[test]
     fn batches_keep_to_the_limits() {
-        assert_eq!(sizes((0..450).map(|number| work(number, 10)).collect()), [200, 200, 50]);
-        assert_eq!(sizes((0..5).map(|number| work(number, 1 << 20)).collect()), [3, 2]);
-        assert_eq!(sizes(vec![work(1, REQUEST_BYTES - 100), work(2, 1)]), [1, 1]);
-        let error = batches(vec![work(1, REQUEST_BYTES)]).unwrap_err();
-        assert!(error.to_string().contains("a request holds 4194304"), "{error}");
+        assert_eq!(sizes((0..450).map(|number| work(number, 10)).collect()).unwrap(), [200, 200, 50]);
+        assert_eq!(sizes((0..5).map(|number| work(number, 1 << 20)).collect()).unwrap(), [3, 2]);
+        assert_eq!(sizes(vec![work(1, REQUEST_BYTES - 100), work(2, 1)]).unwrap(), [1, 1]);
+        let error = sizes(vec![work(1, REQUEST_BYTES)]).unwrap_err();
+        assert!(
+            error.to_string().contains("a row of t: the row takes") && error.to_string().contains("a request holds 4194304"),
+            "{error}"
+        );
     }
 }

@@ -13,9 +13,8 @@ use crate::destination::{ChunkSink, Done, Existing};
 use crate::plan::TablePlan;
 use godwit_model::error::{Error, Result};
 use godwit_model::row::Row;
-use godwit_model::text::Text;
 use godwit_tablestore::limits::BATCH_WRITE_ROWS;
-use godwit_tablestore::{Condition, Existence, Range, RowChange, RowOperation};
+use godwit_tablestore::{Condition, Existence, Range, Row as StoredRow, RowChange, RowOperation};
 
 pub(super) struct Sink {
     sender: Sender,
@@ -37,15 +36,15 @@ impl Sink {
     async fn write_rows(&self, table: &TablePlan, rows: &[Row], existing: Existing) -> Result<()> {
         let target = self.target(table)?;
         let mode = self.sender.instance.row_write_mode;
-        let mut work = Vec::with_capacity(rows.len());
-        for row in interleaved(rows) {
-            let mut change = RowChange::new(target.key_of_row(row)?, target.write(row, mode)?);
+        let work = interleaved(rows).map(|row| {
+            let key = row.project(&table.key);
+            let mut change = RowChange::new(target.key_of(&key)?, target.write(row, mode)?);
             if existing == Existing::Kept {
                 change.condition = Condition { existence: Existence::ExpectNotExist, column: None };
             }
-            work.push(Work { change, shown: target.shown(&row.project(&table.key)) });
-        }
-        let kept = self.sender.send(target.name(), work).await?;
+            Ok(Work { change, key: Some(key) })
+        });
+        let kept = self.sender.send(&target, work).await?;
         if kept > 0 {
             tracing::debug!(table = %table.source, kept, "rows that stood there stay");
         }
@@ -58,10 +57,8 @@ impl Sink {
         range.limit = Some(BATCH_WRITE_ROWS as u32);
         loop {
             let page = patiently(|| self.sender.instance.client().get_range(target.name(), &range)).await.map_err(failure)?;
-            let shown = || Text::from(format!("a row of {}", table.destination));
-            let work =
-                page.rows.into_iter().map(|row| Work { change: RowChange::new(row.key, RowOperation::Delete), shown: shown() });
-            self.sender.send(target.name(), work.collect()).await?;
+            let delete = |row: StoredRow| Ok(Work { change: RowChange::new(row.key, RowOperation::Delete), key: None });
+            self.sender.send(&target, page.rows.into_iter().map(delete)).await?;
             match page.next {
                 Some(next) => range.from = next,
                 None => return Ok(()),

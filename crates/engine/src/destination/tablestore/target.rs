@@ -1,6 +1,5 @@
 //! The Tablestore table that a MySQL table goes to: its name, its key and its columns. Pure.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::values::{self, key_value, type_name, value};
@@ -26,7 +25,8 @@ struct TargetColumn {
 pub(crate) struct Target {
     plan: Arc<TablePlan>,
     name: String,
-    key: Vec<TargetColumn>,
+    /// In the order of Tablestore's key, each with its place in the plan's.
+    key: Vec<(usize, TargetColumn)>,
     attributes: Vec<TargetColumn>,
 }
 
@@ -84,7 +84,7 @@ impl Target {
 
     /// The columns of its primary key.
     pub(crate) fn key_columns(&self) -> Vec<KeyColumn> {
-        self.key.iter().map(|column| KeyColumn::new(column.name.clone(), key_type(column.r#type))).collect()
+        self.key.iter().map(|(_, column)| KeyColumn::new(column.name.clone(), key_type(column.r#type))).collect()
     }
 
     /// The key of a row, from the plan's key columns in the plan's order.
@@ -92,30 +92,19 @@ impl Target {
     /// # Errors
     /// Definite: a value is no key value of Tablestore; names table and column.
     pub(crate) fn key_of(&self, key: &Row) -> Result<PrimaryKey> {
-        let cells: HashMap<usize, CellRef<'_>> = self.plan.key.iter().copied().zip(key.cells()).collect();
-        self.key_from(|place| cells.get(&place).copied().flatten(), key)
-    }
-
-    /// The key of a whole row.
-    ///
-    /// # Errors
-    /// As [`Self::key_of`].
-    pub(crate) fn key_of_row(&self, row: &Row) -> Result<PrimaryKey> {
-        self.key_of(&row.project(&self.plan.key))
-    }
-
-    fn key_from<'a>(&self, cell: impl Fn(usize) -> CellRef<'a>, shown: &Row) -> Result<PrimaryKey> {
-        let mut key = Vec::with_capacity(self.key.len());
-        for column in &self.key {
+        let cells: Vec<CellRef<'_>> = key.cells().collect();
+        let mut found = Vec::with_capacity(self.key.len());
+        for (place, column) in &self.key {
             let planned = &self.plan.columns[column.place].column;
-            let found = cell(column.place).ok_or_else(|| self.refused(shown, column, "is NULL, which a key cannot be"))?;
-            let value = key_value(planned, column.r#type, found).map_err(|why| self.refused(shown, column, &why))?;
+            let cell = cells.get(*place).copied().flatten();
+            let cell = cell.ok_or_else(|| self.refused(key, column, "is NULL, which a key cannot be"))?;
+            let value = key_value(planned, column.r#type, cell).map_err(|why| self.refused(key, column, &why))?;
             if value.size() > KEY_BYTES {
-                return Err(self.refused(shown, column, &format!("takes {} bytes; a key holds {KEY_BYTES}", value.size())));
+                return Err(self.refused(key, column, &format!("takes {} bytes; a key holds {KEY_BYTES}", value.size())));
             }
-            key.push((column.name.clone(), value));
+            found.push((column.name.clone(), value));
         }
-        Ok(key)
+        Ok(found)
     }
 
     /// What writes a row.
@@ -164,7 +153,7 @@ impl Target {
 const ALLOWED: &str = "is not allowed in Tablestore (letters, digits and _, not beginning with a digit, at most 255)";
 
 /// The key's columns in the order that is asked for.
-fn key(plan: &TablePlan, columns: &[TargetColumn]) -> std::result::Result<Vec<TargetColumn>, Vec<String>> {
+fn key(plan: &TablePlan, columns: &[TargetColumn]) -> std::result::Result<Vec<(usize, TargetColumn)>, Vec<String>> {
     if !plan.has_key() {
         return Err(vec![
             "the table has no key, and Tablestore tells rows apart by nothing else; give it a primary key at the source".into(),
@@ -201,7 +190,8 @@ fn key(plan: &TablePlan, columns: &[TargetColumn]) -> std::result::Result<Vec<Ta
                 "the key column {wanted} would be {type}, and a key is INTEGER, STRING or BINARY; choose STRING in columnTypes"
             ));
         }
-        key.push(column.clone());
+        let place = plan.key.iter().position(|place| *place == column.place);
+        key.extend(place.map(|place| (place, column.clone())));
     }
     if problems.is_empty() { Ok(key) } else { Err(problems) }
 }
@@ -262,7 +252,7 @@ mod tests {
         let target = Target::of(&Arc::new(table)).unwrap();
         let key = vec![("shop".into(), KeyValue::Binary(b"x".to_vec())), ("id".into(), KeyValue::Integer(7))];
         let full = row(&[Some("7"), Some("x"), Some("1.50")]);
-        assert_eq!(target.key_of_row(&full).unwrap(), key);
+        assert_eq!(target.key_of(&full.project(&[0, 1])).unwrap(), key);
         let total = Column::new("total", Value::String("1.50".into()));
         assert_eq!(target.write(&full, RowWriteMode::OverwriteRow).unwrap(), RowOperation::Put(vec![total.clone()]));
         assert_eq!(target.write(&full, RowWriteMode::UpdateRow).unwrap(), RowOperation::Update(vec![ColumnUpdate::Put(total)]));
@@ -299,7 +289,7 @@ mod tests {
     fn what_does_not_fit_is_told_with_the_key_but_not_to_everybody() {
         let target = Target::of(&Arc::new(orders())).unwrap();
         let long = "x".repeat(KEY_BYTES + 1);
-        let error = target.key_of_row(&row(&[Some("7"), Some(&long), None])).unwrap_err();
+        let error = target.key_of(&row(&[Some("7"), Some(&long)])).unwrap_err();
         assert!(error.to_string().contains("column shop takes 1025 bytes") && !error.to_string().contains("xxx"), "{error}");
     }
 }
