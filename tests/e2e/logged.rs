@@ -195,9 +195,9 @@ async fn rows_in_front_of_ddl(kind: &'static str) {
         ])
         .await;
     for _ in 0..2 {
-        migration.run_until_caught_up().await.expect(FAILED).says("shop.pairs").says("ALTER TABLE");
+        migration.run_until_caught_up().await.expect(0);
         let rows = destination.list("SELECT CONCAT_WS(' ', id, a, b) FROM shop.pairs ORDER BY id").await;
-        assert_eq!(rows, ["1 10 20", "2 31 40", "3 50 60"]);
+        assert_eq!(rows, ["1 10 20", "2 31 40", "3 50 60", "4 70 80"]);
     }
 }
 

@@ -7,6 +7,7 @@
 mod cascades;
 mod commands;
 mod crash;
+mod definitions;
 mod destination;
 mod dump;
 mod families;

@@ -193,6 +193,8 @@ async fn load(source: &Server) {
             orders,
             "UPDATE shop.orders SET total=NULL, note=NULL, doc=NULL WHERE id%10=0",
             items,
+            // Nothing beside the key.
+            "UPDATE shop.items SET count=NULL, name=NULL WHERE `order`%3=0",
             bare,
         ])
         .await;
@@ -214,7 +216,7 @@ fn write(source: &Server, seed: u64) -> (CancellationToken, JoinHandle<u64>) {
         let mut count = 0;
         while !stopped.is_cancelled() {
             let (a, b) = (below(4000), below(1000));
-            let statement = match below(8) {
+            let statement = match below(9) {
                 0 => format!("INSERT INTO shop.orders (state,note,weight) VALUES ('new','later {a}',{b}.5)"),
                 1 => format!("DELETE FROM shop.orders WHERE id={a}"),
                 2 => format!(
@@ -225,6 +227,7 @@ fn write(source: &Server, seed: u64) -> (CancellationToken, JoinHandle<u64>) {
                 4 => "UPDATE IGNORE shop.orders SET id=id-100000 WHERE id>100000 LIMIT 1".to_owned(),
                 5 => format!("REPLACE INTO shop.items VALUES ({b},'Code-{a}',{a},'neu')"),
                 6 => format!("DELETE FROM shop.items WHERE `order`={b} LIMIT 2"),
+                7 => format!("REPLACE INTO shop.items VALUES ({b},'Null-{a}',NULL,NULL)"),
                 _ => format!("INSERT IGNORE INTO shop.bare VALUES (UNHEX(LPAD(HEX({a}*31), 8, '0')))"),
             };
             conn.query_drop(statement).await.unwrap();

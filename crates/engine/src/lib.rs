@@ -14,6 +14,7 @@ pub mod create;
 pub mod destination;
 pub mod dump;
 mod entry;
+mod evolve;
 #[cfg(test)]
 mod fixture;
 #[cfg(any(test, fuzzing))]

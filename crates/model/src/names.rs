@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// A database and a table.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
 pub struct TableName {
     pub database: String,
     pub table: String,

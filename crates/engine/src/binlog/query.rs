@@ -68,6 +68,11 @@ impl QuerySession {
         self.flags2.unwrap_or_default() & Self::NO_FOREIGN_KEY_CHECKS == 0
     }
 
+    /// Whether the client spoke UTF-8: collations of utf8mb3 and utf8mb4, by the numbers that MySQL and MariaDB give them.
+    pub fn speaks_utf8(&self) -> bool {
+        matches!(self.charset_client, Some(33 | 45 | 46 | 76 | 83 | 192..=247 | 255..=323 | 2048..=2559))
+    }
+
     /// `unique_checks`.
     pub fn unique_checks(&self) -> bool {
         self.flags2.unwrap_or_default() & Self::RELAXED_UNIQUE_CHECKS == 0

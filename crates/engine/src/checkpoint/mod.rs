@@ -2,9 +2,11 @@
 //! ([`crate::destination::Records`]) and changes it together with the rows it stands for.
 
 mod saved;
+mod schema_change;
 mod stage;
 
 pub use saved::{NewTask, Saved, SavedChunk, SavedTable};
+pub use schema_change::{SchemaChange, SchemaStep, StatementSession, TableEffect};
 pub use stage::{Stage, TableStage};
 
 /// Number of apply lanes of a new task; recorded, because rows are spread over them by hash.

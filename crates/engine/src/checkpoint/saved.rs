@@ -5,6 +5,7 @@ use godwit_model::names::TableName;
 use godwit_model::position::Position;
 use godwit_model::row::Row;
 
+use super::schema_change::SchemaChange;
 use super::stage::{Stage, TableStage};
 
 /// Everything that a new task records before it writes anything, so that every later start can go on from it.
@@ -57,4 +58,6 @@ pub struct Saved {
     /// Per lane: what it has applied, and from where the log must be read for it.
     pub lanes: Vec<(Position, Option<Position>)>,
     pub tables: Vec<SavedTable>,
+    /// A definition statement that is meant to be carried out at the destination; it may have been.
+    pub change: Option<SchemaChange>,
 }

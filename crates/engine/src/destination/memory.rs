@@ -298,6 +298,7 @@ impl Records for Memory {
                 valid_from: None,
             };
             self.store().saved = Some(Saved {
+                change: None,
                 epoch: 0,
                 stage: Stage::Starting,
                 fingerprint: task.fingerprint.to_vec(),

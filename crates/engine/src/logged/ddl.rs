@@ -148,7 +148,9 @@ impl Parser<'_> {
             let before = self.tokens.get(at.wrapping_sub(1));
             if self.tokens[at].is_word(self.sql, "REFERENCES") && !before.is_some_and(|token| token.is_punct(b'.')) {
                 self.at = at + 1;
-                let _ = self.name(NameRole::Referenced);
+                // Without a database the parent is beside its child, whatever the session's database is.
+                let database = self.first_database();
+                let _ = self.name_in(NameRole::Referenced, &database);
             }
         }
         self.at = from;

@@ -86,13 +86,24 @@ impl<'a> Parser<'a> {
 
     /// `[db.]name`, remembered with its role.
     pub(super) fn name(&mut self, role: NameRole) -> Parsed<TableName> {
+        let database = self.database;
+        self.name_in(role, database)
+    }
+
+    /// The database of the first name.
+    pub(super) fn first_database(&self) -> String {
+        self.names.first().map_or_else(|| self.database.to_owned(), |name| name.name.database.clone())
+    }
+
+    /// The same with another database for a name without one.
+    pub(super) fn name_in(&mut self, role: NameRole, database: &str) -> Parsed<TableName> {
         let (first, mut span) = self.ident()?;
         let name = if self.eat_punct(b'.') {
             let (table, end) = self.ident()?;
             span.end = end.end;
             TableName { database: first, table }
         } else {
-            TableName { database: self.database.to_owned(), table: first }
+            TableName { database: database.to_owned(), table: first }
         };
         self.names.push(NameRef { role, name: name.clone(), span });
         Some(name)

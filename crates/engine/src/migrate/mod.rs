@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoint::Stage;
 use super::computing;
 use super::create::programs::put_back;
+use super::destination::Records as _;
+use super::evolve;
 use super::precheck::finding::some;
 use super::progress::Progress;
 use super::task::{Far, Outcome, Task};
@@ -66,6 +68,15 @@ pub(crate) async fn stop(task: &Task, progress: &Progress) -> Result<Outcome> {
 /// # Errors
 /// Of any class; see [`crate::run`].
 pub(crate) async fn attempt(task: &Task, progress: &Progress, cancel: &CancellationToken) -> Result<Outcome> {
+    loop {
+        // After a definition statement the task goes on from its record, with the plan of the new definitions.
+        if let Some(outcome) = once(task, progress, cancel).await? {
+            return Ok(outcome);
+        }
+    }
+}
+
+async fn once(task: &Task, progress: &Progress, cancel: &CancellationToken) -> Result<Option<Outcome>> {
     let (source, far) = task.ends()?;
     progress.watch_links(std::iter::once(source.link()).chain(far.link()).collect());
     let records = end::records(task, &far);
@@ -96,13 +107,23 @@ pub(crate) async fn attempt(task: &Task, progress: &Progress, cancel: &Cancellat
             if saved.stage == Stage::Completed {
                 progress.set_phase(Phase::Completed);
                 progress.message("the task was completed in an earlier run");
-                return Ok(Outcome::Completed);
+                return Ok(Some(Outcome::Completed));
+            }
+            if let (Some(change), Far::MySql(connector)) = (&saved.change, &far) {
+                let record = task.record(connector);
+                let claim = record.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
+                let again = records.load().await?.and_then(|saved| saved.change);
+                if let Some(change) = again.as_ref() {
+                    evolve::finish(connector, &record, claim, change).await?;
+                }
+                tracing::info!(statement = %change.shown, "a definition statement was carried out");
+                return Ok(None);
             }
             resume::resume(task, progress, source, far, records, &saved).await?
         }
         None => match begin::begin(task, progress, source, far, records, &now).await? {
             Some(attempt) => attempt,
-            None => return Ok(Outcome::PrecheckFailed),
+            None => return Ok(Some(Outcome::PrecheckFailed)),
         },
     };
     if let End::MySql { connector, .. } = &mut attempt.end {

@@ -246,14 +246,14 @@ fn names_that_differ_in_case_only_collide_where_the_destination_folds() {
 fn what_this_version_cannot_do_is_said_by_name() {
     let supported = plan("", AS_SOURCE, &catalog(&[("shop", "orders")])).unwrap();
     assert_eq!(supported.unsupported, Vec::<String>::new());
-    let objects = r"objects: [{database: shop, ddl: [AlterTable], tables: [{table: orders, where: 'a=1', etl: {drop: [rate]}}]}]
+    let objects = r"objects: [{database: shop, ddl: [AlterTable, DropView], tables: [{table: orders, where: 'a=1', etl: {drop: [rate]}}]}]
 accounts: {migrate: true}
 floatPrecision: {float: 3}
 onlineDdl: {mode: GhOst}
 verification: {incremental: true}
 alerts: {webhook: {secretName: hook}}
 cutover: {requested: true}
-ddl: []";
+ddl: [CreateView]";
     let plan = plan(objects, AS_SOURCE, &catalog(&[("shop", "orders")])).unwrap();
     let fields: Vec<&str> = plan.unsupported.iter().map(|text| text.split(": ").next().unwrap()).collect();
     assert_eq!(

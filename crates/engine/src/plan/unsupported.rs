@@ -1,7 +1,7 @@
 //! What the manifest asks for and this version cannot do. Nothing is ignored silently: the precheck refuses the task with these
 //! sentences.
 
-use godwit_api::{DirtyData, MigrationTaskSpec, OnlineDdlMode, TableEngine, TableSelection};
+use godwit_api::{DdlOperation, DirtyData, MigrationTaskSpec, OnlineDdlMode, TableEngine, TableSelection};
 
 /// One sentence each, with the field's path and what to do.
 pub fn unsupported(spec: &MigrationTaskSpec) -> Vec<String> {
@@ -29,11 +29,12 @@ pub fn unsupported(spec: &MigrationTaskSpec) -> Vec<String> {
         "X-Engine tables are",
         "use InnoDB or AsSource",
     );
-    refuse(spec.ddl.is_some(), "spec.ddl", "a choice of definition statements is", "remove it");
     let is_tablestore = spec.destination.tablestore.is_some();
+    let (ddl, instead) = ddl_choice(is_tablestore);
+    refuse(is_unknown(&spec.ddl, is_tablestore), "spec.ddl", ddl, instead);
     for (index, object) in spec.objects.iter().enumerate() {
         let field = format!("spec.objects[{index}]");
-        refuse(object.ddl.is_some(), &format!("{field}.ddl"), "a choice of definition statements is", "remove it");
+        refuse(is_unknown(&object.ddl, is_tablestore), &format!("{field}.ddl"), ddl, instead);
         for (place, table) in object.tables.iter().flatten().enumerate() {
             for (name, asked, what) in table_options(table, is_tablestore) {
                 refuse(asked, &format!("{field}.tables[{place}].{name}"), what, "remove it");
@@ -71,10 +72,37 @@ pub fn unsupported(spec: &MigrationTaskSpec) -> Vec<String> {
     found
 }
 
+/// Kinds of definition statements that are carried out.
+const CARRIED_OUT: [DdlOperation; 8] = [
+    DdlOperation::CreateTable,
+    DdlOperation::AlterTable,
+    DdlOperation::AlterPartition,
+    DdlOperation::RenameTable,
+    DdlOperation::TruncateTable,
+    DdlOperation::DropTable,
+    DdlOperation::CreateIndex,
+    DdlOperation::DropIndex,
+];
+
+fn is_unknown(chosen: &Option<Vec<DdlOperation>>, is_tablestore: bool) -> bool {
+    chosen.as_ref().is_some_and(|chosen| is_tablestore || chosen.iter().any(|one| !CARRIED_OUT.contains(one)))
+}
+
+/// What is not supported, and what to do.
+fn ddl_choice(is_tablestore: bool) -> (&'static str, &'static str) {
+    match is_tablestore {
+        true => ("a choice of definition statements is", "remove it"),
+        false => (
+            "carrying out other statements than those on tables and indexes is",
+            "choose among CreateTable, AlterTable, AlterPartition, RenameTable, TruncateTable, DropTable, CreateIndex and DropIndex",
+        ),
+    }
+}
+
 fn table_options(table: &TableSelection, is_tablestore: bool) -> [(&'static str, bool, &'static str); 5] {
     [
         ("where", table.row_filter.is_some(), "row filters are"),
-        ("ddl", table.ddl.is_some(), "a choice of definition statements is"),
+        ("ddl", is_unknown(&table.ddl, is_tablestore), ddl_choice(is_tablestore).0),
         ("etl", table.etl.is_some(), "ETL is"),
         (
             "primaryKey",

@@ -1,11 +1,13 @@
 //! Which logged statements a task must not pass by.
 //!
-//! This version applies no DDL: a statement that changes a migrated table's definition, or makes a table in a
-//! database that is migrated as a whole, stops the task where it stands. So does a change logged as a statement,
+//! A statement that changes a migrated table's definition, or makes a table in a database that is migrated as a whole, is carried out at
+//! the destination ([`crate::evolve`]) or stops the task where it stands. So does a change logged as a statement,
 //! because its rows cannot be known, unless it provably stays away from what is migrated: triggers, views, foreign
 //! keys and functions can lead there from any table. Everything else passes.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mysql_async::Conn;
 
@@ -15,6 +17,7 @@ use crate::plan::select::Selection;
 use crate::progress::Progress;
 use crate::schema::read::{ObjectKind, list_tables};
 use crate::sql::lexer::{LexMode, TokenKind, tokens};
+use godwit_api::DdlOperation;
 use godwit_model::error::{Error, Result};
 use godwit_model::names::TableName;
 use godwit_model::text::without_values;
@@ -26,6 +29,8 @@ pub(crate) enum Passage {
     Free,
     /// Changes logged as a statement, of tables that are not migrated: free if nothing leads from there to what is.
     Prove(Doubt),
+    /// A definition of what is migrated changes: the statement is carried out at the destination, after everything before it.
+    Define(Box<Ddl>),
     /// The task stops with this sentence.
     Stop(String),
 }
@@ -36,6 +41,10 @@ impl Passage {
     pub(crate) fn stricter(self, other: Self) -> Self {
         match (self, other) {
             (stop @ Self::Stop(_), _) | (_, stop @ Self::Stop(_)) => stop,
+            (Self::Define(_), _) | (_, Self::Define(_)) => Self::Stop(
+                "a definition statement on what is migrated can be read in two ways, which its client's character set allows"
+                    .into(),
+            ),
             (Self::Prove(mut doubt), Self::Prove(also)) => {
                 doubt.tables.extend(also.tables);
                 doubt.called.extend(also.called);
@@ -79,11 +88,60 @@ pub(crate) struct Guard {
     progress: Progress,
     /// MariaDB's: objects with a row, which is logged when their value moves on.
     sequences: HashSet<TableName>,
+    definitions: Definitions,
+}
+
+/// Which definition statements are carried out, and from when on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Definitions {
+    /// All rows are copied and all tables stand as the source has them.
+    pub is_open: Arc<AtomicBool>,
+    /// Why none is; None: they are.
+    pub never: Option<&'static str>,
+    /// `spec.ddl`.
+    pub chosen: Option<Vec<DdlOperation>>,
+}
+
+impl Definitions {
+    /// None of them, for the reason.
+    pub(crate) fn never(why: &'static str) -> Self {
+        Self { never: Some(why), ..Self::default() }
+    }
 }
 
 impl Guard {
     pub(crate) fn new(selection: Selection, progress: Progress, sequences: HashSet<TableName>) -> Self {
-        Self { selection, progress, sequences }
+        Self { selection, progress, sequences, definitions: Definitions::never("this task applies no DDL") }
+    }
+
+    /// The same, which lets definition statements be carried out.
+    pub(crate) fn with_definitions(self, definitions: Definitions) -> Self {
+        Self { definitions, ..self }
+    }
+
+    /// What becomes of a statement that changes the definition of a migrated table.
+    fn define(&self, ddl: &Ddl, name: &TableName, logged: &Logged<'_>, shown: &str) -> Passage {
+        let stop = |why: &str| {
+            Passage::Stop(format!(
+                "DDL on the migrated table {name}: {why}, so the task stops here with everything before it applied. Statement: {shown}"
+            ))
+        };
+        if let (Some(found), Some(operation)) = (self.selection.covers(&name.database, &name.table), operation(ddl.kind, logged))
+        {
+            let chosen = found.table_spec.and_then(|table| table.ddl.as_ref()).or(found.database_spec.ddl.as_ref());
+            if chosen.or(self.definitions.chosen.as_ref()).is_some_and(|chosen| !chosen.contains(&operation)) {
+                self.progress.add_ddl_skipped(shown);
+                return Passage::Free;
+            }
+        }
+        match self.definitions.never {
+            Some(why) => stop(why),
+            None if !self.definitions.is_open.load(Ordering::Acquire) => {
+                stop("it is carried out once all rows are copied, and they are not; start the task anew behind it")
+            }
+            None if ddl.select => stop("a table that is made from a query is not carried over"),
+            None => Passage::Define(Box::new(ddl.clone())),
+        }
     }
 
     /// Rows of a table that the plan does not have.
@@ -105,7 +163,7 @@ impl Guard {
     pub(crate) fn statement(&self, logged: &Logged<'_>) -> Passage {
         let shown = without_values(logged.text);
         match logged.statement {
-            Statement::Ddl(ddl) => match self.ddl(ddl, logged.thread_specific, &shown) {
+            Statement::Ddl(ddl) => match self.ddl(ddl, logged, &shown) {
                 // Rows come of a query, and a query can call functions. Where the log is row-based, the query is not in it.
                 Passage::Free if ddl.select && !ddl.start_transaction => prove(&[], logged, shown),
                 passage => passage,
@@ -130,7 +188,7 @@ impl Guard {
         }
     }
 
-    fn ddl(&self, ddl: &Ddl, thread_specific: bool, shown: &str) -> Passage {
+    fn ddl(&self, ddl: &Ddl, logged: &Logged<'_>, shown: &str) -> Passage {
         if let Some(name) = ddl.merged.iter().find(|t| self.selection.covers(&t.database, &t.table).is_some())
             && !ddl.tables.iter().any(|t| self.selection.covers(&t.database, &t.table).is_some())
         {
@@ -140,7 +198,7 @@ impl Guard {
             ));
         }
         // An ALTER of a temporary table is logged without the word.
-        if ddl.temporary || thread_specific && ddl.opens_one {
+        if ddl.temporary || logged.thread_specific && ddl.opens_one {
             return Passage::Free;
         }
         let table_kind = matches!(
@@ -156,10 +214,7 @@ impl Guard {
         let database_kind = matches!(ddl.kind, DdlKind::AlterDatabase | DdlKind::DropDatabase);
         let table = ddl.tables.iter().find(|t| self.selection.covers(&t.database, &t.table).is_some());
         if table_kind && let Some(name) = table {
-            return Passage::Stop(format!(
-                "DDL on the migrated table {name}: this version does not apply DDL, and stops here with everything before it applied. \
-                 Statement: {shown}"
-            ));
+            return self.define(ddl, name, logged, shown);
         }
         let database = ddl.databases.iter().find(|database| self.selection.database(database).is_some());
         if database_kind && let Some(name) = database {
@@ -174,6 +229,24 @@ impl Guard {
         }
         Passage::Free
     }
+}
+
+/// What `spec.ddl` calls it; None: nothing that a table's definition depends on.
+fn operation(kind: DdlKind, logged: &Logged<'_>) -> Option<DdlOperation> {
+    let sql = logged.text.as_bytes();
+    // Reserved: a column of that name stands in quotes.
+    let partitions = || tokens(sql, logged.mode).iter().any(|token| token.is_word(sql, "PARTITION"));
+    Some(match kind {
+        DdlKind::AlterTable if partitions() => DdlOperation::AlterPartition,
+        DdlKind::CreateTable => DdlOperation::CreateTable,
+        DdlKind::AlterTable => DdlOperation::AlterTable,
+        DdlKind::DropTable => DdlOperation::DropTable,
+        DdlKind::RenameTable => DdlOperation::RenameTable,
+        DdlKind::TruncateTable => DdlOperation::TruncateTable,
+        DdlKind::CreateIndex => DdlOperation::CreateIndex,
+        DdlKind::DropIndex => DdlOperation::DropIndex,
+        _ => return None,
+    })
 }
 
 /// The sequences of the databases that a task migrates.

@@ -6,6 +6,7 @@
 //! - `lane` applies windows of them, net changes only, in one transaction with the lane's position.
 
 pub(crate) mod assemble;
+pub(crate) mod definition;
 pub(crate) mod dispatch;
 pub(crate) mod drop_set;
 pub(crate) mod gate;

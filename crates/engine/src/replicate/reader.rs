@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{Assembler, Group, Outcome};
+use super::definition::Pending;
 use super::dispatch::Dispatcher;
 use super::guard::Guard;
 use super::proof;
@@ -66,6 +67,8 @@ pub(crate) struct Reader {
     pub live: Live,
     /// Hears the heartbeat on the source, where there is one.
     pub heartbeat: Option<Listener>,
+    /// Where a definition statement is left.
+    pub pending: Pending,
 }
 
 impl Reader {
@@ -98,6 +101,7 @@ impl Reader {
             server_id: self.server_id,
             reported: Instant::now(),
             source: self.source,
+            pending: self.pending,
         };
         loop {
             let event = tokio::select! {
@@ -140,6 +144,7 @@ struct State {
     progress: Progress,
     live: Live,
     reported: Instant,
+    pending: Pending,
 }
 
 impl State {
@@ -321,7 +326,7 @@ impl State {
             Outcome::Part(changes) | Outcome::End { changes, .. } => {
                 (changes.len() as u64, changes.iter().map(Change::size).sum::<usize>() as u64)
             }
-            Outcome::Open | Outcome::Skipped | Outcome::Again(_) => (0, 0),
+            Outcome::Open | Outcome::Skipped | Outcome::Again(_) | Outcome::Define(_) => (0, 0),
         };
         let again = self.dispatch(outcome).await?;
         if rows > 0 {
@@ -335,6 +340,12 @@ impl State {
         match outcome {
             Outcome::Open | Outcome::Skipped => {}
             Outcome::Again(group) => return Ok(Some(group)),
+            Outcome::Define(defined) => {
+                self.dispatcher.drain().await;
+                let shown = defined.shown.clone();
+                self.pending.leave(defined);
+                return Err(Error::definite(format!("reading pauses at a definition statement: {shown}")));
+            }
             Outcome::Part(changes) => {
                 if let Some(open) = self.assembler.open() {
                     self.dispatcher.part(changes, &open.group.began()).await?;

@@ -11,6 +11,7 @@
 pub mod charset;
 mod failure;
 pub mod lexer;
+pub mod logged;
 pub mod program;
 mod queries;
 pub mod single;

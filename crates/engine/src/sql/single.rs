@@ -21,7 +21,7 @@ pub struct Single {
 }
 
 /// Engines that keep rows of their own in files of their own. MERGE reads the tables of its UNION, which are mapped.
-const ENGINES: &[&str] = &[
+pub(super) const ENGINES: &[&str] = &[
     "INNODB",
     "MYISAM",
     "ARIA",
@@ -193,13 +193,18 @@ impl Single {
     /// # Errors
     /// The server's.
     pub async fn run_encoded(&self, conn: &mut Conn, encoded: &[u8]) -> crate::sql::Answer<()> {
-        let text = whole_characters(encoded);
-        conn.query_drop(sql!(
-            "SET @godwit={};PREPARE godwit FROM @godwit;EXECUTE godwit;DEALLOCATE PREPARE godwit;SET @godwit=NULL",
-            Hex(&text)
-        ))
-        .await
+        prepared(conn, encoded).await
     }
+}
+
+/// Runs one statement in the character set of the session's client: PREPARE takes no second one.
+pub(super) async fn prepared(conn: &mut Conn, encoded: &[u8]) -> crate::sql::Answer<()> {
+    let text = whole_characters(encoded);
+    conn.query_drop(sql!(
+        "SET @godwit={};PREPARE godwit FROM @godwit;EXECUTE godwit;DEALLOCATE PREPARE godwit;SET @godwit=NULL",
+        Hex(&text)
+    ))
+    .await
 }
 
 /// The text with blanks behind it, so that PREPARE takes it as it is.

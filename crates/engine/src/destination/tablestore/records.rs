@@ -316,6 +316,7 @@ impl TablestoreRecords {
             start,
             lanes,
             tables,
+            change: None,
         }))
     }
 

@@ -131,7 +131,8 @@ impl Target {
         }
         Ok(match mode {
             RowWriteMode::OverwriteRow => RowOperation::Put(columns),
-            RowWriteMode::UpdateRow if columns.is_empty() && absent.is_empty() => RowOperation::Put(columns),
+            // An update that only deletes columns does not make a row that is not there.
+            RowWriteMode::UpdateRow if columns.is_empty() => RowOperation::Put(columns),
             RowWriteMode::UpdateRow => {
                 let puts = columns.into_iter().map(ColumnUpdate::Put);
                 RowOperation::Update(puts.chain(absent.into_iter().map(ColumnUpdate::DeleteAll)).collect())

@@ -1,5 +1,7 @@
 //! What needs all tables: foreign keys and views.
 
+use std::sync::atomic::Ordering;
+
 use super::Run;
 use super::indexes::while_changes_wait;
 use crate::checkpoint::Stage;
@@ -22,5 +24,7 @@ pub(super) async fn run(run: &Run<'_>) -> Result<()> {
         }
         creator.views().await?;
     }
-    run.attempt.records.set_stage(run.claim, Stage::Following).await
+    run.attempt.records.set_stage(run.claim, Stage::Following).await?;
+    run.defines.store(true, Ordering::Release);
+    Ok(())
 }

@@ -2,18 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Run;
-use crate::checkpoint::{LANES, Saved, TableStage};
+use crate::checkpoint::{LANES, Saved, Stage, TableStage};
 use crate::connection::Role;
 use crate::group::Group;
 use crate::heartbeat::{self, Beats, HeartbeatTable, Listener};
 use crate::migrate::attempt::Attempt;
+use crate::migrate::end::End;
 use crate::migrate::resume;
 use crate::plan::TablePlan;
 use crate::replicate::dispatch::Dispatcher;
-use crate::replicate::guard::{self, Guard};
+use crate::replicate::guard::{self, Definitions, Guard};
 use crate::replicate::lane::Lane;
 use crate::replicate::reader::Reader;
 use crate::source::same_log;
@@ -83,7 +85,8 @@ pub(super) async fn join(run: &Run<'_>, workers: &mut Group) -> Result<Arc<Dispa
         dispatcher: Arc::clone(&dispatcher),
         start,
         place_is_known,
-        guard: Guard::new(attempt.selection.clone(), attempt.progress.clone(), sequences(attempt).await?),
+        guard: Guard::new(attempt.selection.clone(), attempt.progress.clone(), sequences(attempt).await?)
+            .with_definitions(definitions(run)),
         cascades: Arc::clone(&attempt.cascades),
         valid_from,
         server_id: run.server_id,
@@ -91,12 +94,27 @@ pub(super) async fn join(run: &Run<'_>, workers: &mut Group) -> Result<Arc<Dispa
         progress: attempt.progress.clone(),
         live: attempt.task.live.clone(),
         heartbeat: beats.clone().map(Listener::new),
+        pending: run.pending.clone(),
     };
     workers.spawn(reader.run(workers.stop()));
     if let Some(beats) = beats {
         workers.spawn(heartbeat(run, beats, &dispatcher).run(workers.stop()));
     }
     Ok(dispatcher)
+}
+
+/// Which definition statements are carried out.
+fn definitions(run: &Run<'_>) -> Definitions {
+    let attempt = run.attempt;
+    let never = match &attempt.end {
+        End::Tablestore { .. } => Some("a Tablestore destination takes none"),
+        End::MySql { info, .. } if info.is_mariadb() != attempt.source_info.is_mariadb() => {
+            Some("between MySQL and MariaDB it is not carried over in this version")
+        }
+        End::MySql { .. } => None,
+    };
+    run.defines.store(run.saved.stage >= Stage::Following, Ordering::Release);
+    Definitions { is_open: Arc::clone(&run.defines), never, chosen: attempt.task.spec().ddl.clone() }
 }
 
 /// From where on changes of a table are applied: behind the snapshot that its rows were read from.

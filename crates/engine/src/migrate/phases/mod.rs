@@ -27,12 +27,13 @@ mod snapshots;
 mod verification;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::CLAIMING;
-use super::attempt::{Attempt, clock_offset};
+use super::attempt::{Attempt, CASCADES, cascades, clock_offset, mode};
 use super::end::{End, Maker};
 use crate::checkpoint::{Claim, Saved, Stage, TableStage};
 use crate::connection::Role;
@@ -40,12 +41,16 @@ use crate::copy::CopyContext;
 use crate::create::Creator;
 use crate::create::programs::Programs;
 use crate::destination::Existing;
+use crate::evolve::{self, Ends};
 use crate::group::Group;
 use crate::plan::TablePlan;
+use crate::plan::resolve::{Catalog, CatalogDatabase, resolve};
+use crate::replicate::definition::{Defined, Pending};
 use crate::source::stream::replica_id;
 use crate::source::visibility::{self, Visibility};
 use crate::task::Outcome;
 use godwit_api::{ConflictPolicy, Phase};
+use godwit_model::definition::TableDefinition;
 use godwit_model::error::{Context, Error, Result};
 
 /// Once a stop is asked for, what is begun at the destination gets this long.
@@ -69,13 +74,17 @@ struct Run<'a> {
     /// Microseconds from the source's clock to ours.
     clock_offset: i64,
     cancel: CancellationToken,
+    /// Where the reader leaves a definition statement.
+    pending: Pending,
+    /// Definition statements may be carried out.
+    defines: Arc<AtomicBool>,
 }
 
 /// Claims the task and takes it through its phases.
 ///
 /// # Errors
 /// The first error of a phase or of a worker.
-pub(super) async fn work(attempt: &Attempt<'_>, cancel: &CancellationToken) -> Result<Outcome> {
+pub(super) async fn work(attempt: &Attempt<'_>, cancel: &CancellationToken) -> Result<Option<Outcome>> {
     let mut run = Run::claim(attempt, cancel).await?;
     if schema::may_enter(&run) {
         schema::run(&mut run).await?;
@@ -96,6 +105,10 @@ pub(super) async fn work(attempt: &Attempt<'_>, cancel: &CancellationToken) -> R
         () = async { cancel.cancelled().await; tokio::time::sleep(FINISH_WITHIN).await } => Err(Error::cancelled()),
     };
     let ended = workers.end(END_WITHIN).await;
+    if let Some(defined) = run.pending.take() {
+        define(&run, &defined).await?;
+        return Ok(None);
+    }
     let outcome = outcome?;
     ended?;
     if let Some(dispatcher) = &run.context.dispatcher {
@@ -107,7 +120,48 @@ pub(super) async fn work(attempt: &Attempt<'_>, cancel: &CancellationToken) -> R
         attempt.records.set_stage(run.claim, Stage::Completed).await?;
         attempt.progress.set_phase(Phase::Completed);
     }
-    Ok(outcome)
+    Ok(Some(outcome))
+}
+
+/// Records what a definition statement will do; whoever claims the task next carries it out.
+async fn define(run: &Run<'_>, defined: &Defined) -> Result<()> {
+    let attempt = run.attempt;
+    let End::MySql { connector, info, record } = &attempt.end else {
+        return Err(Error::definite("a definition statement for a destination that takes none; this is a bug"));
+    };
+    attempt.progress.message(format!("a definition statement: {}", defined.shown));
+    let ends = Ends {
+        spec: attempt.task.spec(),
+        selection: &attempt.selection,
+        plan: &attempt.plan,
+        source: &attempt.source,
+        source_info: &attempt.source_info,
+        destination: connector,
+        destination_info: info,
+    };
+    let saved = attempt.records.load().await?.ok_or_else(|| Error::definite("the task's record is gone"))?;
+    let replan = |definitions: Vec<TableDefinition>| {
+        let plan = &attempt.plan;
+        let databases = plan.databases.iter().map(|database| CatalogDatabase {
+            name: database.source.clone(),
+            character_set: database.character_set.clone(),
+            collation: database.collation.clone(),
+        });
+        let tables = definitions.into_iter().map(Arc::new).collect();
+        let catalog = Catalog { databases: databases.collect(), tables, ..Catalog::default() };
+        Ok(resolve(attempt.task.spec(), &attempt.selection, &catalog)?.between(&attempt.source_info, info))
+    };
+    let (mut change, plan) = evolve::prepare(&ends, &saved, defined, &replan).await?;
+    // A foreign key that acts may have come, or the last one may be gone. All lanes stand at one place, so nothing hangs on what was before.
+    let before = saved.fingerprint.iter().find(|(name, _)| name == CASCADES).map(|(_, value)| value.as_str());
+    let mut conn = attempt.source.connect(Role::Metadata).await?;
+    let folds = attempt.selection.names().source_folds();
+    let cascades = cascades(&mut conn, &attempt.source_info, &plan, folds, before).await?;
+    let _ = conn.disconnect().await;
+    change.cascades = Some((CASCADES.to_owned(), mode(&cascades).to_owned()));
+    record.mean(run.claim, &change).await?;
+    attempt.progress.add_ddl(&defined.shown);
+    Ok(())
 }
 
 /// The phases during which the log is followed, where it is.
@@ -209,7 +263,20 @@ impl<'a> Run<'a> {
             live: task.live.clone(),
         };
         let (stages, server_id) = (attempt.stages(&saved), replica_id(&task.name(), claim.epoch));
-        Ok(Self { attempt, claim, saved, stages, maker, programs, context, server_id, clock_offset, cancel: cancel.clone() })
+        Ok(Self {
+            attempt,
+            claim,
+            saved,
+            stages,
+            maker,
+            programs,
+            context,
+            server_id,
+            clock_offset,
+            cancel: cancel.clone(),
+            pending: Pending::default(),
+            defines: Arc::default(),
+        })
     }
 
     /// Whether rows are still to be copied.

@@ -18,7 +18,7 @@ use godwit_model::names::TableName;
 
 use super::context::Context;
 use programs::Trier;
-use scratch::{Opened, Scratch};
+pub(crate) use scratch::{Opened, Scratch};
 use steps::Steps;
 
 /// How the trial went.

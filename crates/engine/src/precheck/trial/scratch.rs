@@ -28,11 +28,11 @@ const NO_SUCH_DATABASE: u16 = 1049;
 
 /// Which scratch database stands for which destination database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ScratchNames(BTreeMap<String, String>);
+pub(crate) struct ScratchNames(BTreeMap<String, String>);
 
 impl ScratchNames {
     /// The scratch database; None: nothing is made in that database.
-    pub(super) fn of(&self, destination: &str) -> Option<&String> {
+    pub(crate) fn of(&self, destination: &str) -> Option<&String> {
         self.0.get(destination)
     }
 
@@ -48,7 +48,7 @@ impl ScratchNames {
 }
 
 /// A trial's databases and the session that holds them.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     conn: Conn,
     /// Of the trial and of its lock.
     name: String,
@@ -59,7 +59,7 @@ pub(super) struct Scratch {
 }
 
 /// Whether the databases could be made.
-pub(super) enum Opened {
+pub(crate) enum Opened {
     Yes(Scratch),
     /// The server's words.
     Refused(String),
@@ -120,7 +120,7 @@ impl Scratch {
     ///
     /// # Errors
     /// What may pass by itself.
-    pub(super) async fn open(destination: &Connector, databases: BTreeMap<String, Sql>) -> Result<Opened> {
+    pub(crate) async fn open(destination: &Connector, databases: BTreeMap<String, Sql>) -> Result<Opened> {
         let mut conn = destination.connect(Role::Metadata).await?;
         apply::prepare_session(&mut conn).await?;
         not_logged(&mut conn).await?;
@@ -159,12 +159,12 @@ impl Scratch {
     }
 
     /// Which database stands for which.
-    pub(super) fn names(&self) -> &ScratchNames {
+    pub(crate) fn names(&self) -> &ScratchNames {
         &self.names
     }
 
     /// The session that made the databases.
-    pub(super) fn conn(&mut self) -> &mut Conn {
+    pub(crate) fn conn(&mut self) -> &mut Conn {
         &mut self.conn
     }
 
@@ -172,7 +172,7 @@ impl Scratch {
     ///
     /// # Errors
     /// When the session that holds them was lost: what was refused says nothing then.
-    pub(super) async fn still_ours(&mut self) -> Result<()> {
+    pub(crate) async fn still_ours(&mut self) -> Result<()> {
         let held: Option<Option<bool>> =
             self.conn.query_first(sql!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", Quoted(&self.name))).await?;
         match held.flatten() {
@@ -185,7 +185,7 @@ impl Scratch {
     ///
     /// # Errors
     /// When the server does not drop one, with its name.
-    pub(super) async fn close(mut self) -> Result<()> {
+    pub(crate) async fn close(mut self) -> Result<()> {
         for name in &self.made {
             let statement = sql!("DROP DATABASE IF EXISTS {}", Name(name));
             self.conn.query_drop(&statement).await.context(statement)?;

@@ -22,18 +22,20 @@ use xa::{Again, Undecided};
 
 pub(crate) use xa::Group;
 
+use super::definition::Defined;
 use super::dispatch::End;
 use super::guard::{Doubt, Guard, Logged, Passage};
 use crate::binlog::{Query, RowsEvent, RowsKind, TableMap, TransactionStart};
 use crate::change::cascade::Cascades;
 use crate::change::{Change, ChangeKind};
 use crate::heartbeat::Listener;
-use crate::logged::{Statement, classify};
+use crate::logged::{Ddl, Statement, classify};
 use crate::plan::Plan;
 use crate::sizing::LogBudget;
 use crate::sql::lexer::LexMode;
 use godwit_model::error::{Error, Result};
 use godwit_model::position::{LastEvent, Position};
+use godwit_model::text::without_values;
 
 /// A position takes no more bytes: each lane records one with what it commits. A set that servers make has some intervals for each server
 /// that ever wrote; one that goes on growing comes from a log that names a new server each time.
@@ -52,6 +54,8 @@ pub(crate) enum Outcome {
     End { changes: Vec<Change>, end: End, aborted: bool, group: Box<Group> },
     /// The transaction at hand commits changes that were not kept: they have to be read again, from this place on.
     Again(Box<Group>),
+    /// A definition statement, which nothing may overtake.
+    Define(Box<Defined>),
 }
 
 /// The transaction at hand.
@@ -456,6 +460,26 @@ impl Assembler {
         }
     }
 
+    /// A statement that is carried out at the destination ends its transaction.
+    fn define(&mut self, ddl: Ddl, query: &Query<'_>, file: &str, offset: u64, place: &str) -> Result<Outcome> {
+        let open = self.transaction()?;
+        let (id, timestamp) = (open.group.start.id.to_string(), open.group.timestamp());
+        let (begun, place) = (open.begun, format!("transaction {id}, {place}"));
+        let text = String::from_utf8_lossy(&query.sql).into_owned();
+        let shown = format!("{} ({place})", without_values(&text));
+        if begun || query.error_code != 0 || !(query.sql.is_ascii() || query.session.speaks_utf8()) {
+            return Err(Error::definite(format!(
+                "a definition statement on what is migrated stands inside a transaction, failed half way, or is in a character set other than \
+                 UTF-8, and is not carried over in this version. Statement: {shown}"
+            )));
+        }
+        let session = query.session.clone();
+        match self.end(file, offset, false)? {
+            Outcome::End { end, .. } => Ok(Outcome::Define(Box::new(Defined { ddl, text, session, timestamp, end, shown }))),
+            other => Ok(other),
+        }
+    }
+
     /// QUERY event.
     pub(crate) fn query(&mut self, query: &Query<'_>, mode: &LexMode, file: &str, offset: u64) -> Result<Outcome> {
         if query.sql.as_ref() == b"BEGIN" {
@@ -509,6 +533,7 @@ impl Assembler {
                         self.doubt_place = place;
                         return if ends { self.end(file, offset, false) } else { Ok(Outcome::Open) };
                     }
+                    Passage::Define(ddl) => return self.define(*ddl, query, file, offset, &place),
                     Passage::Stop(reason) => {
                         let id = self.open.as_ref().map(|open| open.group.start.id.to_string()).unwrap_or_default();
                         return Err(Error::definite(format!("{reason} (transaction {id}, {place})")));

@@ -38,6 +38,11 @@ impl Group {
         Self { start, timestamp, file: file.to_owned(), offset, taken_back: Vec::new() }
     }
 
+    /// Seconds since 1970, by the source's clock.
+    pub(super) fn timestamp(&self) -> u32 {
+        self.timestamp
+    }
+
     /// These row events were rolled back, to a savepoint in front of them.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 //! ([`Records::claim`]); the row locks make it wait for transactions in flight, so what it reads afterwards is final.
 
 mod begin;
+mod change;
 mod fence;
 pub(crate) mod ownership;
 mod read;

@@ -63,6 +63,7 @@ impl Record {
             start: column::<Option<Vec<u8>>>(&mut row, 5)?.map(|json| from_json(&json)).transpose()?,
             lanes: Vec::new(),
             tables: Vec::new(),
+            change: None,
         };
         type Stored = Option<Vec<u8>>;
         let lanes: Vec<(Stored, Stored)> = conn
@@ -98,6 +99,7 @@ impl Record {
                 valid_from: column::<Option<Vec<u8>>>(&mut row, 4)?.map(|json| from_json(&json)).transpose()?,
             });
         }
+        saved.change = self.read_change(&mut conn).await?;
         self.release(conn);
         Ok(Some(saved))
     }
