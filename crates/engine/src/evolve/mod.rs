@@ -2,12 +2,12 @@
 //!
 //! The reader stops behind the last change before the statement, and everything before it is applied. Then [`prepare`] runs the statement on empty
 //! copies of its tables in a scratch database ([`shadow`]): what they look like afterwards are the tables' definitions behind this place of the log,
-//! whatever the source's tables have become since. What will be done is recorded, and the attempt ends. The next one begins with [`finish`]: it
+//! whatever the source's tables have become since. What will be done is recorded, and the attempt ends. The next one begins with [`finish()`]: it
 //! carries out what is recorded unless the destination's definitions show that it was, and records the new definitions together with the
 //! place behind the statement, so that a row is decoded by the definition of its place after any restart.
 //!
 //! Killed before the record: the statement is read again. After it: `finish` finds it. Two engines: the session that carries it out holds a lock
-//! of the server; whoever takes the task over ends that session first ([`finish`]).
+//! of the server; whoever takes the task over ends that session first ([`finish()`]).
 
 mod finish;
 mod session;
