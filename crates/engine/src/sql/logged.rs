@@ -144,7 +144,7 @@ mod tests {
         let text = "ALTER TABLE `d`.`t` ADD COLUMN `select` int DEFAULT (abs(-1)) COMMENT 'a;b -- c', DISABLE KEYS";
         assert_eq!(read(sql).unwrap(), text);
         assert_eq!(read("ALTER TABLE `d`.`t` ENGINE=InnoDB").unwrap(), "ALTER TABLE `d`.`t` ENGINE=InnoDB");
-        assert_eq!(read("alter table `d`.`t` add connection int, add t.handler int").unwrap().len(), 59);
+        assert_eq!(read("alter table `d`.`t` add connection int, add t.handler int").unwrap().len(), 57);
     }
 
     #[test]
