@@ -42,7 +42,7 @@ impl Shadow {
             }
             Opened::Refused(why) => Err(Error::definite(format!(
                 "what it makes of the tables is found out in a scratch database godwit_trial_… at the destination, which cannot be made \
-                 ({why}); give the account the privileges that the precheck's item DestinationTrial names"
+                 ({why}); give the account the privileges that the precheck's item Trial names"
             ))),
         }
     }
