@@ -94,9 +94,10 @@ impl Error {
     }
 
     /// More was changed in a table while an index was built on it than the server keeps
-    /// (ER_INNODB_ONLINE_LOG_TOO_BIG; `innodb_online_alter_log_max_size`).
+    /// (ER_INNODB_ONLINE_LOG_TOO_BIG; `innodb_online_alter_log_max_size`), or rows that were replaced meanwhile met each other in what it keeps
+    /// (ER_DUP_UNKNOWN_IN_INDEX, also for an index that is not unique).
     pub fn is_alter_outrun(&self) -> bool {
-        self.code == Some(1799)
+        matches!(self.code, Some(1799 | 1859))
     }
 
     /// Whether the engine may try again.
