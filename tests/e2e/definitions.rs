@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mysql_async::prelude::Queryable;
+
 use crate::support::{Migration, Server, assert_equal, place, sleep};
 
 /// Exit code of a task that stopped.
@@ -177,7 +179,45 @@ async fn names_choices_and_refusals() {
     migration.run_until_caught_up().await.expect(0);
     let rows = destination.list("SELECT CAST(COUNT(*) AS CHAR) FROM store.items").await;
     assert_eq!(rows, ["4"]);
+    // The destination refuses it for a row of its own. That its definition changes meanwhile is not taken for the statement's doing.
+    destination.run(&["INSERT INTO store.child VALUES (9, 1, 4)"]).await;
+    source.run(&["ALTER TABLE shop.child ADD UNIQUE u (n)"]).await;
+    migration.run_until_caught_up().await.expect(FAILED).says("ALTER TABLE shop.child");
+    destination.run(&["ALTER TABLE store.child ADD theirs INT"]).await;
+    migration.run_until_caught_up().await.expect(FAILED).says("altered at the destination by somebody else").says("index u");
+    destination.run(&["DELETE FROM store.child WHERE id=9", "ALTER TABLE store.child DROP theirs"]).await;
+    migration.run_until_caught_up().await.expect(0);
+    let unique = "SELECT index_name FROM information_schema.statistics WHERE table_schema='store' AND table_name='child' AND index_name='u'";
+    assert_eq!(destination.list(unique).await, ["u"]);
     // The destination does not take it: told with the statement, and nothing is half done.
     source.run(&["ALTER TABLE shop.items RENAME TO shop.things"]).await;
     migration.run_until_caught_up().await.expect(FAILED).says("ALTER TABLE shop.items RENAME").says("not carried over");
+}
+
+/// The engine stops when it is asked to, though the destination lets a statement wait; the next one ends what is left of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_waits_is_left() {
+    let _place = place().await;
+    let (source, destination) = pair("mysql80", "mysql80").await;
+    let migration = Migration::new(&source, &destination);
+    migration.run_until_caught_up().await.expect(0);
+    let mut reader = destination.connect().await;
+    reader.query_drop("START TRANSACTION").await.unwrap();
+    reader.query_drop("SELECT * FROM shop.items").await.unwrap();
+    let mut running = migration.start(&[]);
+    running.until_phase("Replicating", Duration::from_secs(60)).await;
+    source.run(&["ALTER TABLE shop.items ADD more INT DEFAULT 5", "INSERT INTO shop.items VALUES (4, 'four', 4, 4)"]).await;
+    let waits =
+        "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata lock'";
+    for _ in 0..100 {
+        if destination.list(waits).await != ["0"] {
+            break;
+        }
+        sleep(0.1).await;
+    }
+    assert_ne!(destination.list(waits).await, ["0"]);
+    running.terminate().await;
+    reader.query_drop("ROLLBACK").await.unwrap();
+    migration.arrives(&source, &destination).await;
+    migration.verify().await;
 }

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use mysql_async::Conn;
 
-use super::{defining, fingerprint, session};
-use crate::checkpoint::{Claim, SchemaChange, SchemaStep};
+use super::{defining, fingerprint, rename, session};
+use crate::checkpoint::{Claim, SchemaChange, SchemaStep, TableEffect};
 use crate::connection::Connector;
 use crate::destination::Records;
 use crate::destination::mysql::Record;
+use crate::schema::read::read_tables;
 use crate::sql;
 use crate::sql::lexer::LexMode;
 use crate::sql::logged::LoggedDefinition;
 use crate::sql::single::Single;
 use crate::sql::{Queries, Quoted, Sql};
 use crate::stall::Watch;
+use godwit_model::definition::{Column, Index};
 use godwit_model::error::{Context as _, Error, Result};
 use godwit_model::names::TableName;
 
@@ -67,12 +69,10 @@ async fn carry_out(conn: &mut Conn, change: &SchemaChange) -> Result<()> {
         SchemaStep::Truncate(table) => Ok(conn.query_drop(sql!("TRUNCATE TABLE {}", table)).await?),
         SchemaStep::Drop(tables) => Ok(conn.query_drop(sql!("DROP TABLE IF EXISTS {}", Sql::list(tables))).await?),
         SchemaStep::Create { statement, then } => create(conn, change, statement, then).await,
-        SchemaStep::Rename(_) | SchemaStep::Alter { .. } if !is_as_before(conn, &change.before).await? => Ok(()),
-        SchemaStep::Rename(pairs) => {
-            let mut statement = Sql::new("RENAME TABLE ");
-            statement.add_list(pairs.iter().map(|(from, to)| sql!("{} TO {}", from, to)));
-            Ok(conn.query_drop(statement).await?)
+        SchemaStep::Rename(_) | SchemaStep::Alter { .. } if !is_as_before(conn, &change.before).await? => {
+            is_done(conn, change).await
         }
+        SchemaStep::Rename(pairs) => Ok(conn.query_drop(rename(pairs)).await?),
         SchemaStep::Alter { statement, session } => {
             let mode = LexMode::from_bits(session.sql_mode, None);
             let definition = LoggedDefinition::read(statement, &mode)?;
@@ -88,6 +88,42 @@ async fn create(conn: &mut Conn, change: &SchemaChange, statement: &str, then: &
         match Single::parse(statement, table)?.run(conn).await {
             Err(crate::sql::Failure::Server(error)) if MADE_BEFORE.contains(&error.code) => {}
             done => done.map_err(Error::from).context(statement)?,
+        }
+    }
+    Ok(())
+}
+
+/// The tables are no longer what they were: that they are what the statement makes of them is looked at, since somebody may have altered them instead.
+async fn is_done(conn: &mut Conn, change: &SchemaChange) -> Result<()> {
+    let unclear = |table: &TableName, why: &str| {
+        Err(Error::definite(format!(
+            "{table} was altered at the destination by somebody else while the statement was meant to be carried out: {why}. Bring it to what it was \
+             before the statement, or carry the statement out by hand, and start the task again"
+        )))
+    };
+    for effect in &change.effects {
+        match effect {
+            TableEffect::Gone { destination, .. } => {
+                if fingerprint(conn, destination).await?.is_some() {
+                    return unclear(destination, "it is still there");
+                }
+            }
+            TableEffect::Stands { definition, destination } => {
+                let found = read_tables(conn, std::slice::from_ref(destination)).await?;
+                let Some(found) = found.first() else { return unclear(destination, "it is gone") };
+                let same = |own: &&Column| {
+                    found.columns.iter().any(|other| {
+                        (&other.name, &other.column_type, &other.collation) == (&own.name, &own.column_type, &own.collation)
+                    })
+                };
+                if let Some(column) = definition.columns.iter().find(|column| !same(column)) {
+                    return unclear(destination, &format!("column {} is not what it would be", column.name));
+                }
+                let has = |own: &&Index| found.indexes.iter().any(|other| (&other.name, &other.parts) == (&own.name, &own.parts));
+                if let Some(index) = definition.indexes.iter().find(|index| !has(index)) {
+                    return unclear(destination, &format!("index {} is not there", index.name));
+                }
+            }
         }
     }
     Ok(())

@@ -22,15 +22,16 @@ use crate::checkpoint::{Saved, SchemaChange, SchemaStep, TableEffect};
 use crate::connection::{Connector, Role};
 use crate::create::apply;
 use crate::logged::{Ddl, DdlKind, NameRole};
+use crate::plan::names::PlanNames;
 use crate::plan::select::Selection;
 use crate::plan::statements::Statements;
 use crate::plan::{Plan, TablePlan};
 use crate::replicate::definition::Defined;
 use crate::schema::names::NameMap;
 use crate::sql;
-use crate::sql::Queries;
 use crate::sql::lexer::LexMode;
 use crate::sql::logged::LoggedDefinition;
+use crate::sql::{Queries, Sql};
 use godwit_api::MigrationTaskSpec;
 use godwit_model::definition::TableDefinition;
 use godwit_model::error::{Context as _, Error, Result};
@@ -79,8 +80,9 @@ async fn prepared(ends: &Ends<'_>, saved: &Saved, defined: &Defined, replan: Rep
         return Err(Error::definite("it concerns tables of several databases"));
     }
     let tables: Vec<&TablePlan> = names.iter().filter_map(|name| planned(ends.plan, name)).collect();
+    let same = PlanNames::new(ends.plan);
     for table in &tables {
-        plain(ends.plan, table)?;
+        plain(&same, table)?;
     }
     let mode = LexMode::from_bits(defined.session.sql_mode.unwrap_or_default(), Some(ends.source_info));
     let session = session::of(defined, ends).await?;
@@ -104,18 +106,13 @@ async fn prepared(ends: &Ends<'_>, saved: &Saved, defined: &Defined, replan: Rep
     let plan = replan(definitions)?;
 
     let step = step(ends, ddl, defined, &mode, session, &plan, &stands, &gone, &destination)?;
-    let mut concerned: Vec<TableName> = Vec::new();
-    for name in names.iter() {
-        concerned.push(destination(name)?);
-    }
     let mut conn = ends.destination.connect(Role::Metadata).await?;
     let mut before = Vec::new();
-    for name in concerned {
+    for source in names.iter().filter(|name| ddl.tables.contains(name)) {
+        let name = destination(source)?;
         let fingerprint = fingerprint(&mut conn, &name).await?;
-        let is_new = matches!(&step, SchemaStep::Create { .. })
-            || matches!(&step, SchemaStep::Rename(pairs) if pairs.iter().any(|(_, to)| *to == name))
-                && !ends.plan.tables.iter().any(|table| table.destination == name);
-        if is_new && fingerprint.is_some() && !ends.plan.tables.iter().any(|table| table.destination == name) {
+        let comes = matches!(&step, SchemaStep::Create { .. } | SchemaStep::Rename(_)) && planned(ends.plan, source).is_none();
+        if comes && fingerprint.is_some() {
             return Err(Error::definite(format!(
                 "{name} exists at the destination and is not this task's; drop or rename it there"
             )));
@@ -161,16 +158,19 @@ fn concerned(ends: &Ends<'_>, ddl: &Ddl) -> Result<Vec<TableName>> {
             names.push(name.name.clone());
         }
     }
-    let referenced = ddl.names.iter().any(|name| name.role == NameRole::Merged);
-    if referenced || ddl.kind == DdlKind::AlterTable && ddl.tables.len() > 1 {
+    let folds = ends.selection.names().destination != 0;
+    if let Some(name) = names.iter().find(|name| folds && name.table != name.table.to_lowercase()) {
+        return Err(Error::definite(format!("the destination writes {name} in lower case (lower_case_table_names)")));
+    }
+    let merges = ddl.names.iter().any(|name| name.role == NameRole::Merged);
+    if merges || ddl.kind == DdlKind::AlterTable && ddl.tables.len() > 1 {
         return Err(Error::definite("it renames a table, exchanges a partition with one, or makes a MERGE table"));
     }
     Ok(names)
 }
 
 /// Statements are carried over where a table has the same columns at both ends.
-fn plain(plan: &Plan, table: &TablePlan) -> Result<()> {
-    let names = crate::plan::names::PlanNames::new(plan);
+fn plain(names: &PlanNames, table: &TablePlan) -> Result<()> {
     let is_same = |column: &str| names.column(&table.source, column).as_deref() == Some(column);
     if let Some(column) = table.definition.columns.iter().find(|column| !is_same(&column.name)) {
         return Err(Error::definite(format!(
@@ -216,6 +216,7 @@ fn step(
                 [from, to] => Ok((destination(from)?, destination(to)?)),
                 _ => Err(Error::definite("a name without a new one")),
             };
+            // Of a chain the last names count, and those that are gone; see `finish`.
             SchemaStep::Rename(changed.chunks(2).map(pair).collect::<Result<_>>()?)
         }
         DdlKind::CreateTable => {
@@ -272,6 +273,13 @@ fn without_counter(text: &str) -> String {
         Some((head, rest)) => format!("{head}{}", rest.trim_start_matches(|digit: char| digit.is_ascii_digit())),
         None => text.to_owned(),
     }
+}
+
+/// `RENAME TABLE a TO b, …`.
+fn rename(pairs: &[(TableName, TableName)]) -> Sql {
+    let mut statement = Sql::new("RENAME TABLE ");
+    statement.add_list(pairs.iter().map(|(from, to)| sql!("{} TO {}", from, to)));
+    statement
 }
 
 /// A session for definitions.

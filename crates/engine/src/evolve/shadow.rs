@@ -95,7 +95,10 @@ impl Shadow {
             stands.push(self.at_source(definition)?);
         }
         let is_there = |table: &&&TablePlan| !stands.iter().any(|definition| definition.table == table.source.table);
-        let gone = tables.iter().filter(is_there).map(|table| table.source.clone()).collect();
+        let gone: Vec<TableName> = tables.iter().filter(is_there).map(|table| table.source.clone()).collect();
+        if let Some(name) = gone.first().filter(|_| !matches!(defined.ddl.kind, DdlKind::DropTable | DdlKind::RenameTable)) {
+            return Err(Error::definite(format!("the copy of {name} is not there any more; this is a bug")));
+        }
         // What the statement only looked at stays as it was recorded.
         let changed = |definition: &TableDefinition| defined.ddl.tables.iter().any(|table| table.table == definition.table);
         stands.retain(changed);
@@ -134,9 +137,8 @@ impl Shadow {
             }
             DdlKind::RenameTable => {
                 let names: Vec<TableName> = named(NameRole::Changed).map(here).collect::<Result<_>>()?;
-                let mut statement = crate::sql::Sql::new("RENAME TABLE ");
-                statement.add_list(names.chunks_exact(2).map(|pair| sql!("{} TO {}", &pair[0], &pair[1])));
-                Ok(conn.query_drop(statement).await?)
+                let pairs: Vec<_> = names.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+                Ok(conn.query_drop(super::rename(&pairs)).await?)
             }
             _ => {
                 let statement = LoggedDefinition::read(&spelled(ddl, text, &here)?, mode)?;

@@ -134,6 +134,16 @@ pub fn xid_key(gtrid: &[u8], bqual: &[u8], format_id: i64) -> String {
 }
 
 impl Ddl {
+    /// The same with names as a server writes them that does not tell cases apart; their places stay.
+    #[must_use]
+    pub fn in_lower_case(&self) -> Self {
+        let lower = |name: &TableName| TableName { database: name.database.to_lowercase(), table: name.table.to_lowercase() };
+        let mut folded = self.clone();
+        folded.tables.iter_mut().for_each(|name| *name = lower(name));
+        folded.names.iter_mut().for_each(|name| name.name = lower(&name.name));
+        folded
+    }
+
     /// The statement with other names: `rename` gives the text that stands for a name, None leaves it.
     pub fn with_names(&self, sql: &[u8], rename: impl Fn(&NameRef) -> Option<String>) -> Vec<u8> {
         let mut out = Vec::with_capacity(sql.len() + 64);

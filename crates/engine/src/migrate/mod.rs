@@ -114,8 +114,13 @@ async fn once(task: &Task, progress: &Progress, cancel: &CancellationToken) -> R
                 let claim = record.claim(task.sizing.claimed_writers()).await.context(CLAIMING)?;
                 let again = records.load().await?.and_then(|saved| saved.change);
                 if let Some(change) = again.as_ref() {
-                    evolve::finish(connector, &record, claim, change).await?;
+                    tokio::select! {
+                        done = evolve::finish(connector, &record, claim, change) => done?,
+                        // The server goes on by itself, or is made to stop by whoever takes the task up; what happened is looked at then.
+                        () = cancel.cancelled() => return Err(Error::cancelled()),
+                    }
                 }
+                progress.message(format!("a definition statement was carried out: {}", change.shown));
                 tracing::info!(statement = %change.shown, "a definition statement was carried out");
                 return Ok(None);
             }

@@ -140,7 +140,10 @@ impl Guard {
                 stop("it is carried out once all rows are copied, and they are not; start the task anew behind it")
             }
             None if ddl.select => stop("a table that is made from a query is not carried over"),
-            None => Passage::Define(Box::new(ddl.clone())),
+            None => Passage::Define(Box::new(match self.selection.names().source_folds() {
+                true => ddl.in_lower_case(),
+                false => ddl.clone(),
+            })),
         }
     }
 
